@@ -1,0 +1,11 @@
+//! pgmoneta keeps PostgreSQL clusters restorable: a daemon streams WAL and takes base backups, a client drives it,
+//! and recovery brings any point in time back.
+//!
+//! The modules form layers; each uses lower ones only (`tests/layering.rs` checks it). From the top:
+//! programs ([`app`]), the daemon ([`daemon`]), one verb a file ([`job`]), then PostgreSQL ([`pg`]), the repository
+//! ([`repository`]), the management protocol ([`protocol`]) and the shared state ([`status`]), then formats
+//! ([`codec`], [`format`], [`config`], [`vault`]), then the machine ([`storage`], [`crypto`], [`net`], [`logging`],
+//! [`sys`], [`pool`]), and at the bottom the words ([`unit`], [`error`]).
+
+pub mod error;
+pub mod unit;

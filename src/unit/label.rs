@@ -1,0 +1,108 @@
+//! The label of a backup.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Failure, Kind};
+
+/// The label of a backup: `YYYYMMDDHHMMSS`, the local time of its start. Labels of one server are unique and sort as
+/// the backups were taken, even if the clock jumps back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label(String);
+
+impl Label {
+    /// The label for a backup that starts at the local time `now`: later than `last`, the newest label in use.
+    pub fn after(now: jiff::civil::DateTime, last: Option<&Label>) -> Result<Label, Failure> {
+        // A label has no fractions of a second, and must differ from one of the same second.
+        let mut time = now
+            .with()
+            .subsec_nanosecond(0)
+            .build()
+            .map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;
+        if let Some(last) = last.and_then(Label::time)
+            && time <= last
+        {
+            let second = jiff::Span::new().seconds(1);
+            time = last
+                .checked_add(second)
+                .map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;
+        }
+        Ok(Label(time.strftime("%Y%m%d%H%M%S").to_string()))
+    }
+
+    /// The time that it spells, unless its digits are no date.
+    pub fn time(&self) -> Option<jiff::civil::DateTime> {
+        jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", &self.0).ok()
+    }
+
+    /// Its fourteen digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Label {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        if text.len() == 14 && text.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(Label(text.to_owned()));
+        }
+        let shown: String = text.chars().take(40).collect();
+        Err(
+            Failure::new(Kind::Usage, format!("{shown:?} is not a backup label"))
+                .hint("a label has fourteen digits, YYYYMMDDHHMMSS; list-backup shows them"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> jiff::civil::DateTime {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_clock_that_jumps_back_keeps_labels_unique_and_ordered() {
+        let first = Label::after(at("2026-10-25T02:59:59"), None).unwrap();
+        let second = Label::after(at("2026-10-25T02:00:00"), Some(&first)).unwrap();
+        let third = Label::after(at("2026-10-25T02:00:01"), Some(&second)).unwrap();
+        assert_eq!(first.as_str(), "20261025025959");
+        assert_eq!(second.as_str(), "20261025030000");
+        assert!(first < second && second < third);
+    }
+
+    #[test]
+    fn two_backups_in_one_second_get_two_labels() {
+        let now = at("2026-12-31T23:59:59");
+        let first = Label::after(now, None).unwrap();
+        assert_eq!(
+            Label::after(now, Some(&first)).unwrap().as_str(),
+            "20270101000000"
+        );
+        let later = Label::after(at("2026-12-31T23:59:59.75"), Some(&first)).unwrap();
+        assert_eq!(later.as_str(), "20270101000000");
+    }
+
+    #[test]
+    fn refuses_names_that_are_no_labels() {
+        for text in [
+            "",
+            "..",
+            "2026102502595",
+            "202610250259590",
+            "2026102502595/",
+            "20261025\n02595",
+        ] {
+            assert!(text.parse::<Label>().is_err(), "{text:?}");
+        }
+    }
+}

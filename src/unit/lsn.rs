@@ -1,0 +1,95 @@
+//! A position in the WAL.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Failure, Kind};
+
+/// A byte position in the WAL of a cluster: PostgreSQL's `pg_lsn`, printed as two hexadecimal halves, `16/B374D848`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(pub u64);
+
+impl Lsn {
+    /// `0/0`, which PostgreSQL never assigns to a record (`InvalidXLogRecPtr`).
+    pub const ZERO: Lsn = Lsn(0);
+
+    /// The upper 32 bits.
+    pub fn high(self) -> u32 {
+        u32::try_from(self.0 >> 32).unwrap_or(u32::MAX)
+    }
+
+    /// The lower 32 bits.
+    pub fn low(self) -> u32 {
+        u32::try_from(self.0 & 0xFFFF_FFFF).unwrap_or(u32::MAX)
+    }
+
+    /// The position `bytes` further on; the end of the address space at most.
+    #[must_use]
+    pub fn advance(self, bytes: u64) -> Lsn {
+        Lsn(self.0.saturating_add(bytes))
+    }
+
+    /// How many bytes lie between `earlier` and this position; 0 if it lies ahead.
+    pub fn since(self, earlier: Lsn) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Lsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:X}/{:X}", self.high(), self.low())
+    }
+}
+
+impl FromStr for Lsn {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let wrong = || {
+            Failure::new(Kind::Usage, format!("{text:?} is not an LSN"))
+                .hint("an LSN looks like 16/B374D848")
+        };
+        let half = |part: &str| {
+            let digits =
+                (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_hexdigit());
+            if digits {
+                u32::from_str_radix(part, 16).map_err(|_| wrong())
+            } else {
+                Err(wrong())
+            }
+        };
+        let (high, low) = text.split_once('/').ok_or_else(wrong)?;
+        Ok(Lsn(u64::from(half(high)?) << 32 | u64::from(half(low)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_prints_what_postgresql_prints() {
+        for text in ["0/0", "0/A000028", "16/B374D848", "FFFFFFFF/FFFFFFFF"] {
+            assert_eq!(text.parse::<Lsn>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_lsn() {
+        for text in [
+            "",
+            "/",
+            "0",
+            "0/",
+            "/0",
+            "0/0/0",
+            "G/0",
+            "100000000/0",
+            "0/ 1",
+            "+1/0",
+            "-1/0",
+        ] {
+            assert!(text.parse::<Lsn>().is_err(), "{text:?}");
+        }
+    }
+}

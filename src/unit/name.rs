@@ -1,0 +1,79 @@
+//! The name of a server.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Failure, Kind};
+
+/// The name of a server: the title of its section in the configuration and of its directory in the repository.
+/// One path component of 1 to 127 bytes without control characters; `pgmoneta` and `all` are reserved.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerName(String);
+
+impl ServerName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for ServerName {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let shown: String = text.chars().take(40).collect();
+        let wrong = |what: &str| {
+            Failure::new(
+                Kind::Usage,
+                format!("{shown:?} is not a server name: {what}"),
+            )
+        };
+        if text.is_empty() {
+            return Err(wrong("it is empty"));
+        }
+        if text.len() > 127 {
+            return Err(wrong("it is longer than 127 bytes"));
+        }
+        if text.contains('/') || text.starts_with('.') || text.chars().any(char::is_control) {
+            return Err(wrong(
+                "it names a directory, so it has no '/', no control character and no '.' in front",
+            ));
+        }
+        if text == "pgmoneta" || text == "all" {
+            return Err(wrong("it is reserved"));
+        }
+        Ok(ServerName(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_path_component() {
+        assert_eq!("primary".parse::<ServerName>().unwrap().as_str(), "primary");
+        assert!("größe-1".parse::<ServerName>().is_ok());
+        let long = "x".repeat(300);
+        for text in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "a\nb",
+            "a\0b",
+            "pgmoneta",
+            "all",
+            long.as_str(),
+        ] {
+            assert!(text.parse::<ServerName>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A moment.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+
+use crate::error::{Failure, Kind};
+
+/// A moment in microseconds since 1970 UTC, the precision of PostgreSQL's `timestamptz`. Reads
+/// `YYYY-MM-DD HH:MM:SS[.ffffff]` with a time zone (`Europe/Berlin`, `UTC`), with an offset (`+02`, `-03:30`), or
+/// without either, which is local time. Prints local time with its offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The moment as PostgreSQL reads it whatever its settings are: in UTC, with the offset.
+    pub fn utc(self) -> String {
+        self.text(TimeZone::UTC, "%Y-%m-%d %H:%M:%S%.6f+00")
+    }
+
+    fn text(self, zone: TimeZone, format: &str) -> String {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(moment) => moment.to_zoned(zone).strftime(format).to_string(),
+            // Beyond the year 9999.
+            Err(_) => format!("{} µs after 1970", self.0),
+        }
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(TimeZone::system(), "%Y-%m-%d %H:%M:%S%.6f%:z"))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = Failure;
+
+    fn from_str(text: &str) -> Result<Self, Failure> {
+        let text = text.trim();
+        let wrong = |what: &str| {
+            let shown: String = text.chars().take(60).collect();
+            Failure::new(Kind::Usage, format!("{shown:?} is not a time: {what}")).hint(
+                "a time looks like 2026-11-22 14:03:00, 2026-11-22 14:03:00.123456+01 or 2026-11-22 14:03:00 Europe/Berlin",
+            )
+        };
+        let (civil, zone) = split(text);
+        let shape = civil.len() >= 16 && civil.as_bytes().get(4) == Some(&b'-');
+        let civil: Option<DateTime> = civil.parse().ok().filter(|_| shape);
+        let civil = civil.ok_or_else(|| wrong("no date and time"))?;
+        let zone = named(zone).ok_or_else(|| wrong("the time zone is not known"))?;
+        let ambiguous = zone.to_ambiguous_zoned(civil);
+        match ambiguous.offset() {
+            AmbiguousOffset::Gap { .. } => return Err(wrong("the clocks skipped it")),
+            AmbiguousOffset::Fold { before, after } => {
+                let what =
+                    format!("the clocks showed it twice, with the offsets {before} and {after}");
+                return Err(wrong(&what).hint(format!("say which one: {civil} {before}")));
+            }
+            AmbiguousOffset::Unambiguous { .. } => {}
+        }
+        let zoned = ambiguous.unambiguous().map_err(|_| wrong("out of range"))?;
+        Ok(Timestamp(zoned.timestamp().as_microsecond()))
+    }
+}
+
+/// Splits the date and time from the zone.
+fn split(text: &str) -> (&str, &str) {
+    let time = text.find([' ', 'T', 't']).map_or(text.len(), |at| at + 1);
+    let of_time = |c: char| c.is_ascii_digit() || c == ':' || c == '.';
+    let rest = text.get(time..).unwrap_or_default();
+    let end = rest.find(|c| !of_time(c)).unwrap_or(rest.len());
+    let (civil, zone) = text.split_at(time + end);
+    (civil, zone.trim())
+}
+
+fn named(zone: &str) -> Option<TimeZone> {
+    match zone {
+        "" => return Some(TimeZone::system()),
+        "Z" | "z" | "UTC" | "GMT" => return Some(TimeZone::UTC),
+        _ => {}
+    }
+    let sign = match zone.as_bytes().first() {
+        Some(b'+') => 1,
+        Some(b'-') => -1,
+        _ => return TimeZone::get(zone).ok(),
+    };
+    let digits: String = zone.chars().skip(1).filter(|c| *c != ':').collect();
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let part = |from: usize| {
+        digits
+            .get(from..from + 2)
+            .map_or(Some(0), |two| two.parse().ok())
+    };
+    let (hours, minutes, seconds): (i32, i32, i32) = match digits.len() {
+        1 => (digits.parse().ok()?, 0, 0),
+        2 | 4 | 6 => (part(0)?, part(2)?, part(4)?),
+        _ => return None,
+    };
+    let sane = plain && hours <= 15 && minutes <= 59 && seconds <= 59;
+    let offset = sign * (hours * 3600 + minutes * 60 + seconds);
+    let offset = sane.then(|| Offset::from_seconds(offset).ok())??;
+    Some(TimeZone::fixed(offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc(text: &str) -> String {
+        text.parse::<Timestamp>().unwrap().utc()
+    }
+
+    #[test]
+    fn reads_what_people_and_psql_write() {
+        let rows = [
+            ("2026-11-22 14:03:00Z", "2026-11-22 14:03:00.000000+00"),
+            ("2026-11-22 14:03 UTC", "2026-11-22 14:03:00.000000+00"),
+            ("2026-11-22T14:03:00.5+02", "2026-11-22 12:03:00.500000+00"),
+            (
+                "2026-11-22 14:03:00.123456-03:30",
+                "2026-11-22 17:33:00.123456+00",
+            ),
+            ("2026-11-22 14:03:00 +0530", "2026-11-22 08:33:00.000000+00"),
+            (
+                "2026-07-01 14:03:00 Europe/Berlin",
+                "2026-07-01 12:03:00.000000+00",
+            ),
+            (
+                "2026-12-31 23:59:59.999999+00",
+                "2026-12-31 23:59:59.999999+00",
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(utc(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_it_prints_it_reads() {
+        for micros in [0, 1, 1_795_356_180_123_456, 946_684_800_000_000] {
+            let printed = Timestamp(micros).to_string();
+            assert_eq!(
+                printed.parse::<Timestamp>().unwrap(),
+                Timestamp(micros),
+                "{printed}"
+            );
+            assert_eq!(
+                Timestamp(micros).utc().parse::<Timestamp>().unwrap(),
+                Timestamp(micros)
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_what_no_clock_shows_or_shows_twice() {
+        let skipped = "2026-03-29 02:30:00 Europe/Berlin"
+            .parse::<Timestamp>()
+            .unwrap_err();
+        assert!(skipped.message().contains("skipped"), "{skipped}");
+        let twice = "2026-10-25 02:30:00 Europe/Berlin"
+            .parse::<Timestamp>()
+            .unwrap_err();
+        assert!(twice.message().contains("twice"), "{twice}");
+        let first = utc("2026-10-25 02:30:00+02");
+        assert_eq!(first, "2026-10-25 00:30:00.000000+00");
+    }
+
+    #[test]
+    fn refuses_what_is_no_time() {
+        for text in [
+            "",
+            "now",
+            "2026-11-22",
+            "14:03:00",
+            "2026-13-22 14:03:00",
+            "2026-11-22 24:03:00",
+            "2026-11-22 14:03:00 Nowhere/City",
+            "2026-11-22 14:03:00+25",
+            "2026-11-22 14:03:00+",
+            "2026-11-22 14:03:00 x'y",
+            "2026-11-22 1",
+            "ä026-11-22 14:03:00",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text:?}");
+        }
+    }
+}
