@@ -8,4 +8,6 @@
 //! [`sys`], [`pool`]), and at the bottom the words ([`unit`], [`error`]).
 
 pub mod error;
+pub mod pool;
+pub mod sys;
 pub mod unit;

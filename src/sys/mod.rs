@@ -1,0 +1,18 @@
+//! The kernel: what is asked of it beyond the standard library, for Linux, FreeBSD and OpenBSD.
+//!
+//! The only place with `unsafe`, and the only one with `cfg` for an operating system. Nothing here knows what a
+//! server or a backup is.
+
+mod detach;
+mod kernel;
+mod lock;
+mod notify;
+mod process;
+mod stop;
+
+pub use detach::{Detached, Ready, detach};
+pub use kernel::{start_writeback, syncfs_reports_errors};
+pub use lock::LockFile;
+pub use notify::notify;
+pub use process::{peer_user_id, set_backlog, set_private_umask, user_id};
+pub use stop::{Stop, stop_on_interrupt};
