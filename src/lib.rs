@@ -9,5 +9,6 @@
 
 pub mod error;
 pub mod pool;
+pub mod storage;
 pub mod sys;
 pub mod unit;

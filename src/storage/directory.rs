@@ -1,0 +1,95 @@
+//! Directories, and the names in them.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use super::atomic::parent;
+use crate::error::{Context, Result};
+
+/// Makes the names in a directory durable.
+pub fn sync_directory(path: &Path) -> Result<()> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .with_context(|| format!("sync directory {}", path.display()))
+}
+
+/// Makes a directory of mode 0700 in an existing one; one that is there already is fine. Not synced.
+pub fn create_directory(path: &Path) -> Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        result => result.with_context(|| format!("create directory {}", path.display())),
+    }
+}
+
+/// Makes a directory of mode 0700 and those above it that are missing, durably.
+pub fn create_directories(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = parent(path);
+    create_directories(above)?;
+    create_directory(path)?;
+    sync_directory(above)
+}
+
+/// Renames within one file system and makes it durable.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    std::fs::rename(from, to)
+        .with_context(|| format!("rename {} to {}", from.display(), to.display()))?;
+    sync_directory(parent(to))?;
+    if parent(from) == parent(to) {
+        Ok(())
+    } else {
+        sync_directory(parent(from))
+    }
+}
+
+/// Gives a file a second name. Not synced.
+pub fn hard_link(from: &Path, to: &Path) -> Result<()> {
+    std::fs::hard_link(from, to)
+        .with_context(|| format!("link {} to {}", from.display(), to.display()))
+}
+
+/// Makes a symbolic link with the text `target`. Not synced.
+pub fn link_relative(target: &Path, link: &Path) -> Result<()> {
+    std::os::unix::fs::symlink(target, link).with_context(|| {
+        format!(
+            "make symbolic link {} to {}",
+            link.display(),
+            target.display()
+        )
+    })
+}
+
+/// Removes a file and makes that durable; one that is gone already is fine.
+pub fn remove_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => {
+            result.with_context(|| format!("remove {}", path.display()))?;
+            sync_directory(parent(path))
+        }
+    }
+}
+
+/// Removes a file whose return after a power cut would do no harm: not synced. One that is gone already is fine.
+pub fn discard_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result.with_context(|| format!("remove {}", path.display())),
+    }
+}
+
+/// Removes a directory with all that is in it; symbolic links are removed, not followed. One that is gone already is
+/// fine.
+pub fn remove_tree(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => {
+            result.with_context(|| format!("remove directory {}", path.display()))?;
+            sync_directory(parent(path))
+        }
+    }
+}

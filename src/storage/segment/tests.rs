@@ -1,0 +1,297 @@
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::unit::Timeline;
+
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Directory {
+        let path = std::env::temp_dir().join(format!("pgmoneta-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const MIB: u64 = 1 << 20;
+
+fn small() -> SegmentSize {
+    SegmentSize::new(MIB).unwrap()
+}
+
+fn segment(timeline: u32, number: u64) -> Segment {
+    Segment {
+        timeline: Timeline::new(timeline).unwrap(),
+        number,
+    }
+}
+
+/// The byte that belongs at a position; never zero.
+fn byte_at(position: u64) -> u8 {
+    u8::try_from(position * 7 % 251).unwrap() + 1
+}
+
+fn bytes(start: Lsn, count: u64) -> Vec<u8> {
+    (start.0..start.0 + count).map(byte_at).collect()
+}
+
+#[test]
+fn a_segment_is_partial_until_it_is_complete() {
+    let directory = Directory::new("seg-complete");
+    let mut file = SegmentFile::open(&directory.0, segment(10, 0xFF), small(), None).unwrap();
+    let start = Lsn(0xFF * MIB);
+    assert_eq!(directory.names(), ["0000000A00000000000000FF.partial"]);
+    let path = directory.0.join("0000000A00000000000000FF.partial");
+    assert_eq!(fs::metadata(&path).unwrap().len(), MIB);
+    assert_eq!(file.append(start, &bytes(start, 100)).unwrap(), 100);
+    assert!(file.is_dirty() && !file.is_full());
+    assert_eq!(file.sync().unwrap().get(), start.advance(100));
+    assert!(file.complete(None).is_err(), "it is not full");
+
+    let mut file = SegmentFile::open(&directory.0, segment(10, 0xFF), small(), None).unwrap();
+    assert_eq!(file.received(), start.advance(100));
+    assert_eq!(file.position(), start, "it is received again");
+    let taken = file.append(start, &bytes(start, MIB + 50)).unwrap();
+    assert_eq!(taken as u64, MIB, "the rest belongs to the next one");
+    assert!(file.is_full());
+    let spare = Spare::prepare(&directory.0, small()).unwrap();
+    let (durable, next) = file.complete(Some(spare)).unwrap();
+    assert_eq!(durable.get(), Lsn(0x100 * MIB));
+    assert_eq!(next.unwrap().segment(), segment(10, 0x100));
+    assert_eq!(
+        directory.names(),
+        [
+            "0000000A00000000000000FF",
+            "0000000A0000000000000100.partial"
+        ]
+    );
+    let content = fs::read(directory.0.join("0000000A00000000000000FF")).unwrap();
+    assert!(content == bytes(start, MIB));
+}
+
+#[test]
+fn bytes_that_are_there_never_change() {
+    let directory = Directory::new("seg-same");
+    let start = Lsn(MIB);
+    let open = || SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
+    open().append(start, &bytes(start, 1000)).unwrap();
+    let mut other = bytes(start, 1000);
+    other[700] ^= 0xFF;
+    let mut file = open();
+    file.append(start, &other[..700]).unwrap();
+    let refused = file.append(start.advance(700), &other[700..]).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Corrupt);
+    assert!(refused.message().contains("0/1002BC"), "{refused}");
+    let content = fs::read(directory.0.join("000000010000000000000001.partial")).unwrap();
+    assert!(
+        content[..1000] == bytes(start, 1000),
+        "nothing was overwritten"
+    );
+}
+
+#[test]
+fn bytes_that_a_power_cut_took_are_written_again() {
+    let directory = Directory::new("seg-lost");
+    let start = Lsn(MIB);
+    let open = || SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
+    open().append(start, &bytes(start, 20_000)).unwrap();
+    let path = directory.0.join("000000010000000000000001.partial");
+    let lost = OpenOptions::new().write(true).open(&path).unwrap();
+    lost.write_all_at(&[0; 4096], 8192).unwrap();
+    let mut file = open();
+    assert_eq!(file.received(), start.advance(20_000));
+    file.append(start, &bytes(start, 30_000)).unwrap();
+    assert!(fs::read(&path).unwrap()[..30_000] == bytes(start, 30_000));
+}
+
+#[test]
+fn a_gap_is_refused() {
+    let directory = Directory::new("seg-gap");
+    let mut file = SegmentFile::open(&directory.0, segment(1, 3), small(), None).unwrap();
+    for at in [3 * MIB + 1, 3 * MIB - 1, 0] {
+        assert_eq!(
+            file.append(Lsn(at), &[1]).unwrap_err().kind(),
+            Kind::Protocol
+        );
+    }
+}
+
+#[test]
+fn a_short_partial_gets_its_full_size_and_a_long_one_is_refused() {
+    let directory = Directory::new("seg-size");
+    let path = directory.0.join("000000010000000000000001.partial");
+    fs::write(&path, bytes(Lsn(MIB), 5)).unwrap();
+    let file = SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
+    assert_eq!(file.received(), Lsn(MIB + 5));
+    assert_eq!(fs::metadata(&path).unwrap().len(), MIB);
+    fs::write(&path, vec![1; usize::try_from(MIB).unwrap() + 1]).unwrap();
+    let refused = SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Corrupt);
+}
+
+#[test]
+fn after_a_failure_it_goes_on_in_a_new_file_that_proves_nothing_until_it_has_all_of_the_old_one() {
+    let directory = Directory::new("seg-over");
+    let start = Lsn(MIB);
+    let mut file = SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
+    file.append(start, &bytes(start, 5000)).unwrap();
+    assert_eq!(file.sync().unwrap().get(), start.advance(5000));
+    file.failed = true; // as after a sync that failed
+    assert!(file.sync().is_err() && file.append(start.advance(5000), &[1]).is_err());
+    let mut file = file.start_over().unwrap();
+    assert_eq!(file.rewind(), start);
+    file.append(start, &bytes(start, 4999)).unwrap();
+    assert_eq!(file.sync().unwrap().get(), start, "the old one has more");
+    let partial = directory.0.join("000000010000000000000001.partial");
+    assert!(fs::read(&partial).unwrap()[..5000] == bytes(start, 5000));
+    assert_eq!(directory.names().len(), 2);
+    file.append(start.advance(4999), &bytes(start.advance(4999), 2))
+        .unwrap();
+    assert_eq!(file.sync().unwrap().get(), start.advance(5001));
+    assert_eq!(directory.names(), ["000000010000000000000001.partial"]);
+    assert!(fs::read(&partial).unwrap()[..5001] == bytes(start, 5001));
+
+    file.failed = true;
+    let mut file = file.start_over().unwrap();
+    file.append(start, &bytes(start, MIB)).unwrap();
+    file.complete(None).unwrap();
+    assert_eq!(directory.names(), ["000000010000000000000001"]);
+}
+
+#[test]
+fn a_broken_connection_costs_sixteen_megabytes_at_most() {
+    let directory = Directory::new("seg-rewind");
+    let size = SegmentSize::new(64 * MIB).unwrap();
+    let start = Lsn(64 * MIB);
+    let mut file = SegmentFile::open(&directory.0, segment(1, 1), size, None).unwrap();
+    let block = bytes(start, MIB);
+    for n in 0..20 {
+        file.append(start.advance(n * MIB), &block).unwrap();
+    }
+    assert_eq!(file.rewind(), start, "nothing is proven yet");
+    for n in 0..20 {
+        file.append(start.advance(n * MIB), &block).unwrap();
+    }
+    file.sync().unwrap();
+    assert_eq!(file.rewind(), start.advance(4 * MIB));
+    file.append(start.advance(4 * MIB), &block).unwrap();
+    assert_eq!(
+        file.sync().unwrap().get(),
+        start.advance(20 * MIB),
+        "no proof is taken back"
+    );
+}
+
+#[test]
+fn a_segment_that_is_left_stays_if_it_has_bytes() {
+    let directory = Directory::new("seg-leave");
+    let open = || SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
+    open().leave().unwrap();
+    assert!(directory.names().is_empty());
+    let mut file = open();
+    file.append(Lsn(MIB), &[1]).unwrap();
+    file.leave().unwrap();
+    open().leave().unwrap();
+    assert_eq!(directory.names(), ["000000010000000000000001.partial"]);
+}
+
+#[test]
+fn a_spare_that_is_not_used_goes_away() {
+    let directory = Directory::new("seg-spare");
+    let spare = Spare::prepare(&directory.0, small()).unwrap();
+    let other = Spare::prepare(&directory.0, small()).unwrap();
+    assert_eq!(directory.names().len(), 2);
+    drop((spare, other));
+    assert!(directory.names().is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// However the stream is cut into messages, and however often it breaks: the archive is the stream.
+    #[test]
+    fn any_cut_of_the_stream_gives_the_same_files(
+        cuts in prop::collection::vec((1u64..700_000, 0u8..8), 1..24),
+        high in 0u64..0x1000,
+    ) {
+        let directory = Directory::new("seg-cuts");
+        let first = Lsn((high << 32) + 0xFFF * MIB); // the last segment before a new log id
+        let size = small();
+        let mut at = first;
+        let mut durable = first;
+        let mut open: Option<SegmentFile> = None;
+        for (count, what) in cuts {
+            let data = bytes(at, count);
+            let mut rest = data.as_slice();
+            while !rest.is_empty() {
+                let current = Segment::containing(Timeline::FIRST, at, size);
+                let file = match &mut open {
+                    Some(file) => file,
+                    None => open.insert(SegmentFile::open(&directory.0, current, size, None).unwrap()),
+                };
+                let taken = file.append(at, rest).unwrap();
+                at = at.advance(taken as u64);
+                rest = &rest[taken..];
+                if file.is_full() {
+                    let (proof, next) = file.complete(None).unwrap();
+                    prop_assert!(proof.get() == at && next.is_none());
+                    durable = at;
+                    open = None;
+                }
+            }
+            match (what, &mut open) {
+                (0, Some(_)) => { // the process dies
+                    open = None;
+                    at = Lsn(at.0 / MIB * MIB);
+                    durable = durable.min(at);
+                }
+                (1, Some(file)) => at = file.rewind(),
+                (2, Some(file)) => {
+                    file.failed = true;
+                    let mut fresh = open.take().unwrap().start_over().unwrap();
+                    at = fresh.rewind();
+                    open = Some(fresh);
+                }
+                (3 | 4, Some(file)) => {
+                    let proof = file.sync().unwrap().get();
+                    prop_assert!(proof <= at.max(durable));
+                    durable = durable.max(proof);
+                }
+                _ => {}
+            }
+        }
+        for name in directory.names() {
+            let (plain, partial) = match name.strip_suffix(".partial") {
+                Some(plain) => (plain, true),
+                None => (name.as_str(), false),
+            };
+            if name.starts_with('.') {
+                continue;
+            }
+            let start = Segment::parse(plain, size).unwrap().start(size);
+            let content = fs::read(directory.0.join(&name)).unwrap();
+            let length = content.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+            prop_assert!(content[..length] == bytes(start, length as u64));
+            prop_assert!(partial || content.len() == length);
+            prop_assert!(!partial || start.advance(length as u64) >= durable.min(start.advance(MIB)));
+        }
+    }
+}
