@@ -1,0 +1,110 @@
+//! SHA-256, and the digest of a certificate.
+
+use openssl::hash::{MessageDigest, hash};
+use openssl::nid::Nid;
+use openssl::x509::X509;
+
+use crate::error::{Failure, Kind, Result};
+
+/// SHA-256 over bytes that come in pieces (FIPS 180-4).
+#[derive(Clone, Default)]
+pub struct Sha256(openssl::sha::Sha256);
+
+impl Sha256 {
+    /// Of nothing yet.
+    pub fn new() -> Sha256 {
+        Sha256::default()
+    }
+
+    /// Takes the next bytes in.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes.
+    pub fn finish(self) -> [u8; 32] {
+        self.0.finish()
+    }
+
+    /// The digest of `bytes`.
+    pub fn of(bytes: &[u8]) -> [u8; 32] {
+        openssl::sha::sha256(bytes)
+    }
+}
+
+impl std::fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sha256")
+    }
+}
+
+/// The digest of a certificate (DER) that binds a SCRAM exchange to the TLS connection (`tls-server-end-point`,
+/// RFC 5929 section 4.1): by the hash of the certificate's own signature, or SHA-256 where that is MD5 or SHA-1.
+/// `None` where the signature has no hash of its own (Ed25519): then there is no such binding.
+pub fn certificate_digest(certificate: &[u8]) -> Result<Option<Vec<u8>>> {
+    let wrong = |error: openssl::error::ErrorStack| {
+        Failure::new(
+            Kind::Corrupt,
+            format!("read the server's certificate: {error}"),
+        )
+    };
+    let parsed = X509::from_der(certificate).map_err(wrong)?;
+    let algorithm = parsed.signature_algorithm().object().nid();
+    let digest = match algorithm.signature_algorithms().map(|found| found.digest) {
+        Some(Nid::MD5 | Nid::SHA1) => Some(MessageDigest::sha256()),
+        Some(nid) => MessageDigest::from_nid(nid),
+        None => None,
+    };
+    let Some(digest) = digest else {
+        return Ok(None);
+    };
+    let bytes = hash(digest, certificate).map_err(wrong)?;
+    Ok(Some(bytes.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openssl::asn1::Asn1Time;
+    use openssl::pkey::{PKey, Private};
+    use openssl::rsa::Rsa;
+
+    fn certificate(key: &PKey<Private>, digest: MessageDigest) -> Vec<u8> {
+        let mut builder = X509::builder().unwrap();
+        builder.set_pubkey(key).unwrap();
+        let start = Asn1Time::days_from_now(0).unwrap();
+        builder.set_not_before(&start).unwrap();
+        let end = Asn1Time::days_from_now(1).unwrap();
+        builder.set_not_after(&end).unwrap();
+        builder.sign(key, digest).unwrap();
+        builder.build().to_der().unwrap()
+    }
+
+    #[test]
+    fn sha_256_of_abc() {
+        let mut digest = Sha256::new();
+        digest.update(b"a");
+        digest.update(b"bc");
+        let hex: String = digest.finish().iter().map(|b| format!("{b:02x}")).collect();
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(hex, expected);
+    }
+
+    #[test]
+    fn the_hash_of_a_certificate_is_the_one_of_its_signature() {
+        let rsa = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+        for (signed, bound) in [
+            (MessageDigest::sha1(), MessageDigest::sha256()),
+            (MessageDigest::sha256(), MessageDigest::sha256()),
+            (MessageDigest::sha384(), MessageDigest::sha384()),
+        ] {
+            let der = certificate(&rsa, signed);
+            let found = certificate_digest(&der).unwrap().unwrap();
+            assert_eq!(found, hash(bound, &der).unwrap().to_vec());
+        }
+        let ed25519 = PKey::generate_ed25519().unwrap();
+        let der = certificate(&ed25519, MessageDigest::null());
+        assert_eq!(certificate_digest(&der).unwrap(), None);
+        assert!(certificate_digest(b"no certificate").is_err());
+    }
+}

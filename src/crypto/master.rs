@@ -1,0 +1,206 @@
+//! The master key, and what is derived from it.
+
+use openssl::hash::MessageDigest;
+use openssl::pkcs5::pbkdf2_hmac;
+
+use super::Secret;
+use super::gcm::{Decryptor, Encryptor, IV_LENGTH, TAG_LENGTH};
+use super::random::{failed, fill};
+use crate::error::{Failure, Kind, Result};
+use crate::unit::Encryption;
+
+/// The length of a salt in bytes, of the master key's and of a container's.
+pub const SALT_LENGTH: usize = 16;
+
+/// How many bytes a container is longer than what is in it.
+pub const CONTAINER_OVERHEAD: usize = SALT_LENGTH + IV_LENGTH + TAG_LENGTH;
+
+/// Rounds of the slow derivation, as in the C program.
+const ITERATIONS: usize = 600_000;
+
+/// The length of the derived master key in bytes.
+const LENGTH: usize = 64;
+
+/// The derived master key (64 bytes) from which the key of each file, record and message is derived.
+pub struct MasterKey(Secret);
+
+impl MasterKey {
+    /// PBKDF2-HMAC-SHA256 (RFC 8018) of `secret` with `salt`, 600,000 iterations, 64 bytes. Takes about 0.4 s.
+    pub fn derive(secret: &Secret, salt: &[u8; SALT_LENGTH]) -> Result<MasterKey> {
+        derive(secret, salt, ITERATIONS, LENGTH).map(MasterKey)
+    }
+
+    /// The key of the container with this salt: PBKDF2-HMAC-SHA256 of the master key, one iteration. It is worth
+    /// keeping while salts repeat.
+    pub fn container_key(
+        &self,
+        salt: &[u8; SALT_LENGTH],
+        encryption: Encryption,
+    ) -> Result<Secret> {
+        match encryption.key_length() {
+            0 => Err(Failure::new(
+                Kind::Internal,
+                "a key was asked for, but nothing is encrypted",
+            )),
+            length => derive(&self.0, salt, 1, length),
+        }
+    }
+
+    /// Puts `plain` into a container with a new salt and IV.
+    pub fn seal(&self, plain: &[u8], encryption: Encryption) -> Result<Vec<u8>> {
+        let mut salt = [0; SALT_LENGTH];
+        let mut iv = [0; IV_LENGTH];
+        fill(&mut salt)?;
+        fill(&mut iv)?;
+        self.seal_with(plain, encryption, &salt, &iv)
+    }
+
+    fn seal_with(
+        &self,
+        plain: &[u8],
+        encryption: Encryption,
+        salt: &[u8; SALT_LENGTH],
+        iv: &[u8; IV_LENGTH],
+    ) -> Result<Vec<u8>> {
+        let key = self.container_key(salt, encryption)?;
+        let mut container = Vec::with_capacity(plain.len() + CONTAINER_OVERHEAD);
+        container.extend_from_slice(salt);
+        container.extend_from_slice(iv);
+        let mut encryptor = Encryptor::new(&key, iv)?;
+        encryptor.update(plain, &mut container)?;
+        container.extend_from_slice(&encryptor.finish()?);
+        Ok(container)
+    }
+
+    /// Takes out what [`MasterKey::seal`] put in. Too few bytes, a changed byte or another key are
+    /// [`Kind::Corrupt`].
+    pub fn open(&self, container: &[u8], encryption: Encryption) -> Result<Secret> {
+        let split = || {
+            let (salt, rest) = container.split_first_chunk::<SALT_LENGTH>()?;
+            let (iv, rest) = rest.split_first_chunk::<IV_LENGTH>()?;
+            let (ciphertext, tag) = rest.split_last_chunk::<TAG_LENGTH>()?;
+            Some((salt, iv, ciphertext, tag))
+        };
+        let (salt, iv, ciphertext, tag) = split().ok_or_else(|| {
+            Failure::new(
+                Kind::Corrupt,
+                format!("{} bytes are too few to be encrypted data", container.len()),
+            )
+        })?;
+        let key = self.container_key(salt, encryption)?;
+        let mut decryptor = Decryptor::new(&key, iv)?;
+        // Owned by a secret from the start: it is wiped even when the tag does not fit.
+        let mut plain = zeroize::Zeroizing::new(ciphertext.to_vec());
+        decryptor.update_in_place(&mut plain)?;
+        decryptor.finish(tag)?;
+        Ok(Secret::new(std::mem::take(&mut *plain)))
+    }
+}
+
+fn derive(secret: &Secret, salt: &[u8], iterations: usize, length: usize) -> Result<Secret> {
+    let mut key = vec![0; length];
+    pbkdf2_hmac(
+        secret.expose(),
+        salt,
+        iterations,
+        MessageDigest::sha256(),
+        &mut key,
+    )
+    .map_err(|error| failed("derive a key", &error))?;
+    Ok(Secret::new(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Computed independently of this program.
+    const MASTER: &str = "bb06c8c0b1dd5bfd4e40f4e297a2d0e64da7ef94b4b8ec20989021c8b41536ad\
+                          273a2d18e481ec193092497bf7dfa05d2ede64d92e403c87d11e007820c7d7d2";
+    const SALT: [u8; 16] = count(0x10);
+    const IV: [u8; 12] = count(0x20);
+
+    const fn count<const N: usize>(from: u8) -> [u8; N] {
+        let mut bytes = [from; N];
+        let mut at = 1;
+        while at < N {
+            bytes[at] = bytes[at - 1] + 1;
+            at += 1;
+        }
+        bytes
+    }
+
+    fn master() -> MasterKey {
+        let secret = Secret::new(b"correct horse battery".to_vec());
+        MasterKey::derive(&secret, &count(0)).unwrap()
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn derives_what_the_c_program_derives() {
+        let master = master();
+        assert_eq!(hex(master.0.expose()), MASTER);
+        let key = master.container_key(&SALT, Encryption::Aes256).unwrap();
+        assert_eq!(
+            hex(key.expose()),
+            "4de0f307115ae029c79ca023fbb1c4db58f88351fb394d78f6831d86a3c69539"
+        );
+        assert!(master.container_key(&SALT, Encryption::None).is_err());
+    }
+
+    #[test]
+    fn containers_are_those_of_the_c_program() {
+        let master = master();
+        let front = "101112131415161718191a1b1c1d1e1f202122232425262728292a2b";
+        let rows = [
+            (
+                Encryption::Aes256,
+                "9d216defca17649fafb2f1e42b578b09c646ed155e",
+            ),
+            (
+                Encryption::Aes192,
+                "8446557970323cf2ae6a55d66382cf94c02746fdfe",
+            ),
+            (
+                Encryption::Aes128,
+                "bd38edd1ea9a4189f5c32ed470fb501c8470a03400",
+            ),
+        ];
+        for (encryption, end) in rows {
+            let container = master.seal_with(b"hello", encryption, &SALT, &IV).unwrap();
+            assert_eq!(hex(&container), format!("{front}{end}"));
+            assert_eq!(
+                master.open(&container, encryption).unwrap().expose(),
+                b"hello"
+            );
+        }
+    }
+
+    #[test]
+    fn every_changed_or_missing_byte_and_every_other_key_is_noticed() {
+        let master = master();
+        let other = MasterKey(Secret::new(vec![1; LENGTH]));
+        let container = master.seal(b"secret", Encryption::Aes256).unwrap();
+        assert_eq!(container.len(), 6 + CONTAINER_OVERHEAD);
+        for at in 0..container.len() {
+            let mut changed = container.clone();
+            changed[at] ^= 0x80;
+            for wrong in [changed.as_slice(), &container[..at]] {
+                let failure = master.open(wrong, Encryption::Aes256).err().unwrap();
+                assert_eq!(failure.kind(), Kind::Corrupt, "byte {at}");
+            }
+        }
+        assert!(master.open(&container, Encryption::Aes128).is_err());
+        assert!(other.open(&container, Encryption::Aes256).is_err());
+    }
+
+    #[test]
+    fn no_two_containers_are_alike() {
+        let master = master();
+        let seal = || master.seal(b"x", Encryption::Aes256).unwrap();
+        assert_ne!(seal()[..SALT_LENGTH], seal()[..SALT_LENGTH]);
+    }
+}
