@@ -9,6 +9,7 @@
 
 pub mod crypto;
 pub mod error;
+pub mod net;
 pub mod pool;
 pub mod storage;
 pub mod sys;

@@ -1,0 +1,226 @@
+//! The byte stream.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustls::ClientConnection;
+
+use super::Deadline;
+use super::socket::Socket;
+use crate::error::{Context, Failure, Kind, Result};
+use crate::sys::Stop;
+
+/// A connected byte stream.
+///
+/// Failures: [`Kind::Network`] when the connection breaks, [`Kind::Timeout`] when a deadline passes, and
+/// [`Kind::Stopped`] when a stop is requested. Reads hear a stop always; a write hears it only where it would have to
+/// wait, so that a last short message can still be sent.
+pub struct Stream {
+    pub(super) socket: Socket,
+    pub(super) tls: Option<Box<ClientConnection>>,
+    pub(super) stop: Stop,
+    pub(super) peer: String,
+}
+
+/// A failure of the connection itself.
+pub(super) fn broken(error: &io::Error) -> Failure {
+    Failure::new(Kind::Network, error.to_string())
+}
+
+impl Stream {
+    /// Takes a connected TCP socket over.
+    pub fn from_tcp(socket: TcpStream, stop: Stop) -> Result<Stream> {
+        let peer = match socket.peer_addr() {
+            Ok(address) => address.to_string(),
+            Err(_) => "a TCP client".to_owned(),
+        };
+        socket
+            .set_nonblocking(true)
+            .context("set up a TCP socket")?;
+        Ok(Stream::over(Socket::Tcp(socket), stop, peer))
+    }
+
+    /// Takes a connected Unix socket over.
+    pub fn from_unix(socket: UnixStream, stop: Stop) -> Result<Stream> {
+        socket
+            .set_nonblocking(true)
+            .context("set up a Unix socket")?;
+        Ok(Stream::over(
+            Socket::Unix(socket),
+            stop,
+            "a Unix socket".to_owned(),
+        ))
+    }
+
+    pub(super) fn over(socket: Socket, stop: Stop, peer: String) -> Stream {
+        Stream {
+            socket,
+            tls: None,
+            stop,
+            peer,
+        }
+    }
+
+    /// Who is at the other end, for messages.
+    pub fn peer(&self) -> &str {
+        &self.peer
+    }
+
+    /// Whether it is encrypted.
+    pub fn encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Reads what is there, at least one byte; waits for it until `deadline`. 0 is the end of the stream.
+    pub fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize> {
+        self.stop.check()?;
+        loop {
+            match self.try_read(buffer) {
+                Ok(count) => return Ok(count),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let ready = self
+                        .stop
+                        .wait_readable(self.socket.as_fd(), deadline.left())?;
+                    if !ready {
+                        return Err(self.too_late("no answer"));
+                    }
+                }
+                Err(error) => {
+                    return Err(broken(&error).context(format!("read from {}", self.peer)));
+                }
+            }
+        }
+    }
+
+    /// Fills `buffer`; the end of the stream before that is a [`Kind::Network`] failure.
+    pub fn read_exact(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<()> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.read(rest, deadline)? {
+                0 => {
+                    return Err(Failure::new(
+                        Kind::Network,
+                        format!("{} closed the connection", self.peer),
+                    ));
+                }
+                count => filled += count,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes` to the connection.
+    pub fn write_all(&mut self, bytes: &[u8], deadline: Deadline) -> Result<()> {
+        let mut rest = bytes;
+        loop {
+            match self.try_write(rest) {
+                Ok(None) => return Ok(()),
+                Ok(Some(count)) => rest = rest.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let ready = self
+                        .stop
+                        .wait_writable(self.socket.as_fd(), deadline.left())?;
+                    if !ready {
+                        return Err(self.too_late("cannot send"));
+                    }
+                }
+                Err(error) => {
+                    return Err(broken(&error).context(format!("write to {}", self.peer)));
+                }
+            }
+        }
+    }
+
+    /// Whether [`Stream::read`] has something at once: bytes, or the end of the stream. Over TLS it may still have to
+    /// wait for the rest of a record. `false` once a stop is requested, for then nothing more is read.
+    pub fn readable_now(&mut self) -> Result<bool> {
+        if self.stop.requested() {
+            return Ok(false);
+        }
+        if let Some(tls) = &mut self.tls {
+            let state = tls.process_new_packets().map_err(|error| {
+                Failure::new(
+                    Kind::Network,
+                    format!("TLS connection to {}: {error}", self.peer),
+                )
+            })?;
+            if state.plaintext_bytes_to_read() > 0 {
+                return Ok(true);
+            }
+        }
+        let ready = self.stop.wait_readable(self.socket.as_fd(), Duration::ZERO);
+        match ready {
+            Err(failure) if failure.kind() == Kind::Stopped => Ok(false),
+            other => other,
+        }
+    }
+
+    fn too_late(&self, what: &str) -> Failure {
+        Failure::new(
+            Kind::Timeout,
+            format!("{}: {what} before the deadline", self.peer),
+        )
+    }
+
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(tls) = &mut self.tls else {
+            return self.socket.read(buffer);
+        };
+        loop {
+            match tls.reader().read(buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // Closed without a close_notify. An end of the stream, as on a plain socket: whoever reads knows
+                // whether it may end there.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
+                other => return other,
+            }
+            tls.read_tls(&mut self.socket)?;
+            let processed = tls.process_new_packets();
+            // Answers of the TLS layer: key updates, or the alert that says what is wrong. If they do not fit now,
+            // the next write sends them.
+            if tls.wants_write() {
+                match tls.write_tls(&mut self.socket) {
+                    Err(error) if error.kind() != ErrorKind::WouldBlock && processed.is_ok() => {
+                        return Err(error);
+                    }
+                    _ => {}
+                }
+            }
+            processed.map_err(io::Error::other)?;
+        }
+    }
+
+    /// Moves bytes towards the peer: how many of `rest` were taken, or `None` when nothing is left to send.
+    fn try_write(&mut self, rest: &[u8]) -> io::Result<Option<usize>> {
+        let Some(tls) = &mut self.tls else {
+            if rest.is_empty() {
+                return Ok(None);
+            }
+            return match self.socket.write(rest)? {
+                0 => Err(ErrorKind::WriteZero.into()),
+                count => Ok(Some(count)),
+            };
+        };
+        if tls.wants_write() {
+            return match tls.write_tls(&mut self.socket)? {
+                0 => Err(ErrorKind::WriteZero.into()),
+                _ => Ok(Some(0)),
+            };
+        }
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(tls.writer().write(rest)?))
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
