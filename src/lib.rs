@@ -9,6 +9,7 @@
 
 pub mod crypto;
 pub mod error;
+pub mod format;
 pub mod logging;
 pub mod net;
 pub mod pool;

@@ -1,0 +1,86 @@
+//! `backup_label`: where recovery from a base backup begins (`build_backup_content`, PostgreSQL
+//! `xlogbackup.c`).
+
+use crate::error::{Failure, Kind, Result};
+use crate::unit::{Lsn, Timeline};
+
+/// What `backup_label` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackupLabel {
+    /// Where WAL is replayed from.
+    pub start: Lsn,
+    /// The timeline on which it starts.
+    pub timeline: Timeline,
+    /// The position of the checkpoint record.
+    pub checkpoint: Lsn,
+    /// Whether a standby took the backup.
+    pub from_standby: bool,
+}
+
+impl BackupLabel {
+    /// Reads the file. Lines that are not needed here are skipped.
+    pub fn parse(bytes: &[u8]) -> Result<BackupLabel> {
+        let text = String::from_utf8_lossy(bytes);
+        let line = |key: &str| {
+            let mut lines = text.lines();
+            let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+            value.ok_or_else(|| wrong(&format!("it has no {key:?}")))
+        };
+        let position = |text: &str| -> Result<Lsn> {
+            let parsed = text.parse();
+            parsed.map_err(|_| wrong(&format!("{text:?} is not a WAL position")))
+        };
+        // "0/2000028 (file 000000010000000000000002)"
+        let start = line("START WAL LOCATION")?;
+        let start = start
+            .split_once(' ')
+            .map_or(start, |(position, _)| position);
+        let timeline = line("START TIMELINE")?;
+        Ok(BackupLabel {
+            start: position(start)?,
+            timeline: timeline
+                .parse()
+                .map_err(|_| wrong(&format!("{timeline:?} is not a timeline")))?,
+            checkpoint: position(line("CHECKPOINT LOCATION")?)?,
+            from_standby: line("BACKUP FROM")? == "standby",
+        })
+    }
+}
+
+fn wrong(what: &str) -> Failure {
+    Failure::new(Kind::Corrupt, format!("backup_label: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LABEL: &str = "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\n\
+        CHECKPOINT LOCATION: 0/2000060\nBACKUP METHOD: streamed\nBACKUP FROM: primary\n\
+        START TIME: 2026-11-22 14:00:00 UTC\nLABEL: pgmoneta_20261122140000\nSTART TIMELINE: 3\n";
+
+    #[test]
+    fn reads_what_postgresql_writes() {
+        let label = BackupLabel::parse(LABEL.as_bytes()).unwrap();
+        assert_eq!(label.start, Lsn(0x200_0028));
+        assert_eq!(label.checkpoint, Lsn(0x200_0060));
+        assert_eq!(label.timeline.number(), 3);
+        assert!(!label.from_standby);
+        let standby = LABEL.replace("FROM: primary", "FROM: standby");
+        assert!(BackupLabel::parse(standby.as_bytes()).unwrap().from_standby);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for key in [
+            "START WAL LOCATION",
+            "CHECKPOINT LOCATION",
+            "START TIMELINE",
+            "BACKUP FROM",
+        ] {
+            let failure = BackupLabel::parse(LABEL.replace(key, "X").as_bytes()).unwrap_err();
+            assert!(failure.message().contains(key), "{failure}");
+        }
+        assert!(BackupLabel::parse(b"\xff\n").is_err());
+    }
+}

@@ -1,0 +1,282 @@
+//! PostgreSQL's backup manifest (`backup_manifest`; PostgreSQL documentation, chapter "Backup Manifest Format").
+
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::hex;
+use crate::crypto::Sha256;
+use crate::error::{Failure, Kind, Result};
+use crate::unit::{Lsn, Timeline};
+
+/// What the server says of a base backup that it sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupManifest {
+    /// The identity of the cluster; from PostgreSQL 17 on (version 2 of the format).
+    pub system_identifier: Option<u64>,
+    /// Every file but the manifest itself and WAL, in the order in which they were sent.
+    pub files: Vec<ManifestEntry>,
+    /// The WAL that the backup needs, newest timeline first.
+    pub wal_ranges: Vec<WalRange>,
+}
+
+/// A file of a base backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestEntry {
+    /// Its path relative to the data directory, `pg_tblspc/<oid>/…` in a tablespace; need not be UTF-8.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its CRC-32C in the byte order of the server, if that is how checksums were asked for.
+    pub crc32c: Option<[u8; 4]>,
+}
+
+/// A range of WAL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalRange {
+    /// The timeline.
+    pub timeline: Timeline,
+    /// Its first byte.
+    pub start: Lsn,
+    /// The byte after its last one.
+    pub end: Lsn,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document<'a> {
+    #[serde(rename = "PostgreSQL-Backup-Manifest-Version")]
+    version: u32,
+    #[serde(rename = "System-Identifier")]
+    system_identifier: Option<u64>,
+    #[serde(rename = "Files", borrow)]
+    files: Vec<Entry<'a>>,
+    #[serde(rename = "WAL-Ranges", borrow)]
+    wal_ranges: Vec<Range<'a>>,
+    #[serde(rename = "Manifest-Checksum", borrow)]
+    checksum: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry<'a> {
+    #[serde(rename = "Path", borrow)]
+    path: Option<Cow<'a, str>>,
+    #[serde(rename = "Encoded-Path", borrow)]
+    encoded_path: Option<Cow<'a, str>>,
+    #[serde(rename = "Size")]
+    size: u64,
+    #[serde(rename = "Last-Modified", borrow)]
+    _last_modified: Option<Cow<'a, str>>,
+    #[serde(rename = "Checksum-Algorithm", borrow)]
+    algorithm: Option<Cow<'a, str>>,
+    #[serde(rename = "Checksum", borrow)]
+    checksum: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Range<'a> {
+    #[serde(rename = "Timeline")]
+    timeline: u32,
+    #[serde(rename = "Start-LSN", borrow)]
+    start: Cow<'a, str>,
+    #[serde(rename = "End-LSN", borrow)]
+    end: Cow<'a, str>,
+}
+
+impl BackupManifest {
+    /// Reads a manifest of version 1 or 2 and checks it against its own checksum.
+    pub fn parse(bytes: &[u8]) -> Result<BackupManifest> {
+        let document: Document<'_> =
+            serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+        if !matches!(document.version, 1 | 2) {
+            let version = document.version;
+            return Err(wrong(format!("its version {version} is not known")));
+        }
+        if hex::decode_array(&document.checksum) != Some(Sha256::of(checked(bytes)?)) {
+            return Err(wrong("its checksum does not fit".to_owned()));
+        }
+        let files = document.files.into_iter().map(Entry::parse);
+        let wal_ranges = document.wal_ranges.into_iter().map(Range::parse);
+        Ok(BackupManifest {
+            system_identifier: document.system_identifier,
+            files: files.collect::<Result<_>>()?,
+            wal_ranges: wal_ranges.collect::<Result<_>>()?,
+        })
+    }
+}
+
+/// What the checksum is of: all up to the last line, which holds it.
+fn checked(bytes: &[u8]) -> Result<&[u8]> {
+    let last_but_one = bytes
+        .strip_suffix(b"\n")
+        .and_then(|body| body.iter().rposition(|byte| *byte == b'\n'));
+    last_but_one
+        .and_then(|at| bytes.get(..=at))
+        .ok_or_else(|| wrong("it is not in lines".to_owned()))
+}
+
+impl Entry<'_> {
+    fn parse(self) -> Result<ManifestEntry> {
+        let path = match (self.path, self.encoded_path) {
+            (Some(path), None) => PathBuf::from(path.into_owned()),
+            (None, Some(digits)) => {
+                let bytes = hex::decode(&digits);
+                let bytes = bytes.ok_or_else(|| wrong(format!("{digits:?} is not a path")))?;
+                OsString::from_vec(bytes).into()
+            }
+            _ => return Err(wrong("a file has no path, or two".to_owned())),
+        };
+        let crc32c = match (self.algorithm.as_deref(), self.checksum) {
+            (Some("CRC32C"), Some(digits)) => {
+                let crc32c = hex::decode_array(&digits);
+                let wrong = || wrong(format!("{digits:?} is not a checksum"));
+                Some(crc32c.ok_or_else(wrong)?)
+            }
+            _ => None,
+        };
+        Ok(ManifestEntry {
+            path,
+            size: self.size,
+            crc32c,
+        })
+    }
+}
+
+impl Range<'_> {
+    fn parse(self) -> Result<WalRange> {
+        let position = |text: &str| {
+            let parsed = text.parse();
+            parsed.map_err(|_| wrong(format!("{text:?} is not a WAL position")))
+        };
+        Ok(WalRange {
+            timeline: Timeline::new(self.timeline)
+                .ok_or_else(|| wrong("a timeline is 0".to_owned()))?,
+            start: position(&self.start)?,
+            end: position(&self.end)?,
+        })
+    }
+}
+
+impl ManifestEntry {
+    /// Whether `crc32c` is the checksum of the file; `None` if the manifest has none. PostgreSQL writes the number
+    /// as it lies in the memory of the server, so both byte orders are fine.
+    pub fn agrees(&self, crc32c: u32) -> Option<bool> {
+        let expected = self.crc32c?;
+        Some([crc32c.to_le_bytes(), crc32c.to_be_bytes()].contains(&expected))
+    }
+}
+
+fn wrong(what: String) -> Failure {
+    Failure::new(
+        Kind::Corrupt,
+        format!("the server's backup manifest: {what}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sealed(body: &str) -> Vec<u8> {
+        let body = format!("{body}\n");
+        let digest = hex::encode(&Sha256::of(body.as_bytes()));
+        format!("{body}\"Manifest-Checksum\": \"{digest}\"}}\n").into_bytes()
+    }
+
+    const BODY: &str = r#"{ "PostgreSQL-Backup-Manifest-Version": 2,
+"System-Identifier": 7420000000000000001,
+"Files": [
+{ "Path": "backup_label", "Size": 227, "Last-Modified": "2026-11-22 14:00:00 GMT", "Checksum-Algorithm": "CRC32C", "Checksum": "0a0b0c0d" },
+{ "Path": "odd \"name\"", "Size": 0, "Last-Modified": "2026-11-22 14:00:00 GMT", "Checksum-Algorithm": "CRC32C", "Checksum": "00000000" },
+{ "Encoded-Path": "62617365ff", "Size": 8192, "Last-Modified": "2026-11-22 14:00:00 GMT" }
+],
+"WAL-Ranges": [
+{ "Timeline": 2, "Start-LSN": "0/2000028", "End-LSN": "0/2000100" }
+],"#;
+
+    #[test]
+    fn reads_what_postgresql_writes() {
+        let manifest = BackupManifest::parse(&sealed(BODY)).unwrap();
+        assert_eq!(manifest.system_identifier, Some(7_420_000_000_000_000_001));
+        let [label, odd, encoded] = &manifest.files[..] else {
+            panic!("{:?}", manifest.files)
+        };
+        assert_eq!(label.size, 227);
+        assert_eq!(label.agrees(0x0d0c_0b0a), Some(true));
+        assert_eq!(label.agrees(0x0a0b_0c0d), Some(true));
+        assert_eq!(label.agrees(0x0a0b_0c0e), Some(false));
+        assert_eq!(odd.path, PathBuf::from("odd \"name\""));
+        assert_eq!(
+            encoded.path.clone().into_os_string().into_vec(),
+            b"base\xff"
+        );
+        assert_eq!(manifest.wal_ranges[0].end, Lsn(0x200_0100));
+    }
+
+    #[test]
+    fn version_one_has_no_system_identifier() {
+        let body = BODY.replace("Version\": 2", "Version\": 1");
+        let body = body.replace("\"System-Identifier\": 7420000000000000001,\n", "");
+        let manifest = BackupManifest::parse(&sealed(&body)).unwrap();
+        assert_eq!(manifest.system_identifier, None);
+    }
+
+    #[test]
+    fn what_is_not_right_is_refused() {
+        let mut changed = sealed(BODY);
+        let at = changed
+            .windows(3)
+            .position(|three| three == b"227")
+            .unwrap();
+        changed[at] = b'3';
+        let failure = BackupManifest::parse(&changed).unwrap_err();
+        assert!(failure.message().contains("checksum"), "{failure}");
+        for (from, to) in [
+            ("Version\": 2", "Version\": 3"),
+            ("Version\": 2", "Version\": -2"),
+            ("\"Size\": 227", "\"Size\": \"227\""),
+            ("\"Size\": 227", "\"Size\": 99999999999999999999"),
+            ("\"Path\": \"backup_label\"", "\"Pfad\": \"backup_label\""),
+            ("\"Path\": \"backup_label\", ", ""),
+            ("62617365ff", "6"),
+            ("0a0b0c0d", "0a0b0c"),
+            ("0/2000028", "2000028"),
+            ("\"Timeline\": 2", "\"Timeline\": 0"),
+            ("\"WAL-Ranges\": [", "\"WAL-Ranges\": [{},"),
+            ("],", "]"),
+        ] {
+            assert!(BODY.contains(from), "{from}");
+            let body = sealed(&BODY.replace(from, to));
+            let failure = BackupManifest::parse(&body).unwrap_err();
+            assert_eq!(failure.kind(), Kind::Corrupt, "{to}");
+        }
+        let whole = sealed(BODY);
+        for length in [0, 1, 100, whole.len() / 2, whole.len() - 2] {
+            assert!(BackupManifest::parse(&whole[..length]).is_err(), "{length}");
+        }
+        assert!(BackupManifest::parse(&whole[..whole.len() - 1]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn noise_is_never_more_than_an_error(
+            at in any::<prop::sample::Index>(),
+            noise in prop::collection::vec(any::<u8>(), 0..8),
+        ) {
+            let mut bytes = sealed(BODY);
+            let body = bytes.len() - 90;
+            let at = at.index(body);
+            let end = (at + noise.len()).min(body);
+            let same = bytes[at..end] == noise[..];
+            bytes.splice(at..end, noise.iter().copied());
+            prop_assert!(same || BackupManifest::parse(&bytes).is_err());
+        }
+    }
+}

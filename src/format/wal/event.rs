@@ -1,0 +1,230 @@
+//! The records that recovery can stop at, or that say where WAL came from.
+
+use super::cursor::Cursor;
+use super::page::MAGIC_18;
+use super::record::{INFO_OF_MANAGER, RM_XACT, RM_XLOG, Record, RecordHeader};
+use crate::unit::Lsn;
+
+/// PostgreSQL counts microseconds from 2000-01-01 UTC (`POSTGRES_EPOCH_JDATE`), we from 1970-01-01.
+const EPOCH_2000: i64 = 946_684_800_000_000;
+
+/// `XLOG_XACT_OPMASK` and what it leaves (PostgreSQL `access/xact.h`).
+const XACT_OPERATION: u8 = 0x70;
+const XACT_COMMIT: u8 = 0x00;
+const XACT_ABORT: u8 = 0x20;
+const XACT_COMMIT_PREPARED: u8 = 0x30;
+const XACT_ABORT_PREPARED: u8 = 0x40;
+/// `XLOG_XACT_HAS_INFO`: `xinfo` follows.
+const XACT_HAS_INFO: u8 = 0x80;
+
+/// Bits of `xinfo` (`XACT_XINFO_HAS_…`).
+const HAS_DBINFO: u32 = 1 << 0;
+const HAS_SUBXACTS: u32 = 1 << 1;
+const HAS_RELATIONS: u32 = 1 << 2;
+const HAS_INVALIDATIONS: u32 = 1 << 3;
+const HAS_TWOPHASE: u32 = 1 << 4;
+const HAS_DROPPED_STATS: u32 = 1 << 8;
+
+/// Records of `RM_XLOG_ID` (PostgreSQL `catalog/pg_control.h`).
+const CHECKPOINT_SHUTDOWN: u8 = 0x00;
+const CHECKPOINT_ONLINE: u8 = 0x10;
+const BACKUP_END: u8 = 0x50;
+const RESTORE_POINT: u8 = 0x70;
+const END_OF_RECOVERY: u8 = 0x90;
+
+/// The most bytes of a record that are kept for [`Event::of`]: a prepared transaction names its xid after its
+/// subtransactions and dropped files, four million of the former.
+pub(super) const KEPT: usize = 16 << 20;
+
+/// What a record says, as far as restore cares. Times are microseconds since 1970 UTC, by the server's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A transaction was committed, maybe one that was prepared (`XLOG_XACT_COMMIT`, `XLOG_XACT_COMMIT_PREPARED`).
+    Commit {
+        /// The top-level transaction.
+        xid: u32,
+        /// When.
+        time: i64,
+    },
+    /// A transaction was aborted (`XLOG_XACT_ABORT`, `XLOG_XACT_ABORT_PREPARED`).
+    Abort {
+        /// The top-level transaction.
+        xid: u32,
+        /// When.
+        time: i64,
+    },
+    /// `pg_create_restore_point` was called (`xl_restore_point`).
+    RestorePoint {
+        /// Its name.
+        name: Vec<u8>,
+        /// When.
+        time: i64,
+    },
+    /// A checkpoint was completed (`CheckPoint`).
+    Checkpoint {
+        /// Where replay from it begins.
+        redo: Lsn,
+        /// When it began; whole seconds.
+        time: i64,
+    },
+    /// A backup ended (`XLOG_BACKUP_END`): the one that began at this position.
+    BackupEnd {
+        /// Where that backup began.
+        start: Lsn,
+    },
+    /// A timeline begins (`xl_end_of_recovery`).
+    EndOfRecovery {
+        /// The new timeline.
+        timeline: u32,
+        /// The timeline before.
+        previous: u32,
+        /// When.
+        time: i64,
+    },
+    /// Anything else.
+    Other,
+}
+
+impl Event {
+    /// Whether [`Event::of`] looks into the body of records with this header.
+    pub(super) fn wants(header: &RecordHeader) -> bool {
+        let info = header.info & INFO_OF_MANAGER;
+        match header.manager {
+            RM_XACT => matches!(
+                info & XACT_OPERATION,
+                XACT_COMMIT | XACT_ABORT | XACT_COMMIT_PREPARED | XACT_ABORT_PREPARED
+            ),
+            RM_XLOG => matches!(
+                info,
+                CHECKPOINT_SHUTDOWN
+                    | CHECKPOINT_ONLINE
+                    | BACKUP_END
+                    | RESTORE_POINT
+                    | END_OF_RECOVERY
+            ),
+            _ => false,
+        }
+    }
+
+    /// What a record says. `Err` if it has a right checksum but not the structure that PostgreSQL gives it.
+    pub fn of(record: &Record<'_>) -> Result<Event, String> {
+        if !Event::wants(&record.header) {
+            return Ok(Event::Other);
+        }
+        let parse = if record.header.manager == RM_XACT {
+            transaction
+        } else {
+            log
+        };
+        main_data(record.body)
+            .and_then(|data| parse(record, Cursor(data)))
+            .ok_or_else(|| format!("record {} has an unknown structure", record.start))
+    }
+
+    /// When it happened, for events that recovery looks at when it looks for a time.
+    pub fn end_of_transaction(&self) -> Option<(u32, i64)> {
+        match *self {
+            Event::Commit { xid, time } | Event::Abort { xid, time } => Some((xid, time)),
+            _ => None,
+        }
+    }
+}
+
+/// Finds the main data of a record that refers to no blocks (PostgreSQL `access/xlogrecord.h`, `DecodeXLogRecord`).
+fn main_data(body: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor(body);
+    loop {
+        let length = match cursor.u8()? {
+            // XLR_BLOCK_ID_ORIGIN: the replication origin.
+            253 => {
+                cursor.u16()?;
+                continue;
+            }
+            // XLR_BLOCK_ID_TOPLEVEL_XID.
+            252 => {
+                cursor.u32()?;
+                continue;
+            }
+            // XLR_BLOCK_ID_DATA_SHORT.
+            255 => u32::from(cursor.u8()?),
+            // XLR_BLOCK_ID_DATA_LONG.
+            254 => cursor.u32()?,
+            _ => return None,
+        };
+        // Of a very long record only the beginning was kept.
+        let length = usize::try_from(length).ok()?.min(cursor.0.len());
+        return cursor.bytes(length);
+    }
+}
+
+fn since_1970(time: i64) -> Option<i64> {
+    time.checked_add(EPOCH_2000)
+}
+
+/// `xl_xact_commit` and `xl_xact_abort` (PostgreSQL `access/xact.h`, `ParseCommitRecord` and `ParseAbortRecord`).
+fn transaction(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
+    let time = since_1970(data.i64()?)?;
+    let operation = record.header.info & XACT_OPERATION;
+    let prepared = matches!(operation, XACT_COMMIT_PREPARED | XACT_ABORT_PREPARED);
+    let xid = if prepared {
+        prepared_xid(record, data)?
+    } else {
+        record.header.xid
+    };
+    Some(match operation {
+        XACT_COMMIT | XACT_COMMIT_PREPARED => Event::Commit { xid, time },
+        _ => Event::Abort { xid, time },
+    })
+}
+
+/// `xl_xact_twophase`: behind everything else that the record may have.
+fn prepared_xid(record: &Record<'_>, mut data: Cursor<'_>) -> Option<u32> {
+    if record.header.info & XACT_HAS_INFO == 0 {
+        return None;
+    }
+    let xinfo = data.u32()?;
+    if xinfo & HAS_DBINFO != 0 {
+        data.bytes(8)?;
+    }
+    if xinfo & HAS_SUBXACTS != 0 {
+        data.skip_items(4)?;
+    }
+    if xinfo & HAS_RELATIONS != 0 {
+        data.skip_items(12)?;
+    }
+    if xinfo & HAS_DROPPED_STATS != 0 {
+        // xl_xact_stats_item: PostgreSQL 18 widened the object's identifier.
+        data.skip_items(if record.magic >= MAGIC_18 { 16 } else { 12 })?;
+    }
+    if xinfo & HAS_INVALIDATIONS != 0 {
+        data.skip_items(16)?;
+    }
+    (xinfo & HAS_TWOPHASE != 0).then_some(())?;
+    data.u32()
+}
+
+fn log(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
+    Some(match record.header.info & INFO_OF_MANAGER {
+        RESTORE_POINT => {
+            let time = since_1970(data.i64()?)?;
+            // rp_name[MAXFNAMELEN], ended by a zero byte.
+            let name = data.bytes(64)?.split(|&byte| byte == 0).next()?.to_vec();
+            Event::RestorePoint { name, time }
+        }
+        END_OF_RECOVERY => Event::EndOfRecovery {
+            time: since_1970(data.i64()?)?,
+            timeline: data.u32()?,
+            previous: data.u32()?,
+        },
+        BACKUP_END => Event::BackupEnd {
+            start: Lsn(data.u64()?),
+        },
+        _ => {
+            // CheckPoint: `redo` is first; `time`, seconds since 1970, is at byte 64 in all versions.
+            let redo = Lsn(data.u64()?);
+            data.bytes(56)?;
+            let time = data.i64()?.checked_mul(1_000_000)?;
+            Event::Checkpoint { redo, time }
+        }
+    })
+}

@@ -1,0 +1,18 @@
+//! The write-ahead log as PostgreSQL 13 to 18 write it: pages, records, and the few records that recovery can stop at.
+//!
+//! [`Decoder`] is fed the bytes of segments in order and finds every record, checked as PostgreSQL's recovery checks
+//! it, and thereby the end of valid WAL. What lies in which file is not known here.
+
+mod cursor;
+mod decoder;
+mod event;
+mod page;
+mod record;
+
+pub use decoder::{Decoder, Invalid};
+pub use event::Event;
+pub use page::{LongHeader, PageHeader};
+pub use record::{Record, RecordHeader};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! The header of a WAL page.
+
+use super::cursor::Cursor;
+use crate::unit::Lsn;
+
+/// `XLP_FIRST_IS_CONTRECORD`: the page begins in the middle of a record.
+pub(super) const FIRST_IS_CONTINUATION: u16 = 0x0001;
+/// `XLP_LONG_HEADER`: the header is a long one.
+const LONG_HEADER: u16 = 0x0002;
+/// `XLP_FIRST_IS_OVERWRITE_CONTRECORD`: the record that was to continue here was given up, another begins.
+pub(super) const FIRST_IS_OVERWRITE: u16 = 0x0008;
+/// `XLP_ALL_FLAGS`.
+const ALL_FLAGS: u16 = 0x000F;
+
+/// `XLOG_PAGE_MAGIC` of PostgreSQL 13, the oldest that we know. The versions after it have 0xD10D (14), 0xD110 (15),
+/// 0xD113 (16), 0xD116 (17) and 0xD118 (18); later ones count on.
+const OLDEST_MAGIC: u16 = 0xD106;
+const NEWEST_MAGIC: u16 = 0xD1FF;
+/// `XLOG_PAGE_MAGIC` of PostgreSQL 18.
+pub(super) const MAGIC_18: u16 = 0xD118;
+
+/// The header of a WAL page (`XLogPageHeaderData`, PostgreSQL `access/xlog_internal.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageHeader {
+    /// `xlp_magic`: which version of the format.
+    pub magic: u16,
+    /// `xlp_info`: flags.
+    pub flags: u16,
+    /// `xlp_tli`: the timeline of the first record on the page.
+    pub timeline: u32,
+    /// `xlp_pageaddr`: the position of the page.
+    pub address: Lsn,
+    /// `xlp_rem_len`: how many bytes of the record from the page before are still to come, from this page on.
+    pub remaining: u32,
+    /// What the first page of a segment says besides.
+    pub long: Option<LongHeader>,
+}
+
+/// What the first page of a segment says besides (`XLogLongPageHeaderData`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongHeader {
+    /// `xlp_sysid`: the system identifier of the cluster.
+    pub system_identifier: u64,
+    /// `xlp_seg_size`: the size of a segment.
+    pub segment_size: u32,
+    /// `xlp_xlog_blcksz`: the size of a page.
+    pub page_size: u32,
+}
+
+impl PageHeader {
+    /// Reads the header at the beginning of a page. `Err` says what is wrong with it.
+    pub fn parse(page: &[u8]) -> Result<PageHeader, String> {
+        let short = "the page ends within its header";
+        let mut cursor = Cursor(page);
+        let header = PageHeader::fixed(&mut cursor).ok_or(short)?;
+        if !(OLDEST_MAGIC..=NEWEST_MAGIC).contains(&header.magic) {
+            return Err(format!("page magic {:04X} is not known", header.magic));
+        }
+        if header.flags & !ALL_FLAGS != 0 {
+            return Err(format!("page flags {:04X} are not known", header.flags));
+        }
+        if header.flags & LONG_HEADER == 0 {
+            return Ok(header);
+        }
+        let long = PageHeader::long(&mut cursor).ok_or(short)?;
+        Ok(PageHeader {
+            long: Some(long),
+            ..header
+        })
+    }
+
+    fn fixed(cursor: &mut Cursor<'_>) -> Option<PageHeader> {
+        let header = PageHeader {
+            magic: cursor.u16()?,
+            flags: cursor.u16()?,
+            timeline: cursor.u32()?,
+            address: Lsn(cursor.u64()?),
+            remaining: cursor.u32()?,
+            long: None,
+        };
+        // Padding to a multiple of 8 bytes (MAXALIGN).
+        cursor.bytes(4)?;
+        Some(header)
+    }
+
+    fn long(cursor: &mut Cursor<'_>) -> Option<LongHeader> {
+        Some(LongHeader {
+            system_identifier: cursor.u64()?,
+            segment_size: cursor.u32()?,
+            page_size: cursor.u32()?,
+        })
+    }
+
+    /// How many bytes the header has (`SizeOfXLogShortPHD`, `SizeOfXLogLongPHD`).
+    pub fn length(&self) -> usize {
+        if self.long.is_some() { 40 } else { 24 }
+    }
+}

@@ -1,0 +1,282 @@
+//! WAL made by hand: what real servers seldom write. Real WAL is read in the integration tests.
+#![allow(clippy::cast_possible_truncation, clippy::type_complexity)]
+
+use std::ops::ControlFlow;
+
+use proptest::prelude::*;
+
+use super::{Decoder, Event, Invalid};
+use crate::unit::{Lsn, SegmentSize};
+
+const PAGE: usize = 8192;
+const MIB: usize = 1 << 20;
+const SYSTEM: u64 = 7_000_000_000_000_000_001;
+
+fn size() -> SegmentSize {
+    SegmentSize::new(MIB as u64).unwrap()
+}
+
+/// Writes WAL as PostgreSQL 17 does, from the beginning of segment 1.
+struct Writer {
+    bytes: Vec<u8>,
+    last: Lsn,
+}
+
+impl Writer {
+    fn new() -> Writer {
+        Writer {
+            bytes: Vec::new(),
+            last: Lsn::ZERO,
+        }
+    }
+
+    fn position(&self) -> Lsn {
+        Lsn((MIB + self.bytes.len()) as u64)
+    }
+
+    fn header(&mut self, flags: u16, remaining: usize) {
+        let first = self.bytes.len().is_multiple_of(MIB);
+        let address = self.position();
+        let put = &mut self.bytes;
+        put.extend(0xD116u16.to_le_bytes());
+        put.extend((flags | if first { 2 } else { 0 }).to_le_bytes());
+        put.extend(1u32.to_le_bytes());
+        put.extend(address.0.to_le_bytes());
+        put.extend((remaining as u32).to_le_bytes());
+        put.extend([0; 4]);
+        if first {
+            put.extend(SYSTEM.to_le_bytes());
+            put.extend((MIB as u32).to_le_bytes());
+            put.extend((PAGE as u32).to_le_bytes());
+        }
+    }
+
+    /// Adds a record; where it begins.
+    fn record(&mut self, manager: u8, info: u8, body: &[u8]) -> Lsn {
+        self.flagged(manager, info, body, 0)
+    }
+
+    fn flagged(&mut self, manager: u8, info: u8, body: &[u8], flags: u16) -> Lsn {
+        let mut record = Vec::new();
+        record.extend((24 + body.len() as u32).to_le_bytes());
+        record.extend(700u32.to_le_bytes());
+        record.extend(self.last.0.to_le_bytes());
+        record.extend([info, manager, 0, 0]);
+        let crc = crc32c::crc32c_append(crc32c::crc32c(body), &record);
+        record.extend(crc.to_le_bytes());
+        record.extend(body);
+        if self.bytes.len().is_multiple_of(PAGE) {
+            self.header(flags, 0);
+        }
+        let start = self.position();
+        self.last = start;
+        let mut left = record.as_slice();
+        loop {
+            let room = (PAGE - self.bytes.len() % PAGE).min(left.len());
+            self.bytes.extend(&left[..room]);
+            left = &left[room..];
+            if left.is_empty() {
+                break;
+            }
+            self.header(1, left.len());
+        }
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        start
+    }
+
+    fn segments(mut self) -> Vec<u8> {
+        self.bytes.resize(self.bytes.len().next_multiple_of(MIB), 0);
+        self.bytes
+    }
+}
+
+/// The main data of a record without blocks.
+fn main_data(data: &[u8]) -> Vec<u8> {
+    let mut body = vec![254];
+    body.extend((data.len() as u32).to_le_bytes());
+    body.extend(data);
+    body
+}
+
+fn decode(bytes: &[u8], from: Lsn) -> (Vec<(Lsn, Lsn, Event)>, Result<Lsn, Invalid>) {
+    let mut decoder = Decoder::new(from, size(), Some(SYSTEM));
+    let mut found = Vec::new();
+    for (index, chunk) in bytes.chunks(4 * PAGE).enumerate() {
+        let address = Lsn((MIB + index * 4 * PAGE) as u64);
+        let fed = decoder.feed(address, chunk, &mut |record| {
+            found.push((record.start, record.end, Event::of(record).unwrap()));
+            ControlFlow::Continue(())
+        });
+        if let Err(invalid) = fed {
+            return (found, Err(invalid));
+        }
+    }
+    (found, Ok(decoder.position()))
+}
+
+#[test]
+fn records_continue_over_pages_and_segments() {
+    let mut writer = Writer::new();
+    let mut starts = vec![writer.record(10, 0, &[1; 100])];
+    let first = Lsn(MIB as u64 + 40);
+    assert_eq!(starts[0], first);
+    for length in [8000, 8168, 1, 0, 3 * MIB, 17, PAGE - 64, 5000] {
+        starts.push(writer.record(10, 0, &vec![7; length]));
+    }
+    // The header of a record may be cut by the end of a page too.
+    starts.push(writer.record(10, 0, &[4; 6000]));
+    let room = PAGE - writer.bytes.len() % PAGE;
+    starts.push(writer.record(10, 0, &vec![9; room - 8 - 24]));
+    assert_eq!(writer.bytes.len() % PAGE, PAGE - 8);
+    starts.push(writer.record(10, 0, b"split"));
+    let end = writer.position();
+    let (found, result) = decode(&writer.segments(), first);
+    assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), starts);
+    let invalid = result.unwrap_err();
+    assert_eq!(invalid.at, end);
+    assert_eq!(invalid.why, "there is no record");
+}
+
+#[test]
+fn a_segment_switch_skips_the_rest_of_its_segment() {
+    let mut writer = Writer::new();
+    let start = writer.record(10, 0, b"before");
+    writer.record(0, 0x40, &[]);
+    writer.bytes.resize(MIB, 0xEE);
+    let after = writer.record(10, 0, b"after");
+    let (found, _) = decode(&writer.segments(), start);
+    assert_eq!(found[1].1, Lsn(2 * MIB as u64));
+    assert_eq!(found[2].0, after);
+}
+
+#[test]
+fn a_segment_switch_may_go_on_behind_the_end_of_its_page() {
+    let mut writer = Writer::new();
+    let start = writer.record(10, 0, &[4; 6000]);
+    let room = PAGE - writer.bytes.len() % PAGE;
+    writer.record(10, 0, &vec![9; room - 8 - 24]);
+    assert_eq!(writer.bytes.len() % PAGE, PAGE - 8);
+    writer.record(0, 0x40, &[]);
+    writer.bytes.resize(MIB, 0);
+    let after = writer.record(10, 0, b"after");
+    let (found, _) = decode(&writer.segments(), start);
+    assert_eq!(found[2].1, Lsn(2 * MIB as u64));
+    assert_eq!(found[3].0, after);
+}
+
+#[test]
+fn a_record_that_was_given_up_is_passed_over() {
+    let mut writer = Writer::new();
+    let start = writer.record(10, 0, b"before");
+    let before = writer.last;
+    writer.record(10, 0, &vec![1; 20_000]);
+    writer.bytes.truncate(PAGE);
+    writer.last = before;
+    let after = writer.flagged(0, 0xD0, b"XLOG_OVERWRITE_CONTRECORD", 8);
+    let (found, _) = decode(&writer.segments(), start);
+    let found: Vec<_> = found.iter().map(|f| f.0).collect();
+    assert_eq!(found, [start, after]);
+}
+
+#[test]
+fn a_changed_byte_ends_valid_wal_at_its_record() {
+    let mut writer = Writer::new();
+    let start = writer.record(10, 0, &[1; 100]);
+    let second = writer.record(10, 0, &[2; 100]);
+    writer.record(10, 0, &[3; 100]);
+    let good = writer.segments();
+    let (found, _) = decode(&good, start);
+    assert_eq!(found.len(), 3);
+    for offset in 0..124 {
+        let mut bad = good.clone();
+        bad[(second.0 as usize - MIB) + offset] ^= 0x10;
+        let (found, result) = decode(&bad, start);
+        // Two bytes of padding are part of the checksum as well.
+        assert_eq!(found.len(), 1, "byte {offset}");
+        assert_eq!(result.unwrap_err().at, second, "byte {offset}");
+    }
+}
+
+#[test]
+fn another_cluster_or_segment_size_is_refused() {
+    let mut writer = Writer::new();
+    let start = writer.record(10, 0, b"x");
+    let bytes = writer.segments();
+    let feed = |size, system| {
+        let mut decoder = Decoder::new(start, size, Some(system));
+        decoder.feed(Lsn(MIB as u64), &bytes, &mut |_| ControlFlow::Continue(()))
+    };
+    let why = |result: Result<ControlFlow<()>, Invalid>| result.unwrap_err().why;
+    assert!(why(feed(size(), 1)).contains("belongs to the system 7000000000000000001"));
+    let other = SegmentSize::new(2 << 20).unwrap();
+    let mut decoder = Decoder::new(Lsn(2 << 20), other, None);
+    let fed = decoder.feed(Lsn(2 << 20), &bytes, &mut |_| ControlFlow::Continue(()));
+    assert!(why(fed).contains("one of 1048576 bytes"));
+}
+
+#[test]
+fn a_prepared_transaction_is_found_behind_everything_else() {
+    let time = 5_000_000i64;
+    let mut data = time.to_le_bytes().to_vec();
+    data.extend(0x1FFu32.to_le_bytes()); // everything there is
+    data.extend([0; 8]);
+    for (count, item) in [(3u32, 4usize), (2, 12), (2, 12), (1, 16)] {
+        data.extend(count.to_le_bytes());
+        data.resize(data.len() + count as usize * item, 0xAB);
+    }
+    data.extend(4242u32.to_le_bytes());
+    let mut writer = Writer::new();
+    let start = writer.record(1, 0x30 | 0x80, &main_data(&data));
+    writer.record(
+        1,
+        0x20,
+        &[&[253, 1, 0][..], &main_data(&time.to_le_bytes())].concat(),
+    );
+    let (found, _) = decode(&writer.segments(), start);
+    let time = 946_684_805_000_000;
+    assert_eq!(found[0].2, Event::Commit { xid: 4242, time });
+    assert_eq!(found[1].2, Event::Abort { xid: 700, time });
+}
+
+#[test]
+fn a_commit_longer_than_what_is_kept_still_has_its_time() {
+    let mut data = 0i64.to_le_bytes().to_vec();
+    data.resize(20 << 20, 0);
+    let mut writer = Writer::new();
+    let start = writer.record(1, 0x80, &main_data(&data));
+    let (found, _) = decode(&writer.segments(), start);
+    let time = 946_684_800_000_000;
+    assert_eq!(found[0].2, Event::Commit { xid: 700, time });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn garbage_never_panics(
+        changes in proptest::collection::vec((0usize..MIB, any::<u8>()), 1..40),
+        lengths in proptest::collection::vec(0usize..20_000, 1..30),
+        from in 0u64..100_000,
+    ) {
+        let mut writer = Writer::new();
+        for (index, length) in lengths.iter().enumerate() {
+            let info = if index % 2 == 0 { 0xB0 } else { 0x20 };
+            writer.record((index % 2) as u8, info, &main_data(&vec![index as u8; *length]));
+        }
+        let mut bytes = writer.segments();
+        for (at, value) in changes {
+            bytes[at] = value;
+        }
+        let mut decoder = Decoder::new(Lsn(MIB as u64 + from), size(), None);
+        let _ = decoder.feed(Lsn(MIB as u64), &bytes, &mut |record| {
+            let _ = Event::of(record);
+            ControlFlow::Continue(())
+        });
+    }
+
+    #[test]
+    fn noise_never_panics(bytes in proptest::collection::vec(any::<u8>(), PAGE..3 * PAGE)) {
+        let mut decoder = Decoder::new(Lsn(MIB as u64), size(), None);
+        let _ = decoder.feed(Lsn(MIB as u64), &bytes, &mut |_| ControlFlow::Continue(()));
+    }
+}
