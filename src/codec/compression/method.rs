@@ -1,0 +1,74 @@
+//! One door for all methods.
+
+use std::io::{self, BufRead, Read};
+
+use super::frames::Sequence;
+use super::{Effort, bzip2, gzip, lz4, zstd};
+use crate::unit::Compression;
+
+/// Compresses `plain` to one frame, which takes the place of what is in `frame`. With `Compression::None` it is a
+/// copy.
+pub fn compress(
+    compression: Compression,
+    effort: Effort,
+    plain: &[u8],
+    frame: &mut Vec<u8>,
+) -> io::Result<()> {
+    frame.clear();
+    let level = effort.level(compression);
+    match compression {
+        Compression::None => {
+            frame.extend_from_slice(plain);
+            Ok(())
+        }
+        Compression::Gzip => gzip::compress(level, plain, frame),
+        Compression::Zstd => zstd::compress(effort, plain, frame),
+        Compression::Lz4 => lz4::compress(level, plain, frame),
+        Compression::Bzip2 => bzip2::compress(level, plain, frame),
+    }
+}
+
+/// Reads the plain bytes of a sequence of frames up to the end of `R`. A frame that is cut short, or bytes behind the
+/// last one that begin none, are errors; no frame at all is an empty file.
+pub enum Frames<R: BufRead> {
+    Plain(R),
+    Gzip(Sequence<R, gzip::Member>),
+    Zstd(Sequence<R, zstd::Frame>),
+    Lz4(lz4::Frames<R>),
+    Bzip2(Sequence<R, bzip2::Stream>),
+}
+
+impl<R: BufRead> Frames<R> {
+    pub fn new(compression: Compression, input: R) -> io::Result<Frames<R>> {
+        Ok(match compression {
+            Compression::None => Frames::Plain(input),
+            Compression::Gzip => Frames::Gzip(Sequence::new(input, gzip::Member::default())),
+            Compression::Zstd => Frames::Zstd(Sequence::new(input, zstd::Frame::new()?)),
+            Compression::Lz4 => Frames::Lz4(lz4::Frames::new(input)),
+            Compression::Bzip2 => Frames::Bzip2(Sequence::new(input, bzip2::Stream::default())),
+        })
+    }
+
+    /// What the frames were read from.
+    pub fn into_inner(self) -> Option<R> {
+        match self {
+            Frames::Plain(input) => Some(input),
+            Frames::Gzip(sequence) => Some(sequence.into_inner()),
+            Frames::Zstd(sequence) => Some(sequence.into_inner()),
+            Frames::Lz4(frames) => frames.into_inner(),
+            Frames::Bzip2(sequence) => Some(sequence.into_inner()),
+        }
+    }
+}
+
+impl<R: BufRead> Read for Frames<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Frames::Plain(input) => input.read(buf),
+            Frames::Gzip(sequence) => sequence.read(buf),
+            Frames::Zstd(sequence) => sequence.read(buf),
+            Frames::Lz4(frames) => frames.read(buf),
+            Frames::Bzip2(sequence) => sequence.read(buf),
+        }
+    }
+}

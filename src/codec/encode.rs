@@ -1,0 +1,48 @@
+//! A whole file in one thread.
+
+use std::io::{self, Read, Write};
+
+use super::{CHUNK, Coding, Digests, Framer, PlainDigest, Sink};
+use crate::error::{Context, Result};
+
+/// Reads all of `plain`, compresses it in frames and encrypts it, in this thread. A compressed empty file is one
+/// empty frame, which every tool reads.
+pub fn encode(plain: &mut dyn Read, stored: &mut dyn Write, coding: &Coding) -> Result<Digests> {
+    let framer = Framer::new(coding);
+    let mut sink = Sink::new(stored, coding)?;
+    let mut digest = PlainDigest::new();
+    let mut chunk = vec![0; CHUNK];
+    let mut frame = Vec::new();
+    loop {
+        let count = fill(plain, &mut chunk).context("read the plain bytes")?;
+        let bytes = chunk.get_mut(..count).unwrap_or_default();
+        if count == 0 && digest.size() > 0 {
+            break;
+        }
+        digest.update(bytes);
+        if framer.copies() {
+            sink.write(bytes)?;
+        } else {
+            framer.frame(bytes, &mut frame)?;
+            sink.write(&mut frame)?;
+        }
+        if count < CHUNK {
+            break;
+        }
+    }
+    Ok(sink.finish(&digest)?.1)
+}
+
+/// Reads until `buffer` is full or the input ends.
+fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match input.read(room) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

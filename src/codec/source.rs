@@ -1,0 +1,62 @@
+//! Reading a stored file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::cipher::Input;
+use super::compression::Frames;
+use super::{Digests, PlainDigest, Stored};
+use crate::crypto::MasterKey;
+use crate::error::{Context, Failure, Kind, Result};
+
+/// Reads a stored file: the plain bytes come out of `Read`; what is truncated, has bytes after its end or does not
+/// decrypt is an error, not an end of file. Only that a file was cut exactly between two frames is not seen here:
+/// compare the digests of [`Source::finish`], or the size, with what they must be. Bytes that were encrypted are
+/// proven only by the end of the file or by [`Source::finish`].
+pub struct Source {
+    frames: Frames<Input>,
+    digest: PlainDigest,
+}
+
+impl Source {
+    /// Opens a stored file.
+    pub fn open(path: &Path, stored: Stored, key: Option<Arc<MasterKey>>) -> Result<Source> {
+        let doing = || format!("open {}", path.display());
+        let file = File::open(path).with_context(doing)?;
+        Source::new(file, stored, key).with_context(doing)
+    }
+
+    /// As [`Source::open`], from an open file.
+    pub fn new(file: File, stored: Stored, key: Option<Arc<MasterKey>>) -> Result<Source> {
+        let input = Input::new(file, stored.encryption, key.as_deref())?;
+        Ok(Source {
+            frames: Frames::new(stored.compression, input)?,
+            digest: PlainDigest::new(),
+        })
+    }
+
+    /// To be called after the last byte was read: checks that there is none left, checks the tag, returns the digests
+    /// of all.
+    pub fn finish(mut self) -> Result<Digests> {
+        if self.frames.read(&mut [0])? > 0 {
+            return Err(Failure::new(
+                Kind::Corrupt,
+                "the file is longer than it must be",
+            ));
+        }
+        let input = self.frames.into_inner().ok_or_else(|| {
+            Failure::new(Kind::Internal, "a file that could not be read was finished")
+        })?;
+        Ok(self.digest.with(input.into_digest()))
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.frames.read(buf)?;
+        self.digest.update(buf.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
