@@ -17,3 +17,4 @@ pub mod pool;
 pub mod storage;
 pub mod sys;
 pub mod unit;
+pub mod vault;
