@@ -8,6 +8,7 @@
 //! [`sys`], [`pool`]), and at the bottom the words ([`unit`], [`error`]).
 
 pub mod codec;
+pub mod config;
 pub mod crypto;
 pub mod error;
 pub mod format;
