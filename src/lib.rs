@@ -15,6 +15,7 @@ pub mod format;
 pub mod logging;
 pub mod net;
 pub mod pool;
+pub mod status;
 pub mod storage;
 pub mod sys;
 pub mod unit;
