@@ -14,6 +14,7 @@ pub mod error;
 pub mod format;
 pub mod logging;
 pub mod net;
+pub mod pg;
 pub mod pool;
 pub mod status;
 pub mod storage;
