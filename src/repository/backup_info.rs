@@ -1,0 +1,409 @@
+//! `backup.info`: what is known of a backup without opening it.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::error::{Context, Failure, Kind, Result};
+use crate::unit::{Compression, Encryption, Label, Lsn, PgVersion, Timeline};
+
+/// Longer than any that makes sense: a few kilobytes, more with many tablespaces.
+const MAX_LENGTH: usize = 4 << 20;
+
+/// `backup.info`: lines `KEY=value` that the C program 0.22 reads too, plus our keys.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BackupInfo {
+    /// `STATUS=1`: the backup can be restored as far as we know.
+    pub valid: bool,
+    /// `WAL`: the name of the first segment that it needs.
+    pub wal: String,
+    /// `BACKUP`: bytes as stored.
+    pub backup_size: u64,
+    /// `RESTORE`: bytes when restored, without WAL.
+    pub restore_size: u64,
+    /// `BIGGEST_FILE`: bytes of the largest file when restored.
+    pub biggest_file: u64,
+    /// `ELAPSED`: seconds that it took.
+    pub elapsed: f64,
+    /// `MAJOR_VERSION`, `MINOR_VERSION` of the server.
+    pub version: PgVersion,
+    /// `KEEP`: retention must not remove it.
+    pub keep: bool,
+    /// `COMPRESSION` of every stored file.
+    pub compression: Compression,
+    /// `ENCRYPTION` of every stored file.
+    pub encryption: Encryption,
+    /// `TABLESPACEn`, `TABLESPACE_OIDn`, `TABLESPACE_PATHn`.
+    pub tablespaces: Vec<TablespaceInfo>,
+    /// `START_TIMELINE`, `START_WALPOS`: where recovery begins to replay.
+    pub start: (Timeline, Lsn),
+    /// `END_TIMELINE`, `END_WALPOS`: where it is consistent.
+    pub end: (Timeline, Lsn),
+    /// `CHKPT_WALPOS`: the position of the checkpoint record.
+    pub checkpoint: Lsn,
+    /// `COMMENTS`: `key|value` pairs joined by commas.
+    pub comments: String,
+    /// `SYSTEM_IDENTIFIER` of the cluster; our own key.
+    pub system_identifier: Option<u64>,
+    /// `STOP_TIME`: the server's clock at the end, microseconds since 1970 UTC; our own key.
+    pub stop_time: Option<i64>,
+}
+
+/// A tablespace of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TablespaceInfo {
+    /// `tblspc_<oid>`; from the C program `tblspc_<name>`.
+    pub name: String,
+    /// Its OID, which names the link in `pg_tblspc`.
+    pub oid: u32,
+    /// Its location on the server.
+    pub path: String,
+}
+
+/// Steps of the C program's backup that are one with the base backup here, so that they take no time of their own.
+const NO_TIME: [&str; 11] = [
+    "HASH",
+    "COMPRESSION_ZSTD",
+    "COMPRESSION_GZIP",
+    "COMPRESSION_BZIP2",
+    "COMPRESSION_LZ4",
+    "ENCRYPTION",
+    "LINKING",
+    "MANIFEST",
+    "REMOTE_SSH",
+    "REMOTE_S3",
+    "REMOTE_AZURE",
+];
+
+impl BackupInfo {
+    /// What is said of a backup whose `backup.info` cannot be read.
+    pub(super) fn unreadable() -> BackupInfo {
+        BackupInfo {
+            valid: false,
+            wal: String::new(),
+            backup_size: 0,
+            restore_size: 0,
+            biggest_file: 0,
+            elapsed: 0.0,
+            version: PgVersion { major: 0, minor: 0 },
+            keep: false,
+            compression: Compression::None,
+            encryption: Encryption::None,
+            tablespaces: Vec::new(),
+            start: (Timeline::FIRST, Lsn::ZERO),
+            end: (Timeline::FIRST, Lsn::ZERO),
+            checkpoint: Lsn::ZERO,
+            comments: String::new(),
+            system_identifier: None,
+            stop_time: None,
+        }
+    }
+
+    /// The file's text, keys in the order of the C program.
+    pub fn to_text(&self, label: &Label) -> String {
+        let mut text = String::new();
+        let mut line = |key: &str, value: &dyn std::fmt::Display| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{key}={}", one_line(&value.to_string()));
+        };
+        line("PGMONETA_VERSION", &env!("CARGO_PKG_VERSION"));
+        line("STATUS", &u8::from(self.valid));
+        line("LABEL", label);
+        line("WAL", &self.wal);
+        line("BACKUP", &self.backup_size);
+        line("RESTORE", &self.restore_size);
+        line("BIGGEST_FILE", &self.biggest_file);
+        line("ELAPSED", &format!("{:.4}", self.elapsed));
+        line("BASEBACKUP_ELAPSED", &format!("{:.4}", self.elapsed));
+        for step in NO_TIME {
+            line(&format!("{step}_ELAPSED"), &"0.0000");
+        }
+        line("MAJOR_VERSION", &self.version.major);
+        line("MINOR_VERSION", &self.version.minor);
+        line("KEEP", &u8::from(self.keep));
+        line("TABLESPACES", &self.tablespaces.len());
+        line("COMPRESSION", &self.compression.info_code());
+        line("ENCRYPTION", &self.encryption.code());
+        for (number, tablespace) in (1..).zip(&self.tablespaces) {
+            line(&format!("TABLESPACE{number}"), &tablespace.name);
+            line(&format!("TABLESPACE_OID{number}"), &tablespace.oid);
+            line(&format!("TABLESPACE_PATH{number}"), &tablespace.path);
+        }
+        line("START_WALPOS", &self.start.1);
+        line("END_WALPOS", &self.end.1);
+        line("CHKPT_WALPOS", &self.checkpoint);
+        line("START_TIMELINE", &self.start.0);
+        line("END_TIMELINE", &self.end.0);
+        line("TYPE", &0);
+        line("PARENT", &"");
+        line("COMMENTS", &self.comments);
+        line("EXTRA", &"");
+        if let Some(identifier) = self.system_identifier {
+            line("SYSTEM_IDENTIFIER", &identifier);
+        }
+        if let Some(time) = self.stop_time {
+            line("STOP_TIME", &time);
+        }
+        text
+    }
+
+    /// Reads the file's text, ours or the C program's. Keys may be missing and come in any order; unknown ones are
+    /// skipped. A value that does not parse, or a label other than `label`, is [`Kind::Corrupt`].
+    pub fn parse(text: &[u8], label: &Label) -> Result<BackupInfo> {
+        let values = Values::split(text)?;
+        if let Some(other) = values
+            .text("LABEL")
+            .filter(|other| *other != label.as_str())
+        {
+            return Err(corrupt(format!("LABEL is {other:?}, not {label}")));
+        }
+        if values.number::<u32>("TYPE")?.unwrap_or(0) != 0 {
+            return Err(corrupt("the backup is an incremental one".to_owned())
+                .hint("this version restores full backups only"));
+        }
+        Ok(BackupInfo {
+            valid: values.text("STATUS") == Some("1"),
+            wal: values.text("WAL").unwrap_or_default().to_owned(),
+            backup_size: values.number("BACKUP")?.unwrap_or(0),
+            restore_size: values.number("RESTORE")?.unwrap_or(0),
+            biggest_file: values.number("BIGGEST_FILE")?.unwrap_or(0),
+            elapsed: values.number("ELAPSED")?.unwrap_or(0.0),
+            version: PgVersion {
+                major: values.number("MAJOR_VERSION")?.unwrap_or(0),
+                minor: values.number("MINOR_VERSION")?.unwrap_or(0),
+            },
+            keep: values.text("KEEP") == Some("1"),
+            compression: values
+                .code("COMPRESSION", |code| Compression::from_code(legacy(code)))?
+                .unwrap_or(Compression::None),
+            encryption: values
+                .code("ENCRYPTION", Encryption::from_code)?
+                .unwrap_or(Encryption::None),
+            start: (
+                values.number("START_TIMELINE")?.unwrap_or(Timeline::FIRST),
+                values.number("START_WALPOS")?.unwrap_or(Lsn::ZERO),
+            ),
+            end: (
+                values.number("END_TIMELINE")?.unwrap_or(Timeline::FIRST),
+                values.number("END_WALPOS")?.unwrap_or(Lsn::ZERO),
+            ),
+            checkpoint: values.number("CHKPT_WALPOS")?.unwrap_or(Lsn::ZERO),
+            comments: values.text("COMMENTS").unwrap_or_default().to_owned(),
+            system_identifier: values.number("SYSTEM_IDENTIFIER")?,
+            stop_time: values.number("STOP_TIME")?,
+            tablespaces: values.tablespaces,
+        })
+    }
+
+    /// Reads the file of the backup `label` in `directory`.
+    pub(super) fn read(directory: &Path, label: &Label) -> Result<BackupInfo> {
+        let path = directory.join("backup.info");
+        let doing = || format!("read {}", path.display());
+        let text = std::fs::read(&path).with_context(doing)?;
+        BackupInfo::parse(&text, label).with_context(doing)
+    }
+}
+
+/// The lines of a file by key.
+struct Values<'a> {
+    values: HashMap<&'a str, &'a str>,
+    tablespaces: Vec<TablespaceInfo>,
+}
+
+impl<'a> Values<'a> {
+    fn split(text: &'a [u8]) -> Result<Values<'a>> {
+        if text.len() > MAX_LENGTH {
+            return Err(corrupt(format!("it has {} bytes", text.len())));
+        }
+        let text = std::str::from_utf8(text)
+            .map_err(|_| corrupt("it is not UTF-8".to_owned()))?
+            .strip_suffix('\n')
+            .ok_or_else(|| corrupt("it does not end with a newline".to_owned()))?;
+        let mut values = HashMap::new();
+        let mut tablespaces: Vec<TablespaceInfo> = Vec::new();
+        for line in text.split('\n') {
+            let (key, value) = line
+                .split_once('=')
+                .ok_or_else(|| corrupt(format!("{line:?} is no key=value")))?;
+            match (key.strip_prefix("TABLESPACE"), tablespaces.last_mut()) {
+                (Some(rest), Some(last)) if rest.starts_with("_OID") => {
+                    last.oid = parsed(key, value)?;
+                }
+                (Some(rest), Some(last)) if rest.starts_with("_PATH") => {
+                    last.path = value.to_owned();
+                }
+                (Some(rest), _) if rest.starts_with(|c: char| c.is_ascii_digit()) => {
+                    tablespaces.push(TablespaceInfo {
+                        name: value.to_owned(),
+                        oid: 0,
+                        path: String::new(),
+                    });
+                }
+                _ => {
+                    values.insert(key, value);
+                }
+            }
+        }
+        Ok(Values {
+            values,
+            tablespaces,
+        })
+    }
+
+    fn text(&self, key: &str) -> Option<&'a str> {
+        self.values.get(key).copied()
+    }
+
+    fn number<T: FromStr>(&self, key: &str) -> Result<Option<T>> {
+        self.text(key).map(|value| parsed(key, value)).transpose()
+    }
+
+    fn code<T>(&self, key: &str, from: impl Fn(u32) -> Option<T>) -> Result<Option<T>> {
+        let wrong = |code: u32| corrupt(format!("{key}={code} is no known code"));
+        self.number(key)?
+            .map(|code| from(code).ok_or_else(|| wrong(code)))
+            .transpose()
+    }
+}
+
+/// Versions up to 0.20 of the C program wrote 5 to 7 for what the server had compressed.
+fn legacy(code: u32) -> u32 {
+    if (5..=7).contains(&code) {
+        code - 4
+    } else {
+        code
+    }
+}
+
+fn parsed<T: FromStr>(key: &str, value: &str) -> Result<T> {
+    value
+        .parse()
+        .map_err(|_| corrupt(format!("{key}={value} does not parse")))
+}
+
+fn corrupt(what: String) -> Failure {
+    Failure::new(Kind::Corrupt, what)
+}
+
+/// A value is one line; what a tablespace's path may hold besides is in the manifest.
+fn one_line(value: &str) -> String {
+    value.replace(|c: char| c.is_control(), "?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label() -> Label {
+        "20261122082253".parse().unwrap()
+    }
+
+    fn sample() -> BackupInfo {
+        BackupInfo {
+            valid: true,
+            wal: "00000001000000000000000A".to_owned(),
+            backup_size: 15_593_472,
+            restore_size: 31_000_000,
+            biggest_file: 3_579_904,
+            elapsed: 1.7004,
+            version: PgVersion {
+                major: 17,
+                minor: 10,
+            },
+            compression: Compression::Zstd,
+            encryption: Encryption::Aes192,
+            tablespaces: vec![
+                TablespaceInfo {
+                    name: "tblspc_16400".to_owned(),
+                    oid: 16400,
+                    path: "/srv/a=b".to_owned(),
+                },
+                TablespaceInfo {
+                    name: "tblspc_16401".to_owned(),
+                    oid: 16401,
+                    path: "/srv/fast".to_owned(),
+                },
+            ],
+            start: (Timeline::FIRST, Lsn(0xA00_0028)),
+            end: (Timeline::FIRST, Lsn(0xA00_0158)),
+            checkpoint: Lsn(0xA00_0080),
+            system_identifier: Some(u64::MAX),
+            stop_time: Some(1_795_335_773_000_001),
+            ..BackupInfo::unreadable()
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let info = sample();
+        let text = info.to_text(&label());
+        assert_eq!(BackupInfo::parse(text.as_bytes(), &label()).unwrap(), info);
+        assert!(text.ends_with('\n') && !text.contains("\n\n"));
+    }
+
+    #[test]
+    fn the_keys_of_the_c_program_come_first_and_in_its_order() {
+        let text = sample().to_text(&label());
+        let keys: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(key, _)| key)
+            .collect();
+        let expected = "PGMONETA_VERSION STATUS LABEL WAL BACKUP RESTORE BIGGEST_FILE ELAPSED BASEBACKUP_ELAPSED \
+            HASH_ELAPSED COMPRESSION_ZSTD_ELAPSED COMPRESSION_GZIP_ELAPSED COMPRESSION_BZIP2_ELAPSED \
+            COMPRESSION_LZ4_ELAPSED ENCRYPTION_ELAPSED LINKING_ELAPSED MANIFEST_ELAPSED REMOTE_SSH_ELAPSED \
+            REMOTE_S3_ELAPSED REMOTE_AZURE_ELAPSED MAJOR_VERSION MINOR_VERSION KEEP TABLESPACES COMPRESSION ENCRYPTION \
+            TABLESPACE1 TABLESPACE_OID1 TABLESPACE_PATH1 TABLESPACE2 TABLESPACE_OID2 TABLESPACE_PATH2 START_WALPOS \
+            END_WALPOS CHKPT_WALPOS START_TIMELINE END_TIMELINE TYPE PARENT COMMENTS EXTRA SYSTEM_IDENTIFIER STOP_TIME";
+        assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
+        assert!(text.contains("\nCOMPRESSION=18\nENCRYPTION=2\n"));
+        assert!(text.contains("\nSTART_WALPOS=0/A000028\n"));
+    }
+
+    #[test]
+    fn a_file_of_the_c_program_is_read() {
+        let text = b"PGMONETA_VERSION=0.22.0\nSTATUS=1\nLABEL=20261122082253\nWAL=00000001000000000000000A\n\
+            BACKUP=15593472\nRESTORE=15585280\nBIGGEST_FILE=3579904\nELAPSED=1.7004\nMAJOR_VERSION=17\nMINOR_VERSION=10\n\
+            KEEP=0\nTABLESPACES=0\nCOMPRESSION=34\nENCRYPTION=0\nSTART_WALPOS=0/A000028\nEND_WALPOS=0/A000158\n\
+            CHKPT_WALPOS=0/A000080\nSTART_TIMELINE=1\nEND_TIMELINE=1\nTYPE=0\nPARENT=\nCOMMENTS=k|v\nEXTRA=\n";
+        let info = BackupInfo::parse(text, &label()).unwrap();
+        assert!(info.valid);
+        assert_eq!(info.compression, Compression::Zstd);
+        assert_eq!(info.end.1, Lsn(0xA00_0158));
+        assert_eq!(info.comments, "k|v");
+        assert_eq!(info.system_identifier, None);
+        let old = BackupInfo::parse(b"COMPRESSION=5\n", &label()).unwrap();
+        assert_eq!(old.compression, Compression::Gzip);
+    }
+
+    #[test]
+    fn a_value_cannot_begin_a_line() {
+        let mut info = sample();
+        info.tablespaces[0].path = "/srv/x\nSTATUS=0".to_owned();
+        let text = info.to_text(&label());
+        assert!(BackupInfo::parse(text.as_bytes(), &label()).unwrap().valid);
+    }
+
+    #[test]
+    fn damage_is_named() {
+        for (text, word) in [
+            (&b""[..], "newline"),
+            (b"STATUS=1", "newline"),
+            (b"STATUS\n", "STATUS"),
+            (b"\n", "key=value"),
+            (b"BACKUP=-1\n", "BACKUP"),
+            (b"START_WALPOS=1\n", "START_WALPOS"),
+            (b"START_TIMELINE=0\n", "START_TIMELINE"),
+            (b"ENCRYPTION=4\n", "ENCRYPTION"),
+            (b"LABEL=20200101000000\n", "LABEL"),
+            (b"TYPE=1\n", "incremental"),
+            (b"A=\xff\n", "UTF-8"),
+            (b"TABLESPACE1=a\nTABLESPACE_OID1=x\n", "TABLESPACE_OID1"),
+        ] {
+            let failure = BackupInfo::parse(text, &label()).unwrap_err();
+            assert_eq!(failure.kind(), Kind::Corrupt);
+            assert!(failure.message().contains(word), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! `backup.manifest`: every file of a backup.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::manifest_line::{Line, VERSION, mode};
+use super::{TablespaceInfo, sums};
+use crate::crypto::Sha256;
+use crate::error::{Context, Failure, Kind, Result};
+use crate::unit::Label;
+
+/// The manifest's name in the directory of a backup.
+pub(super) const NAME: &str = "backup.manifest";
+
+/// The name of the list of digests in the directory of a backup.
+pub(super) const SUMS: &str = "backup.sha256";
+
+/// No line is longer: two paths and what is around them.
+const MAX_LINE: u64 = 64 << 10;
+
+/// What is in a backup: the authority on it, a name on disk only says where. Paths are relative and have no `..`;
+/// they need not be UTF-8.
+#[derive(Clone, Debug, Default)]
+pub struct Manifest {
+    /// Every file of the data directory and of the tablespaces.
+    pub files: Vec<ManifestFile>,
+    /// Every directory, parents before children, and its permission bits; relative to the data directory.
+    pub directories: Vec<(PathBuf, u32)>,
+    /// Every symbolic link but those of tablespaces: its path relative to the data directory, and its text.
+    pub links: Vec<(PathBuf, PathBuf)>,
+    /// The tablespaces; `pg_tblspc/<oid>` links to each.
+    pub tablespaces: Vec<TablespaceInfo>,
+    /// The WAL that the backup needs to become consistent, kept with it: segments as `pg_wal/<segment>`, each of the
+    /// full size, and history files. What was received of the last one may be less: the rest is zeros.
+    pub wal: Vec<ManifestFile>,
+}
+
+/// One file of a backup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestFile {
+    /// Its path relative to the data directory (`pg_tblspc/<oid>/…` in a tablespace).
+    pub path: PathBuf,
+    /// Plain bytes.
+    pub size: u64,
+    /// When it was modified, seconds since 1970 UTC.
+    pub modified: i64,
+    /// Permission bits.
+    pub mode: u32,
+    /// CRC-32C of the plain bytes.
+    pub crc32c: u32,
+    /// BLAKE3 of the plain bytes.
+    pub blake3: [u8; 32],
+    /// Its path below the backup's directory.
+    pub stored_path: PathBuf,
+    /// Stored bytes.
+    pub stored_size: u64,
+    /// SHA-256 of the stored bytes.
+    pub sha256: [u8; 32],
+}
+
+impl Manifest {
+    /// Reads the manifest of the backup `label` in `directory`, and checks it against the list of digests.
+    pub(super) fn read(directory: &Path, label: &Label) -> Result<Manifest> {
+        let sums = directory.join(SUMS);
+        let expected = File::open(&sums)
+            .map_err(Into::into)
+            .and_then(|file| sums::find(BufReader::new(file), Path::new(NAME)))
+            .with_context(|| format!("read {}", sums.display()))
+            .map_err(|failure| foreign(directory, failure))?;
+        let path = directory.join(NAME);
+        let doing = || format!("read {}", path.display());
+        let input = Hashing {
+            inner: File::open(&path).with_context(doing)?,
+            sha256: Sha256::new(),
+        };
+        let mut input = BufReader::new(input);
+        let manifest = Manifest::parse(&mut input, label);
+        // What is behind a bad line counts for the digest too, and a wrong digest is the better explanation.
+        io::copy(&mut input, &mut io::sink()).with_context(doing)?;
+        if input.into_inner().sha256.finish() != expected {
+            return Err(corrupt(format!("its SHA-256 is not the one in {SUMS}")))
+                .with_context(doing);
+        }
+        manifest.with_context(doing)
+    }
+
+    /// Reads the list of digests in the directory of a backup: names relative to it, and SHA-256.
+    pub(super) fn read_sums(directory: &Path) -> Result<Vec<(PathBuf, [u8; 32])>> {
+        let path = directory.join(SUMS);
+        File::open(&path)
+            .map_err(Into::into)
+            .and_then(|file| sums::all(BufReader::new(file)))
+            .with_context(|| format!("read {}", path.display()))
+    }
+
+    /// Reads the lines of a manifest of the backup `label`.
+    pub fn parse(input: &mut impl BufRead, label: &Label) -> Result<Manifest> {
+        let mut manifest = Manifest::default();
+        match next(input)? {
+            Some(Line::Backup(head)) if head.manifest_version != VERSION => {
+                let version = head.manifest_version;
+                return Err(corrupt(format!("its version is {version}, not {VERSION}"))
+                    .hint("a newer version of pgmoneta wrote it"));
+            }
+            Some(Line::Backup(head)) if head.label != label.as_str() => {
+                return Err(corrupt(format!("it is of the backup {:?}", head.label)));
+            }
+            Some(Line::Backup(_)) => {}
+            _ => {
+                return Err(corrupt(
+                    "its first line does not say what it is of".to_owned(),
+                ));
+            }
+        }
+        let mut count = 0;
+        while let Some(line) = next(input)? {
+            match line {
+                Line::Backup(_) => return Err(corrupt("it begins twice".to_owned())),
+                Line::End(expected) if expected == count => {
+                    return if input.fill_buf()?.is_empty() {
+                        Ok(manifest)
+                    } else {
+                        Err(corrupt("there is more after its end".to_owned()))
+                    };
+                }
+                Line::End(expected) => {
+                    return Err(corrupt(format!(
+                        "it has {count} lines instead of {expected}"
+                    )));
+                }
+                line => manifest.add(line)?,
+            }
+            count += 1;
+        }
+        Err(corrupt(
+            "it is truncated: its last line is missing".to_owned(),
+        ))
+    }
+
+    fn add(&mut self, line: Line) -> Result<()> {
+        match line {
+            Line::Tablespace(line) => self.tablespaces.push(line.parse()),
+            Line::Directory(line) => {
+                let path = line.path.below()?;
+                self.directories.push((path, mode(&line.mode)?));
+            }
+            Line::Link(line) => self.links.push((line.path.below()?, line.target.any()?)),
+            Line::File(line) => self.files.push(line.parse()?),
+            Line::Wal(line) => self.wal.push(line.parse()?),
+            Line::Backup(_) | Line::End(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// The next line, if there is one.
+fn next(input: &mut impl BufRead) -> Result<Option<Line>> {
+    let mut line = Vec::new();
+    input.take(MAX_LINE).read_until(b'\n', &mut line)?;
+    match line.strip_suffix(b"\n") {
+        Some(line) => Line::parse(line).map(Some),
+        None if line.is_empty() => Ok(None),
+        None => Err(corrupt("it is truncated, or a line is too long".to_owned())),
+    }
+}
+
+/// Says so if a backup is not ours.
+fn foreign(directory: &Path, failure: Failure) -> Failure {
+    if failure.kind() == Kind::NotFound && directory.join("backup.sha512").exists() {
+        return Failure::new(
+            Kind::Corrupt,
+            "the backup was written by the C program, which this version lists but does not read",
+        );
+    }
+    failure
+}
+
+fn corrupt(what: String) -> Failure {
+    Failure::new(Kind::Corrupt, what)
+}
+
+/// Digests what is read.
+struct Hashing {
+    inner: File,
+    sha256: Sha256,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buf)?;
+        self.sha256.update(buf.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}

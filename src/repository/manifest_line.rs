@@ -1,0 +1,217 @@
+//! The lines of `backup.manifest`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ManifestFile, TablespaceInfo};
+use crate::error::{Context, Failure, Kind, Result};
+use crate::format::hex;
+
+/// The version of the format.
+pub(super) const VERSION: u32 = 1;
+
+/// A line of `backup.manifest`: a JSON object of one member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Line {
+    /// The first line.
+    Backup(Head),
+    /// A tablespace.
+    Tablespace(TablespaceLine),
+    /// A directory.
+    Directory(DirectoryLine),
+    /// A symbolic link.
+    Link(LinkLine),
+    /// A file of the data directory or of a tablespace.
+    File(FileLine),
+    /// A file of the WAL that the backup needs.
+    Wal(FileLine),
+    /// The last line: how many there were between.
+    End(u64),
+}
+
+/// What the manifest is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Head {
+    pub manifest_version: u32,
+    pub label: String,
+    pub system_identifier: u64,
+    pub compression: String,
+    pub encryption: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TablespaceLine {
+    pub oid: u32,
+    pub name: String,
+    pub location: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DirectoryLine {
+    pub path: Text,
+    pub mode: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkLine {
+    pub path: Text,
+    pub target: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileLine {
+    pub path: Text,
+    pub size: u64,
+    pub modified: i64,
+    pub mode: String,
+    pub crc32c: String,
+    pub blake3: String,
+    pub stored: Text,
+    pub stored_size: u64,
+    pub sha256: String,
+}
+
+/// A path as JSON: text where it is UTF-8, else its bytes in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Text {
+    Utf8(String),
+    Bytes { hex: String },
+}
+
+impl Text {
+    pub fn of(path: &Path) -> Text {
+        match path.to_str() {
+            Some(text) => Text::Utf8(text.to_owned()),
+            None => Text::Bytes {
+                hex: hex::encode(path.as_os_str().as_bytes()),
+            },
+        }
+    }
+
+    /// The path, whatever it is.
+    pub fn any(self) -> Result<PathBuf> {
+        match self {
+            Text::Utf8(text) => Ok(text.into()),
+            Text::Bytes { hex } => {
+                let bytes = hex::decode(&hex).ok_or_else(|| wrong("path", &hex))?;
+                Ok(OsString::from_vec(bytes).into())
+            }
+        }
+    }
+
+    /// The path, if it stays below where it starts.
+    pub fn below(self) -> Result<PathBuf> {
+        let path = self.any()?;
+        if stays_below(&path) {
+            Ok(path)
+        } else {
+            Err(wrong("path", &path.display().to_string()))
+        }
+    }
+}
+
+/// Whether a path is relative, names something, and goes down only.
+pub(super) fn stays_below(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    !bytes.is_empty()
+        && !bytes.contains(&0)
+        && path
+            .components()
+            .all(|component| matches!(component, Component::Normal(_)))
+}
+
+impl FileLine {
+    pub fn of(file: &ManifestFile) -> FileLine {
+        FileLine {
+            path: Text::of(&file.path),
+            size: file.size,
+            modified: file.modified,
+            mode: mode_text(file.mode),
+            crc32c: format!("{:08x}", file.crc32c),
+            blake3: hex::encode(&file.blake3),
+            stored: Text::of(&file.stored_path),
+            stored_size: file.stored_size,
+            sha256: hex::encode(&file.sha256),
+        }
+    }
+
+    pub fn parse(self) -> Result<ManifestFile> {
+        let digest = |text: &str| hex::decode_array(text).ok_or_else(|| wrong("digest", text));
+        let crc32c = hex::decode_array(&self.crc32c).map(u32::from_be_bytes);
+        Ok(ManifestFile {
+            path: self.path.below()?,
+            size: self.size,
+            modified: self.modified,
+            mode: mode(&self.mode)?,
+            crc32c: crc32c.ok_or_else(|| wrong("checksum", &self.crc32c))?,
+            blake3: digest(&self.blake3)?,
+            stored_path: self.stored.below()?,
+            stored_size: self.stored_size,
+            sha256: digest(&self.sha256)?,
+        })
+    }
+}
+
+impl TablespaceLine {
+    pub fn of(tablespace: &TablespaceInfo) -> TablespaceLine {
+        TablespaceLine {
+            oid: tablespace.oid,
+            name: tablespace.name.clone(),
+            location: tablespace.path.clone(),
+        }
+    }
+
+    pub fn parse(self) -> TablespaceInfo {
+        TablespaceInfo {
+            name: self.name,
+            oid: self.oid,
+            path: self.location,
+        }
+    }
+}
+
+impl Line {
+    /// The line with its line break.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(self).map_err(|error| internal(&error))?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// Reads a line without its line break.
+    pub fn parse(bytes: &[u8]) -> Result<Line> {
+        serde_json::from_slice(bytes)
+            .map_err(|error| Failure::new(Kind::Corrupt, error.to_string()))
+            .context("read a line")
+    }
+}
+
+/// Permission bits as `chmod` takes them.
+pub(super) fn mode_text(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
+/// Reads permission bits.
+pub(super) fn mode(text: &str) -> Result<u32> {
+    let mode = u32::from_str_radix(text, 8).ok();
+    mode.filter(|mode| *mode <= 0o7777)
+        .ok_or_else(|| wrong("mode", text))
+}
+
+fn wrong(what: &str, text: &str) -> Failure {
+    Failure::new(Kind::Corrupt, format!("{text:?} is not a {what}"))
+}
+
+fn internal(error: &serde_json::Error) -> Failure {
+    Failure::new(Kind::Internal, format!("write JSON: {error}"))
+}

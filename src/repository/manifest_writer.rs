@@ -1,0 +1,115 @@
+//! Writing `backup.manifest` and `backup.sha256` while a backup is taken.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use super::manifest::{NAME, SUMS};
+use super::manifest_line::{
+    DirectoryLine, FileLine, Head, Line, LinkLine, TablespaceLine, Text, VERSION, mode_text,
+};
+use super::{ManifestFile, TablespaceInfo, sums};
+use crate::crypto::Sha256;
+use crate::error::{Context, Result};
+use crate::storage::StagedFile;
+use crate::unit::{Compression, Encryption, Label};
+
+/// Writes the manifest and the list of digests of a backup, line by line, so that a backup of many files needs no
+/// memory for them.
+pub struct ManifestWriter {
+    manifest: BufWriter<StagedFile>,
+    sums: BufWriter<StagedFile>,
+    sha256: Sha256,
+    lines: u64,
+    bytes: u64,
+}
+
+impl ManifestWriter {
+    /// Begins both files in the directory of the backup.
+    pub fn create(
+        directory: &Path,
+        label: &Label,
+        system_identifier: u64,
+        compression: Compression,
+        encryption: Encryption,
+    ) -> Result<ManifestWriter> {
+        let create = |name| StagedFile::create(&directory.join(name), 0o600).map(BufWriter::new);
+        let mut writer = ManifestWriter {
+            manifest: create(NAME)?,
+            sums: create(SUMS)?,
+            sha256: Sha256::new(),
+            lines: 0,
+            bytes: 0,
+        };
+        writer.line(&Line::Backup(Head {
+            manifest_version: VERSION,
+            label: label.to_string(),
+            system_identifier,
+            compression: compression.to_string(),
+            encryption: encryption.to_string(),
+        }))?;
+        writer.lines = 0;
+        Ok(writer)
+    }
+
+    /// Adds a tablespace.
+    pub fn tablespace(&mut self, tablespace: &TablespaceInfo) -> Result<()> {
+        self.line(&Line::Tablespace(TablespaceLine::of(tablespace)))
+    }
+
+    /// Adds a directory: its path relative to the data directory, and its permission bits.
+    pub fn directory(&mut self, path: &Path, mode: u32) -> Result<()> {
+        self.line(&Line::Directory(DirectoryLine {
+            path: Text::of(path),
+            mode: mode_text(mode),
+        }))
+    }
+
+    /// Adds a symbolic link: its path relative to the data directory, and its text.
+    pub fn link(&mut self, path: &Path, target: &Path) -> Result<()> {
+        self.line(&Line::Link(LinkLine {
+            path: Text::of(path),
+            target: Text::of(target),
+        }))
+    }
+
+    /// Adds a file that was stored.
+    pub fn file(&mut self, file: &ManifestFile) -> Result<()> {
+        self.sum(&file.sha256, &file.stored_path)?;
+        self.line(&Line::File(FileLine::of(file)))
+    }
+
+    /// Adds a file of the WAL that the backup needs.
+    pub fn wal(&mut self, file: &ManifestFile) -> Result<()> {
+        self.sum(&file.sha256, &file.stored_path)?;
+        self.line(&Line::Wal(FileLine::of(file)))
+    }
+
+    /// Adds a file that is no part of the cluster to the list of digests only.
+    pub fn sum(&mut self, sha256: &[u8; 32], stored_path: &Path) -> Result<()> {
+        let line = sums::line(sha256, stored_path);
+        self.bytes += u64::try_from(line.len()).unwrap_or(0);
+        let result = self.sums.write_all(&line);
+        result.with_context(|| format!("write {SUMS}"))
+    }
+
+    /// Ends both files; how many bytes they have. They are not durable yet.
+    pub fn finish(mut self) -> Result<u64> {
+        self.line(&Line::End(self.lines))?;
+        let sha256 = std::mem::take(&mut self.sha256).finish();
+        self.sum(&sha256, Path::new(NAME))?;
+        self.manifest
+            .flush()
+            .with_context(|| format!("write {NAME}"))?;
+        self.sums.flush().with_context(|| format!("write {SUMS}"))?;
+        Ok(self.bytes)
+    }
+
+    fn line(&mut self, line: &Line) -> Result<()> {
+        let bytes = line.to_bytes()?;
+        self.sha256.update(&bytes);
+        self.lines += 1;
+        self.bytes += u64::try_from(bytes.len()).unwrap_or(0);
+        let result = self.manifest.write_all(&bytes);
+        result.with_context(|| format!("write {NAME}"))
+    }
+}

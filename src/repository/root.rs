@@ -1,0 +1,148 @@
+//! The repository of one server: its directories, and the cluster that it is bound to.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::{SystemInfo, WalDirectory};
+use crate::error::{Context, Failure, Kind, Result};
+use crate::storage;
+use crate::unit::ServerName;
+
+/// One thread at a time binds: the receiver and a first backup may meet here.
+static BINDING: Mutex<()> = Mutex::new(());
+
+/// The repository of one server, `<base_dir>/<server>`.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    root: PathBuf,
+}
+
+impl Repository {
+    /// Opens it; directories that are missing are made, durably (mode 0700).
+    pub fn open(base_dir: &Path, server: &ServerName) -> Result<Repository> {
+        let root = base_dir.join(server.as_str());
+        let repository = Repository { root };
+        storage::create_directories(&repository.wal_path())?;
+        storage::create_directories(&repository.backup_path())?;
+        Ok(repository)
+    }
+
+    /// `<base_dir>/<server>`
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// `<base_dir>/<server>/wal`
+    pub fn wal_path(&self) -> PathBuf {
+        self.root.join("wal")
+    }
+
+    /// `<base_dir>/<server>/backup`
+    pub fn backup_path(&self) -> PathBuf {
+        self.root.join("backup")
+    }
+
+    /// The cluster that the archive belongs to, if it is bound already.
+    pub fn system(&self) -> Result<Option<SystemInfo>> {
+        let path = self.system_path();
+        match std::fs::read(&path) {
+            Ok(content) => SystemInfo::parse(&content)
+                .map(Some)
+                .with_context(|| format!("read {}", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+        }
+    }
+
+    /// Binds the archive to a cluster on first contact. Afterwards another system identifier or another segment size is
+    /// refused with [`Kind::Configuration`]; a newer version of the same cluster is noted.
+    pub fn bind(&self, system: &SystemInfo) -> Result<()> {
+        let _one = BINDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let bound = self.system()?;
+        if let Some(bound) = &bound {
+            self.check_same(bound, system)?;
+        }
+        if bound.as_ref() == Some(system) {
+            return Ok(());
+        }
+        storage::replace(&self.system_path(), system.render().as_bytes())
+    }
+
+    /// The WAL archive; `None` before the first contact with the server.
+    pub fn wal(&self) -> Result<Option<WalDirectory>> {
+        let system = self.system()?;
+        Ok(system.map(|system| WalDirectory::new(&self.wal_path(), system.segment_size)))
+    }
+
+    fn system_path(&self) -> PathBuf {
+        self.root.join("system.info")
+    }
+
+    fn check_same(&self, bound: &SystemInfo, system: &SystemInfo) -> Result<()> {
+        let root = self.root.display();
+        if bound.system_identifier != system.system_identifier {
+            return Err(Failure::new(
+                Kind::Configuration,
+                format!(
+                    "the server is another cluster (system identifier {}) than the one that {root} belongs to ({})",
+                    system.system_identifier, bound.system_identifier
+                ),
+            )
+            .hint(format!(
+                "correct host and port, or give the new cluster a section of its own, or move {root} away if the old \
+                 cluster is gone for good"
+            )));
+        }
+        if bound.segment_size != system.segment_size {
+            return Err(Failure::new(
+                Kind::Configuration,
+                format!(
+                    "the server has WAL segments of {} bytes, {root} was begun with {}",
+                    system.segment_size.bytes(),
+                    bound.segment_size.bytes()
+                ),
+            )
+            .hint(format!(
+                "the size was changed with pg_resetwal: move {root} away and take a new backup"
+            )));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::{PgVersion, SegmentSize};
+
+    fn system(identifier: u64, major: u32, size: u64) -> SystemInfo {
+        SystemInfo {
+            system_identifier: identifier,
+            version: PgVersion { major, minor: 1 },
+            segment_size: SegmentSize::new(size).unwrap(),
+        }
+    }
+
+    #[test]
+    fn an_archive_belongs_to_one_cluster() {
+        let base = std::env::temp_dir().join(format!("pgmoneta-bind-{}", std::process::id()));
+        let repository = Repository::open(&base, &"primary".parse().unwrap()).unwrap();
+        assert!(repository.system().unwrap().is_none() && repository.wal().unwrap().is_none());
+        let first = system(7, 15, 16 << 20);
+        repository.bind(&first).unwrap();
+        repository.bind(&first).unwrap();
+        for other in [system(8, 15, 16 << 20), system(7, 15, 1 << 20)] {
+            let refused = repository.bind(&other).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Configuration);
+            assert!(refused.advice().is_some());
+        }
+        assert_eq!(repository.system().unwrap(), Some(first));
+        repository.bind(&system(7, 16, 16 << 20)).unwrap();
+        assert_eq!(repository.system().unwrap().unwrap().version.major, 16);
+        let again = Repository::open(&base, &"primary".parse().unwrap()).unwrap();
+        let size = again.wal().unwrap().unwrap().segment_size();
+        std::fs::remove_dir_all(&base).unwrap();
+        assert_eq!(size, SegmentSize::DEFAULT);
+    }
+}

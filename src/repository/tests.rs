@@ -1,0 +1,235 @@
+//! Backups on disk: what is listed, found, swept, and what a manifest may say.
+
+use std::os::unix::ffi::OsStrExt;
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::error::Kind;
+use crate::repository::{ManifestFile, ManifestWriter, SystemInfo, TablespaceInfo};
+use crate::unit::Label;
+use crate::unit::{Compression, Encryption, PgVersion, SegmentSize};
+
+/// A repository that is removed with the value.
+struct Scratch(PathBuf, Repository);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let base = format!("pgmoneta-{name}-{}", std::process::id());
+        let base = std::env::temp_dir().join(base);
+        let repository = Repository::open(&base, &"primary".parse().unwrap()).unwrap();
+        Scratch(base, repository)
+    }
+
+    fn add(&self, label: &str, info: &str) -> PathBuf {
+        let path = self.1.backup_path().join(label);
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("backup.info"), info).unwrap();
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn label(text: &str) -> Label {
+    text.parse().unwrap()
+}
+
+#[test]
+fn only_what_is_complete_is_listed_and_damage_is_not_valid() {
+    let scratch = Scratch::new("list");
+    assert!(scratch.1.backups().unwrap().is_empty());
+    assert!(scratch.1.find("newest").is_err());
+    scratch.add("20260103000000", "STATUS=1\n");
+    scratch.add("20260101000000", "STATUS=1\n");
+    scratch.add("20260104000000", "STATUS=");
+    scratch.add(".new-20260105000000", "STATUS=1\n");
+    scratch.add("lost+found", "");
+    std::fs::write(scratch.1.backup_path().join("20260106000000"), "").unwrap();
+    let backups = scratch.1.backups().unwrap();
+    let listed: Vec<_> = backups
+        .iter()
+        .map(|b| (b.label.as_str(), b.info.valid))
+        .collect();
+    assert_eq!(
+        listed,
+        [
+            ("20260101000000", true),
+            ("20260103000000", true),
+            ("20260104000000", false)
+        ]
+    );
+    let newest = scratch.1.newest_label().unwrap();
+    assert_eq!(newest, Some(label("20260105000000")));
+    for (identifier, found) in [
+        ("oldest", Some("20260101000000")),
+        ("newest", Some("20260103000000")),
+        ("latest", Some("20260103000000")),
+        ("20260101", Some("20260101000000")),
+        ("20260104000000", Some("20260104000000")),
+        ("2026", None),
+        ("20260105", None),
+        ("", None),
+        ("..", None),
+    ] {
+        let result = scratch.1.find(identifier).ok();
+        assert_eq!(
+            result.as_ref().map(|b| b.label.as_str()),
+            found,
+            "{identifier}"
+        );
+    }
+    assert_eq!(scratch.1.find("2026").unwrap_err().kind(), Kind::Usage);
+    assert_eq!(scratch.1.find("1").unwrap_err().kind(), Kind::NotFound);
+}
+
+#[test]
+fn a_sweep_removes_what_never_became_a_backup_and_nothing_else() {
+    let scratch = Scratch::new("sweep");
+    let kept = scratch.add("20260101000000", "STATUS=1\n");
+    let building = scratch.add(".new-20260102000000", "STATUS=1\n");
+    std::fs::create_dir_all(building.join("data/base/1")).unwrap();
+    std::fs::write(building.join("data/base/1/1"), "x").unwrap();
+    std::fs::write(kept.join(".backup.info.tmp"), "").unwrap();
+    std::fs::write(kept.join("data"), "").unwrap();
+    let system = SystemInfo {
+        system_identifier: 7,
+        version: PgVersion {
+            major: 15,
+            minor: 1,
+        },
+        segment_size: SegmentSize::DEFAULT,
+    };
+    scratch.1.bind(&system).unwrap();
+    std::fs::write(scratch.1.wal_path().join(".0001.zstd.tmp"), "").unwrap();
+    std::fs::write(scratch.1.wal_path().join("0001.partial"), "").unwrap();
+    assert_eq!(scratch.1.sweep().unwrap(), 3);
+    assert!(!building.exists());
+    assert!(kept.join("backup.info").exists() && kept.join("data").exists());
+    assert!(scratch.1.wal_path().join("0001.partial").exists());
+    assert_eq!(scratch.1.sweep().unwrap(), 0);
+}
+
+fn written(directory: &Path, label: &Label) -> Manifest {
+    let mut writer =
+        ManifestWriter::create(directory, label, 7, Compression::Zstd, Encryption::None).unwrap();
+    let file = |path: &[u8]| {
+        let path = PathBuf::from(std::ffi::OsStr::from_bytes(path));
+        ManifestFile {
+            stored_path: Path::new("data").join(&path),
+            path,
+            size: 3,
+            modified: -1,
+            mode: 0o640,
+            crc32c: 0xfe,
+            blake3: [3; 32],
+            stored_size: 12,
+            sha256: crate::crypto::Sha256::of(b"stored"),
+        }
+    };
+    let tablespace = TablespaceInfo {
+        name: "tblspc_5".to_owned(),
+        oid: 5,
+        path: "/a\nb".to_owned(),
+    };
+    let manifest = Manifest {
+        files: vec![file(b"PG_VERSION"), file(b"odd \xff\n\\name")],
+        directories: vec![("base".into(), 0o700)],
+        links: vec![("pg_wal".into(), "/srv/wal".into())],
+        tablespaces: vec![tablespace],
+        wal: vec![file(b"pg_wal/00000001000000000000000A")],
+    };
+    writer.tablespace(&manifest.tablespaces[0]).unwrap();
+    writer.directory(&manifest.directories[0].0, 0o700).unwrap();
+    writer
+        .link(&manifest.links[0].0, &manifest.links[0].1)
+        .unwrap();
+    for file in &manifest.files {
+        writer.file(file).unwrap();
+        let stored = directory.join(&file.stored_path);
+        std::fs::create_dir_all(stored.parent().unwrap()).unwrap();
+        std::fs::write(stored, b"stored").unwrap();
+    }
+    writer.wal(&manifest.wal[0]).unwrap();
+    let stored = directory.join(&manifest.wal[0].stored_path);
+    std::fs::create_dir_all(stored.parent().unwrap()).unwrap();
+    std::fs::write(stored, b"stored").unwrap();
+    writer.finish().unwrap();
+    manifest
+}
+
+#[test]
+fn a_manifest_comes_back_and_sha256sum_agrees() {
+    let scratch = Scratch::new("manifest");
+    let directory = scratch.add("20260101000000", "STATUS=1\n");
+    let manifest = written(&directory, &label("20260101000000"));
+    let backup = scratch.1.find("oldest").unwrap();
+    let read = backup.manifest().unwrap();
+    assert_eq!(format!("{read:?}"), format!("{manifest:?}"));
+    let check = std::process::Command::new("sha256sum")
+        .args(["--check", "--strict", "--quiet", "backup.sha256"])
+        .current_dir(&directory)
+        .status()
+        .unwrap();
+    assert!(check.success());
+}
+
+#[test]
+fn a_manifest_that_was_changed_or_cut_is_refused() {
+    let scratch = Scratch::new("damage");
+    let directory = scratch.add("20260101000000", "STATUS=1\n");
+    written(&directory, &label("20260101000000"));
+    let backup = scratch.1.find("oldest").unwrap();
+    let path = directory.join("backup.manifest");
+    let good = std::fs::read(&path).unwrap();
+    let mut bad = vec![
+        good[..good.len() - 1].to_vec(),
+        good[..100].to_vec(),
+        Vec::new(),
+    ];
+    bad.push(
+        String::from_utf8(good.clone())
+            .unwrap()
+            .replace("PG_VERSION", "PG_VERSIOM")
+            .into(),
+    );
+    for bytes in bad {
+        std::fs::write(&path, bytes).unwrap();
+        let failure = backup.manifest().unwrap_err();
+        assert_eq!(failure.kind(), Kind::Corrupt, "{failure}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(backup.manifest().is_err());
+}
+
+#[test]
+fn a_manifest_cannot_lead_out_of_the_backup() {
+    let head = r#"{"backup":{"manifest_version":1,"label":"20260101000000","system_identifier":7,"compression":"none","encryption":"none"}}"#;
+    let of = |line: &str, count: u32| {
+        let text = format!("{head}\n{line}\n{{\"end\":{count}}}\n");
+        Manifest::parse(&mut text.as_bytes(), &label("20260101000000"))
+    };
+    let directory = |path: &str| format!(r#"{{"directory":{{"path":{path},"mode":"0700"}}}}"#);
+    assert!(of(&directory(r#""base/1""#), 1).is_ok());
+    assert!(of(&directory(r#"{"hex":"62ff"}"#), 1).is_ok());
+    for path in [
+        r#""/base""#,
+        r#""..""#,
+        r#""a/../b""#,
+        r#""""#,
+        r#""a\u0000b""#,
+        r#"{"hex":"2e2e"}"#,
+        r#"{"hex":"6"}"#,
+        "7",
+    ] {
+        assert!(of(&directory(path), 1).is_err(), "{path}");
+    }
+    assert!(of(&directory(r#""base""#), 2).is_err(), "a line is missing");
+    assert!(of(r#"{"directory":{"path":"a","mode":"99"}}"#, 1).is_err());
+    assert!(of(r#"{"unknown":{}}"#, 1).is_err());
+    assert!(of(head, 1).is_err());
+}

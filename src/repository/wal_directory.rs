@@ -1,0 +1,272 @@
+//! The WAL archive of one server.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::codec::Stored;
+use crate::error::{Context, Result};
+use crate::storage;
+use crate::unit::{Compression, Encryption, Lsn, Segment, SegmentSize, Timeline};
+
+/// The suffix of the segment that is being received.
+const PARTIAL: &str = ".partial";
+
+/// The suffix of a timeline history file.
+const HISTORY: &str = ".history";
+
+/// The WAL archive of a server, `<base_dir>/<server>/wal`.
+#[derive(Clone, Debug)]
+pub struct WalDirectory {
+    path: PathBuf,
+    segment_size: SegmentSize,
+    encryption: Encryption,
+}
+
+/// A file of the WAL archive that holds a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalFile {
+    /// Which segment.
+    pub segment: Segment,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// How it is stored.
+    pub stored: Stored,
+    /// Whether the segment is the open one, or the last one of a timeline that was left in the middle of it: plain, of
+    /// full size, with zeros after the last byte that was received.
+    pub partial: bool,
+}
+
+impl WalFile {
+    /// Whether the file is a complete segment as PostgreSQL wrote it.
+    pub fn is_plain(&self) -> bool {
+        !self.partial && self.stored == Stored::PLAIN
+    }
+
+    /// Of two files for one segment the one of higher rank counts.
+    fn rank(&self) -> u8 {
+        match (self.partial, self.stored == Stored::PLAIN) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        }
+    }
+}
+
+/// Where an archive ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalEnd {
+    /// The newest timeline of which there is WAL.
+    pub timeline: Timeline,
+    /// The start of the segment to receive next: the partial one, or the one after the last complete one.
+    pub next: Lsn,
+    /// After the last byte that is there. Of a partial segment more zeros may have been received.
+    pub received: Lsn,
+    /// The file with the last segment.
+    pub file: WalFile,
+}
+
+impl WalDirectory {
+    /// The archive in the directory `path`. Files that end in `.aes` are taken for AES-256; see
+    /// [`WalDirectory::encrypted_with`].
+    pub fn new(path: &Path, segment_size: SegmentSize) -> WalDirectory {
+        WalDirectory {
+            path: path.to_owned(),
+            segment_size,
+            encryption: Encryption::Aes256,
+        }
+    }
+
+    /// Says what `.aes` means, as the configuration has it; the files do not say.
+    #[must_use]
+    pub fn encrypted_with(mut self, encryption: Encryption) -> WalDirectory {
+        if encryption != Encryption::None {
+            self.encryption = encryption;
+        }
+        self
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The size of segments.
+    pub fn segment_size(&self) -> SegmentSize {
+        self.segment_size
+    }
+
+    /// All segments, one file each (sealed before plain before partial, where a crash left two), sorted. A file may go at
+    /// any time, because it was completed or sealed: then [`WalDirectory::find`] knows the one that took its place.
+    pub fn segments(&self) -> Result<Vec<WalFile>> {
+        // What is renamed while a directory is read may be seen under both names or under none. It is read twice: what the
+        // first pass saw and the second one missed is looked for by its names.
+        let before = self.files()?;
+        let mut best: BTreeMap<Segment, WalFile> = BTreeMap::new();
+        // The best file of a segment comes last and stays.
+        best.extend(self.files()?.into_iter().map(|file| (file.segment, file)));
+        for file in before {
+            if !best.contains_key(&file.segment)
+                && let Some(found) = self.find(file.segment)?
+            {
+                best.insert(found.segment, found);
+            }
+        }
+        Ok(best.into_values().collect())
+    }
+
+    /// All files that hold segments, sorted by segment, the best one last where a crash left more than one.
+    pub fn files(&self) -> Result<Vec<WalFile>> {
+        let mut files = Vec::new();
+        for name in self.names()? {
+            files.extend(self.wal_file(&name));
+        }
+        files.sort_by_key(|file| (file.segment, file.rank()));
+        Ok(files)
+    }
+
+    /// The file that holds `segment` now: sealed before plain before partial.
+    pub fn find(&self, segment: Segment) -> Result<Option<WalFile>> {
+        Ok(self.files_of(segment)?.pop())
+    }
+
+    /// All files that hold `segment`, the best one last.
+    pub fn files_of(&self, segment: Segment) -> Result<Vec<WalFile>> {
+        let plain = segment.name(self.segment_size);
+        // In the order in which one takes the place of the other, so that none slips through.
+        let mut names = vec![format!("{plain}{PARTIAL}"), plain.clone()];
+        for encryption in [Encryption::None, self.encryption] {
+            for compression in Compression::ALL {
+                let stored = Stored {
+                    compression,
+                    encryption,
+                };
+                if stored != Stored::PLAIN {
+                    names.push(format!("{plain}{}", stored.suffix()));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for name in names {
+            let path = self.path.join(&name);
+            let exists = path.try_exists();
+            if exists.with_context(|| format!("look for {}", path.display()))? {
+                found.extend(self.wal_file(&name));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where the archive ends; `None` without any segment.
+    pub fn end(&self) -> Result<Option<WalEnd>> {
+        let Some(file) = self.segments()?.pop() else {
+            return Ok(None);
+        };
+        let (segment, size) = (file.segment, self.segment_size);
+        let (next, received) = if file.partial {
+            let written = File::open(&file.path)
+                .map_err(Into::into)
+                .and_then(|open| storage::written_length(&open))
+                .with_context(|| format!("look for the end of {}", file.path.display()))?;
+            let start = segment.start(size);
+            (start, start.advance(written))
+        } else {
+            (segment.end(size), segment.end(size))
+        };
+        Ok(Some(WalEnd {
+            timeline: segment.timeline,
+            next,
+            received,
+            file,
+        }))
+    }
+
+    /// The content of the history file of a timeline, if archived. The C program writes lower-case names and a NUL at the
+    /// end.
+    pub fn history(&self, timeline: Timeline) -> Result<Option<Vec<u8>>> {
+        let name = timeline.history_name();
+        let lower = name.to_ascii_lowercase();
+        for name in [name, lower] {
+            let path = self.path.join(name);
+            match std::fs::read(&path) {
+                Ok(mut content) => {
+                    content.pop_if(|last| *last == 0);
+                    return Ok(Some(content));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(error).with_context(|| format!("read {}", path.display()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The timelines whose history is archived, sorted.
+    pub fn histories(&self) -> Result<Vec<Timeline>> {
+        let names = self.names()?;
+        let mut timelines: Vec<Timeline> = names
+            .iter()
+            .filter_map(|name| {
+                let digits = name.strip_suffix(HISTORY).filter(|rest| rest.len() == 8)?;
+                let number = u32::from_str_radix(digits, 16).ok()?;
+                digits
+                    .bytes()
+                    .all(|b| b.is_ascii_hexdigit())
+                    .then_some(Timeline::new(number))?
+            })
+            .collect();
+        timelines.sort_unstable();
+        timelines.dedup();
+        Ok(timelines)
+    }
+
+    /// Stores the history file of a timeline, durably.
+    pub fn store_history(&self, timeline: Timeline, content: &[u8]) -> Result<()> {
+        storage::replace(&self.path.join(timeline.history_name()), content)
+    }
+
+    /// Removes the hidden files that a crash left behind; how many. Nothing may write to the archive meanwhile.
+    pub fn sweep(&self) -> Result<usize> {
+        let mut swept = 0;
+        for name in self.names()? {
+            let ours =
+                name.starts_with(".spare.") || name.starts_with('.') && name.ends_with(".tmp");
+            if ours {
+                storage::remove_file(&self.path.join(name))?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+
+    fn wal_file(&self, name: &str) -> Option<WalFile> {
+        let (plain, stored, partial) = match name.strip_suffix(PARTIAL) {
+            Some(plain) => (plain, Stored::PLAIN, true),
+            None => {
+                let (plain, stored) = Stored::of_name(name, self.encryption);
+                (plain, stored, false)
+            }
+        };
+        Some(WalFile {
+            segment: Segment::parse(plain, self.segment_size)?,
+            path: self.path.join(name),
+            stored,
+            partial,
+        })
+    }
+
+    /// The names in the directory; those that are not UTF-8 are not ours.
+    fn names(&self) -> Result<Vec<String>> {
+        let doing = || format!("read directory {}", self.path.display());
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.path).with_context(doing)? {
+            names.extend(entry.with_context(doing)?.file_name().into_string().ok());
+        }
+        Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests;

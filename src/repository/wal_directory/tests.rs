@@ -1,0 +1,218 @@
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+
+struct Scratch(WalDirectory);
+
+impl Scratch {
+    fn new(name: &str) -> Scratch {
+        let path = std::env::temp_dir().join(format!("pgmoneta-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).unwrap();
+        Scratch(WalDirectory::new(&path, SegmentSize::new(1 << 20).unwrap()))
+    }
+
+    fn put(&self, name: &str) {
+        let plain = name.len() == 24 || name.ends_with(PARTIAL);
+        let file = File::create(self.0.path.join(name)).unwrap();
+        file.set_len(if plain { 1 << 20 } else { 10 }).unwrap();
+    }
+
+    fn put_all(&self, names: &[&str]) {
+        names.iter().for_each(|name| self.put(name));
+    }
+
+    fn gaps(&self, from: Option<(u32, u64)>) -> Vec<String> {
+        let from = from.map(|(number, lsn)| (timeline(number), Lsn(lsn)));
+        let gaps = self.0.gaps(from).unwrap();
+        gaps.iter()
+            .map(|gap| {
+                let names = [gap.first, gap.last].map(|s| s.name(self.0.segment_size));
+                names.join("-")
+            })
+            .collect()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0.path);
+    }
+}
+
+fn timeline(number: u32) -> Timeline {
+    Timeline::new(number).unwrap()
+}
+
+#[test]
+fn one_file_counts_for_a_segment_and_foreign_files_do_not() {
+    let scratch = Scratch::new("wal-list");
+    scratch.put_all(&[
+        "000000010000000000000002",
+        "000000010000000000000001.zstd",
+        "000000010000000000000001",
+        "000000010000000000000003.lz4.aes",
+        "000000010000000000000005.partial",
+        "000000010000000000000004.aes",
+        "000000010000000000000004",
+        "000000010000000000000005.partial.x",
+        "00000001000000000000000a",
+        "000000010000000000000006.zip",
+        ".000000010000000000000007.zstd.tmp",
+        "backup_label",
+        "00000002.history",
+    ]);
+    let segments = scratch.0.segments().unwrap();
+    let names: Vec<_> = segments
+        .iter()
+        .map(|file| file.path.file_name().unwrap().to_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "000000010000000000000001.zstd",
+            "000000010000000000000002",
+            "000000010000000000000003.lz4.aes",
+            "000000010000000000000004.aes",
+            "000000010000000000000005.partial",
+        ]
+    );
+    assert_eq!(segments[2].stored.encryption, Encryption::Aes256);
+    let end = scratch.0.end().unwrap().unwrap();
+    assert!(end.file.partial && end.next == Lsn(5 << 20) && end.received == Lsn(5 << 20));
+    for file in &segments {
+        assert_eq!(scratch.0.find(file.segment).unwrap().as_ref(), Some(file));
+    }
+    assert_eq!(scratch.0.sweep().unwrap(), 1);
+    assert_eq!(scratch.0.segments().unwrap(), segments);
+}
+
+#[test]
+fn the_end_is_after_the_last_segment_also_after_ff() {
+    let scratch = Scratch::new("wal-end");
+    assert_eq!(scratch.0.end().unwrap(), None);
+    scratch.put("000000010000000000000FFF.zstd");
+    let end = scratch.0.end().unwrap().unwrap();
+    assert_eq!((end.timeline, end.next), (timeline(1), Lsn(1 << 32)));
+    scratch.put_all(&["000000090000000000000001", "0000000A0000000000000001"]);
+    assert_eq!(scratch.0.end().unwrap().unwrap().timeline, timeline(10));
+}
+
+#[test]
+fn history_files_are_found_under_both_names() {
+    let scratch = Scratch::new("wal-history");
+    let text = b"1\t0/5000000\treason\n";
+    scratch.0.store_history(timeline(2), text).unwrap();
+    let lower = scratch.0.path.join("0000000a.history");
+    fs::write(lower, b"1\t0/5000000\treason\n\0").unwrap();
+    assert_eq!(scratch.0.history(timeline(2)).unwrap().unwrap(), text);
+    assert_eq!(scratch.0.history(timeline(10)).unwrap().unwrap(), text);
+    assert_eq!(scratch.0.history(timeline(3)).unwrap(), None);
+    assert_eq!(scratch.0.histories().unwrap(), [timeline(2), timeline(10)]);
+}
+
+#[test]
+fn a_missing_segment_is_a_gap() {
+    let scratch = Scratch::new("wal-gap");
+    assert!(scratch.gaps(None).is_empty());
+    scratch.put_all(&[
+        "000000010000000000000FFE.zstd",
+        "000000010000000000000FFF",
+        "000000010000000100000000.partial",
+    ]);
+    assert!(scratch.gaps(None).is_empty());
+    assert!(scratch.gaps(Some((1, 0xFFE0_0028))).is_empty());
+    assert_eq!(
+        scratch.gaps(Some((1, 0xFFC0_0028))),
+        ["000000010000000000000FFC-000000010000000000000FFD"]
+    );
+    scratch.put("000000010000000100000002.zstd");
+    assert_eq!(
+        scratch.gaps(None),
+        ["000000010000000100000000-000000010000000100000001"],
+        "a partial segment is a gap once there is WAL after it"
+    );
+    assert!(scratch.gaps(Some((1, 0x1_0020_0000))).is_empty());
+    let gap = scratch.0.gaps(None).unwrap()[0].to_string();
+    assert!(gap.contains("(1/0 to 1/200000) are missing"), "{gap}");
+}
+
+#[test]
+fn a_file_of_the_wrong_length_is_a_gap() {
+    let scratch = Scratch::new("wal-short");
+    scratch.put_all(&["000000010000000000000001", "000000010000000000000003"]);
+    fs::write(scratch.0.path.join("000000010000000000000002"), b"short").unwrap();
+    assert_eq!(
+        scratch.gaps(None),
+        ["000000010000000000000002-000000010000000000000002"]
+    );
+}
+
+#[test]
+fn timelines_must_follow_each_other() {
+    let scratch = Scratch::new("wal-switch");
+    scratch.put_all(&[
+        "000000010000000000000003.zstd",
+        "000000010000000000000004.partial",
+        "000000020000000000000004.zstd",
+        "000000020000000000000005.partial",
+    ]);
+    assert!(
+        scratch.gaps(None).is_empty(),
+        "nothing is known of timeline 2"
+    );
+    let history = |number, text: &str| {
+        let content = text.as_bytes();
+        scratch.0.store_history(timeline(number), content).unwrap();
+    };
+    history(2, "1\t0/400148\tpromotion\n");
+    assert!(scratch.gaps(None).is_empty());
+    assert!(scratch.gaps(Some((1, 0x30_0028))).is_empty());
+    assert!(scratch.gaps(Some((2, 0x50_0028))).is_empty());
+    fs::remove_file(scratch.0.path.join("000000010000000000000004.partial")).unwrap();
+    assert!(scratch.gaps(None).is_empty(), "timeline 2 has a copy of it");
+    fs::remove_file(scratch.0.path.join("000000020000000000000004.zstd")).unwrap();
+    assert_eq!(
+        scratch.gaps(None),
+        [
+            "000000010000000000000004-000000010000000000000004",
+            "000000020000000000000004-000000020000000000000004"
+        ]
+    );
+    history(3, "1\t0/400148\tpromotion\n2\t0/600000\tpromotion\n");
+    scratch.put("000000030000000000000006.partial");
+    assert!(
+        scratch.gaps(Some((2, 0x50_0028))).is_empty(),
+        "the switch is at a boundary"
+    );
+    history(3, "1\t0/400148\tpromotion\n2\t0/700148\tpromotion\n");
+    fs::remove_file(scratch.0.path.join("000000030000000000000006.partial")).unwrap();
+    scratch.put("000000030000000000000007.partial");
+    assert_eq!(
+        scratch.gaps(Some((2, 0x50_0028))),
+        ["000000020000000000000006-000000020000000000000006"]
+    );
+}
+
+proptest! {
+    #[test]
+    fn gaps_are_what_is_missing(numbers in prop::collection::btree_set(4000u64..4200, 1..40), tli in 9u32..12) {
+        let scratch = Scratch::new("wal-prop");
+        let size = scratch.0.segment_size;
+        let segment = |number| Segment { timeline: timeline(tli), number };
+        for &number in &numbers {
+            scratch.put(&segment(number).name(size));
+        }
+        let mut all = numbers.clone();
+        for gap in scratch.0.gaps(None).unwrap() {
+            for number in gap.first.number..=gap.last.number {
+                prop_assert!(all.insert(number), "{} is there", number);
+            }
+        }
+        let (first, last) = (*numbers.first().unwrap(), *numbers.last().unwrap());
+        prop_assert!(all.into_iter().eq(first..=last));
+        prop_assert_eq!(scratch.0.end().unwrap().unwrap().next, segment(last).end(size));
+    }
+}
