@@ -16,6 +16,7 @@ pub mod logging;
 pub mod net;
 pub mod pg;
 pub mod pool;
+pub mod protocol;
 pub mod repository;
 pub mod status;
 pub mod storage;

@@ -1,0 +1,159 @@
+//! The commands and their numbers.
+
+use std::fmt;
+
+/// A command of the management protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Takes a backup.
+    Backup,
+    /// Lists the backups of a server.
+    ListBackup,
+    /// Restores a backup.
+    Restore,
+    /// Makes a tar file of a backup.
+    Archive,
+    /// Removes a backup.
+    Delete,
+    /// Stops the daemon.
+    Shutdown,
+    /// Shows all servers.
+    Status,
+    /// Shows all servers and their backups.
+    StatusDetails,
+    /// Asks for a sign of life.
+    Ping,
+    /// Resets the metrics.
+    Clear,
+    /// Reads the configuration again.
+    ConfReload,
+    /// Keeps a backup from being removed.
+    Retain,
+    /// Undoes a retain.
+    Expunge,
+    /// Decrypts a file.
+    Decrypt,
+    /// Encrypts a file.
+    Encrypt,
+    /// Decompresses a file.
+    Decompress,
+    /// Compresses a file.
+    Compress,
+    /// Shows one backup.
+    Info,
+    /// Reads a backup and checks it.
+    Verify,
+    /// Changes the comments of a backup.
+    Annotate,
+    /// Lists the configuration files.
+    ConfLs,
+    /// Shows the configuration.
+    ConfGet,
+    /// Changes the configuration.
+    ConfSet,
+    /// Takes a server online or offline.
+    Mode,
+    /// Shows how far an operation has come.
+    Progress,
+    /// Lists a bucket.
+    S3Ls,
+    /// Restores from a bucket.
+    S3Restore,
+}
+
+/// Each command with its number and the word that the C client translates it to.
+const TABLE: [(Command, u16, &str); 27] = [
+    (Command::Backup, 1, "backup"),
+    (Command::ListBackup, 2, "list-backup"),
+    (Command::Restore, 3, "restore"),
+    (Command::Archive, 4, "archive"),
+    (Command::Delete, 5, "delete"),
+    (Command::Shutdown, 6, "shutdown"),
+    (Command::Status, 7, "status"),
+    (Command::StatusDetails, 8, "status-details"),
+    (Command::Ping, 9, "ping"),
+    (Command::Clear, 10, "reset"),
+    (Command::ConfReload, 11, "reload"),
+    (Command::Retain, 12, "retain"),
+    (Command::Expunge, 13, "expunge"),
+    (Command::Decrypt, 14, "decrypt"),
+    (Command::Encrypt, 15, "encrypt"),
+    (Command::Decompress, 16, "decompress"),
+    (Command::Compress, 17, "compress"),
+    (Command::Info, 18, "info"),
+    (Command::Verify, 19, "verify"),
+    (Command::Annotate, 20, "annotate"),
+    (Command::ConfLs, 21, "conf ls"),
+    (Command::ConfGet, 22, "conf get"),
+    (Command::ConfSet, 23, "conf set"),
+    (Command::Mode, 24, "mode"),
+    (Command::Progress, 25, "progress"),
+    (Command::S3Ls, 200, "s3 ls"),
+    (Command::S3Restore, 201, "s3 restore"),
+];
+
+impl Command {
+    /// The command of that number.
+    pub fn from_code(code: i64) -> Option<Command> {
+        let row = TABLE
+            .iter()
+            .find(|(_, number, _)| i64::from(*number) == code);
+        row.map(|(command, _, _)| *command)
+    }
+
+    /// Its number.
+    pub fn code(self) -> u16 {
+        self.row().0
+    }
+
+    /// The word for its number in translated documents.
+    pub fn word(self) -> &'static str {
+        self.row().1
+    }
+
+    fn row(self) -> (u16, &'static str) {
+        let row = TABLE.iter().find(|(command, _, _)| *command == self);
+        // Every command has its row; a test checks that.
+        row.map_or((0, ""), |(_, code, word)| (*code, word))
+    }
+
+    /// Which part of the program a failure is blamed on, in the words of the C program.
+    pub fn workflow(self) -> &'static str {
+        match self {
+            Command::Backup | Command::ListBackup => "Backup",
+            Command::Restore => "restore",
+            Command::Verify => "verify",
+            Command::Info => "info",
+            Command::Status | Command::StatusDetails | Command::Progress => "status",
+            _ => "main",
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_one_row() {
+        for (index, (command, code, word)) in TABLE.iter().enumerate() {
+            assert_eq!(Command::from_code(i64::from(*code)), Some(*command));
+            assert_eq!((command.code(), command.word()), (*code, *word));
+            assert!(!TABLE[..index].iter().any(|(other, _, _)| other == command));
+        }
+        assert_eq!(
+            TABLE.len(),
+            Command::S3Restore as usize + 1,
+            "no command lacks a row"
+        );
+        assert_eq!(Command::from_code(0), None);
+        assert_eq!(Command::from_code(-1), None);
+        assert_eq!(Command::from_code(65_536 + 9), None);
+    }
+}
