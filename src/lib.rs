@@ -12,6 +12,7 @@ pub mod config;
 pub mod crypto;
 pub mod error;
 pub mod format;
+pub mod job;
 pub mod logging;
 pub mod net;
 pub mod pg;

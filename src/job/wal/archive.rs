@@ -1,0 +1,220 @@
+//! The writing end of a WAL archive.
+
+use super::gaps::GapWatch;
+use super::sealer::Sealer;
+use crate::error::Result;
+use crate::job::context::Context;
+use crate::pool::Ticket;
+use crate::repository::{Repository, WalDirectory, WalEnd, WalFile};
+use crate::storage::{Durable, SegmentFile, Spare, nothing_durable, prove_end};
+use crate::unit::{Lsn, Segment, SegmentSize, ServerName, Timeline};
+
+/// The WAL archive of a server as its receiver holds it, over all connections: the open segment, the one prepared to
+/// follow it, and those that are being sealed. There is one writer of an archive.
+pub(super) struct Archive {
+    context: Context,
+    server: ServerName,
+    directory: WalDirectory,
+    timeline: Timeline,
+    open: Option<SegmentFile>,
+    spare: Option<Ticket<Result<Spare>>>,
+    durable: Durable<Lsn>,
+    sealer: Sealer,
+    gaps: GapWatch,
+    /// Whether to look for gaps when the next segment is begun.
+    gap_expected: bool,
+}
+
+impl Archive {
+    /// Takes the archive over: clears what a crash left, sees to unsealed segments, looks for gaps.
+    pub(super) fn open(
+        context: &Context,
+        server: &ServerName,
+        repository: &Repository,
+        size: SegmentSize,
+    ) -> Result<Archive> {
+        let directory = WalDirectory::new(&repository.wal_path(), size)
+            .encrypted_with(context.config.encryption);
+        directory.sweep()?;
+        let mut archive = Archive {
+            context: context.clone(),
+            server: server.clone(),
+            gaps: GapWatch::new(context, server, repository, &directory),
+            sealer: Sealer::new(context, server, &directory),
+            directory,
+            timeline: Timeline::FIRST,
+            open: None,
+            spare: None,
+            durable: nothing_durable(),
+            gap_expected: false,
+        };
+        archive.sealer.recover()?;
+        archive.gaps.tend();
+        Ok(archive)
+    }
+
+    pub(super) fn directory(&self) -> &WalDirectory {
+        &self.directory
+    }
+
+    /// The start of the segment in which a position lies.
+    pub(super) fn segment_start(&self, position: Lsn) -> Lsn {
+        let size = self.directory.segment_size();
+        Segment::containing(self.timeline, position, size).start(size)
+    }
+
+    /// Lets go of the open segment when its timeline has ended: it stays partial.
+    pub(super) fn leave_timeline(&mut self) -> Result<()> {
+        self.open.take().map_or(Ok(()), SegmentFile::leave)
+    }
+
+    /// Where the archive ends, with what is known of the open segment.
+    pub(super) fn end(&self) -> Result<Option<WalEnd>> {
+        let mut end = self.directory.end()?;
+        if let (Some(end), Some(file)) = (&mut end, &self.open)
+            && end.file.segment == file.segment()
+        {
+            end.received = end.received.max(file.received());
+        }
+        Ok(end)
+    }
+
+    /// Gets ready to receive from `position`, the start of a segment, on `timeline`; where to begin really, which is later
+    /// where enough of the segment is proven already.
+    pub(super) fn begin(&mut self, timeline: Timeline, position: Lsn) -> Result<Lsn> {
+        self.tend();
+        self.timeline = timeline;
+        let segment = Segment::containing(timeline, position, self.directory.segment_size());
+        if let Some(file) = self.open.take()
+            && file.segment() == segment
+        {
+            let mut file = if file.has_failed() {
+                file.start_over()?
+            } else {
+                file
+            };
+            let from = file.rewind();
+            self.open = Some(file);
+            return Ok(from);
+        }
+        let before = segment.number.checked_sub(1);
+        let before = before.map(|number| Segment { timeline, number });
+        let last = match before {
+            Some(before) => self.directory.find(before)?,
+            None => None,
+        };
+        let last = last.filter(|file| !file.partial);
+        let path = last.as_ref().map(|file| file.path.as_path());
+        self.durable = prove_end(self.directory.path(), path, position)?;
+        if let Some(file) = last.filter(WalFile::is_plain) {
+            // It may have got its name at the moment when something failed.
+            self.sealer.completed(file.segment);
+        }
+        self.prepare_spare();
+        Ok(position)
+    }
+
+    /// Writes bytes of the stream. Segments that get full on the way are completed.
+    pub(super) fn write(&mut self, at: Lsn, bytes: &[u8]) -> Result<()> {
+        let (mut at, mut rest) = (at, bytes);
+        while !rest.is_empty() {
+            let file = self.segment_for(at)?;
+            let count = file.append(at, rest)?;
+            let full = file.is_full();
+            at = at.advance(u64::try_from(count).unwrap_or(u64::MAX));
+            rest = rest.get(count..).unwrap_or_default();
+            if full {
+                self.complete()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn segment_for(&mut self, at: Lsn) -> Result<&mut SegmentFile> {
+        let file = match self.open.take() {
+            Some(file) => file,
+            None => {
+                let size = self.directory.segment_size();
+                let segment = Segment::containing(self.timeline, at, size);
+                let spare = self.take_spare();
+                let file = SegmentFile::open(self.directory.path(), segment, size, spare)?;
+                self.prepare_spare();
+                if std::mem::take(&mut self.gap_expected) {
+                    self.gaps.hurry();
+                    self.gaps.tend();
+                }
+                file
+            }
+        };
+        Ok(self.open.insert(file))
+    }
+
+    /// Ends the open segment, which is full.
+    fn complete(&mut self) -> Result<()> {
+        let spare = self.take_spare();
+        let Some(file) = &mut self.open else {
+            return Ok(());
+        };
+        let segment = file.segment();
+        let (durable, next) = file.complete(spare)?;
+        self.durable = durable;
+        self.open = next;
+        self.prepare_spare();
+        self.sealer.completed(segment);
+        self.tend();
+        Ok(())
+    }
+
+    /// Whether bytes wait for a sync.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.open.as_ref().is_some_and(SegmentFile::is_dirty)
+    }
+
+    /// Brings what was written to stable storage.
+    pub(super) fn sync(&mut self) -> Result<()> {
+        if let Some(file) = &mut self.open
+            && file.is_dirty()
+        {
+            self.durable = file.sync()?;
+        }
+        Ok(())
+    }
+
+    /// The proof for what is on stable storage.
+    pub(super) fn durable(&self) -> Durable<Lsn> {
+        self.durable
+    }
+
+    /// Does what needs to be done now and then.
+    pub(super) fn tend(&mut self) {
+        self.sealer.poll();
+        self.gaps.tend();
+    }
+
+    /// Looks for missing segments once more when the next one is begun: there will be a gap before it.
+    pub(super) fn expect_gap(&mut self) {
+        self.gap_expected = true;
+    }
+
+    /// Has a spare segment made by the pool, so that the next switch finds it ready.
+    fn prepare_spare(&mut self) {
+        if self.spare.is_none() {
+            let directory = self.directory.path().to_owned();
+            let size = self.directory.segment_size();
+            let make = move || Spare::prepare(&directory, size);
+            self.spare = Some(self.context.pool.post(make));
+        }
+    }
+
+    /// The spare segment if it is ready.
+    fn take_spare(&mut self) -> Option<Spare> {
+        if !self.spare.as_ref()?.is_done() {
+            return None;
+        }
+        let result = self.spare.take()?.wait().and_then(|result| result);
+        // Where this failed, making the segment itself fails as well, and that is reported.
+        result
+            .inspect_err(|failure| log::debug!("server {}: {failure}", self.server))
+            .ok()
+    }
+}

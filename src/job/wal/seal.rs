@@ -1,0 +1,138 @@
+//! Sealing one segment: compress, encrypt, and only then let the plain file go.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::codec::{Coding, Source, Stored, encode};
+use crate::error::{Context, Failure, Kind, Result};
+use crate::repository::{WalDirectory, WalFile};
+use crate::storage::{AtomicFile, discard_file, sync_directory};
+use crate::unit::Segment;
+
+/// What sealing a segment came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sealed {
+    /// It was sealed, now or before.
+    Well,
+    /// There was a sealed file that was not what the plain one is; it was made anew.
+    Replaced,
+}
+
+/// The plain files that are being sealed now.
+static BUSY: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// The right to seal one segment: a receiver that was started anew may find the pool at work for the one before it, and
+/// two must not write the same file.
+struct Turn(PathBuf);
+
+impl Turn {
+    fn take(plain: &Path) -> Result<Turn> {
+        let mut busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
+        if busy.insert(plain.to_owned()) {
+            return Ok(Turn(plain.to_owned()));
+        }
+        let message = format!("{} is being sealed already", plain.display());
+        Err(Failure::new(Kind::Busy, message))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
+        busy.remove(&self.0);
+    }
+}
+
+/// Seals a complete segment. At every instant there is one durable file of it: the plain one goes when the sealed one is on
+/// stable storage. One that a crash left beside the plain one is read and compared first.
+pub(super) fn seal(directory: &WalDirectory, segment: Segment, coding: &Coding) -> Result<Sealed> {
+    let plain = directory
+        .path()
+        .join(segment.name(directory.segment_size()));
+    let _turn = Turn::take(&plain)?;
+    let mut damaged = Vec::new();
+    for file in directory.files_of(segment)? {
+        if file.partial || file.is_plain() {
+            continue;
+        }
+        if !plain
+            .try_exists()
+            .with_context(|| format!("look for {}", plain.display()))?
+        {
+            return Ok(Sealed::Well);
+        }
+        match compare(&plain, &file, coding) {
+            Ok(()) => {
+                // Its name may be younger than the last sync.
+                sync_directory(directory.path())?;
+                discard_file(&plain)?;
+                return Ok(Sealed::Well);
+            }
+            Err(failure) => {
+                log::warn!("{}: {failure}", file.path.display());
+                damaged.push(file);
+            }
+        }
+    }
+    if coding.stored() != Stored::PLAIN {
+        write(directory, &plain, coding)?;
+    }
+    for file in &damaged {
+        if file.stored != coding.stored() {
+            discard_file(&file.path)?;
+        }
+    }
+    if coding.stored() != Stored::PLAIN {
+        discard_file(&plain)?;
+    }
+    Ok(if damaged.is_empty() {
+        Sealed::Well
+    } else {
+        Sealed::Replaced
+    })
+}
+
+/// Writes the sealed file, durably.
+fn write(directory: &WalDirectory, plain: &Path, coding: &Coding) -> Result<()> {
+    let doing = || format!("seal {}", plain.display());
+    let mut name = plain.as_os_str().to_owned();
+    name.push(coding.stored().suffix());
+    let mut from = File::open(plain).with_context(doing)?;
+    let mut to = AtomicFile::create(Path::new(&name))?;
+    let digests = encode(&mut from, &mut to, coding).with_context(doing)?;
+    let size = directory.segment_size().bytes();
+    if digests.plain_size != size {
+        let message = format!("it has {} bytes, not {size}", digests.plain_size);
+        return Err(Failure::new(Kind::Corrupt, message).context(doing()));
+    }
+    to.commit()
+}
+
+/// Fails unless the stored file holds the bytes of the plain one.
+fn compare(plain: &Path, stored: &WalFile, coding: &Coding) -> Result<()> {
+    let mut plain = File::open(plain).with_context(|| format!("open {}", plain.display()))?;
+    let mut source = Source::open(&stored.path, stored.stored, coding.key.clone())?;
+    let (mut one, mut other) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    loop {
+        let count = source.read(&mut one)?;
+        let bytes = one.get(..count).unwrap_or_default();
+        if count == 0 {
+            break;
+        }
+        let there = other.get_mut(..count).unwrap_or_default();
+        plain.read_exact(there)?;
+        if bytes != there {
+            return Err(Failure::new(Kind::Corrupt, "it does not hold the segment"));
+        }
+    }
+    if plain.read(&mut other)? != 0 {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    source.finish().map(|_| ())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::codec::Stored;
+use crate::repository::WalFile;
+
+const MIB: u64 = 1 << 20;
+
+fn timeline(number: u32) -> Timeline {
+    Timeline::new(number).unwrap()
+}
+
+fn size() -> SegmentSize {
+    SegmentSize::new(MIB).unwrap()
+}
+
+fn end(number: u32, next: u64, received: u64) -> WalEnd {
+    let timeline = timeline(number);
+    WalEnd {
+        timeline,
+        next: Lsn(next),
+        received: Lsn(received),
+        file: WalFile {
+            segment: Segment::containing(timeline, Lsn(next), size()),
+            path: PathBuf::new(),
+            stored: Stored::PLAIN,
+            partial: received > next,
+        },
+    }
+}
+
+struct Case {
+    end: Option<WalEnd>,
+    server: (u32, u64),
+    history: &'static str,
+    slot: Option<u64>,
+    removed: Option<(u32, u64)>,
+    in_recovery: bool,
+}
+
+impl Default for Case {
+    fn default() -> Case {
+        Case {
+            end: None,
+            server: (1, 100 * MIB + 7),
+            history: "",
+            slot: None,
+            removed: None,
+            in_recovery: false,
+        }
+    }
+}
+
+impl Case {
+    fn choose(&self) -> Result<Start, Trouble> {
+        let on = timeline(self.server.0);
+        Situation {
+            end: self.end.as_ref(),
+            identity: &SystemIdentity {
+                system_identifier: 1,
+                timeline: on,
+                position: Lsn(self.server.1),
+            },
+            in_recovery: self.in_recovery,
+            history: &TimelineHistory::parse(on, self.history.as_bytes()).unwrap(),
+            slot: self.slot.map(Lsn),
+            removed: self
+                .removed
+                .map(|(number, lsn)| (timeline(number), Lsn(lsn))),
+            size: size(),
+        }
+        .choose()
+    }
+
+    fn at(&self) -> (u32, u64) {
+        let start = self.choose().unwrap();
+        (start.timeline.number(), start.position.0)
+    }
+}
+
+#[test]
+fn an_empty_archive_begins_at_the_slot_else_at_the_server() {
+    let slot = Some(42 * MIB + 5);
+    assert_eq!(Case::default().at(), (1, 100 * MIB));
+    let case = Case {
+        slot,
+        ..Case::default()
+    };
+    assert_eq!(case.at(), (1, 42 * MIB));
+    let case = Case {
+        slot,
+        server: (2, 100 * MIB),
+        history: "1\t0/5000000\tx", // 80 MiB
+        ..Case::default()
+    };
+    assert_eq!(
+        case.at(),
+        (1, 42 * MIB),
+        "the slot lies on the old timeline"
+    );
+}
+
+#[test]
+fn an_archive_goes_on_at_its_end_whatever_the_slot_says() {
+    for slot in [None, Some(3 * MIB), Some(60 * MIB)] {
+        let case = Case {
+            end: Some(end(1, 50 * MIB, 50 * MIB + 99)),
+            slot,
+            ..Case::default()
+        };
+        assert_eq!(case.at(), (1, 50 * MIB));
+        assert_eq!(case.choose().unwrap().note, None);
+    }
+}
+
+#[test]
+fn a_server_that_is_behind_the_archive_is_refused() {
+    let mut case = Case {
+        end: Some(end(1, 100 * MIB, 100 * MIB + 8)),
+        ..Case::default()
+    };
+    let Err(Trouble::Lasting(failure)) = case.choose() else {
+        panic!("not refused")
+    };
+    assert!(failure.message().contains("0/6400007") && failure.message().contains("0/6400008"));
+    case.in_recovery = true;
+    let result = case.choose();
+    assert!(
+        matches!(result, Err(Trouble::Passing(_))),
+        "a standby catches up"
+    );
+    case.end = Some(end(1, 100 * MIB, 100 * MIB + 7));
+    assert_eq!(case.at(), (1, 100 * MIB));
+}
+
+#[test]
+fn an_older_timeline_is_followed_to_its_switch() {
+    let history = "1\t0/5000000\tx\n3\t0/5300010\tx"; // 80 MiB, 83 MiB + 16
+    let case = |end| Case {
+        end: Some(end),
+        server: (11, 100 * MIB),
+        history,
+        ..Case::default()
+    };
+    assert_eq!(case(end(1, 79 * MIB, 79 * MIB + 1)).at(), (1, 79 * MIB));
+    let left = case(end(1, 80 * MIB, 80 * MIB)).choose().unwrap();
+    assert_eq!((left.timeline, left.position), (timeline(3), Lsn(80 * MIB)));
+    assert_eq!(left.note, None, "it ends where the server left it");
+    assert_eq!(case(end(3, 83 * MIB, 83 * MIB + 16)).at(), (3, 83 * MIB));
+    assert_eq!(case(end(3, 82 * MIB, 82 * MIB)).at(), (3, 82 * MIB));
+}
+
+#[test]
+fn wal_that_the_server_left_behind_is_kept_and_told() {
+    let case = |end| Case {
+        end: Some(end),
+        server: (2, 100 * MIB),
+        history: "1\t0/5000010\tx", // 80 MiB + 16
+        ..Case::default()
+    };
+    let told = Some(Note::LeftBehind {
+        timeline: timeline(1),
+        switch: Lsn(80 * MIB + 16),
+        end: Lsn(80 * MIB + 17),
+    });
+    let same = case(end(1, 80 * MIB, 80 * MIB + 17)).choose().unwrap();
+    assert_eq!((same.timeline, same.position), (timeline(1), Lsn(80 * MIB)));
+    assert_eq!(same.note, told);
+    let later = case(end(1, 82 * MIB, 82 * MIB)).choose().unwrap();
+    assert_eq!(
+        (later.timeline, later.position),
+        (timeline(2), Lsn(80 * MIB))
+    );
+    assert!(matches!(later.note, Some(Note::LeftBehind { .. })));
+}
+
+#[test]
+fn a_server_of_another_line_is_refused() {
+    let older = Case {
+        end: Some(end(2, 50 * MIB, 50 * MIB)),
+        ..Case::default()
+    };
+    assert!(matches!(older.choose(), Err(Trouble::Lasting(_))));
+    let apart = Case {
+        end: Some(end(2, 50 * MIB, 50 * MIB)),
+        server: (3, 100 * MIB),
+        history: "1\t0/5000000\tx",
+        ..Case::default()
+    };
+    assert!(matches!(apart.choose(), Err(Trouble::Lasting(_))));
+}
+
+#[test]
+fn a_gap_is_taken_only_from_a_slot_that_was_made_after_the_loss() {
+    let mut case = Case {
+        end: Some(end(1, 50 * MIB, 50 * MIB + 9)),
+        slot: Some(50 * MIB + 9),
+        removed: Some((1, 50 * MIB)),
+        ..Case::default()
+    };
+    assert_eq!(case.at(), (1, 50 * MIB), "the slot is the one that lost it");
+    case.slot = None;
+    assert_eq!(case.at(), (1, 50 * MIB));
+    case.slot = Some(70 * MIB + 3);
+    let start = case.choose().unwrap();
+    assert_eq!(start.position, Lsn(70 * MIB));
+    let told = Note::Gap {
+        from: Lsn(50 * MIB),
+        to: Lsn(70 * MIB),
+    };
+    assert_eq!(start.note, Some(told));
+    case.removed = Some((1, 49 * MIB));
+    assert_eq!(
+        case.at(),
+        (1, 50 * MIB),
+        "what was removed is something else"
+    );
+}
+
+proptest! {
+    /// Whatever the situation: no byte of the archive's line is left out but by a gap that is told.
+    #[test]
+    fn never_starts_beyond_the_end(
+        next in 0u64..200,
+        more in 0u64..MIB,
+        switch in 0u64..200 * MIB,
+        on in 1u32..3,
+        server in 0u64..300 * MIB,
+        slot in prop::option::of(0u64..300 * MIB),
+        removed: bool,
+    ) {
+        let history = if on == 1 { String::new() } else { format!("1\t{}\tx", Lsn(switch)) };
+        let case = Case {
+            end: Some(end(1, next * MIB, next * MIB + more)),
+            server: (on, server),
+            history: history.leak(),
+            slot,
+            removed: removed.then_some((1, next * MIB)),
+            in_recovery: false,
+        };
+        match case.choose() {
+            Ok(start) => {
+                prop_assert_eq!(start.position.0 % MIB, 0);
+                if !matches!(start.note, Some(Note::Gap { .. })) {
+                    prop_assert!(start.position.0 <= next * MIB);
+                    if start.timeline == timeline(2) {
+                        prop_assert!(start.position.0 <= switch && switch <= next * MIB);
+                    } else {
+                        prop_assert_eq!(start.position.0, next * MIB);
+                    }
+                }
+            }
+            Err(_) => prop_assert!(on == 1 && next * MIB + more > server),
+        }
+    }
+}
