@@ -1,0 +1,336 @@
+//! The WAL that a backup needs to become consistent: kept with the backup, as hard links to what the archive holds.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::staging::{FileHead, Staging};
+use crate::codec::{CHUNK, Coding, Framer, PlainDigest, Source, Stored};
+use crate::config::Server;
+use crate::error::{Context as _, Failure, Kind, Result};
+use crate::format::WalRange;
+use crate::job::context::Context;
+use crate::repository::{ManifestFile, WalDirectory, WalFile};
+use crate::storage;
+use crate::unit::{Lsn, Segment, SegmentSize, Timeline};
+
+/// How long WAL may take to arrive at least, whatever the configuration says: the server sends the end of a backup at
+/// once, but the disk may be slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to wait for a segment to be sealed, before a copy of it is taken.
+const SEALING: Duration = Duration::from_secs(10);
+
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Waits until the archive is durable up to the end of the backup. Fails when no WAL arrives any more.
+pub(super) fn wait(context: &Context, server: &Server, end: (Timeline, Lsn)) -> Result<()> {
+    let timeout = context.config.blocking_timeout.duration().max(PATIENCE);
+    loop {
+        let before = context.board.receiver(&server.name).flushed;
+        let waited = context
+            .board
+            .wait_flushed(&server.name, end, timeout, || context.stop.check());
+        match waited {
+            Err(failure) if failure.kind() == Kind::Timeout => {
+                if context.board.receiver(&server.name).flushed <= before {
+                    return Err(failure.context("wait for the WAL that the backup needs"));
+                }
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Keeps the WAL of `ranges` with the backup; the last of it ends at `end`. The name of the first segment.
+pub(super) fn keep(
+    context: &Context,
+    archive: &WalDirectory,
+    staging: &mut Staging,
+    ranges: &[WalRange],
+    patience: Patience,
+) -> Result<String> {
+    let size = archive.segment_size();
+    let needed = segments(ranges, size)?;
+    let first = needed.values().next().map(|(segment, _)| *segment);
+    let deadline = Instant::now() + patience.duration();
+    let mut keeper = Keeper {
+        context,
+        archive,
+        staging,
+    };
+    for (segment, end) in needed.values() {
+        keeper.segment(*segment, *end, deadline)?;
+    }
+    let newest = ranges.iter().map(|range| range.timeline).max();
+    if let Some(timeline) = newest.filter(|timeline| *timeline > Timeline::FIRST) {
+        keeper.history(timeline)?;
+    }
+    Ok(first.map(|segment| segment.name(size)).unwrap_or_default())
+}
+
+/// How long to wait for the last segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// A primary ends the segment with the backup.
+    Primary,
+    /// A standby cannot end it: it is full when the primary has filled it, which may take for ever.
+    Standby,
+}
+
+impl Patience {
+    fn duration(self) -> Duration {
+        match self {
+            Patience::Primary => SEALING,
+            Patience::Standby => Duration::ZERO,
+        }
+    }
+}
+
+/// The segments of the ranges by number, each with the position up to which it is needed. Where a timeline switched
+/// within a segment, the newer timeline's file begins with all that the older one holds.
+fn segments(ranges: &[WalRange], size: SegmentSize) -> Result<BTreeMap<u64, (Segment, Lsn)>> {
+    let mut needed: BTreeMap<u64, (Segment, Lsn)> = BTreeMap::new();
+    for range in ranges {
+        if range.end <= range.start {
+            return Err(Failure::new(
+                Kind::Corrupt,
+                format!("the backup needs WAL from {} to {}", range.start, range.end),
+            ));
+        }
+        let mut segment = Segment::containing(range.timeline, range.start, size);
+        while segment.start(size) < range.end {
+            let end = range.end.min(segment.end(size));
+            let known = needed.entry(segment.number).or_insert((segment, end));
+            if known.0.timeline < segment.timeline {
+                *known = (segment, end);
+            }
+            segment = segment.next();
+        }
+    }
+    Ok(needed)
+}
+
+struct Keeper<'a> {
+    context: &'a Context,
+    archive: &'a WalDirectory,
+    staging: &'a mut Staging,
+}
+
+impl Keeper<'_> {
+    /// Links a segment as soon as it is sealed; takes a copy if that does not happen in time.
+    fn segment(&mut self, segment: Segment, end: Lsn, deadline: Instant) -> Result<()> {
+        let name = segment.name(self.archive.segment_size());
+        loop {
+            let missing = || {
+                Failure::new(
+                    Kind::NotFound,
+                    format!("the backup needs the WAL segment {name}, which is not in the archive"),
+                )
+            };
+            let file = self.archive.find(segment)?.ok_or_else(missing)?;
+            let done = if self.is_sealed(&file) {
+                self.link(
+                    &name,
+                    &file.path,
+                    file.stored,
+                    self.archive.segment_size().bytes(),
+                )
+            } else if Instant::now() >= deadline {
+                self.copy_unsealed(&name, &file, end)
+            } else {
+                self.context.stop.pause(PAUSE)?;
+                continue;
+            };
+            match done {
+                // It was sealed between the look and the link.
+                Err(failure) if failure.kind() == Kind::NotFound => {
+                    self.context.stop.pause(PAUSE)?;
+                }
+                done => return done.with_context(|| format!("keep the WAL segment {name}")),
+            }
+        }
+    }
+
+    /// Whether nothing will take the place of the file any more.
+    fn is_sealed(&self, file: &WalFile) -> bool {
+        let coding = self.staging.coding().stored();
+        !file.partial && (file.stored != Stored::PLAIN || coding == Stored::PLAIN)
+    }
+
+    /// The history file of a timeline, which recovery asks for.
+    fn history(&mut self, timeline: Timeline) -> Result<()> {
+        let name = timeline.history_name();
+        let path = self.archive.path().join(&name);
+        let mut keep = || -> Result<()> {
+            let size = std::fs::metadata(&path)?.len();
+            self.link(&name, &path, Stored::PLAIN, size)
+        };
+        keep().with_context(|| format!("keep the timeline history {name}"))
+    }
+
+    /// Links a file of the archive of `size` plain bytes, and reads it to its end: what cannot be decoded is no WAL to
+    /// rely on. Where the archive is on another file system it is copied.
+    fn link(&mut self, name: &str, path: &Path, stored: Stored, size: u64) -> Result<()> {
+        let file_name = path.file_name().unwrap_or_default();
+        let stored_path = Path::new("wal").join(file_name);
+        let link = self.staging.path().join(&stored_path);
+        match storage::hard_link(path, &link) {
+            Ok(()) => {}
+            Err(failure) if failure.kind() == Kind::NotFound => return Err(failure),
+            Err(_) => return self.copy(name, path, stored, (size, size)),
+        }
+        let mut source = Source::open(&link, stored, Some(self.context.key.clone()))?;
+        io::copy(&mut source, &mut io::sink())?;
+        let digests = source.finish()?;
+        if digests.plain_size != size {
+            let found = digests.plain_size;
+            let text = format!("it has {found} bytes, not {size}");
+            return Err(Failure::new(Kind::Corrupt, text));
+        }
+        self.staging.add_wal(&ManifestFile {
+            path: logical(name),
+            size: digests.plain_size,
+            modified: modified(&link)?,
+            mode: 0o600,
+            crc32c: digests.crc32c,
+            blake3: digests.blake3,
+            stored_path,
+            stored_size: digests.stored_size,
+            sha256: digests.sha256,
+        })
+    }
+
+    /// Stores a segment that is not sealed as it is now. Of the open one what is needed is taken, and zeros behind that,
+    /// as PostgreSQL has them in a segment that it has begun.
+    fn copy_unsealed(&mut self, name: &str, file: &WalFile, end: Lsn) -> Result<()> {
+        let size = self.archive.segment_size();
+        let needed = if file.partial {
+            end.since(file.segment.start(size)).min(size.bytes())
+        } else {
+            size.bytes()
+        };
+        self.copy(name, &file.path, file.stored, (needed, size.bytes()))
+    }
+
+    /// Stores the first `needed` bytes of a file of the archive, and zeros up to `size`.
+    fn copy(
+        &mut self,
+        name: &str,
+        path: &Path,
+        stored: Stored,
+        (needed, size): (u64, u64),
+    ) -> Result<()> {
+        let input = Source::open(path, stored, Some(self.context.key.clone()))?;
+        let coding = self.staging.coding().clone();
+        let head = FileHead {
+            path: logical(name),
+            stored_path: format!("wal/{name}{}", coding.stored().suffix()).into(),
+            size,
+            modified: modified(path)?,
+            mode: 0o600,
+        };
+        let zeros = io::repeat(0).take(size - needed);
+        store(
+            self.staging,
+            head,
+            &mut input.take(needed).chain(zeros),
+            &coding,
+        )
+    }
+}
+
+/// Stores a file of the WAL in this thread.
+fn store(
+    staging: &mut Staging,
+    head: FileHead,
+    input: &mut dyn Read,
+    coding: &Coding,
+) -> Result<()> {
+    let framer = Framer::new(coding);
+    let mut digest = PlainDigest::new();
+    let mut left = head.size;
+    let mut entry = staging.begin(head)?;
+    let (mut chunk, mut frame) = (vec![0; CHUNK], Vec::new());
+    while left > 0 {
+        let length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let plain = chunk.get_mut(..length).unwrap_or_default();
+        input.read_exact(plain)?;
+        digest.update(plain);
+        framer.frame(plain, &mut frame)?;
+        entry.write(&mut frame)?;
+        left -= u64::try_from(length).unwrap_or(left);
+    }
+    staging.end_wal(entry, &digest)
+}
+
+fn logical(name: &str) -> PathBuf {
+    Path::new("pg_wal").join(name)
+}
+
+/// When a file was modified, seconds since 1970 UTC.
+fn modified(path: &Path) -> Result<i64> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata =
+        std::fs::metadata(path).with_context(|| format!("look at {}", path.display()))?;
+    Ok(metadata.mtime())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(timeline: u32, start: u64, end: u64) -> WalRange {
+        WalRange {
+            timeline: Timeline::new(timeline).unwrap(),
+            start: Lsn(start),
+            end: Lsn(end),
+        }
+    }
+
+    fn names(ranges: &[WalRange]) -> Vec<String> {
+        let needed = segments(ranges, SegmentSize::DEFAULT).unwrap();
+        needed
+            .values()
+            .map(|(segment, end)| format!("{}@{end}", segment.name(SegmentSize::DEFAULT)))
+            .collect()
+    }
+
+    #[test]
+    fn the_segments_of_a_range() {
+        assert_eq!(
+            names(&[range(1, 0xFF00_0028, 0x1_0100_0000)]),
+            [
+                "0000000100000000000000FF@1/0",
+                "000000010000000100000000@1/1000000"
+            ]
+        );
+        assert_eq!(
+            names(&[range(1, 0x200_0028, 0x200_0100)]),
+            ["000000010000000000000002@0/2000100"]
+        );
+    }
+
+    #[test]
+    fn after_a_switch_the_newer_timeline_counts() {
+        let switched = [
+            range(2, 0x380_0000, 0x400_0100),
+            range(1, 0x200_0028, 0x380_0000),
+        ];
+        let expected = [
+            "000000010000000000000002@0/3000000",
+            "000000020000000000000003@0/4000000",
+            "000000020000000000000004@0/4000100",
+        ];
+        assert_eq!(names(&switched), expected);
+        let [newer, older] = switched;
+        assert_eq!(names(&[older, newer]), expected);
+    }
+
+    #[test]
+    fn a_range_without_bytes_is_an_error() {
+        assert!(segments(&[range(1, 0x200_0028, 0x200_0028)], SegmentSize::DEFAULT).is_err());
+    }
+}
