@@ -3,5 +3,9 @@
 pub mod backup;
 pub mod catalogue;
 pub mod context;
+mod lanes;
+pub mod replay;
+pub mod restore;
 pub mod status;
+pub mod verify;
 pub mod wal;

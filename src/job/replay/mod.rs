@@ -1,0 +1,10 @@
+//! Reads archived WAL as PostgreSQL's recovery would read it: along a way of timelines, segment after segment, to the
+//! end of what is valid. Restore finds out with it what can be reached, verify that a backup has what it needs.
+
+mod path;
+mod segments;
+mod walk;
+
+pub use path::{TimelineChoice, choose};
+pub use segments::{Segments, stored_as};
+pub use walk::{Ending, Walk, Walked};

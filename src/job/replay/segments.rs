@@ -1,0 +1,179 @@
+//! The segments that recovery can read: those of the archive, else those that a backup keeps for itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::codec::{Source, Stored};
+use crate::crypto::MasterKey;
+use crate::error::{Context, Kind, Result};
+use crate::format::TimelineHistory;
+use crate::repository::{Backup, ManifestFile, WalDirectory, WalFile};
+use crate::storage;
+use crate::unit::{Compression, Encryption, Lsn, Segment, SegmentSize, Timeline};
+
+/// How often a segment is looked for again that was there a moment ago: it was completed or sealed meanwhile.
+const ATTEMPTS: usize = 5;
+
+/// The segments that recovery can read.
+pub struct Segments {
+    archive: WalDirectory,
+    archived: BTreeMap<Segment, WalFile>,
+    kept: BTreeMap<Segment, Kept>,
+    key: Arc<MasterKey>,
+}
+
+/// A segment that a backup keeps for itself.
+struct Kept {
+    path: PathBuf,
+    stored: Stored,
+}
+
+/// A segment that was opened.
+pub struct Opened {
+    /// Its plain bytes.
+    pub source: Source,
+    /// The file.
+    pub path: PathBuf,
+    /// Whether zeros may stand in it for what was not received; then what was written ends here or before.
+    pub written: Option<Lsn>,
+}
+
+impl Segments {
+    /// The segments of an archive.
+    pub fn new(archive: WalDirectory, key: Arc<MasterKey>) -> Result<Segments> {
+        let files = archive.segments()?.into_iter();
+        Ok(Segments {
+            archived: files.map(|file| (file.segment, file)).collect(),
+            archive,
+            kept: BTreeMap::new(),
+            key,
+        })
+    }
+
+    /// Forgets those of the archive.
+    #[must_use]
+    pub fn kept_only(mut self) -> Segments {
+        self.archived.clear();
+        self
+    }
+
+    /// Adds those that a backup keeps for itself, for what the archive does not have.
+    pub fn keep(&mut self, backup: &Backup, files: &[ManifestFile]) {
+        self.kept.clear();
+        for file in files {
+            let name = file.path.file_name().and_then(|name| name.to_str());
+            let segment = name.and_then(|name| Segment::parse(name, self.size()));
+            if let Some(segment) = segment {
+                let kept = Kept {
+                    path: backup.path.join(&file.stored_path),
+                    stored: stored_as(file, backup.info.encryption),
+                };
+                self.kept.insert(segment, kept);
+            }
+        }
+    }
+
+    /// The archive.
+    pub fn archive(&self) -> &WalDirectory {
+        &self.archive
+    }
+
+    /// The size of a segment.
+    pub fn size(&self) -> SegmentSize {
+        self.archive.segment_size()
+    }
+
+    /// The timelines of which there is WAL, sorted.
+    pub fn timelines(&self) -> Vec<Timeline> {
+        let all = self.archived.keys().chain(self.kept.keys());
+        let all: BTreeSet<Timeline> = all.map(|segment| segment.timeline).collect();
+        all.into_iter().collect()
+    }
+
+    /// The segment in which recovery on the way `history` looks for the WAL of segment `number`: of the timeline that
+    /// wrote its end, since that one begins with a copy of what the timeline before wrote into it.
+    pub fn on_way(&self, history: &TimelineHistory, number: u64) -> Segment {
+        let timeline = history.timeline();
+        let last = Segment { timeline, number }.end(self.size());
+        Segment {
+            timeline: history.timeline_at(Lsn(last.0.saturating_sub(1))),
+            number,
+        }
+    }
+
+    /// The first segment after `number` that there is on the way.
+    pub fn next(&self, history: &TimelineHistory, number: u64) -> Option<Segment> {
+        let all = self.archived.keys().chain(self.kept.keys());
+        let after = all.filter(|segment| segment.number > number);
+        let on_way = after.filter(|segment| self.on_way(history, segment.number) == **segment);
+        on_way.min_by_key(|segment| segment.number).copied()
+    }
+
+    /// Opens a segment; `None` if there is none.
+    pub fn open(&self, segment: Segment) -> Result<Option<Opened>> {
+        let mut found = self.archived.get(&segment).cloned();
+        for _ in 0..ATTEMPTS {
+            let Some(file) = found else {
+                break;
+            };
+            match self.open_archived(&file) {
+                Err(failure) if failure.kind() == Kind::NotFound => {
+                    // It was completed or sealed meanwhile, and has another name.
+                    found = self.archive.find(segment)?;
+                }
+                result => return result.map(Some),
+            }
+        }
+        let Some(kept) = self.kept.get(&segment) else {
+            return Ok(None);
+        };
+        // How much of it was received when the backup ended is not known.
+        let written = Some(segment.start(self.size()));
+        match self.open_file(&kept.path, kept.stored, written) {
+            Err(failure) if failure.kind() == Kind::NotFound => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    fn open_archived(&self, file: &WalFile) -> Result<Opened> {
+        let mut written = None;
+        if file.partial {
+            // Asked before a byte is read: what arrives later does not count.
+            let length = File::open(&file.path)
+                .map_err(Into::into)
+                .and_then(|open| storage::written_length(&open))
+                .with_context(|| format!("open {}", file.path.display()))?;
+            written = Some(file.segment.start(self.size()).advance(length));
+        }
+        self.open_file(&file.path, file.stored, written)
+    }
+
+    fn open_file(&self, path: &Path, stored: Stored, written: Option<Lsn>) -> Result<Opened> {
+        Ok(Opened {
+            source: Source::open(path, stored, Some(self.key.clone()))?,
+            path: path.to_owned(),
+            written,
+        })
+    }
+}
+
+/// How a file of a backup is stored: what the name that it is stored under has more than its own.
+pub fn stored_as(file: &ManifestFile, encryption: Encryption) -> Stored {
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.as_encoded_bytes().to_vec())
+    };
+    let (plain, stored) = (name(&file.path), name(&file.stored_path));
+    let suffix = stored.unwrap_or_default();
+    let suffix = suffix.strip_prefix(plain.unwrap_or_default().as_slice());
+    let ways = Compression::ALL.into_iter().flat_map(|compression| {
+        [Encryption::None, encryption].map(|encryption| Stored {
+            compression,
+            encryption,
+        })
+    });
+    let mut ways = ways.filter(|way| Some(way.suffix().as_bytes()) == suffix);
+    ways.next().unwrap_or(Stored::PLAIN)
+}

@@ -1,0 +1,187 @@
+//! Which backup is restored.
+
+use super::position::{Position, Target};
+use super::reach::{Interval, Reach, Reader, Verdict, lies_before};
+use crate::config::Server;
+use crate::error::{Context as _, Failure, Kind, Result};
+use crate::format::TimelineHistory;
+use crate::job::context::Context;
+use crate::job::replay::{Segments, choose};
+use crate::repository::{Backup, Manifest, Repository};
+use crate::unit::Lsn;
+
+/// A backup, and the proof that the target can be reached from it.
+pub(super) struct Choice {
+    pub backup: Backup,
+    pub manifest: Manifest,
+    pub segments: Segments,
+    pub reach: Reach,
+}
+
+/// What is known of the backups of a server.
+struct Search<'a> {
+    context: &'a Context,
+    position: &'a Position,
+    segments: Segments,
+    system_identifier: Option<u64>,
+}
+
+/// Chooses the backup: the one that is named, or where the newest is asked for, the newest one whose end lies before the
+/// target. Fails if the target cannot be reached.
+pub(super) fn find(
+    context: &Context,
+    server: &Server,
+    identifier: &str,
+    position: &Position,
+) -> Result<Choice> {
+    let repository = Repository::open(&context.config.base_dir, &server.name)?;
+    let newest = matches!(identifier, "newest" | "latest");
+    let named = repository.find(identifier)?;
+    if !named.info.valid {
+        let message = format!("the backup {} is not valid", named.label);
+        return Err(Failure::new(Kind::Corrupt, message).hint("choose another one"));
+    }
+    let mut search = Search::new(context, &repository, position)?;
+    let mut others = repository.backups()?;
+    others.retain(|backup| backup.info.valid && backup.label < named.label);
+    if newest {
+        others.push(named);
+        return search.newest(others, None);
+    }
+    let target = &position.target;
+    let start = named.info.start.1;
+    let searched = choose(&search.segments, &named.info, position.timeline)
+        .ok()
+        .map(|way| (way, start));
+    match search.look(named, None)? {
+        (backup, manifest, Verdict::Reached(reach)) => Ok(search.chosen(backup, manifest, reach)),
+        (_, _, Verdict::TooEarly(interval)) => {
+            let fits = search.newest(others, None).ok();
+            let fits = fits.map(|choice| choice.backup.label);
+            Err(interval.too_early(target, fits.as_ref()))
+        }
+        (_, _, Verdict::TooLate(interval)) => {
+            // What has a name may be before the backup.
+            let fits = is_named(target).then(|| search.newest(others, searched));
+            match fits {
+                Some(Ok(older)) => Err(interval.too_early(target, Some(&older.backup.label))),
+                _ => Err(interval.too_late(target)),
+            }
+        }
+    }
+}
+
+/// Whether only WAL can say where the target is.
+fn is_named(target: &Target) -> bool {
+    matches!(target, Target::Name(_) | Target::Xid(_))
+}
+
+/// Why the target cannot be reached from any backup so far.
+#[derive(Default)]
+struct Refusals {
+    early: Option<Interval>,
+    late: Option<Interval>,
+    other: Option<Failure>,
+}
+
+impl Refusals {
+    fn failure(self, target: &Target) -> Failure {
+        match (self.early, self.late, self.other) {
+            (Some(early), _, _) => early.too_early(target, None),
+            (None, Some(late), _) => late.too_late(target),
+            (None, None, Some(failure)) => failure,
+            (None, None, None) => Failure::new(Kind::NotFound, "there is no valid backup"),
+        }
+    }
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        context: &'a Context,
+        repository: &Repository,
+        position: &'a Position,
+    ) -> Result<Search<'a>> {
+        let archive = repository.wal()?.ok_or_else(|| {
+            Failure::new(
+                Kind::NotFound,
+                "there is no WAL archive: system.info is missing",
+            )
+        })?;
+        let archive = archive.encrypted_with(context.config.encryption);
+        Ok(Search {
+            context,
+            position,
+            segments: Segments::new(archive, context.key.clone())
+                .context("list the WAL archive")?,
+            system_identifier: repository.system()?.map(|system| system.system_identifier),
+        })
+    }
+
+    /// The newest of `backups`, which are sorted, from which the target can be reached. On the way `searched` the target
+    /// is known not to be behind that position.
+    fn newest(
+        mut self,
+        mut backups: Vec<Backup>,
+        mut searched: Option<(TimelineHistory, Lsn)>,
+    ) -> Result<Choice> {
+        let mut refusals = Refusals::default();
+        while let Some(backup) = backups.pop() {
+            if !backups.is_empty() && lies_before(&backup, &self.position.target) {
+                continue;
+            }
+            let way = match choose(&self.segments, &backup.info, self.position.timeline) {
+                Ok(way) => way,
+                Err(failure) => {
+                    refusals.other.get_or_insert(failure);
+                    continue;
+                }
+            };
+            let on_way = searched.as_ref().filter(|(other, _)| *other == way);
+            let until = on_way.map(|(_, position)| *position);
+            let start = backup.info.start.1;
+            match self.look(backup, until)? {
+                (backup, manifest, Verdict::Reached(reach)) => {
+                    return Ok(self.chosen(backup, manifest, reach));
+                }
+                (_, _, Verdict::TooEarly(interval)) => refusals.early = Some(interval),
+                (_, _, Verdict::TooLate(interval)) => {
+                    refusals.late = Some(match refusals.late.take() {
+                        Some(newer) => newer.joined(interval),
+                        None => interval,
+                    });
+                    // An older backup reaches no further; but what has a name may be further back.
+                    if !is_named(&self.position.target) {
+                        break;
+                    }
+                    searched = Some((way, start));
+                }
+            }
+        }
+        Err(refusals.failure(&self.position.target))
+    }
+
+    fn look(&mut self, backup: Backup, until: Option<Lsn>) -> Result<(Backup, Manifest, Verdict)> {
+        let manifest = backup
+            .manifest()
+            .with_context(|| format!("open the backup {}", backup.label))?;
+        self.segments.keep(&backup, &manifest.wal);
+        let reader = Reader {
+            segments: &self.segments,
+            system_identifier: self.system_identifier,
+            stop: &self.context.stop,
+        };
+        let verdict = reader
+            .look(&backup, self.position, until)
+            .context("read the archived WAL")?;
+        Ok((backup, manifest, verdict))
+    }
+
+    fn chosen(self, backup: Backup, manifest: Manifest, reach: Reach) -> Choice {
+        Choice {
+            backup,
+            manifest,
+            segments: self.segments,
+            reach,
+        }
+    }
+}

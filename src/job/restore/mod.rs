@@ -1,0 +1,17 @@
+//! Restore: writes a backup and the WAL that it needs to a new directory, ready for PostgreSQL to recover to a
+//! position. The position is proven to be reachable before one byte is written, every byte is checked against the
+//! manifest while it is written, and `global/pg_control` gets its name last: what can be started is complete.
+
+mod choice;
+mod options;
+mod places;
+mod plan;
+mod position;
+mod reach;
+mod run;
+mod scan;
+mod settings;
+mod write;
+
+pub use options::{Options, Outcome, Plan};
+pub use run::run;

@@ -1,0 +1,325 @@
+//! The directories that a restore writes to, checked before the first byte.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::Options;
+use crate::error::{Context, Failure, Kind, Result};
+use crate::repository::TablespaceInfo;
+use crate::storage::Filesystem;
+use crate::unit::ByteSize;
+
+/// The room that is left over at least: what the server needs to start, and what sums of sizes do not count.
+const RESERVE: u64 = 16 << 20;
+
+/// A page of most file systems: no file takes less.
+const BLOCK: u64 = 4096;
+
+/// The directories that a restore writes to.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The tablespaces and their directories.
+    pub tablespaces: Vec<(TablespaceInfo, PathBuf)>,
+}
+
+/// How many bytes go where.
+#[derive(Default)]
+pub(super) struct Demand(BTreeMap<PathBuf, u64>);
+
+impl Places {
+    /// Finds and checks them. `name` is that of the data directory below `options.directory`.
+    pub fn new(
+        options: &Options,
+        base_dir: &Path,
+        name: &str,
+        tablespaces: &[TablespaceInfo],
+    ) -> Result<Places> {
+        check_path(&options.directory, base_dir)?;
+        let mut mapped: BTreeMap<u32, PathBuf> = BTreeMap::new();
+        for (from, to) in &options.tablespaces {
+            let tablespace = named(tablespaces, from)?;
+            check_path(to, base_dir)?;
+            if mapped.insert(tablespace.oid, to.clone()).is_some() {
+                let message = format!("the tablespace {from} is mapped twice");
+                return Err(Failure::new(Kind::Usage, message));
+            }
+        }
+        let place = |tablespace: &TablespaceInfo| {
+            let beside = || {
+                options
+                    .directory
+                    .join(format!("{name}-{}", tablespace.name))
+            };
+            mapped.remove(&tablespace.oid).unwrap_or_else(beside)
+        };
+        let mut place = place;
+        let places = Places {
+            data: options.directory.join(name),
+            tablespaces: tablespaces
+                .iter()
+                .map(|tablespace| (tablespace.clone(), place(tablespace)))
+                .collect(),
+        };
+        places.check_apart()?;
+        for path in places.all() {
+            check_empty(path)?;
+        }
+        Ok(places)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
+        let tablespaces = self.tablespaces.iter().map(|(_, path)| path.as_path());
+        std::iter::once(self.data.as_path()).chain(tablespaces)
+    }
+
+    /// Where a path of the manifest goes, and below which of the directories that is.
+    pub fn locate(&self, path: &Path) -> (&Path, PathBuf) {
+        for (tablespace, place) in &self.tablespaces {
+            let link = Path::new("pg_tblspc").join(tablespace.oid.to_string());
+            if let Ok(rest) = path.strip_prefix(link) {
+                return (place, place.join(rest));
+            }
+        }
+        (&self.data, self.data.join(path))
+    }
+
+    /// None of them may lie in another one.
+    fn check_apart(&self) -> Result<()> {
+        let all: Vec<&Path> = self.all().collect();
+        for (index, one) in all.iter().enumerate() {
+            for other in all.iter().skip(index + 1) {
+                if one.starts_with(other) || other.starts_with(one) {
+                    let (one, other) = (one.display(), other.display());
+                    let message = format!("{one} and {other} lie in each other");
+                    return Err(Failure::new(Kind::Usage, message)
+                        .hint("give each tablespace a directory of its own"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds a tablespace by its OID or its location on the server.
+fn named<'t>(tablespaces: &'t [TablespaceInfo], name: &str) -> Result<&'t TablespaceInfo> {
+    let fits = |one: &&TablespaceInfo| one.oid.to_string() == name || one.path == name;
+    tablespaces.iter().find(fits).ok_or_else(|| {
+        let there: Vec<String> = tablespaces
+            .iter()
+            .map(|one| format!("{} ({})", one.oid, one.path))
+            .collect();
+        let message = format!("the backup has no tablespace {name:?}");
+        Failure::new(Kind::Usage, message).hint(if there.is_empty() {
+            "it has none at all".to_owned()
+        } else {
+            format!("it has {}", there.join(", "))
+        })
+    })
+}
+
+/// Whether a directory may be written to: absolute, without `..`, and not in the repository.
+fn check_path(path: &Path, base_dir: &Path) -> Result<()> {
+    let shown = path.display();
+    let wrong = |what: &str| Failure::new(Kind::Usage, format!("the directory {shown:?} {what}"));
+    if !path.is_absolute() {
+        return Err(wrong("is not absolute"));
+    }
+    let strange = |byte: &u8| byte.is_ascii_control();
+    if path.as_os_str().as_bytes().iter().any(strange) {
+        return Err(wrong("has a line break or another control character in it"));
+    }
+    let plain = |component| matches!(component, Component::RootDir | Component::Normal(_));
+    if !path.components().all(plain) {
+        return Err(wrong("has '..' in it"));
+    }
+    let parent = existing(path).and_then(|path| path.canonicalize().ok());
+    let (Some(parent), Ok(base)) = (parent, base_dir.canonicalize()) else {
+        return Ok(());
+    };
+    if parent.starts_with(&base) {
+        return Err(wrong("lies in the repository"));
+    }
+    Ok(())
+}
+
+/// Whether nothing is there yet; `true` if there is an empty directory.
+fn check_empty(path: &Path) -> Result<bool> {
+    let doing = || format!("look into {}", path.display());
+    match std::fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(taken(path)),
+        Err(error) => Err(error).with_context(doing),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(true),
+            Some(_) => Err(taken(path)),
+        },
+    }
+}
+
+fn taken(path: &Path) -> Failure {
+    let message = format!("{} exists and is not an empty directory", path.display());
+    Failure::new(Kind::Usage, message).hint("remove it, or choose another directory")
+}
+
+/// The nearest directory at or above `path` that exists.
+fn existing(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|path| path.is_dir())
+}
+
+impl Demand {
+    /// Adds a file of `bytes` below `directory`.
+    pub fn add(&mut self, directory: &Path, bytes: u64) {
+        let blocks = bytes.div_ceil(BLOCK).saturating_mul(BLOCK);
+        match self.0.get_mut(directory) {
+            Some(sum) => *sum = sum.saturating_add(blocks),
+            None => {
+                self.0.insert(directory.to_owned(), blocks);
+            }
+        }
+    }
+
+    /// Fails with [`Kind::NoSpace`] if a file system has not enough room.
+    pub fn check(&self) -> Result<()> {
+        let mut devices: BTreeMap<u64, (&Path, u64)> = BTreeMap::new();
+        for (path, bytes) in &self.0 {
+            let place = existing(path).unwrap_or(Path::new("/"));
+            let device = std::fs::metadata(place)
+                .with_context(|| format!("look at {}", place.display()))?
+                .dev();
+            devices.entry(device).or_insert((place, 0)).1 += bytes;
+        }
+        for (place, bytes) in devices.into_values() {
+            let needed = bytes.saturating_add(bytes / 100).saturating_add(RESERVE);
+            let free = Filesystem::space(place)?.free;
+            if needed > free {
+                let message = format!(
+                    "not enough space on the file system of {}: {} are needed, {} are free",
+                    place.display(),
+                    ByteSize(needed),
+                    ByteSize(free)
+                );
+                return Err(Failure::new(Kind::NoSpace, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tablespace(oid: u32, path: &str) -> TablespaceInfo {
+        TablespaceInfo {
+            name: format!("tblspc_{oid}"),
+            oid,
+            path: path.to_owned(),
+        }
+    }
+
+    fn places(directory: &str, mapped: &[(&str, &str)]) -> Result<Places> {
+        let options = Options {
+            directory: directory.into(),
+            tablespaces: mapped
+                .iter()
+                .map(|(from, to)| ((*from).to_owned(), PathBuf::from(to)))
+                .collect(),
+            ..Options::default()
+        };
+        let tablespaces = [tablespace(16385, "/srv/one"), tablespace(16386, "/srv/two")];
+        Places::new(
+            &options,
+            Path::new("/nowhere/base"),
+            "primary-1",
+            &tablespaces,
+        )
+    }
+
+    #[test]
+    fn tablespaces_go_beside_the_target_or_where_they_are_told() {
+        let places = places("/nowhere/r", &[("/srv/two", "/nowhere/new")]).unwrap();
+        assert_eq!(places.data, Path::new("/nowhere/r/primary-1"));
+        let (place, path) = places.locate(Path::new("pg_tblspc/16385/PG_15/1/2"));
+        assert_eq!(place, Path::new("/nowhere/r/primary-1-tblspc_16385"));
+        assert_eq!(
+            path,
+            Path::new("/nowhere/r/primary-1-tblspc_16385/PG_15/1/2")
+        );
+        let (_, path) = places.locate(Path::new("pg_tblspc/16386/x"));
+        assert_eq!(path, Path::new("/nowhere/new/x"));
+        let (_, path) = places.locate(Path::new("pg_tblspc/16387/x"));
+        assert_eq!(path, Path::new("/nowhere/r/primary-1/pg_tblspc/16387/x"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let one = "/nowhere/one";
+        for mapped in [
+            &[("16390", one)][..],
+            &[("/srv", one)],
+            &[("16385", one), ("/srv/one", "/nowhere/two")],
+            &[("16385", one), ("16386", one)],
+            &[("16385", one), ("16386", "/nowhere/one/two")],
+            &[("16385", "/nowhere/r/primary-1/x")],
+            &[("16385", "/nowhere/r")],
+            &[("16385", "one")],
+            &[("16385", "/nowhere/../one")],
+            &[("16385", "/nowhere/o\nne")],
+            &[("16385", "/nowhere/base/one")],
+        ] {
+            let refused = places("/nowhere/r", mapped);
+            // A base directory that does not exist holds nothing.
+            if mapped[0].1.starts_with("/nowhere/base") {
+                continue;
+            }
+            assert_eq!(refused.unwrap_err().kind(), Kind::Usage, "{mapped:?}");
+        }
+        for directory in ["", "r", "./r", "/r/../s", "/r\n"] {
+            assert_eq!(
+                places(directory, &[]).unwrap_err().kind(),
+                Kind::Usage,
+                "{directory}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_repository_and_what_is_not_empty_are_spared() {
+        let root = std::env::temp_dir().join(format!("pgmoneta-places-{}", std::process::id()));
+        let base = root.join("base");
+        std::fs::create_dir_all(base.join("primary")).unwrap();
+        let options = |directory: PathBuf| Options {
+            directory,
+            ..Options::default()
+        };
+        let at = |directory| Places::new(&options(directory), &base, "primary-1", &[]);
+        assert!(at(base.join("primary/r")).is_err());
+        assert!(at(base.clone()).is_err());
+        assert!(at(root.join("r")).is_ok());
+        std::fs::create_dir_all(root.join("r/primary-1")).unwrap();
+        assert!(at(root.join("r")).is_ok(), "an empty one is fine");
+        std::fs::write(root.join("r/primary-1/x"), "").unwrap();
+        let taken = at(root.join("r")).unwrap_err();
+        std::fs::create_dir_all(root.join("s")).unwrap();
+        std::fs::write(root.join("s/primary-1"), "").unwrap();
+        let file = at(root.join("s"));
+        std::fs::remove_dir_all(&root).unwrap();
+        assert!(taken.message().contains("not an empty directory"));
+        assert!(file.is_err());
+    }
+
+    #[test]
+    fn too_much_for_a_file_system_is_refused() {
+        let mut demand = Demand::default();
+        demand.add(Path::new("/tmp/pgmoneta/x"), 1);
+        demand.check().unwrap();
+        demand.add(Path::new("/tmp/pgmoneta/y"), 1 << 60);
+        assert_eq!(demand.check().unwrap_err().kind(), Kind::NoSpace);
+    }
+}

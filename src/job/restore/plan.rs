@@ -1,0 +1,187 @@
+//! What is written where: decided before the first byte.
+
+use std::path::{Path, PathBuf};
+
+use super::choice::Choice;
+use super::places::{Demand, Places};
+use super::position::{Position, Role, Target};
+use super::{Options, Plan, settings};
+use crate::config::Server;
+use crate::error::{Context as _, Result};
+use crate::job::context::Context;
+use crate::repository::ManifestFile;
+use crate::unit::{Segment, Timeline};
+
+/// Files of a backup that must not be in what is restored: signals and mappings of the old server.
+const LEFT_OUT: [&str; 7] = [
+    "tablespace_map",
+    "recovery.signal",
+    "standby.signal",
+    "promote",
+    "postmaster.pid",
+    "postmaster.opts",
+    "backup_label.old",
+];
+
+/// The file that gets its name last: without it PostgreSQL starts nothing.
+pub(super) const CONTROL_FILE: &str = "global/pg_control";
+
+/// The file that recovery settings are written to.
+pub(super) const AUTO_CONF: &str = "postgresql.auto.conf";
+
+/// Everything that a restore writes.
+pub(super) struct Work {
+    pub places: Places,
+    /// The files of the backup, and where they go.
+    pub files: Vec<(ManifestFile, PathBuf)>,
+    /// `postgresql.auto.conf`, if the backup has one.
+    pub auto_conf: Option<ManifestFile>,
+    /// The directories and their permission bits, parents first.
+    pub directories: Vec<(PathBuf, u32)>,
+    /// Symbolic links and their texts, other than those of tablespaces.
+    pub links: Vec<(PathBuf, PathBuf)>,
+    /// The segments for `pg_wal`, in order.
+    pub segments: Vec<Segment>,
+    /// The history files for `pg_wal`.
+    pub histories: Vec<(Timeline, Vec<u8>)>,
+    /// What the person is told.
+    pub plan: Plan,
+}
+
+/// Plans a restore, and checks that there is room for it.
+pub(super) fn plan(
+    context: &Context,
+    server: &Server,
+    options: &Options,
+    position: &Position,
+    choice: &mut Choice,
+) -> Result<Work> {
+    let name = format!("{}-{}", server.name, choice.backup.label);
+    let places = Places::new(
+        options,
+        &context.config.base_dir,
+        &name,
+        &choice.manifest.tablespaces,
+    )?;
+    let of_backup = choice.backup.info.end.0;
+    let settings = settings::lines(server, &name, position, &choice.reach, of_backup);
+    let mut work = Work {
+        files: Vec::with_capacity(choice.manifest.files.len()),
+        auto_conf: None,
+        directories: Vec::with_capacity(choice.manifest.directories.len()),
+        links: Vec::new(),
+        segments: segments(choice),
+        histories: histories(choice, position.role).context("read the timeline histories")?,
+        plan: Plan {
+            target: places.data.clone(),
+            tablespaces: places.tablespaces.clone(),
+            position: describe(position, choice),
+            settings,
+            ..Plan::default()
+        },
+        places,
+    };
+    let mut demand = Demand::default();
+    work.take_files(choice, &mut demand);
+    work.take_wal(choice, &mut demand);
+    demand.check()?;
+    Ok(work)
+}
+
+impl Work {
+    fn take_files(&mut self, choice: &mut Choice, demand: &mut Demand) {
+        // Taken, not copied: of a cluster with a million files there is one list.
+        for (path, mode) in std::mem::take(&mut choice.manifest.directories) {
+            let (place, path) = self.places.locate(&path);
+            demand.add(place, 1);
+            self.directories.push((path, mode));
+        }
+        for (path, text) in &choice.manifest.links {
+            // WAL goes into the new data directory, wherever the old server had it.
+            if path != Path::new("pg_wal") {
+                self.links.push((self.places.locate(path).1, text.clone()));
+            }
+        }
+        for file in std::mem::take(&mut choice.manifest.files) {
+            if LEFT_OUT.iter().any(|name| Path::new(name) == file.path) {
+                continue;
+            }
+            let (place, path) = self.places.locate(&file.path);
+            demand.add(place, file.size);
+            self.plan.files += 1;
+            self.plan.bytes = self.plan.bytes.saturating_add(file.size);
+            if file.path == Path::new(AUTO_CONF) {
+                self.auto_conf = Some(file);
+            } else {
+                self.files.push((file, path));
+            }
+        }
+        // Large files first: in the end all threads have something small to do.
+        self.files
+            .sort_by_key(|(file, _)| std::cmp::Reverse(file.size));
+    }
+
+    fn take_wal(&mut self, choice: &Choice, demand: &mut Demand) {
+        let size = choice.segments.size();
+        for segment in &self.segments {
+            demand.add(&self.places.data, size.bytes());
+            self.plan.wal.push(segment.name(size));
+            self.plan.wal_bytes = self.plan.wal_bytes.saturating_add(size.bytes());
+        }
+        for (timeline, content) in &self.histories {
+            let bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
+            demand.add(&self.places.data, bytes);
+            self.plan.wal.push(timeline.history_name());
+            self.plan.wal_bytes = self.plan.wal_bytes.saturating_add(bytes);
+        }
+    }
+}
+
+/// The segments from the beginning of the backup to the end of what is replayed.
+fn segments(choice: &Choice) -> Vec<Segment> {
+    let size = choice.segments.size().bytes();
+    let first = choice.backup.info.start.1.0 / size;
+    let last = choice.reach.needed.0.saturating_sub(1) / size;
+    let on_way = |number| choice.segments.on_way(&choice.reach.history, number);
+    (first..=last).map(on_way).collect()
+}
+
+/// The history files: for a server of its own all there are, since it takes for its new timeline the first number
+/// after those that it knows (`findNewestTimeLine`, PostgreSQL `timeline.c`); for a standby those of its way only,
+/// since it would go over to the highest.
+fn histories(choice: &Choice, role: Role) -> Result<Vec<(Timeline, Vec<u8>)>> {
+    let archive = choice.segments.archive();
+    let mut histories = Vec::new();
+    for timeline in archive.histories()? {
+        if role == Role::Primary || choice.reach.history.contains(timeline) {
+            let content = archive.history(timeline)?;
+            histories.extend(content.map(|content| (timeline, content)));
+        }
+    }
+    Ok(histories)
+}
+
+/// Where recovery will end, in words.
+fn describe(position: &Position, choice: &Choice) -> String {
+    use super::scan::Side;
+    let reach = &choice.reach;
+    let target = &position.target;
+    let timeline = reach.history.timeline();
+    let at = match reach.hit {
+        Some(hit) if hit.side == Side::Before => hit.start,
+        Some(hit) => hit.end,
+        None => reach.needed,
+    };
+    let mut text = match target {
+        Target::Lsn(lsn) if *lsn == at => format!("{target} of timeline {timeline}"),
+        _ => format!("{target}: position {at} of timeline {timeline}"),
+    };
+    let time = reach
+        .hit
+        .filter(|hit| hit.side == Side::After)
+        .and_then(|hit| hit.time);
+    if let Some(time) = time.or(reach.time) {
+        text.push_str(&format!(", last transaction {time}"));
+    }
+    text
+}

@@ -1,0 +1,131 @@
+//! Finds the record at which PostgreSQL's recovery would stop.
+
+use std::ops::ControlFlow;
+
+use super::position::{Position, Target};
+use crate::format::wal::{Event, Record};
+use crate::unit::{Lsn, Timestamp};
+
+/// On which side of a record recovery stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The record is not replayed.
+    Before,
+    /// It is the last one that is replayed.
+    After,
+}
+
+/// The record at which recovery stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    pub side: Side,
+    pub start: Lsn,
+    pub end: Lsn,
+    /// When it was written, if it says so.
+    pub time: Option<Timestamp>,
+}
+
+/// Looks at every record from the beginning of a backup on, and decides as PostgreSQL does (`recoveryStopsBefore` and
+/// `recoveryStopsAfter`, `xlogrecovery.c`, in 13 and 14 `xlog.c`).
+pub(super) struct Scan<'a> {
+    target: &'a Target,
+    inclusive: bool,
+    /// From here on the backup is consistent.
+    consistent: Lsn,
+    /// The target is known to lie before the backup's end; only the reach of WAL is of interest.
+    hopeless: bool,
+    /// Recovery stops here, consistent.
+    pub hit: Option<Hit>,
+    /// Recovery would stop here, and fail since it is not consistent yet.
+    pub early: Option<Hit>,
+    /// The last end of a transaction before the backup is consistent.
+    pub time_before: Option<Timestamp>,
+    /// The last end of a transaction from then on, and what came last before `hit`.
+    pub time_after: Option<Timestamp>,
+}
+
+impl<'a> Scan<'a> {
+    /// For a backup that is consistent when everything before `consistent` was replayed; `hopeless` if the target is
+    /// known to lie before that.
+    pub fn new(position: &'a Position, consistent: Lsn, hopeless: bool) -> Scan<'a> {
+        Scan {
+            target: &position.target,
+            inclusive: position.inclusive,
+            consistent,
+            hopeless,
+            hit: None,
+            early: None,
+            time_before: None,
+            time_after: None,
+        }
+    }
+
+    /// Takes the next record. Breaks when recovery stops; goes on after a stop that is too early, to learn how far WAL
+    /// reaches.
+    pub fn see(&mut self, record: &Record<'_>, event: &Event) -> ControlFlow<()> {
+        let ended = event.end_of_transaction();
+        let time = ended.map(|(_, time)| Timestamp(time));
+        if !self.hopeless
+            && self.early.is_none()
+            && let Some(side) = self.stops(record, event)
+        {
+            let hit = Hit {
+                side,
+                start: record.start,
+                end: record.end,
+                time: time.or(match event {
+                    Event::RestorePoint { time, .. } => Some(Timestamp(*time)),
+                    _ => None,
+                }),
+            };
+            let replayed = match side {
+                Side::Before => record.start,
+                Side::After => record.end,
+            };
+            if replayed >= self.consistent {
+                self.hit = Some(hit);
+                return ControlFlow::Break(());
+            }
+            self.early = Some(hit);
+        }
+        if time.is_some() {
+            if record.end <= self.consistent {
+                self.time_before = self.time_before.max(time);
+            } else {
+                self.time_after = self.time_after.max(time);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn stops(&self, record: &Record<'_>, event: &Event) -> Option<Side> {
+        let side = if self.inclusive {
+            Side::After
+        } else {
+            Side::Before
+        };
+        match self.target {
+            // Consistent or not, PostgreSQL asks before it replays the next record.
+            Target::Immediate => (record.start >= self.consistent).then_some(Side::Before),
+            Target::Current => None,
+            Target::Lsn(lsn) => (record.start >= *lsn).then_some(side),
+            Target::Name(wanted) => match event {
+                Event::RestorePoint { name, .. } if name == wanted.as_bytes() => Some(Side::After),
+                _ => None,
+            },
+            Target::Xid(wanted) => {
+                let (xid, _) = event.end_of_transaction()?;
+                (u64::from(xid) == wanted & 0xFFFF_FFFF).then_some(side)
+            }
+            Target::Time(wanted) => {
+                let (_, time) = event.end_of_transaction()?;
+                let beyond = if self.inclusive {
+                    time > wanted.0
+                } else {
+                    time >= wanted.0
+                };
+                beyond.then_some(Side::Before)
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The stored files, one by one.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::FileReport;
+use crate::codec::{Digests, Source};
+use crate::config::Server;
+use crate::crypto::MasterKey;
+use crate::error::{Context as _, Result};
+use crate::format::hex;
+use crate::job::context::Context;
+use crate::job::lanes;
+use crate::job::replay::stored_as;
+use crate::repository::{Backup, Manifest, ManifestFile};
+use crate::status::Progress;
+use crate::sys::Stop;
+
+/// How many bytes are decoded at once.
+const BUFFER: usize = 256 << 10;
+
+/// Files in the directory of a backup that are about it, not of it.
+const ABOUT: [&str; 3] = ["backup.info", "backup.manifest", "backup.sha256"];
+
+/// What was found so far.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub failed: Vec<FileReport>,
+    pub good: Vec<FileReport>,
+}
+
+/// What every thread needs.
+struct Checker {
+    backup: Backup,
+    key: Arc<MasterKey>,
+    progress: Arc<Progress>,
+    stop: Stop,
+    findings: Mutex<Findings>,
+    all: bool,
+}
+
+/// Reads every stored file of a backup and compares it with the manifest. Fails only for reasons that lie outside of
+/// the files; what is wrong with them is found.
+pub(super) fn check(
+    context: &Context,
+    server: &Server,
+    backup: &Backup,
+    manifest: Manifest,
+    (progress, all): (&Arc<Progress>, bool),
+) -> Result<Findings> {
+    let mut files: Vec<ManifestFile> = manifest.files;
+    files.extend(manifest.wal);
+    files.sort_by_key(|file| std::cmp::Reverse(file.size));
+    let checker = Arc::new(Checker {
+        backup: backup.clone(),
+        key: context.key.clone(),
+        progress: progress.clone(),
+        stop: context.stop.clone(),
+        findings: Mutex::default(),
+        all,
+    });
+    let worker = checker.clone();
+    lanes::run(&context.pool, server.workers, files, move |file, _| {
+        worker.file(file)
+    })?;
+    let mut findings = checker
+        .findings
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    Ok(std::mem::take(&mut *findings))
+}
+
+impl Checker {
+    fn file(&self, file: &ManifestFile) -> Result<()> {
+        let mut report = FileReport {
+            path: file.path.display().to_string(),
+            algorithm: "SHA256".to_owned(),
+            expected: hex::encode(&file.sha256),
+            found: String::new(),
+            reason: String::new(),
+        };
+        let good = match self.read(file) {
+            Ok(digests) => compare(file, &digests, &mut report),
+            Err(failure) => {
+                self.stop.check()?;
+                report.reason = format!("{}: {failure}", file.stored_path.display());
+                false
+            }
+        };
+        let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !good {
+            log::error!(
+                "backup {}: {}: {}",
+                self.backup.label,
+                report.path,
+                report.reason
+            );
+            findings.failed.push(report);
+        } else if self.all {
+            findings.good.push(report);
+        }
+        Ok(())
+    }
+
+    fn read(&self, file: &ManifestFile) -> Result<Digests> {
+        let path = self.backup.path.join(&file.stored_path);
+        let stored = stored_as(file, self.backup.info.encryption);
+        let mut source = Source::open(&path, stored, Some(self.key.clone()))?;
+        let mut buffer = vec![
+            0;
+            usize::try_from(file.size)
+                .unwrap_or(BUFFER)
+                .clamp(8192, BUFFER)
+        ];
+        loop {
+            self.stop.check()?;
+            let count = source.read(&mut buffer)?;
+            if count == 0 {
+                return source.finish();
+            }
+            self.progress.advance(u64::try_from(count).unwrap_or(0));
+        }
+    }
+}
+
+/// Compares digests with the manifest; notes the first that differs, or the one of the plain bytes.
+fn compare(file: &ManifestFile, found: &Digests, report: &mut FileReport) -> bool {
+    let mut differs = |algorithm: &str, expected: String, found: String, reason: &str| {
+        let differs = expected != found;
+        (report.algorithm, report.expected, report.found) = (algorithm.to_owned(), expected, found);
+        if differs {
+            report.reason = reason.to_owned();
+        }
+        differs
+    };
+    let stored = "the stored bytes are not those of the backup";
+    let plain = "the decoded bytes are not those of the backup";
+    let crc = |value: u32| format!("{value:08x}");
+    !(differs(
+        "SHA256",
+        hex::encode(&file.sha256),
+        hex::encode(&found.sha256),
+        stored,
+    ) || differs("CRC32C", crc(file.crc32c), crc(found.crc32c), plain)
+        || differs(
+            "BLAKE3",
+            hex::encode(&file.blake3),
+            hex::encode(&found.blake3),
+            plain,
+        ))
+}
+
+/// Compares the list of digests and the directory itself with the manifest: every file is listed, and none is there
+/// that is not.
+pub(super) fn check_lists(backup: &Backup, manifest: &Manifest) -> Result<Vec<FileReport>> {
+    let files = manifest.files.iter().chain(&manifest.wal);
+    let mut expected: BTreeMap<&Path, [u8; 32]> = files
+        .map(|file| (file.stored_path.as_path(), file.sha256))
+        .collect();
+    let mut failed = Vec::new();
+    let mut fail = |path: &Path, expected: &str, found: &str, reason: String| {
+        failed.push(FileReport {
+            path: path.display().to_string(),
+            algorithm: "SHA256".to_owned(),
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+            reason,
+        });
+    };
+    for path in tree(&backup.path)? {
+        let about = ABOUT.iter().any(|name| Path::new(name) == path);
+        if !about && !expected.contains_key(path.as_path()) {
+            fail(&path, "", "", "it is not in backup.manifest".to_owned());
+        }
+    }
+    match backup.sums() {
+        Err(failure) => fail(Path::new("backup.sha256"), "", "", failure.to_string()),
+        Ok(sums) => {
+            for (path, digest) in sums {
+                let about = ABOUT.iter().any(|name| Path::new(name) == path);
+                match expected.remove(path.as_path()) {
+                    Some(own) if own == digest => {}
+                    Some(own) => {
+                        let reason = "backup.sha256 has another digest than backup.manifest";
+                        fail(
+                            &path,
+                            &hex::encode(&own),
+                            &hex::encode(&digest),
+                            reason.to_owned(),
+                        );
+                    }
+                    None if about => {}
+                    None => fail(
+                        &path,
+                        "",
+                        "",
+                        "backup.sha256 lists it, backup.manifest does not".to_owned(),
+                    ),
+                }
+            }
+            for (path, digest) in expected {
+                let reason = "it is not in backup.sha256".to_owned();
+                fail(path, &hex::encode(&digest), "", reason);
+            }
+        }
+    }
+    Ok(failed)
+}
+
+/// Every file below a directory, relative to it. Temporary files of a change to `backup.info` do not count.
+fn tree(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut directories = vec![PathBuf::new()];
+    while let Some(directory) = directories.pop() {
+        let doing = || format!("list {}", root.join(&directory).display());
+        for entry in std::fs::read_dir(root.join(&directory)).with_context(doing)? {
+            let entry = entry.with_context(doing)?;
+            let path = directory.join(entry.file_name());
+            let name = path.to_string_lossy();
+            if entry.file_type().with_context(doing)?.is_dir() {
+                directories.push(path);
+            } else if !(name.starts_with('.') && name.ends_with(".tmp")) {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}

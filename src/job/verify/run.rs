@@ -1,0 +1,77 @@
+//! One verification.
+
+use super::files;
+use super::{FileReport, Options, Outcome, wal};
+use crate::config::Server;
+use crate::error::Result;
+use crate::job::context::Context;
+use crate::repository::{Backup, Manifest, Repository};
+use crate::status::Activity;
+
+/// Verifies a backup of `server`: what is wrong with it is in the outcome. Fails if there is no such backup, or for
+/// reasons that lie outside of it.
+pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outcome> {
+    let guard = context.board.begin(&server.name, Activity::Verify)?;
+    let repository = Repository::open(&context.config.base_dir, &server.name)?;
+    let backup = repository.find(&options.backup)?;
+    let mut outcome = Outcome {
+        label: backup.label.clone(),
+        failed: Vec::new(),
+        good: Vec::new(),
+    };
+    let manifest = match backup.manifest() {
+        Ok(manifest) => manifest,
+        Err(failure) => {
+            context.stop.check()?;
+            outcome
+                .failed
+                .push(about("backup.manifest", failure.message()));
+            return Ok(outcome);
+        }
+    };
+    if !backup.info.valid {
+        let reason = "it cannot be read or says that the backup is not valid";
+        outcome.failed.push(about("backup.info", reason));
+    }
+    guard.progress().expect(plain_size(&manifest));
+    outcome
+        .failed
+        .extend(files::check_lists(&backup, &manifest)?);
+    outcome
+        .failed
+        .extend(wal::check(context, &repository, &backup, &manifest)?);
+    let progress = (guard.progress(), options.all);
+    let findings = files::check(context, server, &backup, manifest, progress)?;
+    outcome.failed.extend(findings.failed);
+    outcome.good = findings.good;
+    let path = |one: &FileReport, other: &FileReport| one.path.cmp(&other.path);
+    outcome.failed.sort_by(path);
+    outcome.good.sort_by(path);
+    say(&backup, &outcome);
+    Ok(outcome)
+}
+
+fn plain_size(manifest: &Manifest) -> u64 {
+    let files = manifest.files.iter().chain(&manifest.wal);
+    files.map(|file| file.size).sum()
+}
+
+fn say(backup: &Backup, outcome: &Outcome) {
+    let label = &backup.label;
+    if outcome.failed.is_empty() {
+        log::info!("backup {label} is good");
+    } else {
+        let count = outcome.failed.len();
+        log::error!("backup {label} is damaged: {count} findings");
+    }
+}
+
+fn about(path: &str, reason: &str) -> FileReport {
+    FileReport {
+        path: path.to_owned(),
+        algorithm: "SHA256".to_owned(),
+        expected: String::new(),
+        found: String::new(),
+        reason: reason.to_owned(),
+    }
+}
