@@ -10,6 +10,7 @@
 pub mod codec;
 pub mod config;
 pub mod crypto;
+pub mod daemon;
 pub mod error;
 pub mod format;
 pub mod job;

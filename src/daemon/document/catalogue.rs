@@ -1,0 +1,121 @@
+//! Backups: one, and all of a server.
+
+use crate::config::Server;
+use crate::job;
+use crate::job::catalogue::{Catalogue, Entry};
+use crate::protocol::{Fields, Sort, Value};
+use crate::repository::{Backup, TablespaceInfo};
+use crate::unit::{Lsn, Timeline};
+
+/// The answer to `backup`.
+pub(in crate::daemon) fn backup(server: &Server, done: &job::backup::Outcome) -> Fields {
+    let info = &done.backup.info;
+    Fields::of_server(server.name.as_str(), Some(info.version))
+        .and(sizes(&done.backup))
+        .and(parent())
+        .with("Valid", valid(info.valid))
+        .with("Elapsed", info.elapsed)
+}
+
+/// The answer to `list-backup`.
+pub(in crate::daemon) fn list(server: &Server, catalogue: &Catalogue, sort: Sort) -> Fields {
+    let entries = catalogue.entries.iter();
+    let mut backups: Vec<Value> = entries
+        .map(|entry| {
+            element(entry)
+                .and(parent())
+                .with("Server", server.name.as_str())
+                .into()
+        })
+        .collect();
+    if sort == Sort::Descending {
+        backups.reverse();
+    }
+    Fields::of_server(server.name.as_str(), catalogue.version)
+        .with("NumberOfBackups", backups.len())
+        .with("Backups", backups)
+}
+
+/// A backup in a list. Elapsed, End, EndTimeline and Version are ours.
+pub(super) fn element(entry: &Entry) -> Fields {
+    let info = &entry.backup.info;
+    sizes(&entry.backup)
+        .with("Comments", info.comments.as_str())
+        .with("Keep", info.keep)
+        .with("Valid", valid(info.valid))
+        .with("WAL", entry.wal)
+        .with("Delta", entry.delta)
+        .with("Elapsed", info.elapsed)
+        .with("End", info.end.1.to_string())
+        .with("EndTimeline", info.end.0.number())
+        .with("Version", info.version.to_string())
+}
+
+/// The answer to `info`. Version, Delta, Distance and the tablespaces' OIDs and locations are ours.
+pub(in crate::daemon) fn info(server: &Server, entry: &Entry) -> Fields {
+    let info = &entry.backup.info;
+    let tablespaces: Vec<Value> = info.tablespaces.iter().map(tablespace).collect();
+    Fields::of_server(server.name.as_str(), Some(info.version))
+        .and(sizes(&entry.backup))
+        .and(position("Checkpoint", info.checkpoint))
+        .and(place("Start", info.start))
+        .and(place("End", info.end))
+        .with("Comments", info.comments.as_str())
+        .with("Keep", info.keep)
+        .with("Valid", valid(info.valid))
+        .with("Elapsed", info.elapsed)
+        .with("NumberOfTablespaces", tablespaces.len())
+        .with("Tablespaces", tablespaces)
+        .with("WAL", info.wal.as_str())
+        .with("Distance", entry.wal)
+        .with("Delta", entry.delta)
+}
+
+/// What every document says of a backup.
+pub(super) fn sizes(backup: &Backup) -> Fields {
+    Fields::new()
+        .with("Backup", backup.label.as_str())
+        .with("BackupSize", backup.info.backup_size)
+        .with("RestoreSize", backup.info.restore_size)
+        .with("BiggestFileSize", backup.info.biggest_file)
+        .with("Compression", backup.info.compression.info_code())
+        .with("Encryption", backup.info.encryption.code())
+}
+
+/// There are only full backups yet.
+pub(super) fn parent() -> Fields {
+    Fields::new()
+        .with("Incremental", false)
+        .with("IncrementalParent", Value::Null)
+}
+
+fn tablespace(tablespace: &TablespaceInfo) -> Value {
+    tablespace_fields(tablespace).into()
+}
+
+/// A tablespace: the name is that of its directory without the prefix.
+pub(super) fn tablespace_fields(tablespace: &TablespaceInfo) -> Fields {
+    let name = tablespace.name.as_str();
+    Fields::new()
+        .with(
+            "TablespaceName",
+            name.strip_prefix("tblspc_").unwrap_or(name),
+        )
+        .with("TablespaceOid", tablespace.oid)
+        .with("TablespacePath", tablespace.path.as_str())
+}
+
+/// A position, split into two 32-bit numbers.
+fn position(prefix: &str, lsn: Lsn) -> Fields {
+    Fields::new()
+        .with(&format!("{prefix}HiLSN"), lsn.high())
+        .with(&format!("{prefix}LoLSN"), lsn.low())
+}
+
+fn place(prefix: &str, (timeline, lsn): (Timeline, Lsn)) -> Fields {
+    position(prefix, lsn).with(&format!("{prefix}Timeline"), timeline.number())
+}
+
+fn valid(valid: bool) -> i32 {
+    i32::from(valid)
+}

@@ -1,0 +1,43 @@
+//! What a verification found.
+
+use crate::config::Server;
+use crate::job::verify::{FileReport, Outcome};
+use crate::protocol::{Fields, Value};
+use crate::unit::PgVersion;
+
+/// The answer to `verify`. As in the C program the request was done even if files are bad: they are in `Failed`.
+/// Reason is ours; there is no directory, since nothing is written to check a backup.
+pub(in crate::daemon) fn verify(
+    server: &Server,
+    version: Option<PgVersion>,
+    outcome: &Outcome,
+) -> Fields {
+    let good: Vec<Value> = outcome
+        .good
+        .iter()
+        .map(|file| report(file).into())
+        .collect();
+    let failed = outcome.failed.iter();
+    let failed: Vec<Value> = failed
+        .map(|file| {
+            let fields = report(file)
+                .with("Calculated", file.found.as_str())
+                .with("Reason", file.reason.as_str());
+            fields.into()
+        })
+        .collect();
+    Fields::of_server(server.name.as_str(), version)
+        .with("Backup", outcome.label.as_str())
+        .with(
+            "Files",
+            Fields::new().with("All", good).with("Failed", failed),
+        )
+}
+
+fn report(file: &FileReport) -> Fields {
+    Fields::new()
+        .with("Directory", Value::Null)
+        .with("FileName", file.path.as_str())
+        .with("HashAlgorithm", file.algorithm.as_str())
+        .with("Original", file.expected.as_str())
+}

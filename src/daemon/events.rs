@@ -1,0 +1,151 @@
+//! What the main thread waits for: clients, signals, the end of jobs.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mio::net::UnixListener;
+use mio::{Events, Interest, Poll, Token, Waker};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook_mio::v1_0::Signals;
+
+use crate::error::{Context as _, Result};
+use crate::logging;
+
+const LISTENER: Token = Token(0);
+const SIGNALS: Token = Token(1);
+const WAKE: Token = Token(2);
+
+/// How long to wait before accepting again after that failed, for want of descriptors say.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// What wakes the main thread.
+#[derive(Clone)]
+pub(super) struct Wake {
+    waker: Arc<Waker>,
+    shutdown: Arc<AtomicBool>,
+}
+
+impl Wake {
+    /// Lets the main thread look around.
+    pub(super) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            log::error!("wake the main thread: {error}");
+        }
+    }
+
+    /// Ends the daemon.
+    pub(super) fn shut_down(&self) {
+        self.shutdown.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+}
+
+/// What the main thread waits with.
+pub(super) struct EventLoop {
+    poll: Poll,
+    signals: Signals,
+    listener: UnixListener,
+    wake: Wake,
+    retry: Option<Duration>,
+}
+
+impl EventLoop {
+    /// Watches for signals from here on, and for clients of a listener that does not block.
+    pub(super) fn new(listener: std::os::unix::net::UnixListener) -> Result<EventLoop> {
+        let poll = Poll::new().context("make the event loop")?;
+        let waker = Waker::new(poll.registry(), WAKE).context("make the event loop")?;
+        let mut events = EventLoop {
+            poll,
+            signals: signals().context("watch for signals")?,
+            listener: UnixListener::from_std(listener),
+            wake: Wake {
+                waker: Arc::new(waker),
+                shutdown: Arc::default(),
+            },
+            retry: None,
+        };
+        let registry = events.poll.registry();
+        registry
+            .register(&mut events.listener, LISTENER, Interest::READABLE)
+            .and_then(|()| registry.register(&mut events.signals, SIGNALS, Interest::READABLE))
+            .context("make the event loop")?;
+        Ok(events)
+    }
+
+    /// What wakes it.
+    pub(super) fn wake(&self) -> Wake {
+        self.wake.clone()
+    }
+
+    /// Waits until something happens; `false` if the daemon is to stop.
+    pub(super) fn wait(&mut self) -> Result<bool> {
+        let mut events = Events::with_capacity(16);
+        match self.poll.poll(&mut events, self.retry) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => result.context("wait for requests and signals")?,
+        }
+        Ok(!self.told_to_stop())
+    }
+
+    fn told_to_stop(&mut self) -> bool {
+        for signal in self.signals.pending() {
+            match signal {
+                SIGHUP => hang_up(),
+                _ => {
+                    let name = if signal == SIGINT {
+                        "SIGINT"
+                    } else {
+                        "SIGTERM"
+                    };
+                    log::info!("stopping: {name}");
+                    return true;
+                }
+            }
+        }
+        let requested = self.wake.shutdown.load(Ordering::SeqCst);
+        if requested {
+            log::info!("stopping: a client asked for it");
+        }
+        requested
+    }
+
+    /// The next client that waits, if there is one. Must be asked until there is none.
+    pub(super) fn accept(&mut self) -> Option<UnixStream> {
+        self.retry = None;
+        loop {
+            match self.listener.accept() {
+                Ok((socket, _)) => return Some(socket.into()),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return None,
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                    _ => {
+                        log::error!("accept a client: {error}");
+                        self.retry = Some(ACCEPT_PAUSE);
+                        return None;
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// SIGHUP: the log file may have been moved away.
+fn hang_up() {
+    if let Err(failure) = logging::reopen() {
+        log::error!("{failure}");
+    }
+    log::warn!("SIGHUP: the log was reopened; changes of the configuration need a restart yet");
+}
+
+/// SIGTERM and SIGINT stop; a second one ends the process at once, which loses nothing that was acknowledged.
+fn signals() -> io::Result<Signals> {
+    let again = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, again.clone())?;
+        signal_hook::flag::register(signal, again.clone())?;
+    }
+    Signals::new([SIGTERM, SIGINT, SIGHUP])
+}
