@@ -7,6 +7,7 @@
 //! ([`codec`], [`format`], [`config`], [`vault`]), then the machine ([`storage`], [`crypto`], [`net`], [`logging`],
 //! [`sys`], [`pool`]), and at the bottom the words ([`unit`], [`error`]).
 
+pub mod app;
 pub mod codec;
 pub mod config;
 pub mod crypto;

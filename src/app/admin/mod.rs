@@ -1,0 +1,9 @@
+//! The program `pgmoneta-admin`: makes the master key, and keeps the users of the users and admins files.
+
+mod arguments;
+mod document;
+mod program;
+mod secret;
+
+pub use arguments::command;
+pub use program::main;

@@ -1,0 +1,120 @@
+//! Backups: one, and all of a server.
+
+use super::layout::{FieldList, Side, Table, clean};
+use super::values::{
+    coding, flag, number, objects, position, seconds, server, size, text, valid, yes,
+};
+use crate::protocol::Members;
+use crate::unit::ByteSize;
+
+/// A backup that was just taken.
+pub(super) fn taken(fields: &Members) -> String {
+    let mut list = FieldList::new();
+    list.add("Backup", text(fields, "Backup"));
+    list.add("Server", server(fields));
+    list.add("Size", sizes(fields));
+    list.add("Took", seconds(fields, "Elapsed"));
+    list.add("Valid", valid(fields));
+    list.text("")
+}
+
+/// `12.60MB stored (zstd), 15.47MB restored`
+fn sizes(fields: &Members) -> String {
+    format!(
+        "{} stored ({}), {} restored",
+        size(fields, "BackupSize"),
+        coding(fields),
+        size(fields, "RestoreSize")
+    )
+}
+
+/// All backups of a server.
+pub(super) fn list(fields: &Members) -> String {
+    let backups = objects(fields, "Backups");
+    let server = clean(&server(fields));
+    if backups.is_empty() {
+        return format!("There is no backup of server {server}.\n");
+    }
+    let total: u64 = backups
+        .iter()
+        .filter_map(|backup| number(backup, "BackupSize"))
+        .sum();
+    let count = match backups.len() {
+        1 => "1 backup".to_owned(),
+        count => format!("{count} backups"),
+    };
+    let mut out = table(&backups).text("");
+    out.push_str(&format!(
+        "{count} of server {server}, {} stored\n",
+        ByteSize(total)
+    ));
+    out
+}
+
+/// The table of backups.
+pub(super) fn table(backups: &[&Members]) -> Table {
+    let mut table = Table::new(&[
+        ("BACKUP", Side::Left),
+        ("STORED", Side::Right),
+        ("RESTORED", Side::Right),
+        ("WAL SINCE", Side::Right),
+        ("AS", Side::Left),
+        ("VALID", Side::Left),
+        ("KEEP", Side::Left),
+        ("COMMENTS", Side::Left),
+    ]);
+    for backup in backups {
+        table.row(vec![
+            text(backup, "Backup"),
+            size(backup, "BackupSize"),
+            size(backup, "RestoreSize"),
+            size(backup, "WAL"),
+            coding(backup),
+            valid(backup).to_owned(),
+            yes(flag(backup, "Keep")).to_owned(),
+            text(backup, "Comments"),
+        ]);
+    }
+    table
+}
+
+/// One backup.
+pub(super) fn info(fields: &Members) -> String {
+    let timeline = |name: &str| {
+        number(fields, name).map_or_else(String::new, |number| format!(", timeline {number}"))
+    };
+    let place = |prefix: &str| match position(fields, prefix) {
+        position if position.is_empty() => position,
+        position => format!("{position}{}", timeline(&format!("{prefix}Timeline"))),
+    };
+    let mut list = FieldList::new();
+    list.add("Backup", text(fields, "Backup"));
+    list.add("Server", server(fields));
+    list.add("Size", sizes(fields));
+    list.add("Biggest file", size(fields, "BiggestFileSize"));
+    list.add("Took", seconds(fields, "Elapsed"));
+    list.add("Valid", valid(fields));
+    list.add("Keep", yes(flag(fields, "Keep")));
+    list.add("Start", place("Start"));
+    list.add("Checkpoint", position(fields, "Checkpoint"));
+    list.add("End", place("End"));
+    list.add("First WAL", text(fields, "WAL"));
+    list.add("WAL since", size(fields, "Distance"));
+    let tablespaces = objects(fields, "Tablespaces").into_iter();
+    let tablespaces: Vec<String> = tablespaces.map(tablespace).collect();
+    list.add("Tablespaces", tablespaces.join("\n"));
+    list.add("Comments", text(fields, "Comments"));
+    list.text("")
+}
+
+/// `fast (OID 16384, /mnt/fast)`
+pub(super) fn tablespace(fields: &Members) -> String {
+    let (name, path) = (
+        text(fields, "TablespaceName"),
+        text(fields, "TablespacePath"),
+    );
+    match number(fields, "TablespaceOid") {
+        Some(oid) => format!("{name} (OID {oid}, {path})"),
+        None => name,
+    }
+}

@@ -1,0 +1,147 @@
+//! How everything is.
+
+use super::backups::table;
+use super::layout::{FieldList, clean, span};
+use super::values::{flag, number, objects, size, text, texts, version};
+use crate::protocol::Members;
+use crate::unit::ByteSize;
+
+/// The room on disk, and each server.
+pub(super) fn status(fields: &Members) -> String {
+    let mut out = format!(
+        "Repository: {} used, {} free of {}\n",
+        size(fields, "UsedSpace"),
+        size(fields, "FreeSpace"),
+        size(fields, "TotalSpace")
+    );
+    for server in objects(fields, "Servers") {
+        out.push_str(&format!("\nServer {}\n", clean(&text(server, "Server"))));
+        out.push_str(&fields_of(server).text("  "));
+        let backups = objects(server, "Backups");
+        if !backups.is_empty() {
+            out.push_str(&table(&backups).text("  "));
+        }
+    }
+    out
+}
+
+fn fields_of(server: &Members) -> FieldList {
+    let mut list = FieldList::new();
+    list.add("PostgreSQL", postgresql(server));
+    list.add("WAL", wal(server));
+    list.add("Why", text(server, "WalMessage"));
+    list.add("Missing", texts(server, "WalGaps").join("\n"));
+    list.add("On disk", on_disk(server));
+    list.add("Sealing", sealing(server));
+    list.add("Running", running(server));
+    let count = number(server, "NumberOfBackups").unwrap_or(0);
+    let size = number(server, "ServerSize").unwrap_or(0);
+    list.add(
+        "Backups",
+        format!("{count}, {} stored with WAL", ByteSize(size)),
+    );
+    list.add("Retention", retention(server));
+    list
+}
+
+/// `17.10, primary, checksums on`
+fn postgresql(server: &Members) -> String {
+    let version = version(server);
+    let mut words: Vec<String> = Vec::new();
+    words.extend(version.strip_prefix("PostgreSQL ").map(str::to_owned));
+    if flag(server, "Online") == Some(true) {
+        let primary = flag(server, "Primary") == Some(true);
+        words.push(if primary { "primary" } else { "standby" }.to_owned());
+        let checksums = flag(server, "Checksums") == Some(true);
+        words.push(
+            if checksums {
+                "checksums on"
+            } else {
+                "checksums off"
+            }
+            .to_owned(),
+        );
+    }
+    words.join(", ")
+}
+
+/// `streaming, timeline 1, 0.00B behind, heard 2 s ago`
+fn wal(server: &Members) -> String {
+    let phase = text(server, "WalPhase");
+    let online = flag(server, "WalStreaming").or(flag(server, "Online")) == Some(true);
+    let mut words = vec![match phase.as_str() {
+        "" if online => "streaming".to_owned(),
+        "" => "not streaming".to_owned(),
+        "alarm" => "ALARM, not streaming".to_owned(),
+        phase => phase.to_owned(),
+    }];
+    if let Some(timeline) = number(server, "WalTimeline") {
+        words.push(format!("timeline {timeline}"));
+    }
+    if online && let Some(lag) = number(server, "WalLag") {
+        words.push(format!("{} behind", ByteSize(lag)));
+    }
+    if let Some(heard) = number(server, "WalHeard") {
+        words.push(format!("heard {} ago", span(heard)));
+    }
+    words.join(", ")
+}
+
+fn on_disk(server: &Members) -> String {
+    match text(server, "WalFlushed") {
+        flushed if flushed.is_empty() => flushed,
+        flushed => format!("WAL up to {flushed}"),
+    }
+}
+
+/// Complete segments that are not compressed and encrypted yet, where there are more than a few or something is wrong.
+fn sealing(server: &Members) -> String {
+    let waiting = number(server, "WalUnsealed").unwrap_or(0);
+    match text(server, "WalSealing") {
+        why if !why.is_empty() => format!("{waiting} segments are waiting: {why}"),
+        _ if waiting > 4 => format!("{waiting} segments are waiting"),
+        _ => String::new(),
+    }
+}
+
+fn running(server: &Members) -> String {
+    let activities = [
+        "Backup",
+        "Restore",
+        "Verify",
+        "Archive",
+        "Delete",
+        "Retention",
+    ];
+    let running = activities
+        .iter()
+        .filter(|name| flag(server, &format!("Active{name}")) == Some(true));
+    let running: Vec<String> = running.map(|name| name.to_lowercase()).collect();
+    if running.is_empty() {
+        "nothing".to_owned()
+    } else {
+        running.join(", ")
+    }
+}
+
+fn retention(server: &Members) -> String {
+    let units = ["Days", "Weeks", "Months", "Years"];
+    let set = units.iter().filter_map(|unit| {
+        let count = number(server, &format!("Retention{unit}"))?;
+        let unit = unit.to_lowercase();
+        Some(format!(
+            "{count} {}",
+            if count == 1 {
+                unit.trim_end_matches('s')
+            } else {
+                &unit
+            }
+        ))
+    });
+    let set: Vec<String> = set.collect();
+    if set.is_empty() {
+        "unlimited".to_owned()
+    } else {
+        set.join(", ")
+    }
+}

@@ -1,0 +1,99 @@
+//! What a check of a backup found.
+
+use serde_json::Value;
+
+use super::layout::{FieldList, Side, Table};
+use super::values::{objects, server, text};
+use crate::error::{Failure, Kind};
+use crate::protocol::{Members, Request, Response};
+
+/// A verification.
+pub(super) fn verify(fields: &Members) -> String {
+    let none = Members::new();
+    let files = files(fields).unwrap_or(&none);
+    let (failed, good) = (objects(files, "Failed"), objects(files, "All"));
+    let mut list = FieldList::new();
+    list.add("Backup", text(fields, "Backup"));
+    list.add("Server", server(fields));
+    list.add(
+        "Good",
+        if failed.is_empty() {
+            "yes".to_owned()
+        } else {
+            "no".to_owned()
+        },
+    );
+    let mut out = list.text("");
+    if !failed.is_empty() {
+        let mut table = Table::new(&[("BAD FILE", Side::Left), ("WHAT IS WRONG", Side::Left)]);
+        for file in failed {
+            let reason = match text(file, "Reason") {
+                reason if reason.is_empty() => "its digest is wrong".to_owned(),
+                reason => reason,
+            };
+            table.row(vec![text(file, "FileName"), reason]);
+        }
+        out.push_str(&table.text(""));
+    }
+    if !good.is_empty() {
+        let mut table = Table::new(&[("GOOD FILE", Side::Left), ("DIGEST", Side::Left)]);
+        for file in good {
+            table.row(vec![text(file, "FileName"), text(file, "HashAlgorithm")]);
+        }
+        out.push_str(&table.text(""));
+    }
+    out
+}
+
+fn files(fields: &Members) -> Option<&Members> {
+    fields.get("Files").and_then(Value::as_object)
+}
+
+/// The failure for a check that was done and found bad files. The C program calls that a success.
+pub(in crate::app::cli) fn bad_files(request: &Request, response: &Response) -> Option<Failure> {
+    let Request::Verify { server, .. } = request else {
+        return None;
+    };
+    let fields = response.fields();
+    let count = files(&fields).map_or(0, |files| objects(files, "Failed").len());
+    let backup = text(&fields, "Backup");
+    let files = if count == 1 { "file is" } else { "files are" };
+    (count > 0).then(|| {
+        Failure::new(
+            Kind::Corrupt,
+            format!("backup {backup} of server {server} cannot be trusted: {count} {files} bad"),
+        )
+        .hint("take a new backup now, and look for the cause: the disk, or somebody who changed files")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(failed: &str) -> Response {
+        let text = format!(
+            r#"{{"Outcome":{{"Status":true}},"Response":{{"Backup":"20261122153446","Files":{{"All":{{}},"Failed":{failed}}},"Server":"primary"}}}}"#
+        );
+        Response::read(&text).unwrap()
+    }
+
+    #[test]
+    fn bad_files_are_a_failure_although_the_check_was_done() {
+        let request = Request::Verify {
+            server: "primary".to_owned(),
+            backup: "newest".to_owned(),
+            all: false,
+        };
+        assert!(bad_files(&request, &response("{}")).is_none());
+        let bad = response(r#"[{"FileName":"data/base/1/2","Reason":"it is missing"}]"#);
+        let failure = bad_files(&request, &bad).unwrap();
+        assert_eq!(
+            failure.message(),
+            "backup 20261122153446 of server primary cannot be trusted: 1 file is bad"
+        );
+        let text = verify(&bad.fields());
+        assert!(text.contains("data/base/1/2  it is missing\n"), "{text}");
+        assert!(bad_files(&Request::Ping, &bad).is_none());
+    }
+}

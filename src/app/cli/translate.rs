@@ -1,0 +1,200 @@
+//! Documents for programs that read JSON: words for numbers, as the C client has them.
+
+use serde_json::Value;
+
+use crate::protocol::{Command, Members, Response};
+use crate::unit::{ByteSize, Compression, Encryption};
+
+/// The sizes of a backup, which are added where they are missing.
+const SIZES: [&str; 5] = [
+    "BackupSize",
+    "RestoreSize",
+    "BiggestFileSize",
+    "WAL",
+    "Delta",
+];
+
+/// Halves of positions.
+const POSITIONS: [&str; 6] = [
+    "CheckpointHiLSN",
+    "CheckpointLoLSN",
+    "StartHiLSN",
+    "StartLoLSN",
+    "EndHiLSN",
+    "EndLoLSN",
+];
+
+/// A response with words for numbers.
+pub(super) fn document(response: &Response) -> Members {
+    let mut document = response.document().clone();
+    let mut command = None;
+    if let Some(Value::Object(header)) = document.get_mut("Header") {
+        command = header
+            .get("Command")
+            .and_then(Value::as_i64)
+            .and_then(Command::from_code);
+        translate_header(header, command);
+    }
+    let status = response.outcome().is_ok_and(|outcome| outcome.status);
+    if let (true, Some(command), Some(Value::Object(fields))) =
+        (status, command, document.get_mut("Response"))
+    {
+        translate_response(fields, command);
+    }
+    document
+}
+
+fn translate_header(header: &mut Members, command: Option<Command>) {
+    if let Some(command) = command {
+        header.insert("Command".to_owned(), command.word().into());
+    }
+    replace(header, "Output", |value| match value.as_u64() {
+        Some(0) => Some("text".into()),
+        Some(1) => Some("json".into()),
+        _ => None,
+    });
+    words(header);
+}
+
+fn translate_response(fields: &mut Members, command: Command) {
+    match command {
+        Command::Backup
+        | Command::Restore
+        | Command::Retain
+        | Command::Expunge
+        | Command::Info
+        | Command::Annotate => backup(fields),
+        Command::ListBackup => each(fields, "Backups", backup),
+        Command::Status | Command::StatusDetails => {
+            for name in ["TotalSpace", "FreeSpace", "UsedSpace"] {
+                size(fields, name);
+            }
+            each(fields, "Servers", server);
+        }
+        _ => {}
+    }
+}
+
+fn backup(fields: &mut Members) {
+    for name in SIZES {
+        // In `info` the WAL is the name of a segment.
+        if !fields.get(name).is_some_and(Value::is_string) {
+            size(fields, name);
+        }
+    }
+    words(fields);
+    replace(fields, "Valid", |value| {
+        Some(match value.as_i64() {
+            Some(0) => "no".into(),
+            Some(1) => "yes".into(),
+            _ => "unknown".into(),
+        })
+    });
+    for name in POSITIONS {
+        replace(fields, name, |value| {
+            Some(format!("{:X}", value.as_u64()?).into())
+        });
+    }
+}
+
+fn server(fields: &mut Members) {
+    for name in ["WorkspaceFreeSpace", "HotStandbySize", "ServerSize"] {
+        size(fields, name);
+    }
+    for name in [
+        "RetentionDays",
+        "RetentionWeeks",
+        "RetentionMonths",
+        "RetentionYears",
+    ] {
+        replace(fields, name, |value| {
+            (value.as_i64()? < 0).then(|| "Unspecified".into())
+        });
+    }
+    each(fields, "Backups", backup);
+}
+
+/// The words for Compression and Encryption, which are added where they are missing.
+fn words(fields: &mut Members) {
+    let code = |name: &str| {
+        fields
+            .get(name)
+            .and_then(Value::as_u64)
+            .and_then(|code| u32::try_from(code).ok())
+    };
+    let compression = code("Compression").and_then(Compression::from_code);
+    let encryption = code("Encryption").and_then(Encryption::from_code);
+    let compression = compression.unwrap_or(Compression::None).to_string();
+    let encryption = encryption.unwrap_or_default().to_string();
+    fields.insert("Compression".to_owned(), compression.into());
+    fields.insert("Encryption".to_owned(), encryption.into());
+}
+
+fn size(fields: &mut Members, name: &str) {
+    let bytes = fields.get(name).and_then(Value::as_u64).unwrap_or(0);
+    fields.insert(name.to_owned(), ByteSize(bytes).to_string().into());
+}
+
+fn replace(fields: &mut Members, name: &str, word: impl Fn(&Value) -> Option<Value>) {
+    if let Some(value) = fields.get_mut(name)
+        && let Some(word) = word(value)
+    {
+        *value = word;
+    }
+}
+
+fn each(fields: &mut Members, name: &str, change: fn(&mut Members)) {
+    if let Some(Value::Array(items)) = fields.get_mut(name) {
+        items
+            .iter_mut()
+            .filter_map(Value::as_object_mut)
+            .for_each(change);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn translated(command: u16, response: &str) -> Members {
+        let text = format!(
+            r#"{{"Header":{{"Command":{command},"Compression":2,"Encryption":1,"Output":1}},"Outcome":{{"Status":true}},"Response":{response}}}"#
+        );
+        document(&Response::read(&text).unwrap())
+    }
+
+    #[test]
+    fn the_header_gets_words() {
+        let document = translated(8, "{}");
+        assert_eq!(
+            document["Header"].to_string(),
+            r#"{"Command":"status-details","Compression":"zstd","Encryption":"aes-256-gcm","Output":"json"}"#
+        );
+    }
+
+    #[test]
+    fn a_backup_gets_sizes_and_words() {
+        let response = r#"{"BackupSize":13213696,"Compression":18,"Encryption":0,"RestoreSize":1023,"StartHiLSN":0,"StartLoLSN":268435496,"Valid":1,"WAL":"000000010000000000000010"}"#;
+        assert_eq!(
+            translated(18, response)["Response"].to_string(),
+            r#"{"BackupSize":"12.60MB","BiggestFileSize":"0.00B","Compression":"zstd","Delta":"0.00B","Encryption":"none","RestoreSize":"1023.00B","StartHiLSN":"0","StartLoLSN":"10000028","Valid":"yes","WAL":"000000010000000000000010"}"#
+        );
+    }
+
+    #[test]
+    fn a_server_gets_sizes_and_unset_retention() {
+        let response = r#"{"FreeSpace":1024,"Servers":[{"Backups":{},"RetentionDays":7,"RetentionWeeks":-1}]}"#;
+        assert_eq!(
+            translated(8, response)["Response"].to_string(),
+            r#"{"FreeSpace":"1.00kB","Servers":[{"Backups":{},"HotStandbySize":"0.00B","RetentionDays":7,"RetentionWeeks":"Unspecified","ServerSize":"0.00B","WorkspaceFreeSpace":"0.00B"}],"TotalSpace":"0.00B","UsedSpace":"0.00B"}"#
+        );
+    }
+
+    #[test]
+    fn a_failure_stays_as_it_is() {
+        let text =
+            r#"{"Header":{"Command":18},"Outcome":{"Status":false},"Response":{"Server":"x"}}"#;
+        let document = document(&Response::read(text).unwrap());
+        assert_eq!(document["Response"].to_string(), r#"{"Server":"x"}"#);
+    }
+}

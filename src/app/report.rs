@@ -1,0 +1,37 @@
+//! Telling people what went wrong.
+
+use std::io::{self, Write};
+
+use crate::error::{Failure, Kind};
+
+/// The operation failed.
+pub const FAILED: u8 = 1;
+/// The command line or the configuration is wrong.
+pub const USAGE: u8 = 2;
+
+/// Prints a failure on standard error: `program: message`, and a line with the hint.
+pub fn report(program: &str, failure: &Failure) {
+    let mut text = format!("{program}: {failure}\n");
+    if let Some(hint) = failure.advice() {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    complain(&text);
+}
+
+/// Prints a text on standard error. Where that is gone there is nobody to tell.
+pub fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Prints a text on standard output.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| {
+        let kind = match error.kind() {
+            io::ErrorKind::BrokenPipe => Kind::Network,
+            _ => Kind::Io,
+        };
+        Failure::new(kind, error.to_string()).context("write to standard output")
+    })
+}

@@ -1,0 +1,7 @@
+//! The client of the daemon.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pgmoneta::app::cli::main()
+}
