@@ -1,0 +1,435 @@
+//! `pgmoneta-admin` as people and scripts run it: what it makes opens, what it refuses changes nothing.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use pgmoneta::crypto::{MasterKey, Secret};
+use pgmoneta::unit::Encryption;
+
+use crate::harness::{Output, Random, Scratch, program, user};
+
+/// A home directory with what the tool needs in it.
+struct Home {
+    scratch: Scratch,
+}
+
+/// The files of a C program: the master key is "correct horse battery", the password of `u` is "hello".
+const KEY_FILE: &str = "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\nAAECAwQFBgcICQoLDA0ODw==\n";
+const RECORD: &str = "u:EBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqK50hbe/KF2Sfr7Lx5CtXiwnGRu0VXg==";
+
+impl Home {
+    fn new() -> Home {
+        let scratch = Scratch::new("admin");
+        Home { scratch }
+    }
+
+    /// With the C program's master key.
+    fn with_key() -> Home {
+        let home = Home::new();
+        home.scratch.directory(".pgmoneta");
+        home.scratch.write(".pgmoneta/master.key", KEY_FILE);
+        home
+    }
+
+    fn command(&self) -> Command {
+        let mut command = user().command(program("pgmoneta-admin"));
+        command
+            .env("HOME", self.scratch.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Output::of(self.command().args(arguments))
+    }
+
+    fn users(&self) -> PathBuf {
+        self.scratch.join("users")
+    }
+
+    /// `user VERB` for the users file.
+    fn user(&self, verb: &str, arguments: &[&str]) -> Output {
+        let users = self.users();
+        let mut command = self.command();
+        command.arg("-f").arg(users).args(["user", verb]);
+        Output::of(command.args(arguments))
+    }
+
+    /// The key in `master.key`, read without the program's own reader.
+    fn key(&self) -> MasterKey {
+        let text = fs::read_to_string(self.scratch.join(".pgmoneta/master.key")).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let [secret, salt] = lines.as_slice() else {
+            panic!("{text:?} has not two lines");
+        };
+        let salt = STANDARD.decode(salt).unwrap().try_into().unwrap();
+        MasterKey::derive(&Secret::new(STANDARD.decode(secret).unwrap()), &salt).unwrap()
+    }
+
+    /// The password of a user, opened without the program's own reader.
+    fn password(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.users()).unwrap();
+        let sealed = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .unwrap();
+        let container = STANDARD.decode(sealed).unwrap();
+        let password = self.key().open(&container, Encryption::Aes256).unwrap();
+        String::from_utf8(password.expose().to_vec()).unwrap()
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_key_and_users_from_nothing() {
+    let home = Home::new();
+    home.run(&["-g", "master-key"]).ok();
+    assert_eq!(mode(&home.scratch.join(".pgmoneta")), 0o700);
+    assert_eq!(mode(&home.scratch.join(".pgmoneta/master.key")), 0o600);
+
+    home.user("add", &["-U", "repl", "-P", "-secret #;:é"]).ok();
+    assert_eq!(mode(&home.users()), 0o600);
+    let added = home.user("add", &["-U", "gen", "-g", "-l", "1024"]).ok();
+    let shown = added.stdout.lines().next().unwrap().to_owned();
+    let generated = shown.strip_prefix("Password : ").unwrap();
+    assert_eq!(generated.len(), 1024);
+    assert_eq!(home.password("gen"), generated);
+    assert_eq!(home.password("repl"), "-secret #;:é");
+
+    assert_eq!(home.user("ls", &[]).ok().stdout, "repl\ngen\n");
+    home.user("edit", &["-U", "gen", "-P", "short"]).ok();
+    assert_eq!(home.password("gen"), "short");
+    home.user("del", &["-U", "repl"]).ok();
+    assert_eq!(home.user("ls", &[]).ok().stdout, "gen\n");
+    assert_eq!(home.password("gen"), "short");
+}
+
+#[test]
+fn the_files_of_the_c_program_are_taken_as_they_are() {
+    let home = Home::with_key();
+    let text = format!("# people\n{RECORD}   ; an old one\n\n");
+    home.scratch.write("users", &text);
+    home.user("add", &["-U", "v", "-P", "x"]).ok();
+    let after = fs::read_to_string(home.users()).unwrap();
+    assert!(after.starts_with(&text), "{after}");
+    assert_eq!(home.password("v"), "x");
+    home.user("del", &["-U", "v"]).ok();
+    assert_eq!(fs::read_to_string(home.users()).unwrap(), text);
+}
+
+#[test]
+fn documents_have_the_members_of_the_c_program() {
+    let home = Home::with_key();
+    let added = home
+        .user("add", &["-U", "a", "-g", "-F", "json"])
+        .ok()
+        .json();
+    assert_eq!(added["Header"]["Command"], 101);
+    assert_eq!(added["Header"]["Output"], 1);
+    assert_eq!(added["Outcome"]["Status"], true);
+    assert!(
+        added["Outcome"]["Time"]
+            .as_str()
+            .unwrap()
+            .starts_with("00:00:")
+    );
+    assert_eq!(added["Response"]["Users"], serde_json::json!(["a"]));
+    assert_eq!(added["Response"]["Password"], home.password("a"));
+    let listed = home.user("ls", &["-F", "json"]).ok().json();
+    assert_eq!(listed["Header"]["Command"], 104);
+    assert_eq!(listed["Response"]["Users"], serde_json::json!(["a"]));
+    let failed = home
+        .user("del", &["-U", "b", "-F", "json"])
+        .fails(1, "user b is not in");
+    let failed: serde_json::Value = serde_json::from_str(&failed.stdout).unwrap();
+    assert_eq!(failed["Outcome"]["Status"], false);
+    assert_eq!(failed["Outcome"]["Error"], 1);
+    assert_eq!(failed["Outcome"]["Workflow"], "admin");
+    let key = home.run(&["-P", "another master key", "master-key", "-F", "json"]);
+    key.fails(1, "exists already");
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let home = Home::new();
+    let key = home.scratch.join(".pgmoneta");
+    home.run(&["-P", "short", "master-key"])
+        .fails(1, "fewer than 8");
+    assert!(!key.exists(), "a rejected key left something behind");
+    home.user("add", &["-U", "a", "-P", "x"])
+        .fails(1, "master-key");
+
+    let home = Home::with_key();
+    let users = home.scratch.write("users", format!("{RECORD}\n"));
+    let too_long = "x".repeat(8192);
+    let long_name = "n".repeat(128);
+    let rows: [(&str, &[&str], &str); 9] = [
+        ("add", &["-U", "u", "-P", "x"], "already"),
+        ("add", &["-U", "a:b", "-P", "x"], "cannot be a user name"),
+        ("add", &["-U", "a\nb", "-P", "x"], "cannot be a user name"),
+        ("add", &["-U", " a", "-P", "x"], "cannot be a user name"),
+        (
+            "add",
+            &["-U", &long_name, "-P", "x"],
+            "cannot be a user name",
+        ),
+        ("add", &["-U", "a", "-P", ""], "empty"),
+        ("add", &["-U", "a", "-P", &too_long], "longer than"),
+        ("edit", &["-U", "nobody", "-P", "x"], "is not in"),
+        ("del", &["-U", "nobody"], "is not in"),
+    ];
+    for (verb, arguments, text) in rows {
+        home.user(verb, arguments).fails(1, text);
+    }
+    home.run(&["-g", "master-key"]).fails(1, "exists already");
+    assert_eq!(fs::read_to_string(users).unwrap(), format!("{RECORD}\n"));
+    let names = fs::read_dir(home.scratch.path()).unwrap().count();
+    assert_eq!(names, 2, "left something behind");
+
+    for arguments in [
+        &["user", "add"][..],
+        &[],
+        &["-l", "0", "-g", "master-key"],
+        &["--unknown"],
+    ] {
+        home.run(arguments).fails(2, "");
+    }
+    let version = home.run(&["--version"]).ok().stdout;
+    assert_eq!(
+        version,
+        concat!("pgmoneta-admin ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn a_wrong_key_and_a_damaged_record_are_told_apart() {
+    let home = Home::with_key();
+    let users = home.scratch.write("users", format!("{RECORD}\n"));
+    fs::remove_file(home.scratch.join(".pgmoneta/master.key")).unwrap();
+    home.run(&["-P", "another master key", "master-key"]).ok();
+    home.user("add", &["-U", "v", "-P", "x"])
+        .fails(1, "opens with this master key");
+    assert_eq!(fs::read_to_string(&users).unwrap(), format!("{RECORD}\n"));
+
+    let home = Home::with_key();
+    home.scratch.write("users", "broken line\n");
+    let listed = home.user("ls", &[]).ok();
+    assert!(
+        listed.stderr.contains("line 1 is no record"),
+        "{}",
+        listed.stderr
+    );
+    home.scratch.write(".pgmoneta/master.key", "no base64\n");
+    home.user("add", &["-U", "v", "-P", "x"])
+        .fails(1, "master key");
+}
+
+#[test]
+fn open_modes_are_refused_with_the_remedy() {
+    let home = Home::with_key();
+    let key = home.scratch.join(".pgmoneta/master.key");
+    chmod(&key, 0o644);
+    home.user("add", &["-U", "v", "-P", "x"])
+        .fails(1, "chmod 0600");
+    chmod(&key, 0o600);
+    chmod(&home.scratch.join(".pgmoneta"), 0o750);
+    home.user("add", &["-U", "v", "-P", "x"])
+        .fails(1, "chmod 0700");
+    chmod(&home.scratch.join(".pgmoneta"), 0o700);
+    let users = home.scratch.write("users", "");
+    chmod(&users, 0o660);
+    home.user("ls", &[]).fails(1, "chmod 0600");
+}
+
+#[test]
+fn passwords_come_from_the_environment_and_from_a_pipe() {
+    let home = Home::with_key();
+    let mut command = home.command();
+    command
+        .env("PGMONETA_PASSWORD", "from the environment")
+        .arg("-f")
+        .arg(home.users());
+    Output::of(command.args(["user", "add", "-U", "env"])).ok();
+    assert_eq!(home.password("env"), "from the environment");
+
+    let mut command = home.command();
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .arg("-f")
+        .arg(home.users());
+    let mut child = command.args(["user", "add"]).spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"piped\nfrom a pipe\n")
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(home.password("piped"), "from a pipe");
+    home.user("add", &["-U", "nothing"])
+        .fails(1, "standard input ended");
+}
+
+#[test]
+fn without_home_the_home_directory_is_that_of_the_user() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.env_remove("HOME").arg("-f").arg(home.users());
+    // Whoever runs this has no key, or has one: either way it is not looked for here.
+    let output = Output::of(command.args(["user", "add", "-U", "x", "-P", "y"]));
+    assert!(!home.scratch.join(".pgmoneta").exists());
+    assert!(!output.stderr.contains("not known"), "{output}");
+    let mut command = home.command();
+    command.env("HOME", "relative").arg("-f").arg(home.users());
+    Output::of(command.args(["user", "add", "-U", "x", "-P", "y"])).fails(1, "set HOME");
+}
+
+/// Kills at any moment leave the old file or the new one, and what was answered is there.
+#[test]
+fn a_killed_tool_leaves_the_old_file_or_the_new_one() {
+    let home = Home::with_key();
+    let mut random = Random::new();
+    let mut answered = Vec::new();
+    for round in 0..16 {
+        let name = format!("user{round}");
+        let mut command = home.command();
+        command.stdout(Stdio::null()).arg("-f").arg(home.users());
+        let mut child = command
+            .args(["user", "add", "-g", "-U", &name])
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_micros(random.below(500_000)));
+        child.kill().unwrap();
+        if child.wait().unwrap().success() {
+            answered.push(name);
+        }
+        let text = fs::read_to_string(home.users()).unwrap_or_default();
+        assert!(text.is_empty() || text.ends_with('\n'), "{text:?}");
+        for name in text.lines().map(|line| line.split(':').next().unwrap()) {
+            assert_eq!(home_password_length(&text, name), 64 + 44);
+        }
+        for name in &answered {
+            assert!(text.contains(&format!("{name}:")), "{name} was lost");
+        }
+    }
+    home.user("add", &["-U", "last", "-P", "x"]).ok();
+    assert_eq!(home.password("last"), "x");
+}
+
+/// How many bytes the container of a user has.
+fn home_password_length(text: &str, name: &str) -> usize {
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(&format!("{name}:")));
+    let sealed = line.unwrap().split(':').nth(1).unwrap();
+    STANDARD.decode(sealed).unwrap().len()
+}
+
+#[test]
+fn a_terminal_is_asked_without_echo() {
+    let home = Home::with_key();
+    let mut terminal = Terminal::start(&home, "user add");
+    terminal.answer("User name: ", "");
+    terminal.answer("User name: ", "typed");
+    terminal.answer("Password : ", "one");
+    terminal.answer("Verify   : ", "two");
+    terminal.answer("Password : ", "typed secret");
+    terminal.answer("Verify   : ", "typed secret");
+    let shown = terminal.end();
+    assert!(shown.contains("the passwords differ"), "{shown}");
+    assert!(
+        !shown.contains("typed secret"),
+        "the password was shown: {shown}"
+    );
+    assert_eq!(home.password("typed"), "typed secret");
+
+    let home = Home::new();
+    let mut terminal = Terminal::start(&home, "master-key");
+    terminal.answer("Master key: ", "short");
+    terminal.answer("Master key: ", "long enough");
+    let shown = terminal.end();
+    assert!(!shown.contains("long enough"), "the key was shown: {shown}");
+    home.key();
+}
+
+/// The tool at a terminal, which script(1) makes.
+struct Terminal {
+    child: Child,
+    output: Receiver<Vec<u8>>,
+    shown: String,
+    /// How much of `shown` was answered.
+    seen: usize,
+}
+
+impl Terminal {
+    fn start(home: &Home, words: &str) -> Terminal {
+        let tool = program("pgmoneta-admin");
+        let line = format!("{} -f {} {words}", tool.display(), home.users().display());
+        let mut command = user().command("script");
+        command.env("HOME", home.scratch.path());
+        if cfg!(target_os = "linux") {
+            command.args(["-q", "-e", "-c", &line, "/dev/null"]);
+        } else {
+            command.args(["-q", "/dev/null", "sh", "-c", &line]);
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, output) = channel();
+        let mut stdout = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            let mut bytes = [0; 1024];
+            while let Ok(length @ 1..) = stdout.read(&mut bytes) {
+                if sender.send(bytes[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Terminal {
+            child,
+            output,
+            shown: String::new(),
+            seen: 0,
+        }
+    }
+
+    /// Waits for a question and types an answer.
+    fn answer(&mut self, question: &str, answer: &str) {
+        while !self.shown[self.seen..].contains(question) {
+            let bytes = self.output.recv_timeout(Duration::from_secs(30));
+            let bytes = bytes.unwrap_or_else(|_| panic!("no {question:?} in {:?}", self.shown));
+            self.shown.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        self.seen = self.shown.len();
+        let mut input = self.child.stdin.as_ref().unwrap();
+        input.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
+
+    /// Waits for the end, which must be a good one; all that was shown.
+    fn end(mut self) -> String {
+        while let Ok(bytes) = self.output.recv_timeout(Duration::from_secs(30)) {
+            self.shown.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        drop(self.child.stdin.take());
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}: {}", self.shown);
+        self.shown
+    }
+}

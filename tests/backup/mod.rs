@@ -1,0 +1,7 @@
+//! What a backup is: complete, restorable by hand with standard tools, and not there at all unless it is.
+
+mod by_hand;
+mod ends;
+mod refused;
+mod servers;
+mod storage;

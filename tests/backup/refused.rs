@@ -1,0 +1,78 @@
+//! Backups that must not be, and what they leave.
+
+use std::fs;
+use std::io::{Seek, SeekFrom, Write};
+
+use super::by_hand::check_sums;
+use crate::harness::{Cluster, Daemon, Process, Scratch, wait_until};
+
+/// The names in the directory of a server's backups.
+fn names(daemon: &Daemon) -> Vec<String> {
+    let entries = fs::read_dir(daemon.backups("primary")).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_corrupt_page_fails_the_backup_and_is_named() {
+    let scratch = Scratch::new("corrupt");
+    let mut cluster = Cluster::builder(&scratch).start();
+    cluster.sql("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 100000) g");
+    let path = cluster.sql("SELECT pg_relation_filepath('t')");
+    cluster.stop();
+    let mut file = fs::File::options()
+        .write(true)
+        .open(cluster.data().join(&path))
+        .unwrap();
+    file.seek(SeekFrom::Start(3 * 8192 + 4000)).unwrap();
+    file.write_all(b"not what was here").unwrap();
+    cluster.start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    daemon.cli(&["backup", "primary"]).fails(1, &path);
+    assert!(names(&daemon).is_empty());
+}
+
+#[test]
+fn a_second_backup_is_refused_and_the_first_goes_on() {
+    let scratch = Scratch::new("second");
+    let cluster = Cluster::builder(&scratch).start();
+    let daemon = Daemon::builder(&scratch)
+        .server_with("primary", &cluster, "max_rate = 8000000")
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    let child = daemon.cli_command(&["backup", "primary"]).spawn().unwrap();
+    let mut first = Process::new(child, "backup");
+    wait_until("the first backup is being built", 60, || {
+        names(&daemon).iter().any(|name| name.starts_with(".new-"))
+    });
+    for _ in 0..3 {
+        daemon.cli(&["backup", "primary"]).fails(1, "running");
+    }
+    let refused = daemon.cli(&["--format", "json", "backup", "primary"]);
+    assert_eq!(refused.json()["Outcome"]["Error"], 102, "{refused}");
+    assert!(first.wait(120).success());
+    let [label] = &names(&daemon)[..] else {
+        panic!("{:?}", names(&daemon))
+    };
+    check_sums(&daemon.backups("primary").join(label));
+}
+
+#[test]
+fn without_wal_there_is_no_backup() {
+    let scratch = Scratch::new("nowal");
+    let mut cluster = Cluster::builder(&scratch).start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    cluster.stop();
+    daemon.wait_log("connect", 60);
+    wait_until("the backup is refused", 60, || {
+        daemon.cli(&["backup", "primary"]).status == 1
+    });
+    assert!(names(&daemon).is_empty());
+}

@@ -1,0 +1,183 @@
+//! Every major version, tablespaces, standbys, and several servers at once.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use pgmoneta::format::BackupManifest;
+
+use super::by_hand::{Lines, check_sums, restore, verify};
+use crate::harness::{Cluster, Daemon, MAJORS, Process, Scratch, installed, wait_until};
+
+/// A cluster with two tablespaces, and what only few clusters have: an empty database directory in one of them.
+fn with_tablespaces(scratch: &Scratch, major: u32) -> Cluster {
+    let cluster = Cluster::builder(scratch)
+        .name(&format!("pg{major}"))
+        .major(major)
+        .start();
+    for name in ["one", "two"] {
+        let location = scratch.directory(&format!("{name}{major}"));
+        cluster.sql(&format!(
+            "CREATE TABLESPACE {name} LOCATION '{}'",
+            location.display()
+        ));
+    }
+    cluster.sql("CREATE TABLE t TABLESPACE one AS SELECT g AS n, repeat('x', g % 100) AS x FROM generate_series(1, 30000) g");
+    cluster.sql("CREATE DATABASE d TABLESPACE two");
+    cluster
+}
+
+/// Whether a restored directory has every file that the server's manifest lists, and no other but WAL.
+fn check_listed(target: &Path) {
+    let manifest = fs::read(target.join("backup_manifest")).unwrap();
+    let manifest = BackupManifest::parse(&manifest).unwrap();
+    for entry in &manifest.files {
+        let bytes = fs::read(target.join(&entry.path)).unwrap();
+        assert_eq!(bytes.len() as u64, entry.size, "{}", entry.path.display());
+        assert_eq!(
+            entry.agrees(crc32c::crc32c(&bytes)),
+            Some(true),
+            "{}",
+            entry.path.display()
+        );
+    }
+}
+
+#[test]
+fn tablespaces_on_every_version() {
+    for major in MAJORS
+        .into_iter()
+        .filter(|major| installed(*major).is_some())
+    {
+        let scratch = Scratch::new("versions");
+        let cluster = with_tablespaces(&scratch, major);
+        let daemon = Daemon::builder(&scratch)
+            .server("primary", &cluster)
+            .start();
+        cluster.wait_streaming("pgmoneta");
+        let label = daemon.backup("primary");
+        let backup = daemon.backups("primary").join(&label);
+        check_sums(&backup);
+        let lines = Lines::of(&backup);
+        let locations: Vec<_> = lines
+            .all("tablespace")
+            .iter()
+            .map(|line| line["location"].clone())
+            .collect();
+        assert_eq!(locations.len(), 2, "PostgreSQL {major}: {locations:?}");
+        let oid = cluster.sql("SELECT oid FROM pg_tablespace WHERE spcname = 'one'");
+        let relation = cluster.sql("SELECT pg_relation_filepath('t')");
+        let below = relation.strip_prefix(&format!("pg_tblspc/{oid}/")).unwrap();
+        assert!(backup.join(format!("tblspc/{oid}/{below}.zstd")).is_file());
+        let target = scratch.join("restored");
+        restore(&backup, &target, None);
+        check_listed(&target);
+        verify(&target, major);
+    }
+}
+
+#[test]
+fn a_standby_is_backed_up_while_its_primary_is_idle() {
+    let scratch = Scratch::new("standby");
+    let primary = Cluster::builder(&scratch).start();
+    primary.sql("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 1000) g");
+    let standby = primary.standby(&scratch, "standby");
+    let daemon = Daemon::builder(&scratch)
+        .server("standby", &standby)
+        .start();
+    standby.wait_streaming("pgmoneta");
+    primary.sql("CHECKPOINT");
+    let label = daemon.backup("standby");
+    let backup = daemon.backups("standby").join(&label);
+    check_sums(&backup);
+    // Nobody ends the last segment: as much of it as is needed is kept with the backup.
+    let lines = Lines::of(&backup);
+    let last = lines.all("wal").pop().unwrap()["stored"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        fs::metadata(backup.join(&last)).unwrap().nlink(),
+        1,
+        "{last}"
+    );
+    let target = scratch.join("restored");
+    restore(&backup, &target, None);
+    let text = fs::read_to_string(target.join("backup_label")).unwrap();
+    assert!(text.contains("BACKUP FROM: standby"));
+    verify(&target, standby.major());
+    daemon.cli(&["verify", "standby", &label]).ok();
+}
+
+#[test]
+fn two_servers_are_backed_up_at_once() {
+    let scratch = Scratch::new("two");
+    let one = Cluster::builder(&scratch)
+        .name("one")
+        .own_identity()
+        .start();
+    let other = Cluster::builder(&scratch)
+        .name("other")
+        .own_identity()
+        .start();
+    let slow = "max_rate = 16000000";
+    let daemon = Daemon::builder(&scratch)
+        .server_with("one", &one, slow)
+        .server_with("other", &other, slow)
+        .start();
+    for cluster in [&one, &other] {
+        cluster.wait_streaming("pgmoneta");
+    }
+    let start = |server: &str| {
+        let child = daemon.cli_command(&["backup", server]).spawn().unwrap();
+        Process::new(child, "backup")
+    };
+    let mut jobs = [start("one"), start("other")];
+    let building = |server: &str| {
+        let mut entries = fs::read_dir(daemon.backups(server)).unwrap();
+        entries.any(|entry| {
+            entry
+                .unwrap()
+                .file_name()
+                .to_string_lossy()
+                .starts_with(".new-")
+        })
+    };
+    wait_until("both are being built", 60, || {
+        building("one") && building("other")
+    });
+    for job in &mut jobs {
+        assert!(job.wait(120).success());
+    }
+    for server in ["one", "other"] {
+        let label = daemon.labels(server).pop().unwrap();
+        check_sums(&daemon.backups(server).join(label));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_archive_may_lie_on_another_file_system() {
+    let scratch = Scratch::new("mounted");
+    let cluster = Cluster::builder(&scratch).start();
+    let mut daemon = Daemon::builder(&scratch)
+        .global("compression = lz4\nencryption = aes-256-gcm")
+        .server("primary", &cluster)
+        .create();
+    scratch.directory("moneta/repo/primary");
+    scratch.directory("moneta/repo/primary/wal");
+    let Some(_disk) = crate::harness::SmallDisk::mount(&daemon.wal("primary"), 128) else {
+        return;
+    };
+    daemon.start();
+    cluster.wait_streaming("pgmoneta");
+    let label = daemon.backup("primary");
+    let backup = daemon.backups("primary").join(&label);
+    check_sums(&backup);
+    let lines = Lines::of(&backup);
+    for file in lines.all("wal") {
+        let stored = backup.join(file["stored"].as_str().unwrap());
+        assert_eq!(fs::metadata(stored).unwrap().nlink(), 1);
+    }
+    daemon.cli(&["verify", "primary", &label]).ok();
+}

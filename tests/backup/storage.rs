@@ -1,0 +1,152 @@
+//! Every way to store a backup.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use pgmoneta::unit::Encryption;
+
+use super::by_hand::{Lines, check_sums, key, restore, verify};
+use crate::harness::{Cluster, Daemon, Scratch};
+
+#[test]
+fn none() {
+    stored_as("none", "");
+}
+
+#[test]
+fn gzip() {
+    stored_as("gzip", ".gz");
+}
+
+#[test]
+fn zstd() {
+    stored_as("zstd", ".zstd");
+}
+
+#[test]
+fn lz4() {
+    stored_as("lz4", ".lz4");
+}
+
+#[test]
+fn bzip2() {
+    stored_as("bzip2", ".bz2");
+}
+
+fn stored_as(compression: &str, suffix: &str) {
+    let scratch = Scratch::new("storage");
+    let cluster = Cluster::builder(&scratch).start();
+    cluster
+        .sql("CREATE TABLE t AS SELECT g AS n, md5(g::text) AS x FROM generate_series(1, 60000) g");
+    for (encryption, word) in [
+        (Encryption::None, "none"),
+        (Encryption::Aes256, "aes-256-gcm"),
+        (Encryption::Aes192, "aes-192-gcm"),
+        (Encryption::Aes128, "aes-128-gcm"),
+    ] {
+        let mut daemon = Daemon::builder(&scratch)
+            .name(word)
+            .global(&format!("compression = {compression}\nencryption = {word}"))
+            .server("primary", &cluster)
+            .start();
+        cluster.wait_streaming("pgmoneta");
+        let label = daemon.backup("primary");
+        let backup = daemon.backups("primary").join(&label);
+        check_sums(&backup);
+
+        let suffix = format!("{suffix}{}", if word == "none" { "" } else { ".aes" });
+        let lines = Lines::of(&backup);
+        for file in lines.all("file") {
+            let (path, stored) = (
+                file["path"].as_str().unwrap(),
+                file["stored"].as_str().unwrap(),
+            );
+            assert_eq!(stored, format!("data/{path}{suffix}"));
+        }
+        // The WAL is not copied: it is the archive's.
+        for file in lines.all("wal") {
+            let stored = file["stored"].as_str().unwrap();
+            let name = stored.strip_prefix("wal/").unwrap();
+            assert!(name.ends_with(&suffix), "{name}");
+            let inode = |path| fs::metadata(path).unwrap().ino();
+            assert_eq!(
+                inode(backup.join(stored)),
+                inode(daemon.wal("primary").join(name))
+            );
+        }
+        assert!(!lines.all("wal").is_empty());
+
+        let key = (encryption != Encryption::None).then(|| (encryption, key(&daemon)));
+        let target = scratch.join(format!("restored-{word}"));
+        restore(&backup, &target, key);
+        verify(&target, cluster.major());
+        daemon.cli(&["verify", "primary", &label]).ok();
+        daemon.stop();
+    }
+}
+
+#[test]
+fn sizes_in_the_catalogue_are_right() {
+    let scratch = Scratch::new("sizes");
+    let cluster = Cluster::builder(&scratch).start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    let label = daemon.backup("primary");
+    let backup = daemon.backups("primary").join(&label);
+    let target = scratch.join("restored");
+    restore(&backup, &target, None);
+
+    let info = fs::read_to_string(backup.join("backup.info")).unwrap();
+    let value = |key: &str| -> String {
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.unwrap_or_else(|| panic!("{key} in {info}")).to_owned()
+    };
+    let lines = Lines::of(&backup);
+    let sum = |kind, key: &str| -> u64 {
+        lines
+            .all(kind)
+            .iter()
+            .map(|file| file[key].as_u64().unwrap())
+            .sum()
+    };
+    assert_eq!(value("RESTORE"), sum("file", "size").to_string());
+    let biggest = lines
+        .all("file")
+        .iter()
+        .map(|file| file["size"].as_u64().unwrap())
+        .max();
+    assert_eq!(value("BIGGEST_FILE"), biggest.unwrap().to_string());
+    let files = sum("file", "stored_size") + sum("wal", "stored_size");
+    let lists: u64 = ["backup.manifest", "backup.sha256"]
+        .iter()
+        .map(|name| fs::metadata(backup.join(name)).unwrap().len())
+        .sum();
+    assert_eq!(value("BACKUP"), (files + lists).to_string());
+    assert_eq!(value("LABEL"), label);
+    assert_eq!(value("STATUS"), "1");
+
+    let text = fs::read_to_string(target.join("backup_label")).unwrap();
+    assert!(text.contains(&format!("LABEL: pgmoneta_{label}")));
+    assert!(text.contains(&format!(
+        "START WAL LOCATION: {} (file {})",
+        value("START_WALPOS"),
+        value("WAL")
+    )));
+    assert!(text.contains(&format!("CHECKPOINT LOCATION: {}", value("CHKPT_WALPOS"))));
+    let stopped: i64 = value("STOP_TIME").parse().unwrap();
+    let now: i64 = cluster
+        .sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
+        .parse()
+        .unwrap();
+    assert!(stopped < now && now - stopped < 600_000_000);
+    for entry in fs::read_dir(&backup).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().mode() & 0o7777;
+        let expected = if entry.path().is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode, expected, "{}", entry.path().display());
+    }
+}

@@ -1,0 +1,180 @@
+//! A server that refuses, is not set up, or goes away.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::harness::{
+    Cluster, Daemon, Process, REPLICATION_USER, SUPERUSER, Scratch, client, user, wait_until,
+};
+
+#[test]
+fn a_wrong_password_is_said_and_can_be_mended() {
+    let scratch = Scratch::new("password");
+    let cluster = Cluster::builder(&scratch).start();
+    let mut daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .password("not this one")
+        .start();
+    daemon.wait_log("password authentication failed", 30);
+    daemon.cli(&["backup", "primary"]).fails(1, "");
+    assert!(daemon.labels("primary").is_empty());
+    assert!(
+        !daemon.log().contains("not this one"),
+        "a password in the log"
+    );
+
+    cluster.sql(&format!(
+        "ALTER ROLE {REPLICATION_USER} PASSWORD 'not this one'"
+    ));
+    cluster.wait_streaming("pgmoneta");
+    daemon.backup("primary");
+    daemon.stop();
+}
+
+#[test]
+fn a_role_that_may_not_replicate_is_said() {
+    let scratch = Scratch::new("role");
+    let cluster = Cluster::builder(&scratch).start();
+    cluster.sql(&format!("ALTER ROLE {REPLICATION_USER} NOREPLICATION"));
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    daemon.wait_log("replication", 30);
+    let output = daemon.cli(&["backup", "primary"]).fails(1, "");
+    assert!(
+        daemon.log().to_lowercase().contains("hint"),
+        "no way out is given: {output}"
+    );
+    assert!(daemon.labels("primary").is_empty());
+
+    cluster.sql(&format!("ALTER ROLE {REPLICATION_USER} REPLICATION"));
+    cluster.wait_streaming("pgmoneta");
+    daemon.backup("primary");
+}
+
+#[test]
+fn wal_level_minimal_is_said() {
+    let scratch = Scratch::new("minimal");
+    let cluster = Cluster::builder(&scratch)
+        .conf("wal_level = minimal\nmax_wal_senders = 0")
+        .start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    wait_until("wal_level or max_wal_senders is named", 30, || {
+        let log = daemon.log();
+        log.contains("wal_level") || log.contains("max_wal_senders")
+    });
+    daemon.cli(&["backup", "primary"]).fails(1, "");
+    assert!(daemon.labels("primary").is_empty());
+}
+
+#[test]
+fn a_slot_in_use_is_said_and_waited_for() {
+    let scratch = Scratch::new("slot");
+    let cluster = Cluster::builder(&scratch).start();
+    let directory = scratch.directory("other");
+    let other = user()
+        .command(client("pg_receivewal"))
+        .args(["--create-slot", "-S", "pgmoneta", "-h"])
+        .arg(cluster.sockets())
+        .args(["-p", &cluster.port().to_string(), "-U", SUPERUSER])
+        .status();
+    assert!(other.unwrap().success());
+    let other = user()
+        .command(client("pg_receivewal"))
+        .args(["-S", "pgmoneta", "-h"])
+        .arg(cluster.sockets())
+        .args(["-p", &cluster.port().to_string(), "-U", SUPERUSER, "-D"])
+        .arg(&directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut other = Process::new(other.unwrap(), "pg_receivewal");
+    cluster.wait_streaming("pg_receivewal");
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    daemon.wait_log("is active for PID", 30);
+    other.kill();
+    cluster.wait_streaming("pgmoneta");
+}
+
+#[test]
+fn a_lost_slot_raises_an_alarm_with_the_way_out() {
+    let scratch = Scratch::new("lost");
+    let cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf("max_slot_wal_keep_size = 1MB\nmin_wal_size = 2MB\nmax_wal_size = 3MB\nwal_keep_size = 0")
+        .start();
+    let mut daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    daemon.backup("primary");
+    daemon.stop();
+    let status = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
+    wait_until("the slot is lost", 60, || {
+        cluster.sql("CREATE TABLE IF NOT EXISTS t (x text)");
+        cluster.sql("INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 5000)");
+        cluster.sql("SELECT pg_switch_wal()");
+        cluster.sql("CHECKPOINT");
+        cluster.sql(status) == "lost"
+    });
+    daemon.start();
+    daemon.wait_log("is lost", 60);
+    assert!(
+        daemon.log().to_lowercase().contains("hint"),
+        "no way out is given"
+    );
+
+    cluster.sql("ALTER SYSTEM SET max_slot_wal_keep_size = -1");
+    cluster.reload();
+    // The way out: away with the slot; the daemon makes a new one, and a new backup starts a new history.
+    cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
+    cluster.wait_streaming("pgmoneta");
+    let label = daemon.backup("primary");
+    daemon.cli(&["verify", "primary", &label]).ok();
+    let rows = cluster.fingerprint();
+    cluster.wait_received("pgmoneta");
+    let data = daemon.restore("primary", &label, Some("current"), "restored");
+    let mut restored = Cluster::adopt(&scratch, cluster.major(), data);
+    restored.start();
+    restored.wait_primary(60);
+    assert_eq!(restored.fingerprint(), rows);
+}
+
+#[test]
+fn a_server_that_dies_during_a_backup_leaves_nothing() {
+    let scratch = Scratch::new("dies");
+    let mut cluster = Cluster::builder(&scratch).start();
+    let daemon = Daemon::builder(&scratch)
+        .server_with("primary", &cluster, "max_rate = 1M")
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    let mut backup = Process::new(
+        daemon
+            .cli_command(&["backup", "primary"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+        "pgmoneta-cli",
+    );
+    cluster.wait_sql(
+        "SELECT count(*) FROM pg_stat_progress_basebackup WHERE phase LIKE 'streaming%'",
+        "1",
+        30,
+    );
+    std::thread::sleep(Duration::from_millis(300));
+    cluster.kill();
+    let status = backup.wait(60);
+    assert_eq!(status.code(), Some(1));
+    let left = std::fs::read_dir(daemon.backups("primary"))
+        .unwrap()
+        .count();
+    assert_eq!(left, 0, "something is left of the backup");
+
+    cluster.start();
+    cluster.wait_streaming("pgmoneta");
+}

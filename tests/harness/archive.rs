@@ -1,0 +1,127 @@
+//! Whether the WAL in a repository is what the server wrote.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::cluster::Cluster;
+
+/// What the server generated, to compare a repository with: it archives each segment into a directory of its own.
+pub struct Reference {
+    segment_size: u64,
+    archive: PathBuf,
+    pg_wal: PathBuf,
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Reference {
+    /// For a cluster whose `archive_command` copies to `archive`.
+    pub fn new(cluster: &Cluster, archive: &Path) -> Self {
+        let size = "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'";
+        Self {
+            segment_size: cluster.sql(size).parse().unwrap(),
+            archive: archive.to_owned(),
+            pg_wal: cluster.data().join("pg_wal"),
+            seen: BTreeSet::new(),
+        }
+    }
+
+    /// Panics unless the stored WAL has no gap, reaches `acknowledged`, and is byte for byte what the server generated
+    /// up to there. Files that were found good before are not read again; nobody may write there meanwhile.
+    pub fn check(&mut self, wal: &Path, acknowledged: &str) {
+        let acknowledged = lsn(acknowledged);
+        let mut found: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
+        for entry in fs::read_dir(wal).unwrap() {
+            let path = entry.unwrap().path();
+            if let Some(number) = self.number(path.file_name().unwrap().to_str().unwrap()) {
+                found.entry(number).or_default().push(path);
+            }
+        }
+        let numbers: Vec<_> = found.keys().copied().collect();
+        for pair in numbers.windows(2) {
+            assert_eq!(pair[0] + 1, pair[1], "a gap in {}", wal.display());
+        }
+        // Where the acknowledged position is the end of a segment, the next one need not be there.
+        let needed = (acknowledged - 1) / self.segment_size;
+        assert!(
+            numbers.last().is_some_and(|last| *last >= needed) && numbers[0] <= needed,
+            "{acknowledged:#X} is acknowledged, and {numbers:?} are there"
+        );
+        for (number, paths) in found {
+            let begin = number * self.segment_size;
+            for path in paths {
+                let known = acknowledged.saturating_sub(begin).min(self.segment_size) as usize;
+                self.check_file(&path, known);
+            }
+        }
+    }
+
+    /// Forgets what was found good, so that everything is read again.
+    pub fn forget(&mut self) {
+        self.seen.clear();
+    }
+
+    fn check_file(&mut self, path: &Path, known: usize) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let partial = name.ends_with(".partial");
+        if self.seen.contains(path) {
+            return;
+        }
+        let stored = decode(path);
+        let generated = self.generated(&name[..24]);
+        let known = if partial { known } else { generated.len() };
+        assert_eq!(
+            stored.len(),
+            generated.len(),
+            "the length of {}",
+            path.display()
+        );
+        if let Some(at) = (0..known).find(|at| stored[*at] != generated[*at]) {
+            panic!(
+                "{} differs from what the server generated at byte {at} of {known}",
+                path.display()
+            );
+        }
+        if !partial {
+            self.seen.insert(path.to_owned());
+        }
+    }
+
+    /// The server's bytes of a segment: archived, or still in pg_wal; it moves from there to here.
+    fn generated(&self, name: &str) -> Vec<u8> {
+        [&self.archive, &self.pg_wal, &self.archive]
+            .into_iter()
+            .find_map(|directory| fs::read(directory.join(name)).ok())
+            .unwrap_or_else(|| panic!("the server has never generated {name}"))
+    }
+
+    /// The number of a segment (timeline 1) from the name of its file, `None` for other files.
+    fn number(&self, name: &str) -> Option<u64> {
+        let (base, _) = name.split_once('.').unwrap_or((name, ""));
+        if base.len() != 24 {
+            return None;
+        }
+        let part = |range: std::ops::Range<usize>| u64::from_str_radix(&base[range], 16).ok();
+        Some(part(8..16)? * (0x1_0000_0000 / self.segment_size) + part(16..24)?)
+    }
+}
+
+/// An LSN as a number.
+pub fn lsn(text: &str) -> u64 {
+    let (high, low) = text
+        .split_once('/')
+        .unwrap_or_else(|| panic!("{text:?} is no LSN"));
+    let part = |text| u64::from_str_radix(text, 16).unwrap();
+    part(high) << 32 | part(low)
+}
+
+/// The plain bytes of a stored segment, plain or in zstd frames.
+fn decode(path: &Path) -> Vec<u8> {
+    let stored = fs::read(path).unwrap();
+    match path.extension().and_then(|extension| extension.to_str()) {
+        None | Some("partial") => stored,
+        Some("zstd") => zstd::decode_all(&stored[..])
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+        Some(other) => panic!("{}: .{other} is not known here", path.display()),
+    }
+}

@@ -1,0 +1,118 @@
+//! How a daemon comes to be.
+
+use std::fmt::Write;
+
+use super::cluster::Cluster;
+use super::cluster_builder::{REPLICATION_PASSWORD, REPLICATION_USER};
+use super::daemon::Daemon;
+use super::scratch::{Scratch, write_owned};
+
+/// The master key's secret.
+pub const MASTER_KEY: &str = "a master key of the tests";
+
+/// What a new daemon is to be like.
+pub struct DaemonBuilder<'a> {
+    scratch: &'a Scratch,
+    name: String,
+    global: String,
+    servers: String,
+    password: String,
+    environment: Vec<(String, String)>,
+}
+
+impl<'a> DaemonBuilder<'a> {
+    pub(super) fn new(scratch: &'a Scratch) -> Self {
+        Self {
+            scratch,
+            name: "moneta".to_owned(),
+            global: String::new(),
+            servers: String::new(),
+            password: REPLICATION_PASSWORD.to_owned(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// The name of its directory in the scratch directory (`moneta`).
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
+    }
+
+    /// Adds lines to the section `[pgmoneta]`.
+    pub fn global(mut self, lines: &str) -> Self {
+        writeln!(self.global, "{lines}").unwrap();
+        self
+    }
+
+    /// Adds a server that it keeps restorable.
+    pub fn server(self, name: &str, cluster: &Cluster) -> Self {
+        self.server_with(name, cluster, "")
+    }
+
+    /// Adds a server, with more lines in its section.
+    pub fn server_with(mut self, name: &str, cluster: &Cluster, lines: &str) -> Self {
+        write!(
+            self.servers,
+            "\n[{name}]\nhost = 127.0.0.1\nport = {}\nuser = {REPLICATION_USER}\n\
+             wal_slot = pgmoneta\ncreate_slot = on\n{lines}\n",
+            cluster.port(),
+        )
+        .unwrap();
+        self
+    }
+
+    /// Another password for PostgreSQL than the right one.
+    pub fn password(mut self, password: &str) -> Self {
+        self.password = password.to_owned();
+        self
+    }
+
+    /// Adds a variable to the environment of the daemon.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Writes configuration and vault; not started.
+    pub fn create(self) -> Daemon {
+        let directory = self.scratch.directory(&self.name);
+        for name in ["home", "run", "repo"] {
+            self.scratch.directory(&format!("{}/{name}", self.name));
+        }
+        let at = directory.display();
+        let configuration = format!(
+            "[pgmoneta]\nhost = 127.0.0.1\nunix_socket_dir = {at}/run\nbase_dir = {at}/repo\n\
+             log_type = console\nlog_level = debug\n{}{}",
+            self.global, self.servers
+        );
+        write_owned(&directory.join("pgmoneta.conf"), configuration);
+        let daemon = Daemon {
+            directory,
+            environment: self.environment,
+            process: None,
+        };
+        daemon.admin(&["-P", MASTER_KEY, "master-key"]).ok();
+        let users = daemon.directory().join("pgmoneta_users.conf");
+        let users = users.to_str().unwrap();
+        daemon
+            .admin(&[
+                "-f",
+                users,
+                "-U",
+                REPLICATION_USER,
+                "-P",
+                &self.password,
+                "user",
+                "add",
+            ])
+            .ok();
+        daemon
+    }
+
+    /// Writes configuration and vault, starts the daemon and waits until it answers.
+    pub fn start(self) -> Daemon {
+        let mut daemon = self.create();
+        daemon.start();
+        daemon
+    }
+}

@@ -1,0 +1,86 @@
+//! Faults in a daemon: a disk that cannot sync, a full one, a clock that jumps.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::cluster_builder::run;
+use super::daemon_builder::DaemonBuilder;
+use super::scratch::{Scratch, shared, write_owned};
+use super::user::user;
+
+/// The switches for the faults of one daemon; see `faults.c` for what each does. Linux only.
+pub struct Faults {
+    directory: PathBuf,
+    below: PathBuf,
+}
+
+impl Faults {
+    /// Switches in `scratch`, for files below `below`; all off.
+    pub fn new(scratch: &Scratch, below: &Path) -> Self {
+        Self {
+            directory: scratch.directory("faults"),
+            below: below.to_owned(),
+        }
+    }
+
+    /// A daemon that has these faults.
+    pub fn daemon<'a>(&self, builder: DaemonBuilder<'a>) -> DaemonBuilder<'a> {
+        self.environment()
+            .into_iter()
+            .fold(builder, |builder, (name, value)| builder.env(name, &value))
+    }
+
+    /// What a process must have in its environment.
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        [
+            ("LD_PRELOAD", text(&library())),
+            ("PGMONETA_FAULTS", text(&self.directory)),
+            ("PGMONETA_FAULTS_BELOW", text(&self.below)),
+        ]
+    }
+
+    /// Switches a fault on.
+    pub fn on(&self, name: &str) {
+        self.on_with(name, "");
+    }
+
+    /// Switches a fault on that needs a value.
+    pub fn on_with(&self, name: &str, value: &str) {
+        let _ = fs::remove_file(self.hit(name));
+        write_owned(&self.directory.join(name), value);
+    }
+
+    /// Switches a fault off.
+    pub fn off(&self, name: &str) {
+        fs::remove_file(self.directory.join(name)).unwrap();
+    }
+
+    /// Whether the fault was caused since it was switched on last.
+    pub fn happened(&self, name: &str) -> bool {
+        self.hit(name).exists()
+    }
+
+    fn hit(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("hit-{name}"))
+    }
+}
+
+/// The library, compiled once for a run.
+fn library() -> PathBuf {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY
+        .get_or_init(|| {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/harness/faults.c");
+            let library = shared().join("faults.so");
+            let mut cc = Command::new("cc");
+            cc.args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o"]);
+            cc.arg(&library).arg(source).arg("-ldl");
+            run(&mut cc);
+            user().own(&library);
+            library
+        })
+        .clone()
+}

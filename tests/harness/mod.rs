@@ -1,0 +1,43 @@
+//! What the tests stand on: a directory, a PostgreSQL cluster, a daemon, each gone when its value is dropped.
+//!
+//! It is not a place for assertions about the product; those are in the modules that use it.
+#![allow(dead_code, unused_imports)] // each test module uses a part
+
+mod amcheck;
+mod archive;
+mod cluster;
+mod cluster_builder;
+mod daemon;
+mod daemon_builder;
+mod faults;
+mod load;
+mod pages;
+mod port;
+mod process;
+mod random;
+mod scratch;
+mod selftest;
+mod servers;
+#[cfg(target_os = "linux")]
+mod small_disk;
+mod user;
+mod wait;
+
+pub use amcheck::assert_sound;
+pub use archive::{Reference, lsn};
+pub use cluster::{Cluster, SUPERUSER};
+pub use cluster_builder::{Builder, REPLICATION_PASSWORD, REPLICATION_USER, run};
+pub use daemon::{Daemon, Output, program};
+pub use daemon_builder::{DaemonBuilder, MASTER_KEY};
+pub use faults::Faults;
+pub use load::{Load, assert_all_there};
+pub use pages::{Pages, check_pages};
+pub use port::free_port;
+pub use process::Process;
+pub use random::Random;
+pub use scratch::{Scratch, write_owned};
+pub use servers::{MAJORS, client, installed, server};
+#[cfg(target_os = "linux")]
+pub use small_disk::SmallDisk;
+pub use user::{User, user};
+pub use wait::wait_until;

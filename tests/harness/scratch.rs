@@ -1,0 +1,128 @@
+//! Directories for one test, and the one that the tests of a process share.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::user::user;
+
+/// A directory that belongs to the unprivileged user. It goes away with the value; when the test fails it stays for
+/// a look, except in CI.
+pub struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// A new one; `name` is part of its name. Kept short: a Unix socket's path has about 100 bytes.
+    pub fn new(name: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        shared(); // sweeps what dead runs left
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = parent().join(format!("pgm-{}-{number}-{name}", std::process::id()));
+        make(&path);
+        Self { path }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path in it.
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Makes a directory in it.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        let path = self.path.join(name);
+        make(&path);
+        path
+    }
+
+    /// Writes a file in it, mode 0600.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path.join(name);
+        write_owned(&path, content);
+        path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("CI").is_none() {
+            eprintln!("kept for a look: {}", self.path.display());
+        } else if let Err(error) = fs::remove_dir_all(&self.path) {
+            eprintln!("cannot remove {}: {error}", self.path.display());
+        }
+    }
+}
+
+/// Writes a file that belongs to the unprivileged user, mode 0600.
+pub fn write_owned(path: &Path, content: impl AsRef<[u8]>) {
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    user().own(path);
+}
+
+fn make(path: &Path) {
+    fs::create_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+    user().own(path);
+}
+
+/// Where scratch directories are made: `PGMONETA_TEST_DIR`, else the system's directory for temporary files.
+fn parent() -> PathBuf {
+    if let Some(path) = std::env::var_os("PGMONETA_TEST_DIR") {
+        return path.into();
+    }
+    let path = std::env::temp_dir();
+    if path.as_os_str().len() <= 30 && user().reaches(&path.join("x")) {
+        path
+    } else {
+        PathBuf::from("/tmp")
+    }
+}
+
+/// The directory that the tests of this process share: templates, copies of programs. Removed when the process ends.
+pub fn shared() -> &'static Path {
+    static SHARED: OnceLock<PathBuf> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        sweep();
+        let path = parent().join(format!("pgm-{}", std::process::id()));
+        make(&path);
+        at_exit();
+        path
+    })
+}
+
+#[allow(unsafe_code)]
+fn at_exit() {
+    extern "C" fn remove() {
+        if let Err(error) = fs::remove_dir_all(shared()) {
+            eprintln!("cannot remove {}: {error}", shared().display());
+        }
+    }
+    // SAFETY: the function is valid for the life of the process and does not unwind.
+    let registered = unsafe { libc::atexit(remove) };
+    assert_eq!(registered, 0);
+}
+
+/// Removes what runs that were killed left behind; what a failed test kept goes with the next run.
+fn sweep() {
+    for entry in fs::read_dir(parent()).unwrap().flatten() {
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix("pgm-")) else {
+            continue;
+        };
+        let pid = rest.split('-').next().and_then(|pid| pid.parse().ok());
+        let alive = pid
+            .and_then(rustix::process::Pid::from_raw)
+            .is_none_or(|pid| rustix::process::test_kill_process(pid).is_ok());
+        if !alive {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

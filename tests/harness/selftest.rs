@@ -1,0 +1,211 @@
+//! Whether what the tests stand on can be trusted: a check that cannot fail shows nothing.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::{
+    Cluster, Load, MAJORS, Process, Reference, SUPERUSER, Scratch, assert_all_there, assert_sound,
+    check_pages, client, installed, lsn, run, user, wait_until,
+};
+
+/// A cluster of each version starts, answers, and passes its checks; a damaged page does not.
+#[test]
+fn clusters_work_and_damage_is_seen() {
+    for major in MAJORS
+        .into_iter()
+        .filter(|major| installed(*major).is_some())
+    {
+        let scratch = Scratch::new("self");
+        let mut cluster = Cluster::builder(&scratch).major(major).start();
+        cluster.sql("CREATE TABLE t AS SELECT g AS n, repeat('x', 100) AS x FROM generate_series(1, 2000) g");
+        cluster.sql("CREATE INDEX ON t (n)");
+        let file = cluster.sql("SELECT pg_relation_filepath('t')");
+        assert_eq!(cluster.sql("SELECT count(*) FROM t"), "2000");
+        assert_sound(&cluster);
+        cluster.kill();
+        cluster.start();
+        assert_eq!(cluster.sql("SELECT count(*) FROM t"), "2000");
+        cluster.stop();
+        let pages = check_pages(cluster.data());
+        assert!(pages.checked > 500, "PostgreSQL {major}: {pages:?}");
+        assert!(pages.bad.is_empty(), "PostgreSQL {major}: {pages:?}");
+
+        let file = fs::File::options()
+            .write(true)
+            .open(cluster.data().join(file))
+            .unwrap();
+        file.write_all_at(b"!", 8192 + 4000).unwrap();
+        assert_eq!(check_pages(cluster.data()).bad.len(), 1);
+    }
+}
+
+/// A standby streams and can be promoted.
+#[test]
+fn standbys_stream_and_promote() {
+    let scratch = Scratch::new("standby");
+    let mut primary = Cluster::builder(&scratch).start();
+    let standby = primary.standby(&scratch, "standby");
+    primary.sql("CREATE TABLE t AS SELECT 1 AS n");
+    standby.wait_sql("SELECT n FROM t", "1", 30);
+    primary.stop();
+    standby.promote();
+    standby.sql("INSERT INTO t VALUES (2)");
+    standby.sql("CHECKPOINT");
+    assert_eq!(
+        standby.sql("SELECT timeline_id FROM pg_control_checkpoint()"),
+        "2"
+    );
+}
+
+/// The comparison of WAL accepts what pg_receivewal keeps, and nothing less.
+#[test]
+fn missing_and_wrong_wal_is_seen() {
+    let scratch = Scratch::new("reference");
+    let archive = scratch.directory("archive");
+    let wal = scratch.directory("wal");
+    let cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(&format!(
+            "archive_mode = on\narchive_command = 'cp %p {0}/%f.new && mv {0}/%f.new {0}/%f'",
+            archive.display()
+        ))
+        .start();
+    let receiver = user()
+        .command(client("pg_receivewal"))
+        .args(["-U", SUPERUSER, "-p", &cluster.port().to_string(), "-h"])
+        .arg(cluster.sockets())
+        .arg("-D")
+        .arg(&wal)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut receiver = Process::new(receiver, "pg_receivewal");
+    cluster.wait_streaming("pg_receivewal");
+    cluster.sql("CREATE TABLE t AS SELECT md5(g::text) FROM generate_series(1, 60000) g");
+    let written = cluster.sql("SELECT pg_current_wal_flush_lsn()");
+    let received = "SELECT write_lsn FROM pg_stat_replication";
+    wait_until("all is received", 30, || {
+        lsn(&cluster.sql(received)) >= lsn(&written)
+    });
+    receiver.signal(Signal::INT);
+    receiver.wait(30);
+
+    let mut reference = Reference::new(&cluster, &archive);
+    reference.check(&wal, &written);
+    let names = |file: &fs::DirEntry| file.file_name().into_string().unwrap();
+    let mut segments: Vec<_> = fs::read_dir(&wal)
+        .unwrap()
+        .map(|file| names(&file.unwrap()))
+        .collect();
+    segments.sort();
+    assert!(segments.len() > 3, "{segments:?}");
+    let mut refuses = |what: &str| {
+        reference.forget();
+        let checked = catch_unwind(AssertUnwindSafe(|| reference.check(&wal, &written)));
+        assert!(checked.is_err(), "{what} was not seen");
+    };
+    let middle = wal.join(&segments[1]);
+    let good = fs::read(&middle).unwrap();
+    let mut bad = good.clone();
+    bad[500_000] ^= 1;
+    fs::write(&middle, &bad).unwrap();
+    refuses("a wrong byte");
+    fs::remove_file(&middle).unwrap();
+    refuses("a gap");
+    fs::write(&middle, &good).unwrap();
+    fs::remove_file(wal.join(segments.pop().unwrap())).unwrap();
+    refuses("a missing end");
+}
+
+/// The clients count what was committed, and a missing row is seen.
+#[test]
+fn missing_transactions_are_seen() {
+    let scratch = Scratch::new("load");
+    let mut cluster = Cluster::builder(&scratch).start();
+    let mut load = Load::start(&cluster, &scratch, 7, 2, Duration::ZERO);
+    load.wait_begun(&cluster, 7);
+    cluster.kill();
+    let acknowledged = load.finish();
+    assert!(
+        acknowledged.iter().all(|count| *count > 0),
+        "{acknowledged:?}"
+    );
+    cluster.start();
+    assert_all_there(&cluster, 7, &acknowledged);
+    let refuses = |sql: &str| {
+        cluster.sql(sql);
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            assert_all_there(&cluster, 7, &acknowledged)
+        }));
+        assert!(checked.is_err(), "{sql} was not seen");
+    };
+    let last = acknowledged[1] - 1;
+    refuses(&format!(
+        "DELETE FROM acknowledged WHERE client = 1 AND n >= {last}"
+    ));
+    refuses("DELETE FROM acknowledged WHERE client = 0 AND n = 0");
+}
+
+/// Preloaded faults happen when they are switched on, and only then.
+#[cfg(target_os = "linux")]
+#[test]
+fn faults_happen() {
+    use super::{Faults, write_owned};
+
+    let scratch = Scratch::new("faults");
+    let below = scratch.directory("below");
+    let faults = Faults::new(&scratch, &below);
+    write_owned(&below.join("file"), "x");
+    let path = below.join("file");
+    let works = |program: &str, arguments: &[&str]| {
+        let mut command = user().command(program);
+        command.args(arguments).envs(faults.environment());
+        command.stderr(Stdio::null()).status().unwrap().success()
+    };
+    let file = path.to_str().unwrap();
+    let write = format!("echo x >{file}");
+    for (fault, program, arguments) in [
+        ("sync", "sync", &[file][..]),
+        ("full", "sh", &["-c", &write]),
+    ] {
+        assert!(works(program, arguments));
+        faults.on(fault);
+        assert!(!works(program, arguments), "{fault} does not happen");
+        assert!(faults.happened(fault));
+        faults.off(fault);
+        assert!(works(program, arguments));
+    }
+    faults.on_with("clock", "-864000");
+    let mut date = user().command("date");
+    let now = run(date.arg("+%s").envs(faults.environment()));
+    let now: u64 = now.trim().parse().unwrap();
+    let real = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    assert!((real - now).abs_diff(864_000) < 60);
+}
+
+/// A small disk is small, and gone afterwards.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_small_disk_fills() {
+    use super::SmallDisk;
+
+    let scratch = Scratch::new("small");
+    let path = scratch.directory("disk");
+    let Some(disk) = SmallDisk::mount(&path, 16) else {
+        return;
+    };
+    disk.leave(4);
+    fs::write(path.join("half"), vec![1; 500_000]).unwrap();
+    let error = fs::write(path.join("more"), vec![1; 8_000_000]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    disk.give_back();
+    fs::write(path.join("more"), vec![1; 8_000_000]).unwrap();
+    drop(disk);
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+}

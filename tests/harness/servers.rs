@@ -1,0 +1,111 @@
+//! Finding PostgreSQL.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use super::scratch::shared;
+use super::user::user;
+
+/// The major versions that are supported.
+pub const MAJORS: [u32; 6] = [13, 14, 15, 16, 17, 18];
+
+/// The directory of the programs of a major version, if it is installed and the unprivileged user can run them.
+pub fn installed(major: u32) -> Option<PathBuf> {
+    places(major)
+        .into_iter()
+        .find(|bin| bin.join("initdb").is_file() && version(&bin.join("postgres")) == Some(major))
+        .map(|bin| reachable(&bin, major))
+}
+
+/// The directory of the programs of any version that is installed, the newest with all client programs first: for
+/// tests to which the version does not matter.
+pub fn server() -> (u32, PathBuf) {
+    let complete = |bin: &Path| bin.join("pg_basebackup").is_file();
+    let mut found: Vec<_> = MAJORS
+        .into_iter()
+        .filter_map(|major| Some((major, installed(major)?)))
+        .collect();
+    found.sort_by_key(|(major, bin)| (complete(bin), *major));
+    found
+        .pop()
+        .expect("a PostgreSQL server; `make test` installs one")
+}
+
+/// A client program (psql, pgbench, pg_basebackup …), of the newest version that has it.
+pub fn client(name: &str) -> PathBuf {
+    let mut candidates: Vec<_> = MAJORS.into_iter().rev().flat_map(places).collect();
+    if let Some(path) = std::env::var_os("PATH") {
+        candidates.extend(std::env::split_paths(&path));
+    }
+    candidates
+        .into_iter()
+        .map(|bin| bin.join(name))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("{name} of PostgreSQL; `make test` installs it"))
+}
+
+fn places(major: u32) -> Vec<PathBuf> {
+    vec![
+        cache().join(major.to_string()).join("bin"),
+        format!("/usr/lib/postgresql/{major}/bin").into(), // Debian
+        format!("/usr/pgsql-{major}/bin").into(),          // PGDG's packages for Fedora and RHEL
+        format!("/usr/local/pgsql-{major}/bin").into(),
+        "/usr/local/bin".into(), // FreeBSD, OpenBSD
+        "/usr/bin".into(),       // Fedora
+    ]
+}
+
+fn cache() -> PathBuf {
+    std::env::var_os("PGMONETA_TEST_SERVERS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/postgresql"),
+        PathBuf::from,
+    )
+}
+
+fn version(postgres: &Path) -> Option<u32> {
+    let output = Command::new(postgres).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let digits = text.split(' ').nth(2)?;
+    digits
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// The directory itself, or a copy of the installation where the unprivileged user can go (a checkout below `/root`).
+fn reachable(bin: &Path, major: u32) -> PathBuf {
+    static COPYING: Mutex<()> = Mutex::new(());
+    let bin = bin.canonicalize().unwrap();
+    if user().reaches(&bin.join("postgres")) {
+        return bin;
+    }
+    let _one_at_a_time = COPYING.lock().unwrap_or_else(|e| e.into_inner());
+    let copy = shared().join(format!("postgresql-{major}"));
+    if !copy.exists() {
+        copy_tree(bin.parent().unwrap(), &copy);
+    }
+    copy.join("bin")
+}
+
+/// Copies a directory with everything in it; links stay links, and everybody may read the copy.
+pub fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    user().own(to);
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), &target).unwrap();
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+            user().own(&target);
+        }
+    }
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+}

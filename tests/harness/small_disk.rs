@@ -1,0 +1,82 @@
+//! A small file system of its own, to be filled.
+#![allow(unsafe_code)]
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::user::{User, user};
+
+/// A tmpfs that only this thread and the processes that it starts can see; it ends with them.
+pub struct SmallDisk {
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    /// Mounts one of so many MiB at `path`; `None`, and a line that says why, when we may not.
+    pub fn mount(path: &Path, mib: u32) -> Option<Self> {
+        let User::Other { uid, gid } = user() else {
+            eprintln!("left out: only root can mount a small disk");
+            return None;
+        };
+        let options = format!("size={mib}m,mode=700,uid={uid},gid={gid}");
+        let mounted = private_mounts() && mount("tmpfs", path, 0, &options);
+        if !mounted {
+            let error = std::io::Error::last_os_error();
+            eprintln!("left out: a small disk cannot be mounted here: {error}");
+            return None;
+        }
+        Some(Self {
+            path: path.to_owned(),
+        })
+    }
+
+    /// Takes all free space but so many MiB.
+    pub fn leave(&self, mib: u64) {
+        let free = rustix::fs::statvfs(&self.path).unwrap();
+        let size = free.f_bavail * free.f_frsize - mib * 1024 * 1024;
+        let filler = File::create(self.filler()).unwrap();
+        rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, size).unwrap();
+    }
+
+    /// Gives the taken space back.
+    pub fn give_back(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path.join("filler")
+    }
+}
+
+/// Gives this thread its own mounts.
+fn private_mounts() -> bool {
+    // SAFETY: takes no pointers; the file system state of this thread alone is no longer shared.
+    let unshared = unsafe { libc::unshare(libc::CLONE_FS | libc::CLONE_NEWNS) } == 0;
+    unshared && mount("none", Path::new("/"), libc::MS_REC | libc::MS_PRIVATE, "")
+}
+
+fn mount(kind: &str, path: &Path, flags: libc::c_ulong, options: &str) -> bool {
+    let kind = CString::new(kind).unwrap();
+    let path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    let options = CString::new(options).unwrap();
+    // SAFETY: all pointers are to texts that end with a zero and live until the call is over.
+    unsafe {
+        libc::mount(
+            kind.as_ptr(),
+            path.as_ptr(),
+            kind.as_ptr(),
+            flags,
+            options.as_ptr().cast(),
+        ) == 0
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let path = CString::new(self.path.as_os_str().as_bytes()).unwrap();
+        // SAFETY: the pointer is to a text that ends with a zero and lives until the call is over.
+        unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) };
+    }
+}

@@ -1,0 +1,167 @@
+//! The rules of the source tree: what may use what.
+//!
+//! The rules are tables in [`rules`]; [`source`] reads Rust as far as is needed to check them.
+
+mod rules;
+mod source;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rules::problems;
+
+#[test]
+fn every_source_file_keeps_the_rules() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    assert!(files.len() > 20, "only {} files found", files.len());
+    let mut found = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(&root).unwrap().to_str().unwrap();
+        found.extend(problems(name, &fs::read_to_string(&file).unwrap()));
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn every_crate_has_a_reason_and_a_door() {
+    let manifest = include_str!("../Cargo.toml");
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap();
+    let section = section.split("\n[").next().unwrap();
+    let mut crates = Vec::new();
+    for line in section.lines().filter(|line| line.contains(" = ")) {
+        let (name, rest) = line.split_once(" = ").unwrap();
+        assert!(rest.contains(" # "), "{name}: no reason given");
+        crates.push(name.replace('-', "_"));
+    }
+    let mut doors: Vec<_> = rules::DOORS
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    crates.sort();
+    doors.sort();
+    assert_eq!(crates, doors, "Cargo.toml and the table of doors");
+}
+
+#[test]
+fn an_upward_use_is_found() {
+    assert_found("storage/x.rs", "use crate::job::run;", "storage uses job");
+    assert_found(
+        "storage/x.rs",
+        "fn f() { crate::job::run(); }",
+        "storage uses job",
+    );
+    assert_found(
+        "unit/x.rs",
+        "use crate::{error::Result, pool};",
+        "unit uses pool",
+    );
+    assert_found(
+        "codec/x.rs",
+        "use super::super::daemon;",
+        "codec uses daemon",
+    );
+    assert_found("codec/mod.rs", "use super::daemon;", "codec uses daemon");
+    assert_found(
+        "bin/pgmoneta.rs",
+        "use pgmoneta::daemon;",
+        "bin uses daemon",
+    );
+}
+
+#[test]
+fn a_sibling_is_found() {
+    assert_found("net/x.rs", "use crate::crypto::Secret;", "net uses crypto");
+    assert_found("error.rs", "use crate::unit::Lsn;", "error uses unit");
+    assert_found("sys/x.rs", "use crate::pool::Pool;", "sys uses pool");
+}
+
+#[test]
+fn a_second_door_is_found() {
+    assert_found("job/x.rs", "use zstd::Encoder;", "zstd");
+    assert_found("job/x.rs", "fn f() { ::zstd::encode_all(); }", "zstd");
+    assert_found("storage/x.rs", "fn f() { libc::sync() }", "libc");
+}
+
+#[test]
+fn a_durable_call_elsewhere_is_found() {
+    assert_found("job/x.rs", "fn f() { std::fs::rename(a, b)?; }", "rename");
+    assert_found(
+        "job/x.rs",
+        "use std::fs::{self, remove_file};",
+        "remove_file",
+    );
+    assert_found("job/x.rs", "fn f() { file.sync_all()?; }", "sync_all");
+    assert_found("job/x.rs", "use rustix::fs::{fsync, open};", "fsync");
+}
+
+#[test]
+fn unsafe_elsewhere_is_found() {
+    assert_found("pg/x.rs", "fn f() { unsafe { g() } }", "unsafe");
+}
+
+#[test]
+fn code_in_a_title_page_is_found() {
+    assert_found("pg/mod.rs", "//! Title\nmod x;\nfn f() {}", "title page");
+}
+
+#[test]
+fn what_is_allowed_is_not_found() {
+    for (file, text) in [
+        (
+            "job/x.rs",
+            "use crate::{storage::AtomicFile, error::{Kind, Result}};",
+        ),
+        (
+            "unit/x.rs",
+            "use crate::error::Result; use super::lsn::Lsn; use crate::unit::Lsn;",
+        ),
+        (
+            "job/wal/x.rs",
+            "use super::super::context::Job; use super::y;",
+        ),
+        (
+            "net/x.rs",
+            "// crate::job\n/* use crate::job; /* x */ */ const S: &str = \"crate::job\";",
+        ),
+        (
+            "net/x.rs",
+            "const S: &str = r#\"crate::job \" unsafe\"#; fn f<'a>(x: &'a str) -> char { '\\'' }",
+        ),
+        (
+            "net/x.rs",
+            "#[cfg(test)]\nmod tests { use crate::job::x; fn f() { unsafe {} } }",
+        ),
+        (
+            "job/x.rs",
+            "fn f() { storage::remove_file(path)?; name.rename(); }",
+        ),
+        (
+            "storage/x.rs",
+            "fn f() { std::fs::rename(a, b)?; file.sync_all()?; }",
+        ),
+        ("pg/mod.rs", "//! Title\nmod x;\npub use x::{A, B};"),
+    ] {
+        assert_eq!(problems(file, text), Vec::<String>::new(), "{file}: {text}");
+    }
+}
+
+fn assert_found(file: &str, text: &str, what: &str) {
+    let found = problems(file, text);
+    assert!(
+        found.iter().any(|line| line.contains(what)),
+        "{text}: {found:?}"
+    );
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The rules, as tables, and their check for one file.
+
+use super::source::{Source, Use};
+
+/// The modules, with the number of their layer. A module uses lower layers and itself.
+const LAYERS: [(&str, u8); 21] = [
+    ("bin", 8),
+    ("app", 7),
+    ("daemon", 6),
+    ("job", 5),
+    ("pg", 4),
+    ("repository", 4),
+    ("protocol", 4),
+    ("status", 4),
+    ("codec", 3),
+    ("format", 3),
+    ("config", 3),
+    ("vault", 3),
+    ("storage", 2),
+    ("crypto", 2),
+    ("net", 2),
+    ("logging", 2),
+    ("sys", 1),
+    ("pool", 1),
+    ("unit", 0),
+    ("error", 0),
+    ("lib", 9),
+];
+
+/// The crates, and where each may be named: replacing one touches these places only.
+pub const DOORS: [(&str, &[&str]); 30] = [
+    ("base64", &["vault/", "protocol/", "crypto/"]),
+    ("blake3", &["codec/"]),
+    ("bytes", &["pg/"]),
+    ("bzip2", &["codec/"]),
+    ("clap", &["app/"]),
+    ("crc32c", &["codec/", "format/"]),
+    ("crossbeam_channel", &["pool.rs", "job/"]),
+    ("daemonize", &["sys/"]),
+    ("fallible_iterator", &["pg/"]),
+    ("flate2", &["codec/"]),
+    ("jiff", &["job/", "logging/", "unit/"]),
+    ("libc", &["sys/"]),
+    ("log", &[""]),
+    ("lz4", &["codec/"]),
+    ("mio", &["daemon/", "sys/"]),
+    ("openssl", &["crypto/"]),
+    ("postgres_protocol", &["pg/"]),
+    ("rpassword", &["app/"]),
+    ("rustix", &["storage/", "net/", "sys/", "error.rs"]),
+    ("rustls", &["net/"]),
+    ("serde", &["config/", "format/", "protocol/", "repository/"]),
+    (
+        "serde_json",
+        &["app/", "format/", "protocol/", "repository/"],
+    ),
+    ("signal_hook", &["daemon/", "sys/"]),
+    ("signal_hook_mio", &["daemon/", "sys/"]),
+    ("socket2", &["net/"]),
+    ("syslog", &["logging/"]),
+    ("tar", &["pg/", "job/"]),
+    ("toml", &["config/"]),
+    ("zeroize", &["crypto/", "pg/", "vault/"]),
+    ("zstd", &["codec/"]),
+];
+
+/// Calls that make files durable or give and take names, wherever they come from.
+const DURABLE: [&str; 10] = [
+    "sync_all",
+    "sync_data",
+    "fsync",
+    "fdatasync",
+    "syncfs",
+    "renameat",
+    "renameat_with",
+    "linkat",
+    "unlinkat",
+    "symlinkat",
+];
+
+/// Those that are such calls when they are named after `fs::`.
+const DURABLE_FS: [&str; 8] = [
+    "rename",
+    "hard_link",
+    "remove_file",
+    "remove_dir",
+    "remove_dir_all",
+    "link",
+    "unlink",
+    "symlink",
+];
+
+/// Files outside `storage/` that may take a name away, and why.
+const NAMES_TAKEN: [(&str, &str); 0] = [];
+
+/// What breaks the rules in the file `name` (below `src/`) with this text.
+pub fn problems(name: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if name.ends_with("tests.rs") || name.contains("/tests/") {
+        return found; // test code may do as it likes
+    }
+    let source = Source::read(text);
+    let mut report = |line: usize, what: String| found.push(format!("src/{name}:{line}: {what}"));
+    for used in &source.uses {
+        check_layer(name, used, &mut report);
+        check_door(name, used, &mut report);
+        if !name.starts_with("storage/") {
+            check_durable(name, used, &mut report);
+        }
+    }
+    for (line, word) in &source.words {
+        if word == "unsafe" && !name.starts_with("sys/") {
+            report(*line, "unsafe outside of sys".to_owned());
+        }
+        let code = ["fn", "struct", "enum", "trait", "impl", "static"].contains(&word.as_str());
+        if code && name.ends_with("mod.rs") {
+            report(*line, format!("{word} in a title page"));
+        }
+    }
+    found
+}
+
+fn check_layer(name: &str, used: &Use, report: &mut impl FnMut(usize, String)) {
+    let module = name.split(['/', '.']).next().unwrap();
+    let depth = depth(name);
+    let supers = used.path.iter().take_while(|part| *part == "super").count();
+    let target = match used.path.first().map(String::as_str) {
+        Some("crate" | "pgmoneta") => used.path.get(1),
+        Some("super") if supers >= depth => used.path.get(supers),
+        _ => None,
+    };
+    let Some(target) = target else { return };
+    let layer = |wanted: &str| {
+        LAYERS
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, layer)| *layer)
+    };
+    let Some(lower) = layer(target) else { return }; // a macro or an item of lib.rs
+    let Some(own) = layer(module) else {
+        return report(used.line, format!("{module} has no layer"));
+    };
+    let allowed = module == target
+        || lower < own && (module != "bin" || target == "app")
+        || (module == "unit" && target == "error");
+    if !allowed {
+        report(used.line, format!("{module} uses {target}"));
+    }
+}
+
+/// How many times `super` leads from this file's module to the root of the crate.
+fn depth(name: &str) -> usize {
+    let parts = name.split('/').count();
+    if name.ends_with("/mod.rs") {
+        parts - 1
+    } else {
+        parts
+    }
+}
+
+fn check_door(name: &str, used: &Use, report: &mut impl FnMut(usize, String)) {
+    let Some(first) = used.path.first() else {
+        return;
+    };
+    if used.path.len() < 2 && !used.imported {
+        return; // a variable of that name
+    }
+    let door = DOORS.iter().find(|(name, _)| name == first);
+    if let Some((crate_name, places)) = door
+        && !places.iter().any(|place| name.starts_with(place))
+    {
+        report(
+            used.line,
+            format!("{crate_name} is used only in {}", places.join(" ")),
+        );
+    }
+}
+
+fn check_durable(name: &str, used: &Use, report: &mut impl FnMut(usize, String)) {
+    let Some(last) = used.path.last().map(String::as_str) else {
+        return;
+    };
+    let after_fs = used
+        .path
+        .iter()
+        .rev()
+        .nth(1)
+        .is_some_and(|part| part == "fs");
+    let excused = NAMES_TAKEN.iter().any(|(file, _)| *file == name);
+    if (used.called || used.imported)
+        && (DURABLE.contains(&last) || after_fs && DURABLE_FS.contains(&last))
+        && !excused
+    {
+        report(used.line, format!("{last} outside of storage"));
+    }
+}

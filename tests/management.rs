@@ -1,0 +1,10 @@
+//! The management socket and the life of the daemon, seen from outside.
+
+mod client;
+mod detached;
+mod documents;
+mod exclusion;
+mod frames;
+mod life;
+mod running;
+mod wire;

@@ -1,0 +1,236 @@
+//! The request frames of the C client, byte for byte, and the documents that the C daemon answers: ours must have the
+//! same members of the same types.
+
+use serde_json::Value;
+
+use super::wire::{exchange, frame};
+use crate::harness::{Cluster, Daemon, Scratch};
+
+/// A request as the C client of version 0.22 sends it, and the answer of the C daemon.
+struct Pair {
+    request: &'static str,
+    answer: &'static str,
+}
+
+const PING: Pair = Pair {
+    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":9,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
+    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":9,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{},"Response":{"ServerVersion":"0.22.0"}}"#,
+};
+
+const BACKUP: Pair = Pair {
+    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":1,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":null,"Server":"primary"}}"#,
+    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":1,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:2.0958"},"Request":{"Backup":null,"Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"MajorVersion":17,"MinorVersion":10,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0","Valid":1}}"#,
+};
+
+const LIST_BACKUP: Pair = Pair {
+    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":2,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Server":"primary","Sort":"asc"}}"#,
+    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":2,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{"Server":"primary","Sort":"asc"},"Response":{"Backups":[{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"Keep":false,"RestoreSize":16224256,"Server":"primary","Valid":1,"WAL":0}],"MajorVersion":17,"MinorVersion":10,"NumberOfBackups":1,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+};
+
+const RESTORE: Pair = Pair {
+    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":3,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":"newest","Directory":"/restore","Position":"current,primary","Server":"primary"}}"#,
+    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":3,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:1.0236"},"Request":{"Backup":"newest","Directory":"/restore","Position":"current,primary","Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"MajorVersion":17,"MinorVersion":10,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+};
+
+const INFO: Pair = Pair {
+    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":18,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":"newest","Server":"primary"}}"#,
+    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":18,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{"Backup":"newest","Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"CheckpointHiLSN":0,"CheckpointLoLSN":268435552,"Comments":null,"Compression":18,"Elapsed":0.000000,"Encryption":0,"EndHiLSN":0,"EndLoLSN":268435712,"EndTimeline":1,"Keep":false,"MajorVersion":17,"MinorVersion":10,"NumberOfTablespaces":1,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0","StartHiLSN":0,"StartLoLSN":268435496,"StartTimeline":1,"Tablespaces":[{"TablespaceName":"fast"}],"Valid":1,"WAL":"000000010000000000000010"}}"#,
+};
+
+const VERIFY: Pair = Pair {
+    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":19,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":"oldest","Directory":"/tmp/v","Files":"all","Server":"primary"}}"#,
+    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":19,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:1.5883"},"Request":{"Backup":"oldest","Directory":"/tmp/v","Files":"all","Server":"primary"},"Response":{"Backup":"20261122082334","Files":{"All":[{"Directory":"/tmp/v/primary-20261122082334","FileName":"PG_VERSION","HashAlgorithm":"SHA512","Original":"a475c2a5"}],"Failed":[{"Calculated":"77d019ab","Directory":"/tmp/v/primary-20261122082334","FileName":"global/1261","HashAlgorithm":"SHA512","Original":"492fd51e"}]},"MajorVersion":17,"MinorVersion":10,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+};
+
+const STATUS: Pair = Pair {
+    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":7,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
+    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":7,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{},"Response":{"FreeSpace":83955777536,"NumberOfServers":1,"ServerVersion":"0.22.0","Servers":[{"ActiveArchive":false,"ActiveBackup":false,"ActiveDelete":false,"ActiveRestore":false,"ActiveRetention":false,"Checksums":false,"HotStandbySize":0,"NumberOfBackups":1,"Online":true,"Primary":true,"RetentionDays":7,"RetentionMonths":-1,"RetentionWeeks":-1,"RetentionYears":-1,"Server":"primary","ServerSize":61255680,"Workers":0,"WorkspaceFreeSpace":0}],"TotalSpace":270553174016,"UsedSpace":122363904,"Workers":0}}"#,
+};
+
+const STATUS_DETAILS: Pair = Pair {
+    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":8,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
+    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":8,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0375"},"Request":{},"Response":{"FreeSpace":83955777536,"NumberOfServers":1,"PgmonetaFips":false,"ServerVersion":"0.22.0","Servers":[{"ActiveArchive":false,"ActiveBackup":false,"ActiveDelete":false,"ActiveRestore":false,"ActiveRetention":false,"Backups":[{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Delta":0,"Encryption":0,"Keep":false,"RestoreSize":16224256,"Valid":1,"WAL":33554432}],"Checksums":false,"Fips":false,"HotStandbySize":0,"NumberOfBackups":1,"Online":true,"Primary":true,"RetentionDays":7,"RetentionMonths":-1,"RetentionWeeks":-1,"RetentionYears":-1,"Server":"primary","ServerSize":61255680,"WalStreaming":true,"Workers":0,"WorkspaceFreeSpace":0}],"TotalSpace":270553174016,"UsedSpace":122363904,"Workers":0}}"#,
+};
+
+const PROGRESS: Pair = Pair {
+    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":25,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Command":"backup","Server":"primary"}}"#,
+    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":25,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{"Command":"backup","Server":"primary"},"Response":{"Done":7340032,"Elapsed":4,"MajorVersion":17,"MinorVersion":10,"Percentage":31,"ProgressState":1,"Remaining":{"string_value":"8s","value":8},"Server":"primary","ServerVersion":"0.22.0","Total":189638656}}"#,
+};
+
+const SHUTDOWN: Pair = Pair {
+    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":6,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
+    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":6,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{}}"#,
+};
+
+/// Members that may be null or of their type.
+const NULLABLE: [&str; 3] = ["Backup", "Comments", "IncrementalParent"];
+
+/// Checks every member of `wanted` in `found`, whatever their values.
+fn compare(path: &str, wanted: &Value, found: &Value) {
+    let name = path.rsplit('.').next().unwrap();
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            for (name, wanted) in wanted {
+                let path = format!("{path}.{name}");
+                let found = found
+                    .get(name)
+                    .unwrap_or_else(|| panic!("{path} is missing"));
+                compare(&path, wanted, found);
+            }
+        }
+        (Value::Array(wanted), Value::Array(found)) => {
+            assert!(!found.is_empty(), "{path}: empty arrays are empty objects");
+            for found in found {
+                compare(path, &wanted[0], found);
+            }
+        }
+        (Value::Array(_), Value::Object(found)) if found.is_empty() => {}
+        (Value::String(_) | Value::Null, Value::String(_) | Value::Null)
+            if NULLABLE.contains(&name) => {}
+        // There is no directory where a backup is checked in place.
+        (Value::String(_), Value::Null) if path.contains(".Files.") => {}
+        (Value::Number(wanted), Value::Number(found)) => {
+            assert_eq!(wanted.is_f64(), found.is_f64(), "{path}: {found}");
+        }
+        _ => assert_eq!(
+            std::mem::discriminant(wanted),
+            std::mem::discriminant(found),
+            "{path}: {found} instead of {wanted}"
+        ),
+    }
+}
+
+impl Pair {
+    /// Sends the request with some texts replaced, and compares the answer.
+    fn play(&self, daemon: &Daemon, replace: &[(&str, &str)]) -> Value {
+        let text = replace
+            .iter()
+            .fold(self.request.to_owned(), |text, (from, to)| {
+                text.replace(from, to)
+            });
+        let raw = exchange(&daemon.socket(), &frame(&text));
+        let found: Value =
+            serde_json::from_str(&raw).unwrap_or_else(|error| panic!("{error} in {raw}"));
+        let request: Value = serde_json::from_str(&text).unwrap();
+        let wanted: Value = serde_json::from_str(self.answer).unwrap();
+        compare("", &wanted, &found);
+        assert_eq!(found["Header"], request["Header"], "the header is echoed");
+        assert_eq!(
+            found["Request"], request["Request"],
+            "the request is echoed"
+        );
+        assert_eq!(found["Outcome"]["Status"], true);
+        assert_eq!(
+            wanted.get("Response").is_some(),
+            found.get("Response").is_some()
+        );
+        assert_time(found["Outcome"]["Time"].as_str().unwrap());
+        assert_dialect(&raw);
+        found
+    }
+}
+
+/// `HH:MM:S.ffff`
+fn assert_time(text: &str) {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (seconds, fraction) = parts[2].split_once('.').unwrap();
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    assert!(
+        parts[0].len() == 2 && parts[1].len() == 2 && fraction.len() == 4,
+        "{text}"
+    );
+    assert!(
+        digits(seconds) && (seconds.len() == 1 || !seconds.starts_with('0')),
+        "{text}"
+    );
+}
+
+/// No empty text, no empty array, no white space between tokens, no escape that the C reader refuses; members sorted.
+fn assert_dialect(raw: &str) {
+    for forbidden in ["\"\"", "[]", "\\u", "\\/", "\\'", "\": ", "\n"] {
+        assert!(!raw.contains(forbidden), "{forbidden:?} in {raw}");
+    }
+    let value: Value = serde_json::from_str(raw).unwrap();
+    // The reader sorts members; numbers with a fraction have six digits and would come out shorter.
+    let again = value.to_string();
+    let shortened = raw.len() - again.len();
+    assert!(
+        shortened <= 7 * raw.matches('.').count(),
+        "not sorted or not compact: {raw}"
+    );
+    assert_eq!(order(raw), order(&again), "members are sorted");
+}
+
+/// The names of members in the order in which they stand.
+fn order(raw: &str) -> Vec<&str> {
+    let parts: Vec<&str> = raw.split('"').collect();
+    let names = parts.windows(2).filter(|pair| pair[1].starts_with(':'));
+    names.map(|pair| pair[0]).collect()
+}
+
+#[test]
+fn the_c_client_gets_what_the_c_daemon_sends() {
+    let scratch = Scratch::new("documents");
+    let cluster = Cluster::builder(&scratch).start();
+    let tablespace = scratch.directory("fast");
+    cluster.sql(&format!(
+        "CREATE TABLESPACE fast LOCATION '{}'",
+        tablespace.display()
+    ));
+    cluster.sql("CREATE TABLE t TABLESPACE fast AS SELECT generate_series(1, 1000) AS n");
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    PING.play(&daemon, &[]);
+    // Before there is anything to show.
+    PROGRESS.play(&daemon, &[]);
+    LIST_BACKUP.play(&daemon, &[]);
+    STATUS.play(&daemon, &[]);
+    STATUS_DETAILS.play(&daemon, &[]);
+    cluster.wait_streaming("pgmoneta");
+
+    let taken = BACKUP.play(&daemon, &[]);
+    let label = taken["Response"]["Backup"].as_str().unwrap().to_owned();
+    assert_eq!(taken["Response"]["Valid"], 1);
+    BACKUP.play(&daemon, &[]);
+    let list = LIST_BACKUP.play(&daemon, &[]);
+    assert_eq!(list["Response"]["NumberOfBackups"], 2);
+    assert_eq!(list["Response"]["Backups"][0]["Backup"], label.as_str());
+    assert_eq!(list["Response"]["Backups"][0]["Delta"], 0);
+    assert!(list["Response"]["Backups"][1]["Delta"].as_u64().unwrap() > 0);
+    let list = LIST_BACKUP.play(&daemon, &[("asc", "desc")]);
+    assert_eq!(list["Response"]["Backups"][1]["Backup"], label.as_str());
+
+    let info = INFO.play(&daemon, &[("newest", &label)]);
+    assert_eq!(info["Response"]["NumberOfTablespaces"], 1);
+    assert!(info["Response"]["Elapsed"].as_f64().unwrap() > 0.0);
+    assert_eq!(info["Response"]["WAL"].as_str().unwrap().len(), 24);
+    let status = STATUS.play(&daemon, &[]);
+    let server = &status["Response"]["Servers"][0];
+    assert_eq!(server["Online"], true);
+    assert_eq!(server["Primary"], true);
+    assert_eq!(server["NumberOfBackups"], 2);
+    STATUS_DETAILS.play(&daemon, &[]);
+
+    let verified = VERIFY.play(&daemon, &[("oldest", &label)]);
+    assert_eq!(
+        verified["Response"]["Files"]["Failed"],
+        serde_json::json!({})
+    );
+    assert!(
+        verified["Response"]["Files"]["All"]
+            .as_array()
+            .unwrap()
+            .len()
+            > 100
+    );
+    let directory = scratch.directory("restore");
+    let restored = RESTORE.play(&daemon, &[("/restore", directory.to_str().unwrap())]);
+    assert!(
+        restored["Response"]["Plan"]["Target"]
+            .as_str()
+            .unwrap()
+            .starts_with(directory.to_str().unwrap())
+    );
+    SHUTDOWN.play(&daemon, &[]);
+}

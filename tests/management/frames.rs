@@ -1,0 +1,325 @@
+//! Clients that send what no client should.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::thread;
+
+use super::wire::{answer, ask, connect, error, exchange, frame, request};
+use crate::harness::{Cluster, Daemon, Output, Scratch, program, user};
+
+fn daemon(scratch: &Scratch) -> Daemon {
+    let cluster = Cluster::builder(scratch).create();
+    Daemon::builder(scratch).server("primary", &cluster).start()
+}
+
+fn assert_undecodable(text: &str, what: &str) {
+    let document: serde_json::Value =
+        serde_json::from_str(text).unwrap_or_else(|e| panic!("{what}: {e} in {text:?}"));
+    assert_eq!(error(&document), 1, "{what}: {document}");
+    assert_eq!(document["Outcome"]["Workflow"], "main", "{what}");
+    assert_eq!(
+        document["Response"]["Server"],
+        serde_json::Value::Null,
+        "{what}"
+    );
+    assert!(document["Response"]["ServerVersion"].is_string(), "{what}");
+}
+
+#[test]
+fn broken_frames_are_answered_with_error_1() {
+    let scratch = Scratch::new("frames");
+    let daemon = daemon(&scratch);
+    let text = request(9, "{}");
+    let coded = |compression: u8, encryption: u8, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&[compression, encryption], &length[..], payload].concat()
+    };
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("4 GiB", b"\0\0\xff\xff\xff\xff".to_vec()),
+        (
+            "4 GiB and some bytes",
+            [&b"\0\0\xff\xff\xff\xff"[..], text.as_bytes()].concat(),
+        ),
+        ("one more than allowed", b"\0\0\x04\0\0\x01".to_vec()),
+        ("empty", coded(0, 0, b"")),
+        ("empty and compressed", coded(2, 0, b"")),
+        ("empty and encrypted", coded(0, 1, b"")),
+        ("broken JSON", frame("{\"Header\":{\"Command\":9")),
+        ("no JSON", frame("GET / HTTP/1.1\r\n\r\n")),
+        ("an array", frame("[]")),
+        ("no UTF-8", coded(0, 0, b"\xff\xfe\xfd")),
+        ("deep", frame(&"{\"a\":".repeat(200_000))),
+        ("unknown compression", coded(5, 0, text.as_bytes())),
+        ("unknown encryption", coded(0, 4, text.as_bytes())),
+        ("no base64", coded(2, 0, text.as_bytes())),
+        ("no zstd", coded(2, 0, b"AAAAAAAA")),
+        ("not encrypted", coded(0, 1, &b"A".repeat(400))),
+        ("Header is a number", frame("{\"Header\":1,\"Request\":{}}")),
+        (
+            "Command is a text",
+            frame("{\"Header\":{\"Command\":\"9\"},\"Request\":{}}"),
+        ),
+        (
+            "Request is an array",
+            frame("{\"Header\":{\"Command\":9},\"Request\":[]}"),
+        ),
+    ];
+    for (what, bytes) in cases {
+        assert_undecodable(&exchange(&daemon.socket(), &bytes), what);
+    }
+    daemon.cli(&["ping"]).ok();
+}
+
+#[test]
+fn wrong_types_are_answered_with_error_1() {
+    let scratch = Scratch::new("types");
+    let daemon = daemon(&scratch);
+    for (command, fields) in [
+        (1, r#"{"Server":1}"#),
+        (1, r#"{"Server":"primary","Backup":[]}"#),
+        (2, r#"{"Server":{"a":1}}"#),
+        (3, r#"{"Server":"primary","Backup":"newest","Directory":7}"#),
+        (
+            3,
+            r#"{"Server":"primary","Backup":"newest","Directory":"/x","Tablespaces":{"1":2}}"#,
+        ),
+        (18, r#"{"Server":"primary","Backup":1.5}"#),
+        (19, r#"{"Server":"primary","Backup":true}"#),
+        (25, r#"{"Server":9223372036854775807}"#),
+    ] {
+        let document = ask(&daemon.socket(), &request(command, fields));
+        assert_eq!(error(&document), 1, "{command} {fields}");
+        assert_eq!(
+            document["Header"]["Command"], command,
+            "the request is echoed"
+        );
+    }
+    daemon.cli(&["ping"]).ok();
+}
+
+#[test]
+fn servers_that_are_unknown_get_a_code() {
+    let scratch = Scratch::new("codes");
+    let daemon = daemon(&scratch);
+    for (command, code) in [
+        (1, 111),
+        (2, 304),
+        (3, 603),
+        (18, 2201),
+        (19, 800),
+        (25, 3000),
+    ] {
+        for server in [
+            r#""nobody""#,
+            r#""..""#,
+            r#""a/b""#,
+            r#""a\nb""#,
+            "null",
+            r#""""#,
+        ] {
+            let document = ask(
+                &daemon.socket(),
+                &request(command, &format!(r#"{{"Server":{server}}}"#)),
+            );
+            assert_eq!(error(&document), code, "{command} {server}");
+            assert_eq!(document["Outcome"]["Workflow"], "main");
+            assert_eq!(
+                document["Response"].as_object().unwrap().len(),
+                2,
+                "{document}"
+            );
+        }
+        let long = format!(r#"{{"Server":"{}"}}"#, "x".repeat(300));
+        assert_eq!(
+            error(&ask(&daemon.socket(), &request(command, &long))),
+            code
+        );
+    }
+}
+
+#[test]
+fn commands_that_are_unknown_or_not_there_yet_get_a_code() {
+    let scratch = Scratch::new("unknown");
+    let daemon = daemon(&scratch);
+    for command in [
+        4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 20, 21, 22, 23, 24, 200, 201,
+    ] {
+        let document = ask(
+            &daemon.socket(),
+            &request(command, r#"{"Server":"primary"}"#),
+        );
+        assert!(error(&document) > 1, "{document}");
+        let message = document["Outcome"]["Message"].as_str().unwrap();
+        assert!(message.contains("not there yet"), "{message}");
+    }
+    for command in ["0", "26", "-1", "99999999999"] {
+        let document = ask(
+            &daemon.socket(),
+            &format!(r#"{{"Header":{{"Command":{command}}}}}"#),
+        );
+        assert_eq!(error(&document), 2, "{document}");
+    }
+    assert_eq!(
+        error(&ask(&daemon.socket(), "{}")),
+        2,
+        "no header is no command"
+    );
+    let document = ask(
+        &daemon.socket(),
+        &request(2, r#"{"Server":"primary","Sort":"up"}"#),
+    );
+    assert_eq!(error(&document), 306);
+    let document = ask(
+        &daemon.socket(),
+        &request(18, r#"{"Server":"primary","Backup":"newest"}"#),
+    );
+    assert_eq!(
+        (error(&document), &document["Outcome"]["Workflow"]),
+        (2200, &"info".into())
+    );
+}
+
+#[test]
+fn a_frame_that_is_cut_short_is_answered() {
+    let scratch = Scratch::new("short");
+    let daemon = daemon(&scratch);
+    let whole = frame(&request(9, "{}"));
+    for length in [1, 5, 6, 7, whole.len() - 1] {
+        let mut stream = connect(&daemon.socket());
+        stream.write_all(&whole[..length]).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        assert_undecodable(&answer(&mut stream), &format!("{length} bytes"));
+    }
+    // A frame in many pieces is a frame.
+    let mut stream = connect(&daemon.socket());
+    for byte in &whole {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    assert!(answer(&mut stream).contains("\"Status\":true"));
+}
+
+#[test]
+fn idle_clients_are_dropped_and_others_served_meanwhile() {
+    let scratch = Scratch::new("idle");
+    let cluster = Cluster::builder(&scratch).create();
+    let daemon = Daemon::builder(&scratch)
+        .global("authentication_timeout = 3s")
+        .server("primary", &cluster)
+        .start();
+    let mut idle: Vec<_> = (0..20).map(|_| connect(&daemon.socket())).collect();
+    for (index, stream) in idle.iter_mut().enumerate() {
+        // Some say nothing, some say the beginning of something long.
+        stream.write_all(&b"\0\0\0\x10\0\0{"[..index % 8]).unwrap();
+    }
+    assert!(exchange(&daemon.socket(), &frame(&request(9, "{}"))).contains("\"Status\":true"));
+    for mut stream in idle {
+        assert_undecodable(&answer(&mut stream), "an idle client");
+    }
+}
+
+#[test]
+fn more_clients_than_can_be_served_are_told_so() {
+    let scratch = Scratch::new("many");
+    let cluster = Cluster::builder(&scratch).create();
+    let daemon = Daemon::builder(&scratch)
+        .global("authentication_timeout = 60s")
+        .server("primary", &cluster)
+        .start();
+    let idle: Vec<_> = (0..64).map(|_| connect(&daemon.socket())).collect();
+    let mut refused = connect(&daemon.socket());
+    let text = answer(&mut refused);
+    assert!(text.contains("\"Error\":3"), "{text}");
+    assert!(text.contains("that is the most"), "{text}");
+    drop(idle);
+    crate::harness::wait_until("there is room again", 30, || {
+        daemon.cli(&["ping"]).status == 0
+    });
+}
+
+#[test]
+fn clients_at_the_same_time_each_get_their_answer() {
+    let scratch = Scratch::new("crowd");
+    let daemon = daemon(&scratch);
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let socket = daemon.socket();
+            scope.spawn(move || {
+                for round in 0..25 {
+                    let name = format!("client {number} round {round}");
+                    let document = ask(&socket, &request(9, &format!(r#"{{"Name":"{name}"}}"#)));
+                    assert_eq!(document["Request"]["Name"], name.as_str());
+                }
+            });
+        }
+    });
+}
+
+/// The mode of the socket keeps others out; if somebody changes it, the daemon still does.
+#[test]
+fn another_user_is_refused_whatever_the_mode_of_the_socket() {
+    if !rustix::process::getuid().is_root() {
+        eprintln!("run without root: a client of another user was not tested");
+        return;
+    }
+    let scratch = Scratch::new("uid");
+    let daemon = daemon(&scratch);
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    assert_eq!(
+        std::fs::metadata(daemon.socket())
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
+    for directory in [
+        scratch.path(),
+        daemon.directory(),
+        &daemon.directory().join("run"),
+    ] {
+        mode(directory, 0o755);
+    }
+    mode(&daemon.configuration(), 0o644);
+    let other = || {
+        // Only the user differs.
+        let mut command = Command::new(program("pgmoneta-cli"));
+        command.uid(65_534).gid(65_534).current_dir("/");
+        command.arg("-c").arg(daemon.configuration()).arg("ping");
+        Output::of(&mut command)
+    };
+    mode(&program("pgmoneta-cli"), 0o755);
+    mode(program("pgmoneta-cli").parent().unwrap(), 0o755);
+    other().fails(3, "permission denied");
+    mode(&daemon.socket(), 0o666);
+    other().fails(1, "user id 65534 is refused");
+    daemon.cli(&["ping"]).ok();
+    assert!(
+        exchange(&daemon.socket(), &frame(&request(9, "{}"))).contains("\"Status\":true"),
+        "root may"
+    );
+    let _ = user();
+}
+
+#[test]
+fn a_client_that_goes_away_harms_nobody() {
+    let scratch = Scratch::new("gone");
+    let daemon = daemon(&scratch);
+    for _ in 0..50 {
+        let mut stream = connect(&daemon.socket());
+        stream.write_all(&frame(&request(8, "{}"))).unwrap();
+        drop(stream);
+    }
+    let mut stream = connect(&daemon.socket());
+    // More than was asked for: the answer comes all the same.
+    stream
+        .write_all(&[frame(&request(9, "{}")), vec![b'x'; 3000]].concat())
+        .unwrap();
+    let mut text = Vec::new();
+    let _ = stream.read_to_end(&mut text);
+    assert!(String::from_utf8_lossy(&text).contains("\"Status\":true"));
+}

@@ -1,0 +1,174 @@
+//! While a backup runs: the daemon is stopped, the client goes away, somebody watches.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Cluster, Daemon, Process, Scratch, wait_until};
+
+/// A daemon whose backups take about a minute: the cluster has 40 MB, and 1 MB a second is read.
+fn slow(scratch: &Scratch, rate: &str) -> (Cluster, Daemon) {
+    let cluster = Cluster::builder(scratch).start();
+    cluster.sql("CREATE TABLE big AS SELECT g, md5(g::text) FROM generate_series(1, 200000) g");
+    let daemon = Daemon::builder(scratch)
+        .server_with("primary", &cluster, &format!("max_rate = {rate}"))
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    (cluster, daemon)
+}
+
+fn begin(daemon: &Daemon, arguments: &[&str]) -> Child {
+    let mut command = daemon.cli_command(arguments);
+    let piped = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = piped.spawn().unwrap();
+    wait_until("bytes of the backup have arrived", 60, || {
+        let progress = daemon
+            .cli(&["-F", "raw", "progress", "primary", "backup"])
+            .ok()
+            .json();
+        progress["Response"]["ProgressState"] == 1
+            && progress["Response"]["Done"].as_u64() > Some(0)
+    });
+    child
+}
+
+fn is_idle(daemon: &Daemon) -> bool {
+    let status = daemon.cli(&["-F", "raw", "status"]).ok().json();
+    status["Response"]["Servers"][0]["ActiveBackup"] == false
+}
+
+#[test]
+fn a_stop_gives_a_running_backup_up_and_leaves_nothing_of_it() {
+    let scratch = Scratch::new("giveup");
+    let (_cluster, mut daemon) = slow(&scratch, "1M");
+    for signal in [Signal::TERM, Signal::INT] {
+        let client = begin(&daemon, &["backup", "primary"]);
+        let begun = Instant::now();
+        daemon.signal(signal);
+        let status = daemon.process().wait(20);
+        assert!(status.success(), "{status}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            begun.elapsed()
+        );
+        let output = client.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("stopping"),
+            "{output:?}"
+        );
+        let left: Vec<_> = std::fs::read_dir(daemon.backups("primary"))
+            .unwrap()
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+        daemon.kill();
+        daemon.start();
+    }
+}
+
+#[test]
+fn a_second_backup_is_refused_and_the_first_is_not_disturbed() {
+    let scratch = Scratch::new("busy");
+    let (_cluster, daemon) = slow(&scratch, "8M");
+    let mut first = begin(&daemon, &["backup", "primary"]);
+    let output = daemon.cli(&["-F", "json", "backup", "primary"]);
+    assert_eq!(output.status, 1, "{output}");
+    assert_eq!(output.json()["Outcome"]["Error"], 102);
+    // The refusal gave nothing back that was not its own.
+    daemon
+        .cli(&["backup", "primary"])
+        .fails(1, "running already");
+    assert!(
+        daemon
+            .cli(&["status"])
+            .ok()
+            .stdout
+            .contains("Running     backup")
+    );
+    assert!(first.wait().unwrap().success());
+    assert_eq!(daemon.labels("primary").len(), 1);
+    daemon.cli(&["verify", "primary", "newest"]).ok();
+}
+
+#[test]
+fn a_client_that_goes_away_changes_nothing() {
+    let scratch = Scratch::new("ctrlc");
+    let (_cluster, daemon) = slow(&scratch, "8M");
+    for (count, signal) in [(1, Signal::INT), (2, Signal::KILL)] {
+        let client = begin(&daemon, &["backup", "primary"]);
+        kill_process(Pid::from_child(&client), signal).unwrap();
+        let output = client.wait_with_output().unwrap();
+        if signal == Signal::INT {
+            assert_eq!(output.status.code(), Some(130), "{output:?}");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(said.contains("the backup goes on in the daemon"), "{said}");
+        }
+        assert!(!is_idle(&daemon));
+        wait_until("the backup is done", 120, || is_idle(&daemon));
+        assert_eq!(daemon.labels("primary").len(), count);
+    }
+    daemon.cli(&["verify", "primary", "newest"]).ok();
+}
+
+#[test]
+fn a_terminal_shows_the_progress_and_is_clean_afterwards() {
+    let scratch = Scratch::new("terminal");
+    let (_cluster, daemon) = slow(&scratch, "8M");
+    let (mut screen, terminal) = terminal();
+    let mut command = daemon.cli_command(&["backup", "primary"]);
+    let mut client = Process::new(
+        command
+            .stdout(Stdio::null())
+            .stderr(terminal)
+            .spawn()
+            .unwrap(),
+        "pgmoneta-cli",
+    );
+    drop(command);
+    let mut shown = Vec::new();
+    let mut buffer = [0; 4096];
+    // The end of the last process that has the terminal is an error here.
+    while let Ok(count @ 1..) = screen.read(&mut buffer) {
+        shown.extend_from_slice(&buffer[..count]);
+    }
+    assert!(client.wait(60).success());
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    let lines: Vec<&str> = shown
+        .split("\r\u{1b}[K")
+        .filter(|line| !line.is_empty())
+        .collect();
+    assert!(lines.len() >= 2, "{shown:?}");
+    for part in ["backup: ", " of ", " %", "/s", " left"] {
+        assert!(
+            lines.iter().any(|line| line.contains(part)),
+            "no {part:?} in {shown:?}"
+        );
+    }
+    assert!(shown.ends_with("\r\u{1b}[K"), "{shown:?}");
+    // Without a terminal there is no line.
+    assert_eq!(daemon.cli(&["verify", "primary", "newest"]).ok().stderr, "");
+}
+
+/// The two ends of a pseudo terminal.
+#[allow(unsafe_code)]
+fn terminal() -> (File, File) {
+    let (mut one, mut other) = (-1, -1);
+    let null = std::ptr::null_mut();
+    // SAFETY: both places to write to are ours, and the optional ones are null.
+    let result = unsafe { libc::openpty(&mut one, &mut other, null, null.cast(), null.cast()) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: the descriptors were just opened and are nobody else's.
+    let (one, other) = unsafe { (File::from_raw_fd(one), File::from_raw_fd(other)) };
+    // The client would keep our end open.
+    rustix::io::fcntl_setfd(&one, rustix::io::FdFlags::CLOEXEC).unwrap();
+    assert!(one.as_raw_fd() != other.as_raw_fd());
+    (one, other)
+}

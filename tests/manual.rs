@@ -1,0 +1,193 @@
+//! The manual, the sample files and the option table say the same.
+//!
+//! The list of options in `man/pgmoneta.conf.5` is made from the table: `PGMONETA_WRITE_MANUAL=1 cargo test manual`
+//! writes it anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::harness::{Output, program, user};
+
+use pgmoneta::config::{CLIENT_OPTIONS, Kind, OPTIONS, Presence, Scope, Setting};
+
+const BEGIN: &str = ".\\\" The options, made from the table by tests/manual.rs\n";
+const END: &str = ".\\\" The end of the options\n";
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+#[test]
+fn every_option_is_in_the_manual() {
+    assert_written("man/pgmoneta.conf.5", OPTIONS);
+    assert_written("man/pgmoneta_cli.conf.5", CLIENT_OPTIONS);
+}
+
+fn assert_written(name: &str, options: &[Setting]) {
+    let old = fs::read_to_string(path(name)).unwrap();
+    let (before, rest) = old.split_once(BEGIN).expect("the mark before the options");
+    let (_, after) = rest.split_once(END).expect("the mark behind the options");
+    let new = format!("{before}{BEGIN}{}{END}{after}", list(options));
+    if std::env::var_os("PGMONETA_WRITE_MANUAL").is_some() {
+        fs::write(path(name), &new).unwrap();
+    }
+    assert!(
+        old == new,
+        "{name} is not up to date; PGMONETA_WRITE_MANUAL=1 cargo test manual"
+    );
+}
+
+/// The options as a list of mdoc(7).
+fn list(options: &[Setting]) -> String {
+    let mut text = String::from(".Bl -tag -width Ds\n");
+    for option in options
+        .iter()
+        .filter(|option| option.presence == Presence::Here)
+    {
+        text.push_str(&format!(
+            ".It Ic {} = Ar {}\n{}\n",
+            option.key,
+            value(option.kind),
+            option.help
+        ));
+        text.push_str(&facts(option));
+    }
+    text.push_str(".El\n");
+    let mut rest = String::new();
+    for option in options {
+        match option.presence {
+            Presence::Here => continue,
+            Presence::Later(what) => {
+                rest.push_str(&format!(".It Ic {}\nBelongs to {what}.\n", option.key))
+            }
+            Presence::NoEffect(why) => {
+                rest.push_str(&format!(".It Ic {}\nHas no effect: {why}.\n", option.key))
+            }
+        }
+    }
+    if !rest.is_empty() {
+        text.push_str(&format!(
+            ".Ss Options that do nothing in this version\nThey are known and checked; a warning at the start names those that are set.\n\
+             .Bl -tag -width Ds\n{rest}.El\n"
+        ));
+    }
+    text
+}
+
+fn facts(option: &Setting) -> String {
+    let mut facts = Vec::new();
+    match option.scope {
+        Scope::Main => {}
+        Scope::Server => facts.push("In the section of a server".to_owned()),
+        Scope::Both => facts
+            .push("In either section; a server without it takes that of\n.Bq pgmoneta".to_owned()),
+    }
+    if let Kind::Word(words) | Kind::WordList(words) = option.kind {
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        facts.push(format!("Values: {}", words.join(", ")));
+    }
+    if option.required {
+        facts.push("Required".to_owned());
+    } else if !option.default.is_empty() {
+        facts.push(format!("Default: {}", option.default));
+    }
+    if !option.unit.is_empty() {
+        facts.push(format!("A bare number means {}", option.unit));
+    }
+    facts
+        .iter()
+        .map(|fact| format!("{fact}.\n").replace("\n.Bq pgmoneta.\n", "\n.Bq pgmoneta .\n"))
+        .collect()
+}
+
+fn value(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text => "text",
+        Kind::Path | Kind::PlainPath => "path",
+        Kind::Pattern => "pattern",
+        Kind::Boolean => "on | off",
+        Kind::Integer(..) => "number",
+        Kind::Time(_) => "time",
+        Kind::Size => "size",
+        Kind::Rate | Kind::ServerRate => "size",
+        Kind::Level => "number | auto",
+        Kind::Retention => "days[, weeks[, months[, years]]]",
+        Kind::Word(_) => "word",
+        Kind::WordList(_) => "word[, word ...]",
+        Kind::List(..) => "list",
+    }
+}
+
+/// Every option of a program, and every command that is there, is in its page.
+#[test]
+fn every_command_line_is_in_the_manual() {
+    for name in ["pgmoneta", "pgmoneta-cli", "pgmoneta-admin"] {
+        let page = fs::read_to_string(path(&format!("man/{name}.1"))).unwrap();
+        let mut helps = vec![help(name, &[])];
+        let commands: Vec<String> = commands(&helps[0]);
+        for command in &commands {
+            assert!(
+                page.contains(&format!(" {command}")),
+                "{name} {command} is not in the manual"
+            );
+            helps.push(help(name, &[command]));
+        }
+        let mut options = 0;
+        for word in helps
+            .iter()
+            .flat_map(|help| help.split([' ', '\n', '=', ',', '`']))
+        {
+            if let Some(option) = word.strip_prefix("--").filter(|option| !option.is_empty()) {
+                assert!(
+                    page.contains(&format!("Fl -{option}")),
+                    "{name} --{option} is not in the manual"
+                );
+                options += 1;
+            }
+        }
+        assert!(options > 3, "{name} has no options");
+    }
+}
+
+fn help(name: &str, arguments: &[&str]) -> String {
+    let output = Output::of(user().command(program(name)).args(arguments).arg("--help"));
+    assert_eq!(output.status, 0, "{name} {arguments:?}: {output}");
+    output.stdout
+}
+
+/// The commands that a summary lists, but for those that are not there yet.
+fn commands(help: &str) -> Vec<String> {
+    let list = help.split("\nCommands:\n").nth(1).unwrap_or("");
+    let list = list.split("\n\n").next().unwrap();
+    list.lines()
+        .filter(|line| !line.contains("not there yet"))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|command| !["conf", "clear", "s3", "help"].contains(command))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Every key in the sample files is known, and does something.
+#[test]
+fn the_sample_files_have_known_keys() {
+    for (name, options) in [
+        ("conf/pgmoneta.conf", OPTIONS),
+        ("conf/pgmoneta_cli.conf", CLIENT_OPTIONS),
+    ] {
+        let known: BTreeSet<_> = options
+            .iter()
+            .filter(|option| option.presence == Presence::Here)
+            .map(|option| option.key)
+            .collect();
+        let text = fs::read_to_string(path(name)).unwrap();
+        let mut keys = 0;
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            if let Some((key, _)) = line.split_once(" = ") {
+                assert!(known.contains(key), "{name}: {key}");
+                keys += 1;
+            }
+        }
+        assert!(keys > 0, "{name} has no keys");
+    }
+}

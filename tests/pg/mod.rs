@@ -1,0 +1,9 @@
+//! The PostgreSQL client, against real servers: who is let in and who is not, what servers tell, WAL as it is
+//! written, base backups.
+
+mod base_backup;
+mod certificates;
+mod login;
+mod replication;
+mod setup;
+mod tls;

@@ -1,0 +1,8 @@
+//! Restore and verify, and what they stand on.
+
+mod places;
+mod positions;
+mod story;
+mod timelines;
+mod verify;
+mod wal_records;

@@ -1,0 +1,302 @@
+//! Where a restore writes, and what it leaves when it cannot go on.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::story::{Story, last_row, unique};
+use crate::harness::{
+    Cluster, Daemon, Output, Scratch, check_pages, client, server, user, wait_until, write_owned,
+};
+
+struct Spread {
+    scratch: Scratch,
+    cluster: Cluster,
+    daemon: Daemon,
+    label: String,
+    oids: Vec<String>,
+}
+
+/// A cluster with two tablespaces and a backup of it.
+fn spread() -> Spread {
+    let scratch = Scratch::new("spread");
+    let cluster = Cluster::builder(&scratch).start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    for name in ["one", "two"] {
+        let location = scratch.directory(name);
+        cluster.sql(&format!(
+            "CREATE TABLESPACE {name} LOCATION '{}'",
+            location.display()
+        ));
+        cluster.sql(&format!(
+            "CREATE TABLE {name}_t TABLESPACE {name} AS SELECT g FROM generate_series(1, 3000) g"
+        ));
+    }
+    let oids = cluster
+        .sql("SELECT oid FROM pg_tablespace WHERE spcname IN ('one', 'two') ORDER BY spcname");
+    let label = daemon.backup("primary");
+    cluster.sql("INSERT INTO two_t VALUES (-1)");
+    cluster.wait_received("pgmoneta");
+    Spread {
+        oids: oids.lines().map(str::to_owned).collect(),
+        scratch,
+        cluster,
+        daemon,
+        label,
+    }
+}
+
+impl Spread {
+    /// Restores everything into `directory`, with more arguments.
+    fn restore(&self, directory: &Path, more: &[&str]) -> Output {
+        let directory = directory.to_str().unwrap();
+        let mut arguments = vec!["restore", "primary", "newest", "current", directory];
+        arguments.extend(more);
+        self.daemon.cli(&arguments)
+    }
+
+    /// `<location of tablespace two>=<directory>`
+    fn two_to(&self, directory: &Path) -> String {
+        let two = self.scratch.join("two");
+        format!("{}={}", two.display(), directory.display())
+    }
+}
+
+#[test]
+fn tablespaces_are_mapped() {
+    let mut spread = spread();
+    spread.cluster.stop();
+    let directory = spread.scratch.directory("r");
+    let mapped = spread.scratch.directory("elsewhere");
+    let option = spread.two_to(&mapped);
+    spread.restore(&directory, &["--tablespace", &option]).ok();
+    let data = directory.join(format!("primary-{}", spread.label));
+    let link = |oid: &str| fs::read_link(data.join("pg_tblspc").join(oid)).unwrap();
+    assert_eq!(link(&spread.oids[1]), mapped);
+    let beside = format!("primary-{}-tblspc_{}", spread.label, spread.oids[0]);
+    assert_eq!(link(&spread.oids[0]), directory.join(beside));
+    let mode = fs::metadata(&data).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert!(!data.join("tablespace_map").exists());
+    // The old places must not be used.
+    fs::rename(spread.scratch.join("one"), spread.scratch.join("gone")).unwrap();
+    let mut restored = Cluster::adopt(&spread.scratch, spread.cluster.major(), &data);
+    restored.start();
+    restored.wait_primary(60);
+    assert_eq!(restored.sql("SELECT count(*) FROM one_t"), "3000");
+    assert_eq!(restored.sql("SELECT count(*) FROM two_t"), "3001");
+    restored.stop();
+    assert!(check_pages(&data).bad.is_empty());
+    // Once more into the same place.
+    spread
+        .restore(&directory, &["--tablespace", &option])
+        .fails(1, "not an empty directory");
+}
+
+#[test]
+fn mappings_that_make_no_sense_and_dry_runs_write_nothing() {
+    let spread = spread();
+    let directory = spread.scratch.directory("r");
+    let mapped = spread.scratch.directory("elsewhere");
+    let option = spread.two_to(&mapped);
+    let one = &spread.oids[0];
+    let refused = |mappings: &[&str], text: &str| {
+        let options = mappings
+            .iter()
+            .flat_map(|mapping| ["--tablespace", mapping]);
+        let output = spread.restore(&directory, &options.collect::<Vec<_>>());
+        assert!(output.status == 1 || output.status == 2, "{output}");
+        assert!(output.stderr.contains(text), "no {text:?} in {output}");
+    };
+    refused(&["99=/tmp/x"], one);
+    let same = format!("{one}={}", mapped.display());
+    refused(&[&option, &same], "lie in each other");
+    let inside = format!("{one}={}/primary-{}/x", directory.display(), spread.label);
+    refused(&[&inside], "lie in each other");
+    write_owned(&mapped.join("mine"), "x");
+    refused(&[&option], "not an empty directory");
+    fs::remove_file(mapped.join("mine")).unwrap();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+
+    let dry = ["--tablespace", &option, "--dry-run", "--format", "json"];
+    let dry = spread.restore(&directory, &dry).ok().json();
+    let plan = &dry["Response"]["Plan"];
+    assert_eq!(
+        plan["Tablespaces"][1]["Directory"],
+        mapped.to_str().unwrap()
+    );
+    let number = |key: &str| plan[key].as_u64().unwrap();
+    assert!(
+        number("Files") > 900 && number("Bytes") > 20 << 20,
+        "{plan}"
+    );
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&mapped).unwrap().count(), 0);
+}
+
+/// A configuration that was made for another recovery must not disturb this one.
+#[test]
+fn settings_of_an_earlier_recovery_do_not_disturb() {
+    let scratch = Scratch::new("conf");
+    let cluster = Cluster::builder(&scratch)
+        .conf("recovery_target_name = 'never'\nrecovery_target_inclusive = off\nrecovery_end_command = 'exit 1'\nprimary_slot_name = 'gone'\nrecovery_min_apply_delay = '1h'")
+        .start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    cluster.sql("ALTER SYSTEM SET recovery_target_action = 'shutdown'");
+    cluster.sql("ALTER SYSTEM SET restore_command = 'exit 200'");
+    cluster.sql("ALTER SYSTEM SET work_mem = '5MB'");
+    cluster.sql("CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
+    daemon.backup("primary");
+    let xid = cluster.sql("INSERT INTO t VALUES (2) RETURNING txid_current()");
+    cluster.sql("INSERT INTO t VALUES (3)");
+    cluster.wait_received("pgmoneta");
+    for (position, row) in [
+        ("immediate".to_owned(), "1"),
+        (format!("xid={xid}"), "2"),
+        ("current".to_owned(), "3"),
+    ] {
+        let data = daemon.restore("primary", "newest", Some(&position), &unique("c"));
+        let mut restored = Cluster::adopt(&scratch, cluster.major(), data);
+        restored.start();
+        restored.wait_primary(60);
+        assert_eq!(last_row(&restored), row, "{position}");
+        assert_eq!(restored.sql("SHOW work_mem"), "5MB");
+        let conf = fs::read_to_string(restored.data().join("postgresql.auto.conf")).unwrap();
+        assert!(conf.contains("#restore_command"), "{conf}");
+        assert!(!conf.contains("password"), "{conf}");
+    }
+}
+
+#[test]
+fn a_replica_streams_from_the_server() {
+    let story = Story::new(server().0, "");
+    let data = story.restore("newest", "replica");
+    let conf = fs::read_to_string(data.join("postgresql.auto.conf")).unwrap();
+    assert!(
+        conf.contains("primary_conninfo") && !conf.contains("password"),
+        "{conf}"
+    );
+    assert!(data.join("standby.signal").exists() && !data.join("recovery.signal").exists());
+    let mut replica = Cluster::adopt(&story.scratch, story.cluster.major(), &data);
+    // The password is the business of whoever runs the replica.
+    let password = crate::harness::REPLICATION_PASSWORD;
+    let line = format!(
+        "*:*:*:*:{}\n",
+        password.replace('\\', "\\\\").replace(':', "\\:")
+    );
+    let pass = story.scratch.write("pgpass", line);
+    let conf = format!(
+        "{conf}\nprimary_conninfo = '{} passfile={}'\n",
+        conninfo(&conf),
+        pass.display()
+    );
+    write_owned(&data.join("postgresql.auto.conf"), conf);
+    replica.start();
+    assert_eq!(replica.sql("SELECT pg_is_in_recovery()"), "t");
+    story.cluster.sql("INSERT INTO t VALUES (6)");
+    replica.wait_sql("SELECT max(n) FROM t", "6", 60);
+    replica.stop();
+}
+
+fn conninfo(conf: &str) -> String {
+    let line = conf
+        .lines()
+        .rfind(|line| line.starts_with("primary_conninfo"))
+        .unwrap();
+    let (_, value) = line.split_once(" = '").unwrap();
+    value.strip_suffix('\'').unwrap().to_owned()
+}
+
+/// `pg_verifybackup` knows the backup from the server's own manifest.
+#[test]
+fn postgresqls_own_check_passes() {
+    let story = Story::new(15, "compression = zstd");
+    let data = story.restore("newest", "current");
+    let output = user()
+        .command(client("pg_verifybackup"))
+        .args(["--exit-on-error", "--no-parse-wal"])
+        .arg(&data)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn a_restore_that_is_stopped_leaves_nothing() {
+    let scratch = Scratch::new("stop");
+    let cluster = Cluster::builder(&scratch).start();
+    cluster.sql("CREATE TABLE t AS SELECT g, repeat(md5(g::text), 20) AS x FROM generate_series(1, 600000) g");
+    let mut daemon = Daemon::builder(&scratch)
+        .global("compression = zstd\nworkers = 1")
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    let label = daemon.backup("primary");
+    let directory = scratch.directory("r");
+    let mut cli =
+        daemon.cli_command(&["restore", "primary", "newest", directory.to_str().unwrap()]);
+    let mut cli = cli.spawn().unwrap();
+    let target = directory.join(format!("primary-{label}"));
+    wait_until("files are there", 60, || target.join("base").exists());
+    let begun = std::time::Instant::now();
+    daemon.stop();
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    assert!(!cli.wait().unwrap().success());
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+}
+
+/// A backup of a standby ends where the standby had replayed to, not at a record of its own.
+#[test]
+fn a_backup_of_a_standby_is_restored() {
+    let scratch = Scratch::new("standby");
+    let primary = Cluster::builder(&scratch).start();
+    primary.sql("CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
+    let standby = primary.standby(&scratch, "standby");
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &standby)
+        .start();
+    standby.wait_streaming("pgmoneta");
+    // A backup of a standby begins at a checkpoint of the primary.
+    primary.sql("CHECKPOINT");
+    primary.sql("INSERT INTO t VALUES (2)");
+    standby.wait_sql("SELECT max(n) FROM t", "2", 30);
+    daemon.backup("primary");
+    let xid = primary.sql("INSERT INTO t VALUES (3) RETURNING txid_current()");
+    primary.sql("INSERT INTO t VALUES (4)");
+    let end: pgmoneta::unit::Lsn = primary
+        .sql("SELECT pg_current_wal_flush_lsn()")
+        .parse()
+        .unwrap();
+    wait_until("all is received", 30, || {
+        let dry = daemon.cli(&[
+            "restore",
+            "primary",
+            "newest",
+            &format!("lsn={end}"),
+            "/nowhere",
+            "--dry-run",
+        ]);
+        dry.status == 0
+    });
+    for (position, row) in [
+        ("immediate".to_owned(), "2"),
+        (format!("xid={xid}"), "3"),
+        ("current".to_owned(), "4"),
+    ] {
+        let data = daemon.restore("primary", "newest", Some(&position), &unique("s"));
+        let mut restored = Cluster::adopt(&scratch, primary.major(), data);
+        restored.start();
+        restored.wait_primary(60);
+        assert_eq!(last_row(&restored), row, "{position}");
+    }
+}

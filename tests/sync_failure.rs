@@ -1,0 +1,142 @@
+//! A disk that fails to sync, or takes its time: nothing is acknowledged that is not on stable storage, and no backup
+//! is listed.
+#![cfg(target_os = "linux")]
+
+use std::time::Duration;
+
+use super::harness::{Cluster, Daemon, Faults, Scratch, wait_until};
+
+/// A cluster with a daemon whose repository can be made to fail.
+struct Setup {
+    daemon: Daemon,
+    cluster: Cluster,
+    faults: Faults,
+    scratch: Scratch,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let scratch = Scratch::new("sync");
+        let cluster = Cluster::builder(&scratch).start();
+        let faults = Faults::new(&scratch, &scratch.join("moneta/repo"));
+        let builder = Daemon::builder(&scratch)
+            .global("blocking_timeout = 5s")
+            .server("primary", &cluster);
+        let daemon = faults.daemon(builder).start();
+        cluster.wait_streaming("pgmoneta");
+        cluster.sql("CREATE TABLE t (n int)");
+        let setup = Self {
+            daemon,
+            cluster,
+            faults,
+            scratch,
+        };
+        setup.wait_flushed(&setup.write());
+        setup
+    }
+
+    /// Writes a little and gives the position behind it.
+    fn write(&self) -> String {
+        self.cluster
+            .sql("INSERT INTO t SELECT g FROM generate_series(1, 100) g");
+        self.cluster.sql("SELECT pg_current_wal_flush_lsn()")
+    }
+
+    /// What we have acknowledged as flushed: the slot keeps it when the connection is gone.
+    fn flushed(&self) -> String {
+        self.cluster
+            .sql("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'")
+    }
+
+    /// Whether that position is acknowledged.
+    fn is_flushed(&self, lsn: &str) -> bool {
+        self.cluster
+            .sql(&format!("SELECT '{}'::pg_lsn >= '{lsn}'", self.flushed()))
+            == "t"
+    }
+
+    fn wait_flushed(&self, lsn: &str) {
+        wait_until("the position is acknowledged", 60, || self.is_flushed(lsn));
+    }
+}
+
+#[test]
+fn nothing_is_acknowledged_after_a_failed_sync() {
+    let setup = Setup::new();
+    setup.faults.on("sync");
+    let mut before = setup.flushed();
+    let mut last = setup.write();
+    wait_until("a sync has failed", 30, || setup.faults.happened("sync"));
+    // What was acknowledged while the switch was thrown may count; from here on nothing may.
+    if setup.is_flushed(&last) {
+        before = setup.flushed();
+        last = setup.write();
+    }
+    // Across several attempts of the receiver to go on.
+    for _ in 0..6 {
+        std::thread::sleep(Duration::from_millis(500));
+        last = setup.write();
+        assert!(
+            !setup.is_flushed(&last),
+            "acknowledged without a sync: {last}"
+        );
+    }
+    assert_eq!(
+        setup.flushed(),
+        before,
+        "the position moved although no sync has worked"
+    );
+
+    setup.faults.off("sync");
+    setup.wait_flushed(&last);
+}
+
+#[test]
+fn a_commit_waits_for_the_sync() {
+    let setup = Setup::new();
+    setup
+        .cluster
+        .configure("synchronous_standby_names = 'pgmoneta'");
+    setup.cluster.reload();
+    setup
+        .cluster
+        .wait_sql("SELECT sync_state FROM pg_stat_replication", "sync", 30);
+    setup.faults.on("hang");
+    let mut commit = setup
+        .cluster
+        .psql("postgres")
+        .args(["-c", "INSERT INTO t VALUES (-1)"])
+        .spawn()
+        .unwrap();
+    wait_until("a sync waits", 30, || setup.faults.happened("hang"));
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(
+        commit.try_wait().unwrap().is_none(),
+        "committed although the sync has not ended"
+    );
+    setup.faults.off("hang");
+    wait_until("the commit ends", 30, || {
+        commit.try_wait().unwrap().is_some()
+    });
+    assert!(commit.wait().unwrap().success());
+}
+
+#[test]
+fn a_backup_that_cannot_be_synced_is_not_listed() {
+    let mut setup = Setup::new();
+    let first = setup.daemon.backup("primary");
+    setup.faults.on("sync");
+    let output = setup.daemon.cli(&["backup", "primary"]);
+    assert_eq!(output.status, 1, "{output}");
+    assert!(setup.faults.happened("sync"));
+    setup.faults.off("sync");
+    assert_eq!(setup.daemon.labels("primary"), [first]);
+    setup.daemon.kill(); // it would try again by itself, but after a pause
+    setup.daemon.start();
+    setup.cluster.wait_streaming("pgmoneta");
+    setup.daemon.cli(&["backup", "primary"]).ok();
+    let labels = setup.daemon.labels("primary");
+    assert_eq!(labels.len(), 2);
+    setup.daemon.cli(&["verify", "primary", "newest"]).ok();
+    drop(setup.scratch);
+}

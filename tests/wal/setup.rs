@@ -1,0 +1,251 @@
+//! A receiver in a thread of the tests.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+
+use pgmoneta::codec::Source;
+use pgmoneta::config::{Config, Files, Server};
+use pgmoneta::crypto::{MasterKey, Secret};
+use pgmoneta::job::context::Context;
+use pgmoneta::pool::Pool;
+use pgmoneta::repository::{Repository, WalDirectory};
+use pgmoneta::status::{Board, Phase, ReceiverState};
+use pgmoneta::sys::Stop;
+use pgmoneta::unit::{Lsn, Timeline};
+use pgmoneta::vault::Vault;
+
+use super::log;
+use crate::harness::{Cluster, REPLICATION_USER, Scratch, wait_until};
+
+/// A receiver of the server section `name`, which is unique in the process. Ends with its value.
+pub struct Receiver {
+    pub name: String,
+    directory: PathBuf,
+    context: Context,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Receiver {
+    /// A receiver of a cluster with more lines in its sections; not started.
+    pub fn new(scratch: &Scratch, cluster: &Cluster, global: &str, section: &str) -> Receiver {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        log::collect();
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("w{number}");
+        let directory = scratch.join(&name);
+        fs::create_dir_all(directory.join("repo")).unwrap();
+        Receiver {
+            context: context(&directory, &sections(&name, cluster, global, section)),
+            name,
+            directory,
+            thread: None,
+        }
+    }
+
+    /// Another configuration; for one that does not run.
+    pub fn configure(&mut self, cluster: &Cluster, global: &str, section: &str) {
+        let text = sections(&self.name, cluster, global, section);
+        self.context = context(&self.directory, &text);
+    }
+
+    pub fn start(&mut self) {
+        assert!(self.thread.is_none());
+        let context = Context {
+            stop: Stop::new().unwrap(),
+            board: Board::new(),
+            ..self.context.clone()
+        };
+        self.context = context.clone();
+        let server = self.server().clone();
+        let thread = move || pgmoneta::job::wal::run(&context, &server);
+        self.thread = Some(std::thread::spawn(thread));
+    }
+
+    pub fn started(mut self) -> Receiver {
+        self.start();
+        self
+    }
+
+    pub fn server(&self) -> &Server {
+        self.context.config.server(&self.name).unwrap()
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub fn stop(&mut self) {
+        self.context.stop.request();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+
+    pub fn state(&self) -> ReceiverState {
+        self.context.board.receiver(&self.server().name)
+    }
+
+    pub fn wait_streaming(&self) {
+        wait_until("WAL is streamed", 60, || self.state().is_streaming());
+    }
+
+    /// Waits for an alarm that says `text`.
+    pub fn wait_alarm(&self, text: &str) -> String {
+        let mut said = String::new();
+        wait_until(&format!("an alarm with {text:?}"), 60, || {
+            if let Phase::Alarm(why) = self.state().phase {
+                said = why;
+            }
+            said.contains(text)
+        });
+        said
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        log::of(&self.name)
+    }
+
+    /// Waits until all that the server has written is on stable storage here.
+    pub fn wait_flushed(&self, cluster: &Cluster) -> Lsn {
+        let end: Lsn = cluster
+            .sql("SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_flush_lsn() END")
+            .parse()
+            .unwrap();
+        wait_until("all WAL is flushed", 60, || self.state().flushed >= end);
+        end
+    }
+
+    pub fn repository(&self) -> Repository {
+        let config = &self.context.config;
+        Repository::open(&config.base_dir, &self.server().name).unwrap()
+    }
+
+    pub fn wal(&self) -> WalDirectory {
+        let wal = self.repository().wal().unwrap().expect("bound");
+        wal.encrypted_with(self.context.config.encryption)
+    }
+
+    pub fn wal_path(&self) -> PathBuf {
+        self.repository().wal_path()
+    }
+
+    /// The names in the archive, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.wal_path()).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Waits until every complete segment is sealed.
+    pub fn wait_sealed(&self) {
+        wait_until("all segments are sealed", 60, || self.state().unsealed == 0);
+    }
+
+    /// Compares what there is of every segment with the server's own files; how many were compared. The receiver must
+    /// have stopped.
+    pub fn compare(&self, cluster: &Cluster) -> usize {
+        self.compare_from(cluster, Timeline::FIRST)
+    }
+
+    /// As [`Receiver::compare`], of the segments of `oldest` and later timelines.
+    pub fn compare_from(&self, cluster: &Cluster, oldest: Timeline) -> usize {
+        let wal = self.wal();
+        assert_eq!(wal.gaps(None).unwrap(), [], "{:?}", self.names());
+        let size = wal.segment_size();
+        let mut compared = 0;
+        for file in wal.segments().unwrap() {
+            let name = file.segment.name(size);
+            if file.segment.timeline < oldest {
+                continue;
+            }
+            let pg_wal = cluster.data().join("pg_wal");
+            let Ok(theirs) = fs::read(pg_wal.join(&name)) else {
+                continue;
+            };
+            let mut ours = Vec::new();
+            let key = Some(self.context.key.clone());
+            let mut source = Source::open(&file.path, file.stored, key).unwrap();
+            source.read_to_end(&mut ours).unwrap();
+            source.finish().unwrap();
+            assert_eq!(ours.len() as u64, size.bytes(), "{name}");
+            let length = if file.partial {
+                ours.iter()
+                    .rposition(|byte| *byte != 0)
+                    .map_or(0, |n| n + 1)
+            } else {
+                ours.len()
+            };
+            assert!(ours[..length] == theirs[..length], "{name} differs");
+            compared += 1;
+        }
+        compared
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.stop();
+        if std::thread::panicking() {
+            eprintln!("log of {}:\n{}", self.name, self.log().join("\n"));
+        }
+    }
+}
+
+fn sections(name: &str, cluster: &Cluster, global: &str, section: &str) -> String {
+    let compression = if global.contains("compression") {
+        ""
+    } else {
+        "compression = none"
+    };
+    format!(
+        "{compression}\n{global}\n[{name}]\nhost = {}\nport = {}\nuser = {REPLICATION_USER}\n\
+         wal_slot = pgmoneta\n{section}\n",
+        cluster.sockets().display(),
+        cluster.port(),
+    )
+}
+
+fn context(directory: &std::path::Path, sections: &str) -> Context {
+    let main = directory.join("pgmoneta.conf");
+    let at = directory.display();
+    let text = format!(
+        "[pgmoneta]\nhost = 127.0.0.1\nunix_socket_dir = {at}\nbase_dir = {at}/repo\n{sections}"
+    );
+    fs::write(&main, text).unwrap();
+    let users = directory.join("pgmoneta_users.conf");
+    let files = Files {
+        main,
+        users,
+        admins: None,
+    };
+    let config = Config::load(&files).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let key = MasterKey::derive(&Secret::new(b"secret".to_vec()), &[1; 16]).unwrap();
+    Context {
+        config: Arc::new(config.config),
+        vault: Arc::new(Vault::default()),
+        key: Arc::new(key),
+        board: Board::new(),
+        pool: Arc::new(Pool::new(2).unwrap()),
+        stop: Stop::new().unwrap(),
+    }
+}
+
+/// Writes about so many MiB of WAL.
+pub fn write_wal(cluster: &Cluster, mib: u32) {
+    cluster.sql("CREATE TABLE IF NOT EXISTS filler (t text)");
+    for _ in 0..mib {
+        cluster.sql(
+            "INSERT INTO filler SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 32000) g, \
+             generate_series(1, 1) GROUP BY g % 16",
+        );
+    }
+}
+
+pub fn slot_flush(cluster: &Cluster) -> Option<Lsn> {
+    let sql = "SELECT flush_lsn FROM pg_stat_replication WHERE application_name = 'pgmoneta'";
+    cluster.sql(sql).parse().ok()
+}

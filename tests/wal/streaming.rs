@@ -1,0 +1,289 @@
+//! WAL arrives, is sealed, and goes on after whatever broke.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use pgmoneta::status::Phase;
+use pgmoneta::unit::Lsn;
+
+use super::setup::{Receiver, slot_flush, write_wal};
+use crate::harness::{Cluster, MAJORS, Scratch, installed, wait_until};
+
+const CREATE: &str = "create_slot = yes";
+const KEEP: &str = "wal_keep_size = '4GB'\nmax_wal_size = '4GB'\n";
+
+#[test]
+fn every_version_and_segment_size_streams_byte_for_byte() {
+    for (major, mib) in MAJORS.into_iter().zip([1, 64, 16, 1, 16, 1]) {
+        if installed(major).is_none() {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "PostgreSQL {major} is missing"
+            );
+            eprintln!("PostgreSQL {major} is missing");
+            continue;
+        }
+        let scratch = Scratch::new("wal-size");
+        let cluster = Cluster::builder(&scratch)
+            .major(major)
+            .wal_segment_mib(mib)
+            .conf(KEEP)
+            .start();
+        let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
+        receiver.wait_streaming();
+        write_wal(&cluster, 3);
+        cluster.sql("SELECT pg_switch_wal()");
+        write_wal(&cluster, 2);
+        let end = receiver.wait_flushed(&cluster);
+        cluster.wait_received("pgmoneta");
+        assert!(slot_flush(&cluster).unwrap() >= end);
+        let state = receiver.state();
+        assert_eq!(state.version.unwrap().major, major);
+        assert_eq!(
+            (state.checksums, state.in_recovery),
+            (Some(true), Some(false))
+        );
+        assert_eq!(state.lag(), 0, "{state:?}");
+        receiver.stop();
+        assert_eq!(receiver.state().phase, Phase::Stopped);
+        let compared = receiver.compare(&cluster);
+        assert!(compared >= 2, "PostgreSQL {major}: {compared}");
+        let left: Vec<_> = receiver.names();
+        assert!(left.iter().all(|name| !name.starts_with('.')), "{left:?}");
+    }
+}
+
+#[test]
+fn segments_are_sealed_and_found() {
+    let scratch = Scratch::new("wal-seal");
+    let cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(KEEP)
+        .start();
+    let global = "compression = zstd\nencryption = aes-192-gcm";
+    let mut receiver = Receiver::new(&scratch, &cluster, global, CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&cluster, 6);
+    cluster.sql("SELECT pg_switch_wal()");
+    receiver.wait_flushed(&cluster);
+    receiver.wait_sealed();
+    assert!(receiver.state().sealed >= 5);
+    receiver.stop();
+    let plain = receiver.names().into_iter().filter(|name| name.len() == 24);
+    assert_eq!(plain.count(), 0);
+    assert!(receiver.compare(&cluster) >= 6);
+
+    // What was left unsealed by a crash is sealed at the next start, also by another method.
+    receiver.configure(&cluster, "compression = none", CREATE);
+    receiver.start();
+    receiver.wait_streaming();
+    write_wal(&cluster, 3);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    let plain = receiver.names().into_iter().filter(|name| name.len() == 24);
+    assert!(plain.count() >= 2);
+    receiver.configure(
+        &cluster,
+        "compression = lz4\nencryption = aes-192-gcm",
+        CREATE,
+    );
+    receiver.start();
+    receiver.wait_streaming();
+    receiver.wait_sealed();
+    receiver.stop();
+    let plain = receiver.names().into_iter().filter(|name| name.len() == 24);
+    assert_eq!(plain.count(), 0);
+    assert!(receiver.compare(&cluster) >= 8);
+}
+
+#[test]
+fn a_server_that_was_stopped_or_killed_is_found_again_and_the_log_says_so_once() {
+    let scratch = Scratch::new("wal-restart");
+    let mut cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(KEEP)
+        .start();
+    let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&cluster, 1);
+
+    let stopped = Instant::now();
+    cluster.stop();
+    wait_until("the shutdown is noticed", 5, || {
+        !receiver.state().is_streaming()
+    });
+    assert!(
+        stopped.elapsed() < Duration::from_secs(20),
+        "it held the server up"
+    );
+    let tries = receiver.log().len();
+    // Three tries, at 1, 3 and 7 s.
+    std::thread::sleep(Duration::from_secs(8));
+    assert_eq!(receiver.log().len(), tries, "{:?}", receiver.log());
+    cluster.start();
+    receiver.wait_streaming();
+    write_wal(&cluster, 2);
+    receiver.wait_flushed(&cluster);
+    let log = receiver.log();
+    assert_eq!(
+        log.iter().filter(|line| line.starts_with("WARN")).count(),
+        1,
+        "{log:?}"
+    );
+    assert_eq!(
+        log.iter()
+            .filter(|line| line.contains("again, from"))
+            .count(),
+        1,
+        "{log:?}"
+    );
+
+    cluster.kill();
+    wait_until("the crash is noticed", 5, || {
+        !receiver.state().is_streaming()
+    });
+    cluster.start();
+    receiver.wait_streaming();
+    write_wal(&cluster, 2);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    assert!(receiver.compare(&cluster) >= 4);
+}
+
+#[test]
+fn the_acknowledged_position_never_goes_back() {
+    let scratch = Scratch::new("wal-back");
+    let cluster = Cluster::builder(&scratch).conf(KEEP).start();
+    let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
+    receiver.wait_streaming();
+    let restart = || {
+        let sql = "SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
+        cluster.sql(sql).parse::<Lsn>().unwrap()
+    };
+    let mut last = restart();
+    for _ in 0..5 {
+        write_wal(&cluster, 1);
+        let end = receiver.wait_flushed(&cluster);
+        wait_until("the slot moves", 30, || restart() >= end);
+        last = last.max(end);
+        receiver.stop();
+        receiver.start();
+        // The segment is received again from its start; no report may name a position in between.
+        for _ in 0..30 {
+            assert!(restart() >= last);
+            assert!(slot_flush(&cluster).is_none_or(|flush| flush.0 == 0 || flush >= last));
+        }
+        receiver.wait_streaming();
+    }
+}
+
+#[test]
+fn commits_wait_for_us_and_for_nothing_else() {
+    let scratch = Scratch::new("wal-sync");
+    let cluster = Cluster::builder(&scratch)
+        .conf("synchronous_standby_names = 'pgmoneta'\nsynchronous_commit = local\nwal_receiver_status_interval = 1")
+        .start();
+    let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
+    cluster.wait_streaming("pgmoneta");
+    cluster.sql("CREATE TABLE t (n int)");
+    let commit =
+        "SET synchronous_commit = on; INSERT INTO t VALUES (1); SELECT pg_current_wal_flush_lsn()";
+    for _ in 0..20 {
+        let answer = cluster.sql(commit);
+        let end: Lsn = answer.lines().last().unwrap().parse().unwrap();
+        // What a client saw committed lies in the open segment file.
+        let received = receiver.wal().end().unwrap().unwrap().received;
+        assert!(received.0 + 8 >= end.0, "{received} {end}");
+    }
+    receiver.stop();
+    let mut waiting = cluster.psql("postgres");
+    let waiting = waiting.arg("-c").arg(commit);
+    let mut waiting = waiting.stdout(Stdio::null()).spawn().unwrap();
+    cluster.wait_sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+        "1",
+        30,
+    );
+    assert!(
+        waiting.try_wait().unwrap().is_none(),
+        "it committed without us"
+    );
+    receiver.start();
+    assert!(waiting.wait().unwrap().success());
+}
+
+#[test]
+fn the_end_of_a_segment_is_reported_at_once() {
+    let scratch = Scratch::new("wal-end");
+    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
+    receiver.wait_streaming();
+    for _ in 0..5 {
+        cluster.sql("SELECT pg_logical_emit_message(false, 'x', 'y'); SELECT pg_switch_wal()");
+        // The server sends the rest of the segment and nothing behind it.
+        let begun = Instant::now();
+        receiver.wait_flushed(&cluster);
+        cluster.wait_received("pgmoneta");
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+}
+
+#[test]
+fn a_silent_server_is_left_after_the_timeout() {
+    let scratch = Scratch::new("wal-silent");
+    let cluster = Cluster::builder(&scratch).conf(KEEP).start();
+    let section = format!("{CREATE}\nwal_receiver_timeout = 4s");
+    let mut receiver = Receiver::new(&scratch, &cluster, "", &section).started();
+    receiver.wait_streaming();
+    std::thread::sleep(Duration::from_secs(6));
+    assert!(
+        receiver.state().is_streaming(),
+        "an idle server is not a silent one"
+    );
+    let sender =
+        || cluster.sql("SELECT pid FROM pg_stat_replication WHERE application_name = 'pgmoneta'");
+    let pid = sender().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let silent = Instant::now();
+    wait_until(
+        "the silence is noticed",
+        10,
+        || matches!(receiver.state().phase, Phase::Reconnecting(why) if why.contains("no sign of life for 4s")),
+    );
+    assert!(silent.elapsed() >= Duration::from_secs(2));
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    receiver.wait_streaming();
+    write_wal(&cluster, 1);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    receiver.compare(&cluster);
+}
+
+#[test]
+fn a_partial_segment_that_lost_bytes_is_mended() {
+    let scratch = Scratch::new("wal-mend");
+    let cluster = Cluster::builder(&scratch).conf(KEEP).start();
+    let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&cluster, 3);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    let partial = receiver.names().pop().unwrap();
+    assert!(partial.ends_with(".partial"));
+    let path = receiver.wal_path().join(&partial);
+    let mut content = fs::read(&path).unwrap();
+    content[8192..200_000].fill(0); // a power cut took these pages
+    fs::write(&path, content).unwrap();
+    receiver.start();
+    receiver.wait_streaming();
+    write_wal(&cluster, 1);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    assert!(receiver.compare(&cluster) >= 1);
+}

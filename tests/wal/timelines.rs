@@ -1,0 +1,236 @@
+//! The receiver follows a cluster from timeline to timeline.
+
+use std::fs;
+
+use pgmoneta::unit::Timeline;
+
+use super::setup::{Receiver, write_wal};
+use crate::harness::{Cluster, Scratch, wait_until};
+
+const CREATE: &str = "create_slot = yes";
+const CONF: &str = "wal_keep_size = '1GB'\nmax_wal_size = '1GB'\n";
+
+fn timeline(number: u32) -> Timeline {
+    Timeline::new(number).unwrap()
+}
+
+#[test]
+fn a_standby_that_is_promoted_is_followed_without_a_break() {
+    let scratch = Scratch::new("wal-promote");
+    let mut primary = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(CONF)
+        .start();
+    let standby = primary.standby(&scratch, "standby");
+    // From the standby, before and after its promotion.
+    let mut receiver = Receiver::new(&scratch, &standby, "", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&primary, 3);
+    receiver.wait_flushed(&standby);
+    assert_eq!(receiver.state().in_recovery, Some(true));
+    primary.stop();
+    standby.promote();
+    wait_until("the new timeline is received", 60, || {
+        receiver.state().timeline == Some(timeline(2))
+    });
+    write_wal(&standby, 3);
+    receiver.wait_flushed(&standby);
+    cluster_received(&standby);
+    receiver.stop();
+    let names = receiver.names();
+    assert!(names.contains(&"00000002.history".to_owned()), "{names:?}");
+    let theirs = fs::read(standby.data().join("pg_wal/00000002.history")).unwrap();
+    assert_eq!(
+        receiver.wal().history(timeline(2)).unwrap().unwrap(),
+        theirs
+    );
+    let old = names.iter().rfind(|name| name.starts_with("00000001"));
+    assert!(old.unwrap().ends_with(".partial"), "{names:?}");
+    assert!(receiver.compare(&standby) >= 6);
+    let log = receiver.log();
+    assert!(
+        !log.iter()
+            .any(|line| line.starts_with("WARN") || line.starts_with("ERROR")),
+        "{log:?}"
+    );
+
+    // The bytes of the old timeline up to the switch are all there.
+    let history = String::from_utf8(theirs).unwrap();
+    let switch: pgmoneta::unit::Lsn = history.split('\t').nth(1).unwrap().parse().unwrap();
+    let size = receiver.wal().segment_size();
+    let number = switch.0 / size.bytes();
+    let read = |timeline: u32| {
+        let segment = pgmoneta::unit::Segment {
+            timeline: Timeline::new(timeline).unwrap(),
+            number,
+        };
+        fs::read(receiver.wal().find(segment).unwrap().unwrap().path).unwrap()
+    };
+    let length = usize::try_from(size.offset(switch)).unwrap();
+    assert!(read(1)[..length] == read(2)[..length]);
+}
+
+#[test]
+fn an_archive_that_was_away_during_two_promotions_follows_both() {
+    let scratch = Scratch::new("wal-twice");
+    let mut cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(CONF)
+        .start();
+    let mut receiver = Receiver::new(&scratch, &cluster, "compression = zstd", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&cluster, 2);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    for _ in 0..2 {
+        write_wal(&cluster, 2);
+        promote_again(&mut cluster);
+    }
+    write_wal(&cluster, 2);
+    receiver.start();
+    wait_until("the last timeline is received", 60, || {
+        receiver.state().timeline == Some(timeline(3))
+    });
+    receiver.wait_flushed(&cluster);
+    receiver.wait_sealed();
+    receiver.stop();
+    assert_eq!(
+        receiver.wal().histories().unwrap(),
+        [timeline(2), timeline(3)]
+    );
+    assert!(receiver.compare(&cluster) >= 6);
+    assert_eq!(receiver.state().gaps, Vec::<String>::new());
+
+    // And once more while the receiver waits: the cluster is the same one, only stopped in between.
+    receiver.start();
+    receiver.wait_streaming();
+    promote_again(&mut cluster);
+    write_wal(&cluster, 2);
+    wait_until("the next timeline is received", 60, || {
+        receiver.state().timeline == Some(timeline(4))
+    });
+    receiver.wait_flushed(&cluster);
+    receiver.wait_sealed();
+    receiver.stop();
+    receiver.compare(&cluster);
+}
+
+#[test]
+fn timelines_from_ten_up_have_upper_case_names() {
+    let scratch = Scratch::new("wal-ten");
+    let mut cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(CONF)
+        .start();
+    for _ in 0..9 {
+        promote_again(&mut cluster);
+    }
+    let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&cluster, 1);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    receiver.start();
+    receiver.wait_streaming();
+    receiver.stop();
+    let names = receiver.names();
+    assert!(names.contains(&"0000000A.history".to_owned()), "{names:?}");
+    assert!(
+        names.iter().any(|name| name.starts_with("0000000A0000")),
+        "{names:?}"
+    );
+    assert!(names.contains(&"00000002.history".to_owned()), "{names:?}");
+    receiver.compare(&cluster);
+}
+
+#[test]
+fn two_standbys_that_were_promoted_apart_are_not_mixed() {
+    let scratch = Scratch::new("wal-apart");
+    let primary = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(CONF)
+        .start();
+    let one = primary.standby(&scratch, "one");
+    let two = primary.standby(&scratch, "two");
+    write_wal(&primary, 1);
+    primary.wait_sql(
+        "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()",
+        "2",
+        60,
+    );
+    one.promote();
+    write_wal(&primary, 1);
+    primary.wait_sql(
+        "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()",
+        "1",
+        60,
+    );
+    two.promote();
+    write_wal(&one, 1);
+    write_wal(&two, 3);
+    let mut receiver = Receiver::new(&scratch, &one, "", CREATE).started();
+    receiver.wait_streaming();
+    receiver.wait_flushed(&one);
+    receiver.stop();
+    receiver.configure(&two, "", CREATE);
+    receiver.start();
+    let said = receiver.wait_alarm("is not the timeline 2 of the archive");
+    assert!(said.contains("promoted apart"), "{said}");
+}
+
+#[test]
+fn wal_that_a_failover_left_behind_is_kept_and_told() {
+    let scratch = Scratch::new("wal-behind");
+    let mut primary = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(CONF)
+        .start();
+    let mut standby = primary.standby(&scratch, "standby");
+    let mut receiver = Receiver::new(&scratch, &primary, "", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&primary, 2);
+    receiver.wait_flushed(&primary);
+    standby.sql("SELECT pg_create_physical_replication_slot('pgmoneta', true)");
+    // The standby misses the last WAL.
+    standby.stop();
+    write_wal(&primary, 3);
+    let end = receiver.wait_flushed(&primary);
+    receiver.stop();
+    primary.kill();
+    standby.start();
+    standby.promote();
+    receiver.configure(&standby, "", CREATE);
+    receiver.start();
+    wait_until("the new timeline is received", 60, || {
+        receiver.state().timeline == Some(timeline(2))
+    });
+    write_wal(&standby, 1);
+    receiver.wait_flushed(&standby);
+    let log = receiver.log();
+    let told = log.iter().find(|line| line.contains("left timeline 1"));
+    assert!(told.unwrap().starts_with("ERROR"), "{log:?}");
+    receiver.stop();
+    let left = receiver.wal().segments().unwrap();
+    let last = left
+        .iter()
+        .rfind(|file| file.segment.timeline == timeline(1))
+        .unwrap();
+    assert!(
+        last.segment.end(receiver.wal().segment_size()) >= end,
+        "the WAL is kept"
+    );
+    // The standby has other bytes after the switch.
+    assert!(receiver.compare_from(&standby, timeline(2)) >= 1);
+}
+
+/// Stops the cluster and makes it come back on the next timeline.
+fn promote_again(cluster: &mut Cluster) {
+    cluster.stop();
+    fs::write(cluster.data().join("standby.signal"), "").unwrap();
+    cluster.start();
+    cluster.promote();
+}
+
+fn cluster_received(cluster: &Cluster) {
+    cluster.wait_received("pgmoneta");
+}

@@ -1,0 +1,123 @@
+//! With `synchronous_standby_names = 'pgmoneta'`: the server's machine is lost, and nothing that a client saw committed
+//! is missing from what is restored.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::harness::{
+    Cluster, Daemon, Load, Process, Scratch, assert_all_there, client, user, wait_until,
+};
+
+const ROUNDS: u32 = 10;
+
+#[test]
+fn five_servers_are_lost() {
+    (0..ROUNDS / 2).for_each(lose_the_server);
+}
+
+#[test]
+fn five_more_servers_are_lost() {
+    (ROUNDS / 2..ROUNDS).for_each(lose_the_server);
+}
+
+fn lose_the_server(round: u32) {
+    let scratch = Scratch::new("zero");
+    // Small segments in some rounds: more ends of segments to be hit.
+    let mut cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(if round.is_multiple_of(2) { 1 } else { 16 })
+        .start();
+    let daemon = Daemon::builder(&scratch)
+        .global(if round.is_multiple_of(3) {
+            "compression = none"
+        } else {
+            "compression = zstd"
+        })
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    let tables = pgbench(&cluster)
+        .args(["-q", "-i", "-s", "1"])
+        .output()
+        .unwrap();
+    assert!(tables.status.success(), "{tables:?}");
+    daemon.backup("primary");
+
+    cluster.configure("synchronous_standby_names = 'pgmoneta'");
+    cluster.reload();
+    cluster.wait_sql("SELECT sync_state FROM pg_stat_replication", "sync", 30);
+    let mut load = Load::start(&cluster, &scratch, round, 4, Duration::ZERO);
+    let mut bench = start_pgbench(&scratch, &cluster);
+    load.wait_begun(&cluster, round);
+    // A different moment in each round; the point is to hit the server anywhere in its work.
+    std::thread::sleep(Duration::from_millis(200 + 173 * u64::from(round) % 700));
+
+    cluster.kill_postmaster();
+    remove(cluster.data());
+    let acknowledged = load.finish();
+    bench.wait(30);
+    let transactions = pgbench_transactions(&scratch);
+    assert!(
+        acknowledged.iter().sum::<u64>() > 10 && transactions > 10,
+        "the load was too light: {acknowledged:?}, {transactions}"
+    );
+
+    let data = daemon.restore("primary", "newest", Some("current"), "restored");
+    let mut restored =
+        Cluster::adopt(&scratch, cluster.major(), data).with("synchronous_standby_names", "");
+    restored.start();
+    restored.wait_primary(120);
+    assert_all_there(&restored, round, &acknowledged);
+    let history: u64 = restored
+        .sql("SELECT count(*) FROM pgbench_history")
+        .parse()
+        .unwrap();
+    assert!(
+        history >= transactions,
+        "pgbench saw {transactions} committed; restored: {history}"
+    );
+}
+
+/// Removes the data directory, while processes of the killed server may still be writing there.
+fn remove(data: &std::path::Path) {
+    wait_until("the data directory is gone", 30, || {
+        let _ = fs::remove_dir_all(data);
+        !data.exists()
+    });
+}
+
+fn pgbench(cluster: &Cluster) -> std::process::Command {
+    let mut command = user().command(client("pgbench"));
+    command.arg("-h").arg(cluster.sockets()).args([
+        "-p",
+        &cluster.port().to_string(),
+        "-U",
+        "postgres",
+    ]);
+    command.arg("postgres");
+    command
+}
+
+/// pgbench with a log of each transaction that it saw committed.
+fn start_pgbench(scratch: &Scratch, cluster: &Cluster) -> Process {
+    let directory = scratch.directory("pgbench");
+    let child = pgbench(cluster)
+        .args(["-n", "-c", "2", "-T", "60", "--log"])
+        .current_dir(directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    Process::new(child, "pgbench")
+}
+
+fn pgbench_transactions(scratch: &Scratch) -> u64 {
+    let mut lines = 0;
+    for entry in fs::read_dir(scratch.join("pgbench")).unwrap() {
+        lines += fs::read_to_string(entry.unwrap().path())
+            .unwrap()
+            .lines()
+            .count();
+    }
+    lines as u64
+}
