@@ -41,6 +41,8 @@ pub enum Kind {
     Busy,
     /// The recovery target lies outside of what is stored.
     Unreachable,
+    /// This version cannot do it, or cannot read it.
+    Unsupported,
     /// The daemon is stopping.
     Stopped,
     /// A bug, or a machine without memory or threads.

@@ -125,11 +125,16 @@ impl Supervisor {
     }
 }
 
-/// What a crash left is no backup and no WAL; if it cannot be removed now, it is no harm but the room it takes.
+/// Puts the backups of version 0.1.0 where they belong now. What a crash left is no backup and no WAL; if it cannot be
+/// removed now, it is no harm but the room it takes.
 fn sweep(config: &Config) {
     for server in &config.servers {
         let name = &server.name;
-        match Repository::open(&config.base_dir, name).and_then(|repository| repository.sweep()) {
+        let swept = Repository::open(&config.base_dir, name).and_then(|repository| {
+            repository.adopt()?;
+            repository.sweep()
+        });
+        match swept {
             Ok(0) => {}
             Ok(count) => log::info!("server {name}: removed {count} left-overs of an earlier run"),
             Err(failure) => log::warn!("server {name}: {failure}"),

@@ -1,14 +1,11 @@
-//! Complete backups: finding them, and clearing away those that never became one.
+//! Complete backups: finding them.
 
 use std::path::{Path, PathBuf};
 
-use super::{BackupInfo, Manifest, Repository};
+use super::layout::STAGING;
+use super::{BackupInfo, Manifest, Origin, Repository};
 use crate::error::{Context, Failure, Kind, Result};
-use crate::storage;
 use crate::unit::Label;
-
-/// How the directory of a backup begins that is being built.
-const STAGING: &str = ".new-";
 
 /// A complete backup.
 #[derive(Clone, Debug)]
@@ -19,12 +16,23 @@ pub struct Backup {
     pub path: PathBuf,
     /// What `backup.info` says.
     pub info: BackupInfo,
+    /// Which program wrote it.
+    pub origin: Origin,
 }
 
 impl Backup {
-    /// Reads backup.manifest and checks it against backup.sha256.
+    /// Reads backup.manifest and checks it against backup.sha256. [`Kind::Unsupported`] for a backup of the C program.
     pub fn manifest(&self) -> Result<Manifest> {
+        self.check_readable()?;
         Manifest::read(&self.path, &self.label)
+    }
+
+    /// Fails with [`Kind::Unsupported`] for a backup of the C program, which is listed, but cannot be read yet.
+    pub fn check_readable(&self) -> Result<()> {
+        match self.origin {
+            Origin::Own => Ok(()),
+            Origin::C => Err(Origin::unreadable(&self.label)),
+        }
     }
 
     /// Reads backup.sha256: every stored file, relative to the backup's directory, and its SHA-256.
@@ -44,19 +52,21 @@ impl Repository {
         self.backup_path().join(format!("{STAGING}{label}"))
     }
 
-    /// All complete backups, oldest first. A backup whose `backup.info` cannot be read is listed as not valid.
+    /// All complete backups, oldest first, those of the C program among them. A backup whose `backup.info` cannot be read is
+    /// listed as not valid.
     pub fn backups(&self) -> Result<Vec<Backup>> {
-        let mut backups = Vec::new();
-        for (label, staging) in self.labels()? {
-            if staging {
-                continue;
+        let mut backups: Vec<Backup> = Vec::new();
+        for directory in [self.backup_path(), self.c_backup_path()] {
+            for label in complete(&directory)? {
+                let path = directory.join(label.as_str());
+                if backups.iter().any(|known| known.label == label) {
+                    let path = path.display();
+                    log::warn!("{path} is not listed: another backup has the same label");
+                    continue;
+                }
+                let own = directory == self.backup_path();
+                backups.push(read(label, path, own));
             }
-            let path = self.backup_directory(&label);
-            let info = BackupInfo::read(&path, &label).unwrap_or_else(|failure| {
-                log::warn!("the backup {label} is not valid: {failure}");
-                BackupInfo::unreadable()
-            });
-            backups.push(Backup { label, path, info });
         }
         backups.sort_by(|one, other| one.label.cmp(&other.label));
         Ok(backups)
@@ -98,65 +108,58 @@ impl Repository {
 
     /// The newest label in use, of a complete backup or of one that is being built.
     pub fn newest_label(&self) -> Result<Option<Label>> {
-        Ok(self.labels()?.into_iter().map(|(label, _)| label).max())
-    }
-
-    /// Removes what crashes left behind: backups that were being built, and temporary files. How many there were.
-    /// Nothing else may be running on the server.
-    pub fn sweep(&self) -> Result<usize> {
-        let mut count = 0;
-        for name in names(&self.backup_path())? {
-            if name.starts_with(STAGING) {
-                let path = self.backup_path().join(name);
-                log::info!("remove {}, which was never complete", path.display());
-                storage::remove_tree(&path)?;
-                count += 1;
-            }
+        let mut newest = None;
+        for directory in [self.backup_path(), self.c_backup_path()] {
+            let labels = labels(&directory)?.into_iter();
+            newest = newest.max(labels.map(|(label, _)| label).max());
         }
-        if let Some(wal) = self.wal()? {
-            count += wal.sweep()?;
-        }
-        let mut directories = vec![self.path().to_owned(), self.backup_path()];
-        for (label, _) in self.labels()? {
-            directories.push(self.backup_directory(&label));
-        }
-        for directory in directories {
-            for name in names(&directory)? {
-                if name.starts_with('.') && name.ends_with(".tmp") {
-                    storage::remove_file(&directory.join(name))?;
-                    count += 1;
-                }
-            }
-        }
-        Ok(count)
-    }
-
-    /// The labels in use, and whether each is of a backup that is being built.
-    fn labels(&self) -> Result<Vec<(Label, bool)>> {
-        let mut labels = Vec::new();
-        for name in names(&self.backup_path())? {
-            let (name, staging) = match name.strip_prefix(STAGING) {
-                Some(rest) => (rest, true),
-                None => (name.as_str(), false),
-            };
-            let Ok(label) = name.parse() else {
-                continue;
-            };
-            let path = if staging {
-                self.staging_directory(&label)
-            } else {
-                self.backup_directory(&label)
-            };
-            if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
-                labels.push((label, staging));
-            }
-        }
-        Ok(labels)
+        Ok(newest)
     }
 }
 
+/// Reads a backup as far as the list of backups needs it; `own` if only this program writes where it lies.
+fn read(label: Label, path: PathBuf, own: bool) -> Backup {
+    let info = BackupInfo::read(&path, &label).unwrap_or_else(|failure| {
+        log::warn!("the backup {label} is not valid: {failure}");
+        BackupInfo::unreadable()
+    });
+    let origin = if own { Origin::Own } else { Origin::of(&path) };
+    Backup {
+        label,
+        path,
+        info,
+        origin,
+    }
+}
+
+/// The labels of the complete backups in a directory.
+pub(super) fn complete(directory: &Path) -> Result<Vec<Label>> {
+    let labels = labels(directory)?.into_iter();
+    let complete = labels.filter(|(_, staging)| !staging);
+    Ok(complete.map(|(label, _)| label).collect())
+}
+
+/// The labels in use in a directory, and whether each is of a backup that is being built.
+fn labels(directory: &Path) -> Result<Vec<(Label, bool)>> {
+    let mut labels = Vec::new();
+    for name in names(directory)? {
+        let (digits, staging) = match name.strip_prefix(STAGING) {
+            Some(rest) => (rest, true),
+            None => (name.as_str(), false),
+        };
+        let Ok(label) = digits.parse() else {
+            continue;
+        };
+        let found = directory.join(&name).symlink_metadata();
+        if found.is_ok_and(|found| found.is_dir()) {
+            labels.push((label, staging));
+        }
+    }
+    Ok(labels)
+}
+
 /// The names in a directory; none if it is not there. Names that are not UTF-8 are not ours.
-fn names(directory: &Path) -> Result<Vec<String>> {
+pub(super) fn names(directory: &Path) -> Result<Vec<String>> {
     let doing = || format!("list {}", directory.display());
     let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::str::FromStr;
 
+use super::layout::INFO;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::unit::{Compression, Encryption, Label, Lsn, PgVersion, Timeline};
 
@@ -198,7 +199,7 @@ impl BackupInfo {
 
     /// Reads the file of the backup `label` in `directory`.
     pub(super) fn read(directory: &Path, label: &Label) -> Result<BackupInfo> {
-        let path = directory.join("backup.info");
+        let path = directory.join(INFO);
         let doing = || format!("read {}", path.display());
         let text = std::fs::read(&path).with_context(doing)?;
         BackupInfo::parse(&text, label).with_context(doing)

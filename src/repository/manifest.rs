@@ -4,17 +4,12 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use super::layout::{MANIFEST, SUMS};
 use super::manifest_line::{Line, VERSION, mode};
 use super::{TablespaceInfo, sums};
 use crate::crypto::Sha256;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::unit::Label;
-
-/// The manifest's name in the directory of a backup.
-pub(super) const NAME: &str = "backup.manifest";
-
-/// The name of the list of digests in the directory of a backup.
-pub(super) const SUMS: &str = "backup.sha256";
 
 /// No line is longer: two paths and what is around them.
 const MAX_LINE: u64 = 64 << 10;
@@ -65,10 +60,9 @@ impl Manifest {
         let sums = directory.join(SUMS);
         let expected = File::open(&sums)
             .map_err(Into::into)
-            .and_then(|file| sums::find(BufReader::new(file), Path::new(NAME)))
-            .with_context(|| format!("read {}", sums.display()))
-            .map_err(|failure| foreign(directory, failure))?;
-        let path = directory.join(NAME);
+            .and_then(|file| sums::find(BufReader::new(file), Path::new(MANIFEST)))
+            .with_context(|| format!("read {}", sums.display()))?;
+        let path = directory.join(MANIFEST);
         let doing = || format!("read {}", path.display());
         let input = Hashing {
             inner: File::open(&path).with_context(doing)?,
@@ -163,17 +157,6 @@ fn next(input: &mut impl BufRead) -> Result<Option<Line>> {
         None if line.is_empty() => Ok(None),
         None => Err(corrupt("it is truncated, or a line is too long".to_owned())),
     }
-}
-
-/// Says so if a backup is not ours.
-fn foreign(directory: &Path, failure: Failure) -> Failure {
-    if failure.kind() == Kind::NotFound && directory.join("backup.sha512").exists() {
-        return Failure::new(
-            Kind::Corrupt,
-            "the backup was written by the C program, which this version lists but does not read",
-        );
-    }
-    failure
 }
 
 fn corrupt(what: String) -> Failure {

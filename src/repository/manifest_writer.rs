@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use super::manifest::{NAME, SUMS};
+use super::layout::{MANIFEST, SUMS};
 use super::manifest_line::{
     DirectoryLine, FileLine, Head, Line, LinkLine, TablespaceLine, Text, VERSION, mode_text,
 };
@@ -34,7 +34,7 @@ impl ManifestWriter {
     ) -> Result<ManifestWriter> {
         let create = |name| StagedFile::create(&directory.join(name), 0o600).map(BufWriter::new);
         let mut writer = ManifestWriter {
-            manifest: create(NAME)?,
+            manifest: create(MANIFEST)?,
             sums: create(SUMS)?,
             sha256: Sha256::new(),
             lines: 0,
@@ -96,10 +96,10 @@ impl ManifestWriter {
     pub fn finish(mut self) -> Result<u64> {
         self.line(&Line::End(self.lines))?;
         let sha256 = std::mem::take(&mut self.sha256).finish();
-        self.sum(&sha256, Path::new(NAME))?;
+        self.sum(&sha256, Path::new(MANIFEST))?;
         self.manifest
             .flush()
-            .with_context(|| format!("write {NAME}"))?;
+            .with_context(|| format!("write {MANIFEST}"))?;
         self.sums.flush().with_context(|| format!("write {SUMS}"))?;
         Ok(self.bytes)
     }
@@ -110,6 +110,6 @@ impl ManifestWriter {
         self.lines += 1;
         self.bytes += u64::try_from(bytes.len()).unwrap_or(0);
         let result = self.manifest.write_all(&bytes);
-        result.with_context(|| format!("write {NAME}"))
+        result.with_context(|| format!("write {MANIFEST}"))
     }
 }

@@ -1,23 +1,28 @@
 //! What lies where for one server, and what of it is complete.
 //!
 //! A [`Repository`] is the directory `<base_dir>/<server>`: the WAL archive, the backups and the name card of the
-//! cluster that they belong to. It reads and names things; it neither talks to servers nor runs operations.
+//! cluster that they belong to; `layout` has every name. It reads and names things; it neither talks to servers nor runs operations.
 
 mod backup;
 mod backup_info;
+mod layout;
 mod manifest;
 mod manifest_line;
 mod manifest_writer;
+mod origin;
 mod root;
 mod sums;
+mod sweep;
 mod system_info;
 mod wal_directory;
 mod wal_gaps;
 
 pub use backup::Backup;
 pub use backup_info::{BackupInfo, TablespaceInfo};
+pub use layout::{ABOUT, INFO, MANIFEST, SUMS};
 pub use manifest::{Manifest, ManifestFile};
 pub use manifest_writer::ManifestWriter;
+pub use origin::Origin;
 pub use root::Repository;
 pub use system_info::SystemInfo;
 pub use wal_directory::{WalDirectory, WalEnd, WalFile};

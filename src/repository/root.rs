@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::layout::{BACKUPS, BACKUPS_OF_C, SYSTEM, WAL};
 use super::{SystemInfo, WalDirectory};
 use crate::error::{Context, Failure, Kind, Result};
 use crate::storage;
@@ -35,12 +36,17 @@ impl Repository {
 
     /// `<base_dir>/<server>/wal`
     pub fn wal_path(&self) -> PathBuf {
-        self.root.join("wal")
+        self.root.join(WAL)
     }
 
-    /// `<base_dir>/<server>/backup`
+    /// `<base_dir>/<server>/basebackup`
     pub fn backup_path(&self) -> PathBuf {
-        self.root.join("backup")
+        self.root.join(BACKUPS)
+    }
+
+    /// `<base_dir>/<server>/backup`, the backups of the C program; this program writes nothing there.
+    pub fn c_backup_path(&self) -> PathBuf {
+        self.root.join(BACKUPS_OF_C)
     }
 
     /// The cluster that the archive belongs to, if it is bound already.
@@ -76,7 +82,7 @@ impl Repository {
     }
 
     fn system_path(&self) -> PathBuf {
-        self.root.join("system.info")
+        self.root.join(SYSTEM)
     }
 
     fn check_same(&self, bound: &SystemInfo, system: &SystemInfo) -> Result<()> {

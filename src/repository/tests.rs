@@ -233,3 +233,68 @@ fn a_manifest_cannot_lead_out_of_the_backup() {
     assert!(of(r#"{"unknown":{}}"#, 1).is_err());
     assert!(of(head, 1).is_err());
 }
+
+#[test]
+fn backups_lie_where_the_c_program_does_not_look_and_labels_are_unique_over_both_places() {
+    let scratch = Scratch::new("places");
+    let of_c = scratch.1.c_backup_path();
+    let put = |label: &str, files: &[(&str, &str)]| {
+        let path = of_c.join(label);
+        std::fs::create_dir_all(&path).unwrap();
+        for (name, text) in files {
+            std::fs::write(path.join(name), text).unwrap();
+        }
+    };
+    assert!(!of_c.exists(), "nothing is made for the C program");
+    put(
+        "20260102000000",
+        &[
+            ("backup.info", "STATUS=1\nLABEL=20260102000000\n"),
+            ("backup.sha512", ""),
+            ("backup.manifest", "PG_VERSION,00\n"),
+        ],
+    );
+    let earlier = [
+        ("backup.info", "STATUS=1\n"),
+        ("backup.sha256", ""),
+        ("backup.manifest", "{\"backup\":{}}\n"),
+    ];
+    put("20260103000000", &earlier);
+    put("20260109000000", &[("backup.info", "STATUS=0\n")]);
+    put(".new-20260108000000", &[]);
+    scratch.add("20260101000000", "STATUS=1\n");
+    let listed = || -> Vec<_> {
+        let backups = scratch.1.backups().unwrap().into_iter();
+        let shown = backups.map(|backup| {
+            let own = backup.path.starts_with(scratch.1.backup_path());
+            (backup.label.to_string(), backup.origin, own)
+        });
+        shown.collect()
+    };
+    let expected = |moved| {
+        [
+            ("20260101000000".to_owned(), Origin::Own, true),
+            ("20260102000000".to_owned(), Origin::C, false),
+            ("20260103000000".to_owned(), Origin::Own, moved),
+            ("20260109000000".to_owned(), Origin::C, false),
+        ]
+    };
+    assert_eq!(listed(), expected(false));
+    let newest = scratch.1.newest_label().unwrap();
+    assert_eq!(newest, Some(label("20260109000000")));
+
+    assert_eq!(scratch.1.adopt().unwrap(), 1);
+    assert_eq!(listed(), expected(true));
+    assert_eq!(scratch.1.adopt().unwrap(), 0);
+    assert_eq!(scratch.1.sweep().unwrap(), 1, "what 0.1.0 was building");
+    assert_eq!(listed(), expected(true));
+
+    let failure = scratch.1.find("20260102").unwrap().manifest().unwrap_err();
+    assert_eq!(failure.kind(), Kind::Unsupported);
+    assert!(failure.message().contains("written by the C program"));
+
+    // Of two with one label the one that this program wrote counts.
+    put("20260101000000", &earlier);
+    assert_eq!(listed(), expected(true));
+    assert_eq!(scratch.1.adopt().unwrap(), 0);
+}

@@ -147,7 +147,7 @@ fn writes_that_fail_in_a_restore_fail_it() {
 fn writes_that_fail_in_a_backup_fail_it() {
     let scratch = Scratch::new("failback");
     let cluster = Cluster::builder(&scratch).start();
-    let repository = scratch.join("moneta/repo/primary/backup");
+    let repository = scratch.join("moneta/repo/primary/basebackup");
     let faults = Faults::new(&scratch, &repository);
     let daemon = faults
         .daemon(Daemon::builder(&scratch).server("primary", &cluster))

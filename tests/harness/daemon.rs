@@ -100,7 +100,7 @@ impl Daemon {
 
     /// The directory of its backups of a server.
     pub fn backups(&self, server: &str) -> PathBuf {
-        self.base_dir().join(server).join("backup")
+        self.base_dir().join(server).join("basebackup")
     }
 
     /// The directory of its WAL of a server.

@@ -13,7 +13,7 @@ use crate::error::{Context as _, Failure, Kind, Result};
 use crate::format::{BackupLabel, BackupManifest};
 use crate::job::context::Context;
 use crate::pg::{BaseBackup, BaseBackupOptions, Connection, Facts, Mode};
-use crate::repository::{Backup, BackupInfo, Repository, SystemInfo, TablespaceInfo};
+use crate::repository::{Backup, BackupInfo, Origin, Repository, SystemInfo, TablespaceInfo};
 use crate::status::{Activity, Phase, Progress};
 use crate::unit::{Encryption, Label, Lsn, Timeline};
 
@@ -125,7 +125,12 @@ impl Job<'_> {
             stop_time: Some(stop_time),
         };
         let (path, info) = staging.commit(info)?;
-        Ok(Backup { label, path, info })
+        Ok(Backup {
+            label,
+            path,
+            info,
+            origin: Origin::Own,
+        })
     }
 
     /// Notes how long it took to get that far.

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::codec::{Coding, PlainDigest, Sink};
 use crate::error::{Context, Failure, Kind, Result};
 use crate::format::BackupManifest;
-use crate::repository::{BackupInfo, ManifestFile, ManifestWriter, Repository, TablespaceInfo};
+use crate::repository::{
+    BackupInfo, INFO, ManifestFile, ManifestWriter, Repository, TablespaceInfo,
+};
 use crate::storage::{self, Filesystem, StagedFile};
 use crate::unit::Label;
 
@@ -189,9 +191,9 @@ impl Staging {
             self.sizes.stored += manifest.finish()?;
         }
         let info = info(self.sizes);
-        let mut file = StagedFile::create(&self.path.join("backup.info"), 0o600)?;
+        let mut file = StagedFile::create(&self.path.join(INFO), 0o600)?;
         file.write_all(info.to_text(&self.label).as_bytes())
-            .context("write backup.info")?;
+            .with_context(|| format!("write {INFO}"))?;
         drop(file);
         self.filesystem.sync()?;
         if let Err(failure) = storage::rename(&self.path, &self.place) {

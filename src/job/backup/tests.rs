@@ -13,7 +13,7 @@ use crate::crypto::{MasterKey, Secret};
 use crate::error::{Kind, Result};
 use crate::format::{BackupManifest, ManifestEntry};
 use crate::pool::Pool;
-use crate::repository::{Backup, BackupInfo, Repository, TablespaceInfo};
+use crate::repository::{Backup, BackupInfo, Origin, Repository, TablespaceInfo};
 use crate::status::{Activity, Board};
 use crate::sys::Stop;
 use crate::unit::{Compression, Encryption, Label, Level};
@@ -99,7 +99,12 @@ impl Scratch {
             info
         };
         let (path, info) = staging.commit(info)?;
-        Ok(Backup { label, path, info })
+        Ok(Backup {
+            label,
+            path,
+            info,
+            origin: Origin::Own,
+        })
     }
 
     fn is_empty(&self) -> bool {

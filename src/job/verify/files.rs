@@ -14,15 +14,12 @@ use crate::format::hex;
 use crate::job::context::Context;
 use crate::job::lanes;
 use crate::job::replay::stored_as;
-use crate::repository::{Backup, Manifest, ManifestFile};
+use crate::repository::{ABOUT, Backup, Manifest, ManifestFile};
 use crate::status::Progress;
 use crate::sys::Stop;
 
 /// How many bytes are decoded at once.
 const BUFFER: usize = 256 << 10;
-
-/// Files in the directory of a backup that are about it, not of it.
-const ABOUT: [&str; 3] = ["backup.info", "backup.manifest", "backup.sha256"];
 
 /// What was found so far.
 #[derive(Default)]

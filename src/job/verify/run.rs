@@ -19,6 +19,7 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
         failed: Vec::new(),
         good: Vec::new(),
     };
+    backup.check_readable()?;
     let manifest = match backup.manifest() {
         Ok(manifest) => manifest,
         Err(failure) => {

@@ -1,0 +1,71 @@
+//! At the start: clearing away what never became a backup, and taking over what an earlier version left.
+
+use std::path::PathBuf;
+
+use super::backup::{complete, names};
+use super::layout::STAGING;
+use super::{Origin, Repository};
+use crate::error::Result;
+use crate::storage;
+
+impl Repository {
+    /// Removes what crashes left behind: backups that were being built, and temporary files. How many there were.
+    /// Nothing else may be running on the server.
+    pub fn sweep(&self) -> Result<usize> {
+        let mut count = 0;
+        for directory in [self.backup_path(), self.c_backup_path()] {
+            for name in names(&directory)? {
+                if name.starts_with(STAGING) {
+                    let path = directory.join(name);
+                    log::info!("remove {}, which was never complete", path.display());
+                    storage::remove_tree(&path)?;
+                    count += 1;
+                }
+            }
+        }
+        if let Some(wal) = self.wal()? {
+            count += wal.sweep()?;
+        }
+        for directory in self.own_directories()? {
+            for name in names(&directory)? {
+                if name.starts_with('.') && name.ends_with(".tmp") {
+                    storage::remove_file(&directory.join(name))?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Where temporary files are ours.
+    fn own_directories(&self) -> Result<Vec<PathBuf>> {
+        let mut directories = vec![self.path().to_owned(), self.backup_path()];
+        for label in complete(&self.backup_path())? {
+            directories.push(self.backup_directory(&label));
+        }
+        Ok(directories)
+    }
+
+    /// Moves the backups of version 0.1.0, which lie where the C program would offer and delete them, to where it does not
+    /// see them; how many. One that cannot be moved stays where it is, and is read there.
+    pub fn adopt(&self) -> Result<usize> {
+        let mut count = 0;
+        for label in complete(&self.c_backup_path())? {
+            let from = self.c_backup_path().join(label.as_str());
+            let to = self.backup_directory(&label);
+            if Origin::of(&from) == Origin::C || to.symlink_metadata().is_ok() {
+                continue;
+            }
+            match storage::rename(&from, &to) {
+                Ok(()) => {
+                    log::info!("moved the backup {label} to {}", to.display());
+                    count += 1;
+                }
+                Err(failure) => log::warn!(
+                    "{failure}; the C program, if it is started here again, will take this backup for one of its own"
+                ),
+            }
+        }
+        Ok(count)
+    }
+}
