@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::layout::{BACKUPS, BACKUPS_OF_C, SYSTEM, WAL};
-use super::{SystemInfo, WalDirectory};
+use super::{SystemInfo, WalDirectory, system_info};
 use crate::error::{Context, Failure, Kind, Result};
 use crate::storage;
-use crate::unit::ServerName;
+use crate::unit::{ServerName, Timeline};
 
 /// One thread at a time binds: the receiver and a first backup may meet here.
 static BINDING: Mutex<()> = Mutex::new(());
@@ -51,14 +51,33 @@ impl Repository {
 
     /// The cluster that the archive belongs to, if it is bound already.
     pub fn system(&self) -> Result<Option<SystemInfo>> {
-        let path = self.system_path();
-        match std::fs::read(&path) {
-            Ok(content) => SystemInfo::parse(&content)
-                .map(Some)
-                .with_context(|| format!("read {}", path.display())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+        let content = self.system_content()?;
+        let system = content.map(|content| SystemInfo::parse(&content));
+        system.transpose().with_context(|| self.reading_system())
+    }
+
+    /// The timeline that the archive follows: the one on which WAL was streamed last. `None` before that, and where
+    /// an older version wrote the archive.
+    pub fn followed_timeline(&self) -> Result<Option<Timeline>> {
+        match self.system_content()? {
+            Some(content) => system_info::followed(&content).with_context(|| self.reading_system()),
+            None => Ok(None),
         }
+    }
+
+    /// Notes, durably, which timeline the archive follows. It must be bound.
+    pub fn follow_timeline(&self, timeline: Timeline) -> Result<()> {
+        let _one = BINDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(content) = self.system_content()? else {
+            let message = format!("{} is not bound to a cluster", self.root.display());
+            return Err(Failure::new(Kind::Internal, message));
+        };
+        let reading = || self.reading_system();
+        if system_info::followed(&content).with_context(reading)? == Some(timeline) {
+            return Ok(());
+        }
+        let content = system_info::follow(&content, timeline).with_context(reading)?;
+        storage::replace(&self.system_path(), content.as_bytes())
     }
 
     /// Binds the archive to a cluster on first contact. Afterwards another system identifier or another segment size is
@@ -72,7 +91,9 @@ impl Repository {
         if bound.as_ref() == Some(system) {
             return Ok(());
         }
-        storage::replace(&self.system_path(), system.render().as_bytes())
+        let before = self.system_content()?.unwrap_or_default();
+        let content = system.render(&before)?;
+        storage::replace(&self.system_path(), content.as_bytes())
     }
 
     /// The WAL archive; `None` before the first contact with the server.
@@ -83,6 +104,18 @@ impl Repository {
 
     fn system_path(&self) -> PathBuf {
         self.root.join(SYSTEM)
+    }
+
+    fn system_content(&self) -> Result<Option<Vec<u8>>> {
+        match std::fs::read(self.system_path()) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| self.reading_system()),
+        }
+    }
+
+    fn reading_system(&self) -> String {
+        format!("read {}", self.system_path().display())
     }
 
     fn check_same(&self, bound: &SystemInfo, system: &SystemInfo) -> Result<()> {
@@ -136,7 +169,11 @@ mod tests {
         let repository = Repository::open(&base, &"primary".parse().unwrap()).unwrap();
         assert!(repository.system().unwrap().is_none() && repository.wal().unwrap().is_none());
         let first = system(7, 15, 16 << 20);
+        assert!(repository.follow_timeline(Timeline::FIRST).is_err());
         repository.bind(&first).unwrap();
+        assert_eq!(repository.followed_timeline().unwrap(), None);
+        let second = Timeline::new(2).unwrap();
+        repository.follow_timeline(second).unwrap();
         repository.bind(&first).unwrap();
         for other in [system(8, 15, 16 << 20), system(7, 15, 1 << 20)] {
             let refused = repository.bind(&other).unwrap_err();
@@ -147,6 +184,7 @@ mod tests {
         repository.bind(&system(7, 16, 16 << 20)).unwrap();
         assert_eq!(repository.system().unwrap().unwrap().version.major, 16);
         let again = Repository::open(&base, &"primary".parse().unwrap()).unwrap();
+        assert_eq!(again.followed_timeline().unwrap(), Some(second));
         let size = again.wal().unwrap().unwrap().segment_size();
         std::fs::remove_dir_all(&base).unwrap();
         assert_eq!(size, SegmentSize::DEFAULT);

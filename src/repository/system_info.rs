@@ -1,7 +1,10 @@
-//! `system.info`: the cluster that an archive belongs to.
+//! `system.info`: the cluster that an archive belongs to, and the timeline that the archive follows.
 
 use crate::error::{Failure, Kind, Result};
-use crate::unit::{PgVersion, SegmentSize};
+use crate::unit::{PgVersion, SegmentSize, Timeline};
+
+/// The key of the timeline that the archive follows. Not there before WAL was streamed.
+const TIMELINE: &str = "TIMELINE";
 
 /// The cluster that an archive belongs to, as `KEY=value` lines in `system.info`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,37 +20,83 @@ pub struct SystemInfo {
 impl SystemInfo {
     /// Reads the content of the file. Keys that are not known are left alone: a later version may have written them.
     pub fn parse(content: &[u8]) -> Result<SystemInfo> {
-        let wrong = |what: &str| Failure::new(Kind::Corrupt, format!("system.info: {what}"));
-        let text = std::str::from_utf8(content).map_err(|_| wrong("it is not text"))?;
-        let value = |key: &str| {
-            let mut pairs = text.lines().filter_map(|line| line.split_once('='));
-            let found = pairs.find(|(name, _)| name.trim() == key);
-            found
-                .map(|(_, value)| value.trim())
-                .ok_or_else(|| wrong(&format!("{key} is missing")))
-        };
+        let text = text(content)?;
+        let needed =
+            |key: &str| value(text, key).ok_or_else(|| wrong(&format!("{key} is missing")));
         let number = |key: &str| -> Result<u64> {
-            let text = value(key)?;
+            let text = needed(key)?;
             text.parse()
                 .map_err(|_| wrong(&format!("{key} is {text:?}, not a number")))
         };
         Ok(SystemInfo {
             system_identifier: number("SYSTEM_IDENTIFIER")?,
-            version: PgVersion::parse(value("VERSION")?)
+            version: PgVersion::parse(needed("VERSION")?)
                 .ok_or_else(|| wrong("VERSION is not a version"))?,
             segment_size: SegmentSize::new(number("WAL_SEGMENT_SIZE")?)?,
         })
     }
 
-    /// The content of the file.
-    pub fn render(&self) -> String {
-        format!(
-            "SYSTEM_IDENTIFIER={}\nVERSION={}\nWAL_SEGMENT_SIZE={}\n",
-            self.system_identifier,
-            self.version,
-            self.segment_size.bytes()
-        )
+    /// The content of the file, where `before` is what it was until now: what else is in it stays.
+    pub(super) fn render(&self, before: &[u8]) -> Result<String> {
+        let identifier = self.system_identifier.to_string();
+        let content = replace(text(before)?, "SYSTEM_IDENTIFIER", &identifier);
+        let content = replace(&content, "VERSION", &self.version.to_string());
+        let size = self.segment_size.bytes().to_string();
+        Ok(replace(&content, "WAL_SEGMENT_SIZE", &size))
     }
+}
+
+/// The timeline that the archive follows, as the content of the file says.
+pub(super) fn followed(content: &[u8]) -> Result<Option<Timeline>> {
+    let Some(value) = value(text(content)?, TIMELINE) else {
+        return Ok(None);
+    };
+    let timeline = value.parse();
+    timeline
+        .map(Some)
+        .map_err(|_| wrong(&format!("{TIMELINE} is {value:?}, not a timeline")))
+}
+
+/// The content of the file with another timeline that the archive follows.
+pub(super) fn follow(content: &[u8], timeline: Timeline) -> Result<String> {
+    Ok(replace(text(content)?, TIMELINE, &timeline.to_string()))
+}
+
+fn wrong(what: &str) -> Failure {
+    Failure::new(Kind::Corrupt, format!("system.info: {what}"))
+}
+
+fn text(content: &[u8]) -> Result<&str> {
+    std::str::from_utf8(content).map_err(|_| wrong("it is not text"))
+}
+
+/// The key of a line.
+fn key(line: &str) -> Option<&str> {
+    line.split_once('=').map(|(key, _)| key.trim())
+}
+
+fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = text.lines();
+    let line = lines.find(|line| key(line) == Some(name))?;
+    line.split_once('=').map(|(_, value)| value.trim())
+}
+
+/// The text with the value of one key set; its other lines as they are.
+fn replace(text: &str, name: &str, value: &str) -> String {
+    let mut content = String::new();
+    let mut found = false;
+    for line in text.lines() {
+        if key(line) == Some(name) {
+            found = true;
+            content.push_str(&format!("{name}={value}\n"));
+        } else {
+            content.push_str(&format!("{line}\n"));
+        }
+    }
+    if !found {
+        content.push_str(&format!("{name}={value}\n"));
+    }
+    content
 }
 
 #[cfg(test)]
@@ -64,9 +113,27 @@ mod tests {
             },
             segment_size: SegmentSize::DEFAULT,
         };
-        assert_eq!(SystemInfo::parse(info.render().as_bytes()).unwrap(), info);
-        let later = format!("{}NEW_KEY=1\n", info.render());
+        let text = info.render(b"").unwrap();
+        assert_eq!(SystemInfo::parse(text.as_bytes()).unwrap(), info);
+        assert_eq!(followed(text.as_bytes()).unwrap(), None);
+        let later = format!("{text}NEW_KEY=1\n");
         assert_eq!(SystemInfo::parse(later.as_bytes()).unwrap(), info);
+    }
+
+    #[test]
+    fn what_is_replaced_leaves_the_rest_as_it_was() {
+        let timeline = |number| Timeline::new(number).unwrap();
+        let before = "SYSTEM_IDENTIFIER=1\nVERSION=15.1\nNEW_KEY=1\nWAL_SEGMENT_SIZE=16777216\n";
+        let text = follow(before.as_bytes(), timeline(2)).unwrap();
+        assert_eq!(text, format!("{before}TIMELINE=2\n"));
+        let text = follow(text.as_bytes(), timeline(11)).unwrap();
+        assert_eq!(followed(text.as_bytes()).unwrap(), Some(timeline(11)));
+        let mut info = SystemInfo::parse(text.as_bytes()).unwrap();
+        info.version.minor = 2;
+        let text = info.render(text.as_bytes()).unwrap();
+        let expected = before.replace("15.1", "15.2");
+        assert_eq!(text, format!("{expected}TIMELINE=11\n"));
+        assert!(followed(b"TIMELINE=0\n").is_err() && followed(b"TIMELINE=\n").is_err());
     }
 
     #[test]
