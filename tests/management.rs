@@ -5,6 +5,7 @@ mod detached;
 mod documents;
 mod exclusion;
 mod frames;
+mod health;
 mod life;
 mod running;
 mod wire;

@@ -106,7 +106,7 @@ fn value(kind: Kind) -> &'static str {
         Kind::Text => "text",
         Kind::Path | Kind::PlainPath => "path",
         Kind::Pattern => "pattern",
-        Kind::Boolean => "on | off",
+        Kind::Boolean | Kind::InheritedBoolean => "on | off",
         Kind::Integer(..) => "number",
         Kind::Time(_) => "time",
         Kind::Size => "size",

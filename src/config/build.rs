@@ -47,6 +47,7 @@ pub(super) fn config(
         compression_level: level(main, findings),
         encryption: encryption(main.word("encryption")),
         workers: threads(main.number("workers")),
+        configured_workers: main.number("workers"),
         retention: server::retention(main, None, findings),
         blocking_timeout: main.time("blocking_timeout"),
         authentication_timeout: main.time("authentication_timeout"),

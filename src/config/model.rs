@@ -31,6 +31,8 @@ pub struct Config {
     pub encryption: Encryption,
     /// Threads of the pool; at least 1 (0 in the file means one per CPU).
     pub workers: usize,
+    /// The same as the file has it: 0 is one for each CPU.
+    pub configured_workers: u32,
     /// How long backups are kept.
     pub retention: Retention,
     /// The longest wait for a blocking operation, such as WAL that a backup needs.
@@ -84,6 +86,8 @@ pub struct Server {
     pub application_name: String,
     /// Threads that this server's work may use; at least 1.
     pub workers: usize,
+    /// The same as the file has it, for the server or for all: 0 is one for each CPU.
+    pub configured_workers: u32,
     /// The most bytes a second a base backup may take; `None` for no limit.
     pub max_rate: Option<ByteSize>,
     /// Whether the checkpoint of a backup is fast or spread.

@@ -24,6 +24,8 @@ pub enum Kind {
     Pattern,
     /// `on`, `true`, `yes`, `1`, `off`, `false`, `no` or `0`.
     Boolean,
+    /// As [`Kind::Boolean`], and -1 to inherit.
+    InheritedBoolean,
     /// A whole number of this range.
     Integer(i64, i64),
     /// A length of time of at least this many seconds.

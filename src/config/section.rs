@@ -218,7 +218,7 @@ fn unknown(
 /// Says where a value does nothing, or nothing yet.
 fn announce(setting: &Setting, value: &Value, line: Option<usize>, findings: &mut Findings) {
     let default = value::read(setting, setting.default).ok();
-    let same = default.as_ref() == Some(value);
+    let same = default.as_ref() == Some(value) || *value == Value::Inherited;
     let key = setting.key;
     match setting.presence {
         Presence::Here => {}

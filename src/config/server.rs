@@ -54,6 +54,10 @@ pub(super) fn server(
         let problem = wrong("verify needs a tls_ca_file");
         findings.add(section.line_of("tls"), "tls", problem);
     }
+    let workers = match section.any("workers") {
+        Some(Value::Integer(number)) if number >= 0 => section.number("workers"),
+        _ => main.number("workers"),
+    };
     Some(Server {
         name: name?,
         host,
@@ -62,10 +66,8 @@ pub(super) fn server(
         wal_slot,
         create_slot: section.boolean("create_slot"),
         application_name,
-        workers: match section.any("workers") {
-            Some(Value::Integer(number)) if number >= 0 => threads(section.number("workers")),
-            _ => threads(main.number("workers")),
-        },
+        workers: threads(workers),
+        configured_workers: workers,
         max_rate: max_rate(section, main),
         checkpoint: match section.word("checkpoint") {
             "spread" => Checkpoint::Spread,

@@ -1,8 +1,8 @@
 //! The option table: every key of `pgmoneta.conf`, in the order in which the manual page has them.
 
 use super::option::Kind::{
-    Boolean, Integer, Level, List, Path, Pattern, PlainPath, Rate, Retention, ServerRate, Size,
-    Text, Time, Word, WordList,
+    Boolean, InheritedBoolean, Integer, Level, List, Path, Pattern, PlainPath, Rate, Retention,
+    ServerRate, Size, Text, Time, Word, WordList,
 };
 use super::option::Scope::{Both, Main, Server};
 use super::option::Setting;
@@ -74,7 +74,7 @@ pub const OPTIONS: &[Setting] = &[
     main("retention_interval", Integer(1, i32::MAX as i64), "300", "How often old backups are looked for.").unit("seconds").later("the removal of old backups"),
     main("verification", Time(0), "0", "How often all backups are verified; 0 is never.").later("the regular verification"),
     both("workspace", Path, "", "The directory for temporary files.").later("work that needs temporary files"),
-    both("progress", Boolean, "off", "Whether the progress of backups is kept for the progress command.").reloadable().later("the progress command"),
+    both("progress", InheritedBoolean, "off", "Whether the progress of backups is kept for the progress command.").reloadable().later("the progress command"),
     // The log.
     main("log_type", Word(words::LOG_TYPE), "console", "Where the log goes."),
     main("log_level", Word(words::LOG_LEVEL), "info", "The least important messages that are logged.").reloadable(),

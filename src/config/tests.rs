@@ -123,7 +123,7 @@ const MAIN: &str = "workers = 3\ncreate_slot = Yes\nmax_rate = 10kB\nretention =
                 log_path = pgmoneta-%Y.log ; relative\nblocking_timeout = 2m\ncheckpoint = spread\n\
                 wal_receiver_timeout = 10";
 /// Two servers with many values.
-const SERVER: &str = "workers = -1\nretention = -,4\nauth = md5, scram-sha-256\nmax_rate = 0\n\
+const SERVER: &str = "workers = -1\nprogress = -1\nretention = -,4\nauth = md5, scram-sha-256\nmax_rate = 0\n\
                   [second]\nhost = /run/postgresql\nport = 5433\nuser = 'a;b'\nwal_slot = s_2\n\
                   workers = 2\ncreate_slot = off\nmax_rate = -1\ncheckpoint = fast\n\
                   application_name = two\nwal_receiver_timeout = 1h";
@@ -133,7 +133,7 @@ fn values_are_read() {
     let place = Place::new();
     let Loaded { config, warnings } = place.with(MAIN, SERVER).unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
-    assert_eq!(config.workers, 3);
+    assert_eq!((config.workers, config.configured_workers), (3, 3));
     assert_eq!(config.compression, Compression::Bzip2);
     assert_eq!(config.compression_level, Level::Fixed(4));
     assert_eq!(config.encryption, Encryption::Aes256);

@@ -24,7 +24,7 @@ pub(super) enum Value {
     Time(Span),
     /// A size, or a rate.
     Size(ByteSize),
-    /// A rate that is inherited.
+    /// A value that is inherited.
     Inherited,
     /// A compression level.
     Level(Level),
@@ -47,7 +47,8 @@ pub(super) fn read(setting: &Setting, text: &str) -> Result<Value, Failure> {
             Value::Text(text.to_owned())
         }
         Kind::Path | Kind::PlainPath => Value::Path(PathBuf::from(text)),
-        Kind::Boolean => Value::Boolean(boolean(text)?),
+        Kind::InheritedBoolean if text == "-1" => Value::Inherited,
+        Kind::Boolean | Kind::InheritedBoolean => Value::Boolean(boolean(text)?),
         Kind::Integer(least, most) => Value::Integer(integer(text, least, most)?),
         Kind::Time(least) => Value::Time(time(text, least)?),
         Kind::ServerRate if text == "-1" => Value::Inherited,

@@ -30,8 +30,12 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> Answered {
             failure: Failure::new(Kind::Usage, format!("there is no command {code}")),
         });
     };
-    let request = Request::read(command, envelope.request())?;
     let context = &services.context;
+    if command.is_of_server() && envelope.names_server() {
+        // Before anything else can be wrong: with the wrong name, nothing else matters.
+        find(context, envelope.server().unwrap_or_default())?;
+    }
+    let request = Request::read(command, envelope.request())?;
     log_request(command, envelope);
     Ok(Some(match request {
         Request::Ping => Fields::new(),
@@ -58,6 +62,7 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> Answered {
             server,
             backup,
             all,
+            ..
         } => {
             let server = find(context, &server)?;
             let done = job::verify::run(context, server, &job::verify::Options { backup, all })?;
@@ -73,7 +78,7 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> Answered {
             let version = job::catalogue::version(context, server)?;
             document::progress(server, version, &context.board, &command)
         }
-        Request::NotYet(command) => return Err(not_yet(&format!("the command {command}"))),
+        Request::Other { command, .. } => return Err(not_yet(&format!("the command {command}"))),
     }))
 }
 

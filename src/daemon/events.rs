@@ -50,6 +50,7 @@ pub(super) struct EventLoop {
     listener: UnixListener,
     wake: Wake,
     retry: Option<Duration>,
+    hang_up: bool,
 }
 
 impl EventLoop {
@@ -66,6 +67,7 @@ impl EventLoop {
                 shutdown: Arc::default(),
             },
             retry: None,
+            hang_up: false,
         };
         let registry = events.poll.registry();
         registry
@@ -93,7 +95,10 @@ impl EventLoop {
     fn told_to_stop(&mut self) -> bool {
         for signal in self.signals.pending() {
             match signal {
-                SIGHUP => hang_up(),
+                SIGHUP => {
+                    hang_up();
+                    self.hang_up = true;
+                }
                 _ => {
                     let name = if signal == SIGINT {
                         "SIGINT"
@@ -110,6 +115,11 @@ impl EventLoop {
             log::info!("stopping: a client asked for it");
         }
         requested
+    }
+
+    /// Whether SIGHUP arrived since it was asked last.
+    pub(super) fn take_hang_up(&mut self) -> bool {
+        std::mem::take(&mut self.hang_up)
     }
 
     /// The next client that waits, if there is one. Must be asked until there is none.

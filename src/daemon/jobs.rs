@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use super::connection;
 use super::dispatch::Services;
 use super::events::Wake;
+use crate::job;
+use crate::job::context::Context;
 
 /// How many requests are served at a time.
 const MOST: usize = 64;
@@ -61,6 +63,26 @@ impl Jobs {
                 connection::overloaded(socket, "no thread can be started");
             }
             (Err(error), Err(_)) => log::error!("start a thread for a request: {error}"),
+        }
+    }
+
+    /// Reads again what is known of each server, in threads of their own: a server may take its time.
+    pub(super) fn refresh(&mut self, context: &Context) {
+        self.reap();
+        for server in &context.config.servers {
+            let (context, server, ended) =
+                (context.clone(), server.clone(), Ended(self.wake.clone()));
+            let thread = std::thread::Builder::new().name(format!("refresh/{}", server.name));
+            let thread = thread.spawn(move || {
+                let _ended = ended;
+                if let Err(failure) = job::refresh::run(&context, &server) {
+                    log::warn!("server {}: read its state again: {failure}", server.name);
+                }
+            });
+            match thread {
+                Ok(thread) => self.threads.push(thread),
+                Err(error) => log::error!("start a thread to read the state of servers: {error}"),
+            }
         }
     }
 

@@ -105,6 +105,9 @@ impl Supervisor {
     fn serve(&mut self) -> Result<()> {
         while self.events.wait()? {
             self.jobs.reap();
+            if self.events.take_hang_up() {
+                self.jobs.refresh(&self.services.context);
+            }
             while let Some(socket) = self.events.accept() {
                 self.jobs.start(socket, &self.services);
             }

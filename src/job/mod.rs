@@ -4,6 +4,7 @@ pub mod backup;
 pub mod catalogue;
 pub mod context;
 mod lanes;
+pub mod refresh;
 pub mod replay;
 pub mod restore;
 pub mod status;

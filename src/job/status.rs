@@ -4,6 +4,7 @@ use crate::config::Server;
 use crate::error::Result;
 use crate::job::catalogue::{self, Catalogue};
 use crate::job::context::Context;
+use crate::job::wal;
 use crate::status::{Activity, ReceiverState};
 use crate::storage::{Filesystem, Space};
 
@@ -14,8 +15,8 @@ pub struct Outcome {
     pub space: Space,
     /// Bytes stored for all servers.
     pub used: u64,
-    /// The threads that jobs share.
-    pub workers: usize,
+    /// The threads that jobs share, as the configuration says: 0 is one for each CPU.
+    pub workers: u32,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerStatus>,
 }
@@ -31,6 +32,8 @@ pub struct ServerStatus {
     pub running: Vec<Activity>,
     /// Its backups and WAL.
     pub catalogue: Catalogue,
+    /// What somebody must look after, in words; empty if all is well.
+    pub problems: Vec<String>,
 }
 
 impl ServerStatus {
@@ -49,16 +52,23 @@ pub fn run(context: &Context) -> Result<Outcome> {
     Ok(Outcome {
         space: Filesystem::space(&context.config.base_dir)?,
         used,
-        workers: context.config.workers,
+        workers: context.config.configured_workers,
         servers,
     })
 }
 
 fn one(context: &Context, server: &Server) -> Result<ServerStatus> {
     let running = context.board.running(&server.name).into_iter();
+    let mut receiver = context.board.receiver(&server.name);
+    if !receiver.gaps.is_empty() {
+        // Somebody may have brought back what was missing.
+        wal::look_for_gaps(context, server)?;
+        receiver = context.board.receiver(&server.name);
+    }
     Ok(ServerStatus {
+        problems: receiver.problems(server.wal_receiver_timeout.duration()),
         server: server.clone(),
-        receiver: context.board.receiver(&server.name),
+        receiver,
         running: running.map(|(activity, _)| activity).collect(),
         catalogue: catalogue::list(context, server)?,
     })

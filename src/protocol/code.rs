@@ -53,6 +53,13 @@ impl Codes {
             other: code,
         }
     }
+
+    /// One code for an unknown server, one for everything else.
+    const fn of_server(server: u16, other: u16) -> Codes {
+        let mut codes = Codes::all(other);
+        codes.server = server;
+        codes
+    }
 }
 
 /// The code for a cause. The numbers are those of the C program.
@@ -118,20 +125,20 @@ fn codes(command: Command) -> Codes {
             server: 3000,
             ..Codes::all(3003)
         },
-        Command::Archive => Codes::all(908),
-        Command::Delete => Codes::all(509),
-        Command::Retain => Codes::all(1204),
-        Command::Expunge => Codes::all(1304),
+        Command::Archive => Codes::of_server(901, 908),
+        Command::Delete => Codes::of_server(403, 509),
+        Command::Retain => Codes::of_server(1201, 1204),
+        Command::Expunge => Codes::of_server(1301, 1304),
         Command::Decrypt => Codes::all(1403),
         Command::Encrypt => Codes::all(1503),
         Command::Decompress => Codes::all(2001),
         Command::Compress => Codes::all(2101),
-        Command::Annotate => Codes::all(2505),
+        Command::Annotate => Codes::of_server(2501, 2505),
         Command::ConfGet => Codes::all(2603),
         Command::ConfSet => Codes::all(2707),
-        Command::Mode => Codes::all(2804),
-        Command::S3Ls => Codes::all(2905),
-        Command::S3Restore => Codes::all(3102),
+        Command::Mode => Codes::of_server(2800, 2804),
+        Command::S3Ls => Codes::of_server(2900, 2905),
+        Command::S3Restore => Codes::of_server(3100, 3102),
         // These have no codes of their own.
         Command::ConfLs | Command::ConfReload | Command::Clear => Codes::all(2),
         Command::Ping | Command::Shutdown | Command::Status | Command::StatusDetails => {
@@ -166,6 +173,19 @@ mod tests {
         );
         assert_eq!(failed(Command::Info, Kind::NotFound), 2200);
         assert_eq!(error_code(Some(Command::Verify), Cause::UnknownServer), 800);
+        for (command, code) in [
+            (Command::Mode, 2800),
+            (Command::Delete, 403),
+            (Command::Archive, 901),
+            (Command::Retain, 1201),
+            (Command::Expunge, 1301),
+            (Command::Annotate, 2501),
+            (Command::S3Ls, 2900),
+            (Command::S3Restore, 3100),
+        ] {
+            assert!(command.is_of_server());
+            assert_eq!(error_code(Some(command), Cause::UnknownServer), code);
+        }
         assert_eq!(failed(Command::Verify, Kind::Corrupt), 802);
     }
 }

@@ -117,6 +117,39 @@ impl Command {
         row.map_or((0, ""), |(_, code, word)| (*code, word))
     }
 
+    /// Whether it is about one server, which the member `Server` of its request names.
+    pub fn is_of_server(self) -> bool {
+        match self {
+            Command::Backup
+            | Command::ListBackup
+            | Command::Restore
+            | Command::Archive
+            | Command::Delete
+            | Command::Retain
+            | Command::Expunge
+            | Command::Info
+            | Command::Verify
+            | Command::Annotate
+            | Command::Mode
+            | Command::Progress
+            | Command::S3Ls
+            | Command::S3Restore => true,
+            Command::Shutdown
+            | Command::Status
+            | Command::StatusDetails
+            | Command::Ping
+            | Command::Clear
+            | Command::ConfReload
+            | Command::Decrypt
+            | Command::Encrypt
+            | Command::Decompress
+            | Command::Compress
+            | Command::ConfLs
+            | Command::ConfGet
+            | Command::ConfSet => false,
+        }
+    }
+
     /// Which part of the program a failure is blamed on, in the words of the C program.
     pub fn workflow(self) -> &'static str {
         match self {

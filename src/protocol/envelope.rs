@@ -18,6 +18,9 @@ pub enum Output {
     Raw,
 }
 
+/// The member of a header by which a client says that it reads and prints texts with apostrophes.
+pub(super) const QUOTES: &str = "Quotes";
+
 /// A request document. Both of its members are echoed in the response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Envelope {
@@ -52,6 +55,7 @@ impl Envelope {
             "Command": command.code(),
             "Compression": codec.compression.code(),
             "Encryption": codec.encryption.code(),
+            QUOTES: true,
             "Output": match output {
                 Output::Text => 0,
                 Output::Json => 1,
@@ -88,6 +92,12 @@ impl Envelope {
     /// The name of the server that the request names, if it does.
     pub fn server(&self) -> Option<&str> {
         self.request.get("Server").and_then(Value::as_str)
+    }
+
+    /// Whether the member that names the server is a text, or is missing, which is as good as an empty one.
+    pub fn names_server(&self) -> bool {
+        let server = self.request.get("Server").unwrap_or(&Value::Null);
+        server.is_string() || server.is_null()
     }
 
     /// The text of the document.

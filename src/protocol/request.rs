@@ -76,6 +76,8 @@ pub enum Request {
         server: String,
         /// The backup.
         backup: String,
+        /// The directory that the C program checks in; this one does not need it.
+        directory: Option<String>,
         /// Whether to list the good files too.
         all: bool,
     },
@@ -86,8 +88,13 @@ pub enum Request {
         /// The command that is asked for; any if it is none of ours.
         command: String,
     },
-    /// A command that is known and not there yet.
-    NotYet(Command),
+    /// A command of the C program that this version cannot do, with the members of its request.
+    Other {
+        /// The command.
+        command: Command,
+        /// What it is asked.
+        members: Members,
+    },
 }
 
 impl Request {
@@ -117,6 +124,7 @@ impl Request {
             Command::Verify => Request::Verify {
                 server: server()?,
                 backup: backup()?,
+                directory: fields.text("Directory")?,
                 all: fields
                     .text("Files")?
                     .is_some_and(|files| files.eq_ignore_ascii_case("all")),
@@ -125,7 +133,10 @@ impl Request {
                 server: server()?,
                 command: fields.text("Command")?.unwrap_or_default(),
             },
-            other => Request::NotYet(other),
+            other => Request::Other {
+                command: other,
+                members: members.clone(),
+            },
         })
     }
 
@@ -142,7 +153,7 @@ impl Request {
             Request::Info { .. } => Command::Info,
             Request::Verify { .. } => Command::Verify,
             Request::Progress { .. } => Command::Progress,
-            Request::NotYet(command) => *command,
+            Request::Other { command, .. } => *command,
         }
     }
 
@@ -181,22 +192,22 @@ impl Request {
             Request::Verify {
                 server,
                 backup,
+                directory,
                 all,
             } => {
                 put("Server", server.as_str().into());
                 put("Backup", backup.as_str().into());
-                put("Directory", Value::Null);
+                put("Directory", directory.as_deref().into());
                 put("Files", if *all { "all" } else { "failed" }.into());
             }
             Request::Progress { server, command } => {
                 put("Server", server.as_str().into());
                 put("Command", command.as_str().into());
             }
-            Request::Ping
-            | Request::Shutdown
-            | Request::Status
-            | Request::StatusDetails
-            | Request::NotYet(_) => {}
+            Request::Other {
+                members: others, ..
+            } => return others.clone(),
+            Request::Ping | Request::Shutdown | Request::Status | Request::StatusDetails => {}
         }
         members
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::envelope::wrong_type;
+use super::envelope::{QUOTES, wrong_type};
 use super::{Cause, Envelope, Fields, Members, error_code, json};
 use crate::error::{Failure, Result};
 
@@ -97,9 +97,18 @@ impl Response {
         Ok(response)
     }
 
-    /// The text of the document.
+    /// The text of the document. The C client prints an apostrophe as `\'`, which no JSON reader takes: it gets U+2019.
     pub fn text(&self) -> Result<String> {
-        json::compact(&self.0)
+        let header = self.0.get("Header");
+        if header.and_then(|header| header.get(QUOTES)) == Some(&Value::Bool(true)) {
+            return json::compact(&self.0);
+        }
+        let mut document = self.0.clone();
+        // What was asked goes back as it came.
+        for name in ["Outcome", "Response"] {
+            document.get_mut(name).map(replace_apostrophes);
+        }
+        json::compact(&document)
     }
 
     /// The whole document.
@@ -130,6 +139,15 @@ impl Response {
             message: text("Message"),
             hint: text("Hint"),
         })
+    }
+}
+
+fn replace_apostrophes(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\'') => *text = text.replace('\'', "\u{2019}"),
+        Value::Array(items) => items.iter_mut().for_each(replace_apostrophes),
+        Value::Object(members) => members.values_mut().for_each(replace_apostrophes),
+        _ => {}
     }
 }
 

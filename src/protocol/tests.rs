@@ -208,6 +208,7 @@ fn what_our_client_asks_is_what_the_daemon_reads() {
             backup: "newest".to_owned(),
         },
         Request::Verify {
+            directory: Some("/tmp/v".to_owned()),
             server: server(),
             backup: "oldest".to_owned(),
             all: true,

@@ -10,6 +10,9 @@ fn exit_statuses_say_what_happened() {
         .server("primary", &cluster)
         .create();
     daemon.cli(&["ping"]).fails(3, "no daemon");
+    let output = daemon.cli(&["ping", "-F", "json"]).fails(3, "no daemon");
+    assert_eq!(output.json()["Header"]["Command"], "ping");
+    assert_eq!(output.json()["Outcome"]["Status"], false);
     daemon.start();
     daemon.cli(&["ping"]).ok();
     daemon
@@ -35,6 +38,15 @@ fn exit_statuses_say_what_happened() {
             output.stdout.is_empty() && !output.stderr.is_empty(),
             "{wrong:?}: {output}"
         );
+        // For a program that reads documents there is one.
+        let json = [wrong, &["--format", "json"]].concat();
+        let output = daemon.cli(&json);
+        if wrong[0] != "-F" {
+            assert_eq!(output.status, 2, "{json:?}: {output}");
+            let outcome = &output.json()["Outcome"];
+            assert_eq!(outcome["Status"], false, "{json:?}");
+            assert!(outcome["Message"].is_string(), "{json:?}: {output}");
+        }
     }
     let mut command = daemon.program("pgmoneta-cli");
     Output::of(command.args(["-c", "/nonexistent.conf", "ping"])).fails(2, "nonexistent");
@@ -77,7 +89,9 @@ fn every_wire_codec_works() {
         .start();
     for compression in ["none", "gz", "zstd", "lz4", "bz2"] {
         for encryption in ["none", "aes256", "aes192", "aes128"] {
-            let output = daemon.cli(&["-C", compression, "-E", encryption, "-F", "json", "status"]);
+            let codec = ["-C", compression, "-E", encryption];
+            let output =
+                daemon.cli(&[&codec[..], &["-F", "json", "list-backup", "primary"]].concat());
             let document = output.ok().json();
             assert_eq!(document["Outcome"]["Status"], true);
             let word = match encryption {
@@ -118,4 +132,41 @@ fn status_is_for_people_by_default() {
             .count(),
         1
     );
+}
+
+#[test]
+fn an_unknown_server_is_said_before_anything_else() {
+    let scratch = Scratch::new("unknown");
+    let cluster = Cluster::builder(&scratch).create();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    for (line, code) in [
+        (&["mode", "nobody", "offline"][..], 2800),
+        (&["delete", "nobody", "oldest"], 403),
+        (&["archive", "nobody", "newest", "/a"], 901),
+        (&["retain", "nobody", "newest"], 1201),
+        (&["expunge", "nobody", "newest"], 1301),
+        (&["annotate", "nobody", "newest", "add", "k", "c"], 2501),
+        (&["s3", "ls", "nobody"], 2900),
+        (&["s3", "restore", "nobody", "p", "/d"], 3100),
+        (&["backup", "nobody", "20261122140000"], 111),
+        (&["list-backup", "nobody"], 304),
+        (&["info", "nobody", "newest"], 2201),
+        (&["verify", "nobody", "newest"], 800),
+        (&["restore", "nobody", "newest", "nonsense", "/r"], 603),
+        (&["progress", "nobody"], 3000),
+    ] {
+        let output = daemon.cli(&[line, &["--format", "json"]].concat());
+        let output = output.fails(1, "there is no server");
+        assert_eq!(output.json()["Outcome"]["Error"], code, "{line:?}");
+        assert_eq!(output.json()["Outcome"]["Workflow"], "main");
+    }
+    for line in [
+        &["delete", "primary", "oldest"][..],
+        &["conf", "ls"],
+        &["compress", "/f"],
+    ] {
+        daemon.cli(line).fails(1, "not there yet");
+    }
 }

@@ -234,3 +234,27 @@ fn the_c_client_gets_what_the_c_daemon_sends() {
     );
     SHUTDOWN.play(&daemon, &[]);
 }
+
+#[test]
+fn the_c_client_gets_values_that_it_can_print() {
+    let scratch = Scratch::new("quotes");
+    let cluster = Cluster::builder(&scratch).create();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    let request = INFO.request.replace("newest", "it's");
+    let raw = exchange(&daemon.socket(), &frame(&request));
+    let answer: Value = serde_json::from_str(&raw).unwrap();
+    assert_eq!(answer["Request"]["Backup"], "it's", "the request is echoed");
+    let message = answer["Outcome"]["Message"].as_str().unwrap();
+    assert!(message.contains("it\u{2019}s"), "{message}");
+    let status = exchange(&daemon.socket(), &frame(STATUS.request));
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let workers = &status["Response"]["Workers"];
+    assert_eq!(workers, 0, "the number is that of the configuration");
+    assert_eq!(&status["Response"]["Servers"][0]["Workers"], workers);
+    // Our own client prints JSON, whatever is in it.
+    let output = daemon.cli(&["-F", "json", "info", "primary", "it's"]);
+    let message = output.json()["Outcome"]["Message"].to_string();
+    assert!(message.contains("it's"), "{message}");
+}

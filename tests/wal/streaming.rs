@@ -44,7 +44,7 @@ fn every_version_and_segment_size_streams_byte_for_byte() {
             (state.checksums, state.in_recovery),
             (Some(true), Some(false))
         );
-        assert_eq!(state.lag(), 0, "{state:?}");
+        assert_eq!(state.lag(), Some(0), "{state:?}");
         receiver.stop();
         assert_eq!(receiver.state().phase, Phase::Stopped);
         let compared = receiver.compare(&cluster);

@@ -44,6 +44,10 @@ pub(super) struct Options {
     pub tablespaces: Vec<String>,
     /// Whether only to say what would be done.
     pub dry_run: bool,
+    /// Whether to change the backups that one builds on too.
+    pub cascade: bool,
+    /// Whether to remove a retained backup too.
+    pub force: bool,
 }
 
 impl Arguments {
@@ -109,6 +113,8 @@ impl Options {
             sort: text("sort"),
             tablespaces: tablespaces.flatten().cloned().collect(),
             dry_run: flag("dry-run"),
+            cascade: flag("cascade"),
+            force: flag("force"),
         }
     }
 }

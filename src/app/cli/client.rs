@@ -3,12 +3,15 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::arguments::Arguments;
-use super::exchange::{Client, Silence};
+use super::exchange::Client;
 use super::progress::ProgressLine;
+use super::refused::{NAME, Refused, wrong_line};
 use super::request::request;
 use super::target::target;
-use super::{text, translate};
+use super::{setting, text, translate};
 use crate::app::report::{FAILED, USAGE, complain, print, report};
 use crate::config::OutputFormat;
 use crate::error::{Failure, Kind, Result};
@@ -16,42 +19,40 @@ use crate::logging::{self, LogKind};
 use crate::protocol::{Command, Output, Request, Response, pretty};
 use crate::sys::{self, Stop};
 
-const NAME: &str = "pgmoneta-cli";
-
-/// There is no daemon.
-const NO_DAEMON: u8 = 3;
-
-/// Ctrl-C, as shells have it.
-const INTERRUPTED: u8 = 130;
-
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let status = u8::try_from(error.exit_code()).unwrap_or(USAGE);
-            return match error.print() {
-                Ok(()) => ExitCode::from(status),
-                Err(_) => ExitCode::from(FAILED),
-            };
-        }
+        Err(error) => return unreadable(&error),
     };
-    let status = match run(&arguments) {
+    let mut output = format(&arguments, OutputFormat::Text);
+    let status = match run(&arguments, &mut output) {
         Ok(status) => status,
-        Err(failure) => {
-            report(NAME, &failure);
-            match failure.kind() {
-                Kind::Usage | Kind::Configuration | Kind::NotFound | Kind::Permission => USAGE,
-                _ => FAILED,
-            }
-        }
+        Err(refused) => refused.tell(&arguments, output),
     };
     ExitCode::from(status)
 }
 
-fn run(arguments: &Arguments) -> Result<u8> {
+/// A command line that cannot be read, or one that asks for help or the version.
+fn unreadable(error: &clap::Error) -> ExitCode {
+    let status = u8::try_from(error.exit_code()).unwrap_or(USAGE);
+    let printed = error.print().is_ok() && (status == 0 || wrong_line(error).is_ok());
+    ExitCode::from(if printed { status } else { FAILED })
+}
+
+/// How to print: as the command line says, else as the configuration does.
+fn format(arguments: &Arguments, configured: OutputFormat) -> Output {
+    match (arguments.options.format.as_deref(), configured) {
+        (Some("json"), _) | (None, OutputFormat::Json) => Output::Json,
+        (Some("raw"), _) | (None, OutputFormat::Raw) => Output::Raw,
+        _ => Output::Text,
+    }
+}
+
+fn run(arguments: &Arguments, output: &mut Output) -> std::result::Result<u8, Refused> {
     let request = request(arguments)?;
     let (target, mut config) = target(&arguments.options)?;
+    *output = format(arguments, config.output);
     for warning in &config.warnings {
         complain(&format!("{NAME}: warning: {warning}\n"));
     }
@@ -62,12 +63,7 @@ fn run(arguments: &Arguments) -> Result<u8> {
     if config.log.kind != LogKind::Console {
         logging::start(&config.log)?;
     }
-    let output = match (arguments.options.format.as_deref(), config.output) {
-        (Some("json"), _) | (None, OutputFormat::Json) => Output::Json,
-        (Some("raw"), _) | (None, OutputFormat::Raw) => Output::Raw,
-        _ => Output::Text,
-    };
-    let client = Arc::new(Client::new(target, output)?);
+    let client = Arc::new(Client::new(target, *output)?);
     let stop = Stop::new()?;
     sys::stop_on_interrupt(&stop)?;
     let line = ProgressLine::start(&client, &request);
@@ -76,27 +72,8 @@ fn run(arguments: &Arguments) -> Result<u8> {
         line.end();
     }
     match answer {
-        Ok(response) => finish(arguments, &request, &response, output),
-        Err(Silence::NoDaemon(failure)) => {
-            report(NAME, &failure);
-            Ok(NO_DAEMON)
-        }
-        Err(Silence::Interrupted) => {
-            complain(&interrupted(request.command()));
-            Ok(INTERRUPTED)
-        }
-        Err(Silence::Broken(failure)) => Err(failure),
-    }
-}
-
-/// The job belongs to the daemon.
-fn interrupted(command: Command) -> String {
-    match command {
-        Command::Backup | Command::Restore | Command::Verify => format!(
-            "\n{NAME}: not waiting any longer; the {command} goes on in the daemon\n\
-             hint: `{NAME} status` shows it, and the log of the daemon will say how it ended\n"
-        ),
-        _ => format!("\n{NAME}: not waiting for the answer any longer\n"),
+        Ok(response) => Ok(finish(arguments, &request, &response, *output)?),
+        Err(silence) => Err(Refused::unanswered(request.command(), silence)),
     }
 }
 
@@ -108,7 +85,10 @@ fn finish(
 ) -> Result<u8> {
     let outcome = response.outcome()?;
     let failure = failure(request, response)?;
+    let key = arguments.words.first();
+    let key = key.filter(|_| outcome.status && request.command() == Command::ConfGet);
     let text = match output {
+        _ if key.is_some() => one_setting(response, key.map_or("", String::as_str), output)?,
         Output::Raw => pretty(response.document())?,
         Output::Json => pretty(&translate::document(response))?,
         // The report on standard error says all there is to say of a failure, but what a check found.
@@ -129,11 +109,24 @@ fn finish(
     Ok(failure.map_or(0, |_| FAILED))
 }
 
+/// The answer to `conf get key`: the value alone, or as JSON the document with nothing else in its response.
+fn one_setting(response: &Response, key: &str, output: Output) -> Result<String> {
+    let (name, value) = setting::find(&response.fields(), key)?;
+    if output != Output::Json {
+        return Ok(text::value(&value));
+    }
+    let mut document = response.document().clone();
+    let members = [(name, value)].into_iter().collect();
+    document.insert("Response".to_owned(), Value::Object(members));
+    pretty(&document)
+}
+
 /// Why the operation is to be called a failure, if it is.
 fn failure(request: &Request, response: &Response) -> Result<Option<Failure>> {
     let outcome = response.outcome()?;
     if outcome.status {
-        return Ok(text::bad_files(request, response));
+        return Ok(text::bad_files(request, response)
+            .or_else(|| text::troubled_servers(request, response)));
     }
     let message = outcome.message.unwrap_or_else(|| {
         // A daemon of the C program has numbers only.

@@ -74,8 +74,20 @@ impl Client {
         // A daemon that refuses us may answer and close before it has read all.
         let sent = stream.write_all(&frame, connect);
         let deadline = match request.command() {
-            Command::Backup | Command::Restore | Command::Verify => Deadline::after(Duration::MAX),
-            _ => Deadline::after(ANSWER),
+            Command::Ping
+            | Command::Status
+            | Command::StatusDetails
+            | Command::Progress
+            | Command::ListBackup
+            | Command::Info
+            | Command::Shutdown
+            | Command::ConfLs
+            | Command::ConfGet
+            | Command::ConfSet
+            | Command::ConfReload
+            | Command::Clear
+            | Command::Mode => Deadline::after(ANSWER),
+            _ => Deadline::after(Duration::MAX),
         };
         let answer = Frame::read(&mut |buffer| stream.read(buffer, deadline));
         match (answer, sent) {

@@ -4,18 +4,11 @@ use std::path::Path;
 
 use super::arguments::Arguments;
 use crate::error::{Context, Failure, Kind, Result};
-use crate::protocol::{Command, Request, Restore, Sort, VERSION};
+use crate::protocol::{Command, Members, Request, Restore, Sort, Value};
 
 /// The request for a command line.
 pub(super) fn request(arguments: &Arguments) -> Result<Request> {
     let row = arguments.row;
-    if !row.there {
-        let name = row.name();
-        return Err(Failure::new(
-            Kind::Internal,
-            format!("{name} is not there yet in version {VERSION}"),
-        ));
-    }
     let word = |index: usize| arguments.words.get(index).cloned();
     let needed = |index: usize| word(index).unwrap_or_default();
     Ok(match row.command {
@@ -34,11 +27,7 @@ pub(super) fn request(arguments: &Arguments) -> Result<Request> {
             server: needed(0),
             backup: needed(1),
         },
-        Command::Verify => Request::Verify {
-            server: needed(0),
-            backup: needed(1),
-            all: all_files(&arguments.words)?,
-        },
+        Command::Verify => verify(&arguments.words)?,
         Command::Restore => Request::Restore(restore(arguments)?),
         Command::Progress => Request::Progress {
             server: needed(0),
@@ -48,20 +37,88 @@ pub(super) fn request(arguments: &Arguments) -> Result<Request> {
         Command::StatusDetails => Request::StatusDetails,
         Command::Shutdown => Request::Shutdown,
         Command::Ping => Request::Ping,
-        other => Request::NotYet(other),
+        command => Request::Other {
+            command,
+            members: other(arguments)?,
+        },
     })
 }
 
 /// The C client wants a directory before `failed` or `all`; without one the word may stand alone.
-fn all_files(words: &[String]) -> Result<bool> {
-    match words.get(2..).unwrap_or_default() {
-        [word] | [_, word] if word == "all" => Ok(true),
-        [_, word] if word != "failed" => Err(Failure::new(
-            Kind::Usage,
-            format!("{word:?} is neither failed nor all"),
-        )),
-        _ => Ok(false),
+fn verify(words: &[String]) -> Result<Request> {
+    let word = |index: usize| words.get(index).cloned().unwrap_or_default();
+    let (directory, files) = match words.get(2..).unwrap_or_default() {
+        [word] if matches!(word.as_str(), "failed" | "all") => (None, word.as_str()),
+        [directory] => (Some(directory), "failed"),
+        [directory, word] => (Some(directory), word.as_str()),
+        _ => (None, "failed"),
+    };
+    if !matches!(files, "failed" | "all") {
+        let message = format!("{files:?} is neither failed nor all");
+        return Err(Failure::new(Kind::Usage, message));
     }
+    Ok(Request::Verify {
+        server: word(0),
+        backup: word(1),
+        directory: directory.map(|path| absolute(path)).transpose()?,
+        all: files == "all",
+    })
+}
+
+/// The members of a request that this version only passes on, as the C client sends them: the daemon may be another one
+/// than ours.
+fn other(arguments: &Arguments) -> Result<Members> {
+    let (words, options) = (&arguments.words, &arguments.options);
+    let word = |index: usize| words.get(index).cloned().map_or(Value::Null, Value::from);
+    let path = |index: usize| words.get(index).map(|text| absolute(text)).transpose();
+    let mut members = Members::new();
+    let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+    let command = arguments.row.command;
+    if command.is_of_server() {
+        put("Server", word(0));
+    }
+    match command {
+        Command::Archive => {
+            let archive = restore(arguments)?;
+            put("Backup", archive.backup.into());
+            put("Position", archive.position.into());
+            put("Directory", archive.directory.into());
+        }
+        Command::Delete => {
+            put("Backup", word(1));
+            put("Force", options.force.into());
+        }
+        Command::Retain | Command::Expunge => {
+            put("Backup", word(1));
+            put("Cascade", options.cascade.into());
+        }
+        Command::Annotate => {
+            for (index, name) in (1..).zip(["Backup", "Action", "Key", "Comment"]) {
+                put(name, word(index));
+            }
+        }
+        Command::Mode => {
+            put("Action", word(1));
+        }
+        Command::ConfSet => {
+            put("ConfigKey", word(0));
+            put("ConfigValue", word(1));
+        }
+        Command::Decrypt | Command::Encrypt | Command::Decompress | Command::Compress => {
+            put("SourceFile", path(0)?.into());
+        }
+        Command::S3Ls if words.len() > 1 => {
+            put("S3Prefix", word(1));
+        }
+        Command::S3Restore => {
+            let last = words.len().saturating_sub(1);
+            put("S3Prefix", word(1));
+            put("Position", if last > 2 { word(2) } else { Value::Null });
+            put("Directory", path(last)?.into());
+        }
+        _ => {}
+    }
+    Ok(members)
 }
 
 fn restore(arguments: &Arguments) -> Result<Restore> {
@@ -116,6 +173,7 @@ fn absolute(path: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
     use std::ffi::OsString;
 
     fn of(line: &str) -> Result<Request> {
@@ -162,11 +220,44 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_yet_says_so() {
-        let failure = of("delete primary oldest").unwrap_err();
-        assert_eq!(
-            failure.message(),
-            format!("delete is not there yet in version {VERSION}")
-        );
+    fn what_another_daemon_can_do_is_sent_as_the_c_client_does() {
+        for (line, members) in [
+            (
+                "delete primary oldest --force",
+                json!({"Server": "primary", "Backup": "oldest", "Force": true}),
+            ),
+            (
+                "retain primary newest",
+                json!({"Server": "primary", "Backup": "newest", "Cascade": false}),
+            ),
+            (
+                "archive primary newest current /a",
+                json!({"Server": "primary", "Backup": "newest", "Position": "current", "Directory": "/a"}),
+            ),
+            (
+                "annotate primary newest add k",
+                json!({"Server": "primary", "Backup": "newest", "Action": "add", "Key": "k", "Comment": null}),
+            ),
+            (
+                "mode primary offline",
+                json!({"Server": "primary", "Action": "offline"}),
+            ),
+            (
+                "conf set log_level debug",
+                json!({"ConfigKey": "log_level", "ConfigValue": "debug"}),
+            ),
+            ("conf get", json!({})),
+            ("compress /f", json!({"SourceFile": "/f"})),
+            ("s3 ls primary", json!({"Server": "primary"})),
+            (
+                "s3 restore primary p /d",
+                json!({"Server": "primary", "S3Prefix": "p", "Position": null, "Directory": "/d"}),
+            ),
+        ] {
+            let request = of(line).unwrap();
+            assert_eq!(Value::Object(request.members()), members, "{line}");
+        }
+        let verify = of("verify primary oldest /tmp/v").unwrap();
+        assert_eq!(verify.members()["Directory"], "/tmp/v");
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::config::Server;
 use crate::error::Result;
 use crate::job::context::Context;
 use crate::pool::{Pool, Ticket};
@@ -63,6 +64,15 @@ impl GapWatch {
             let work = move || look(&repository, &directory, &board, &server);
             self.running = Some(self.pool.post(work));
         }
+    }
+}
+
+/// Looks for gaps in the archive of a server, and puts them on the board.
+pub fn look_for_gaps(context: &Context, server: &Server) -> Result<()> {
+    let repository = Repository::open(&context.config.base_dir, &server.name)?;
+    match repository.wal()? {
+        Some(directory) => look(&repository, &directory, &context.board, &server.name),
+        None => Ok(()),
     }
 }
 

@@ -16,4 +16,5 @@ mod start;
 mod stream;
 mod trouble;
 
+pub use gaps::look_for_gaps;
 pub use receiver::run;

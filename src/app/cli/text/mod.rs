@@ -2,6 +2,7 @@
 
 mod backups;
 mod layout;
+mod other;
 mod render;
 mod restore;
 mod status;
@@ -9,5 +10,7 @@ mod values;
 mod verify;
 
 pub(super) use layout::span;
+pub(super) use other::value;
 pub(super) use render::render;
+pub(super) use status::troubled_servers;
 pub(super) use verify::bad_files;

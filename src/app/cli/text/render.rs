@@ -2,7 +2,7 @@
 
 use super::layout::{FieldList, clean, span};
 use super::values::{number, server, size, text};
-use super::{backups, restore, status, verify};
+use super::{backups, other, restore, status, verify};
 use crate::protocol::{Command, Members, Request, Response};
 
 /// The text for the answer to a request that was done.
@@ -21,7 +21,7 @@ pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> Str
         Command::Verify => verify::verify(&fields),
         Command::Restore => restore::restore(request, &fields),
         Command::Progress => progress(&fields),
-        _ => String::new(),
+        _ => other::members(&fields),
     }
 }
 

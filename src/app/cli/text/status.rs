@@ -3,7 +3,8 @@
 use super::backups::table;
 use super::layout::{FieldList, clean, span};
 use super::values::{flag, number, objects, size, text, texts, version};
-use crate::protocol::Members;
+use crate::error::{Failure, Kind};
+use crate::protocol::{Command, Members, Request, Response};
 use crate::unit::ByteSize;
 
 /// The room on disk, and each server.
@@ -78,13 +79,38 @@ fn wal(server: &Members) -> String {
     if let Some(timeline) = number(server, "WalTimeline") {
         words.push(format!("timeline {timeline}"));
     }
-    if online && let Some(lag) = number(server, "WalLag") {
-        words.push(format!("{} behind", ByteSize(lag)));
+    match number(server, "WalLag") {
+        Some(lag) if online => words.push(format!("{} behind", ByteSize(lag))),
+        // The server has gone on writing since it was heard last.
+        Some(lag) => words.push(format!("at least {} behind", ByteSize(lag))),
+        None if server.contains_key("WalLag") => words.push("lag unknown".to_owned()),
+        None => {}
     }
     if let Some(heard) = number(server, "WalHeard") {
         words.push(format!("heard {} ago", span(heard)));
     }
     words.join(", ")
+}
+
+/// The failure for servers that somebody must look after: an alarm, or nothing heard of them. A daemon that does not
+/// say how its servers are has none.
+pub(in crate::app::cli) fn troubled_servers(
+    request: &Request,
+    response: &Response,
+) -> Option<Failure> {
+    if !matches!(request.command(), Command::Status | Command::StatusDetails) {
+        return None;
+    }
+    let fields = response.fields();
+    let troubled = objects(&fields, "Servers").into_iter();
+    let troubled: Vec<String> = troubled
+        .filter(|server| flag(server, "Healthy") == Some(false))
+        .map(|server| {
+            let problems = texts(server, "Problems").join("; ");
+            clean(&format!("server {}: {problems}", text(server, "Server")))
+        })
+        .collect();
+    (!troubled.is_empty()).then(|| Failure::new(Kind::Network, troubled.join("\n")))
 }
 
 fn on_disk(server: &Members) -> String {

@@ -83,6 +83,7 @@ mod tests {
         let request = Request::Verify {
             server: "primary".to_owned(),
             backup: "newest".to_owned(),
+            directory: None,
             all: false,
         };
         assert!(bad_files(&request, &response("{}")).is_none());

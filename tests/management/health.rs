@@ -1,0 +1,102 @@
+//! Status and its exit status say when somebody must look after a server, and when no longer.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Cluster, Daemon, Scratch, wait_until};
+
+/// The members of the only server, and the exit status.
+fn status(daemon: &Daemon) -> (Value, i32) {
+    let output = daemon.cli(&["--format", "json", "status"]);
+    let server = output.json()["Response"]["Servers"][0].clone();
+    (server, output.status)
+}
+
+#[test]
+fn status_fails_in_an_alarm_and_does_not_know_the_lag() {
+    let scratch = Scratch::new("alarm");
+    let cluster = Cluster::builder(&scratch).start();
+    let daemon = Daemon::builder(&scratch)
+        .server_with("primary", &cluster, "create_slot = no")
+        .start();
+    wait_until("the slot is missed", 60, || {
+        status(&daemon).0["WalPhase"] == "alarm"
+    });
+    let (server, exit) = status(&daemon);
+    assert_eq!(exit, 1);
+    assert_eq!(server["Healthy"], false);
+    assert_eq!(server["WalLag"], Value::Null, "{server}");
+    let output = daemon.cli(&["status"]);
+    assert!(output.stdout.contains("ALARM"), "{output}");
+    assert!(output.stdout.contains("lag unknown"), "{output}");
+    assert!(output.stdout.contains("\nServer primary\n"), "{output}");
+    output.fails(1, "server primary: no WAL is received");
+    daemon
+        .cli(&["-F", "raw", "status", "details"])
+        .fails(1, "replication slot");
+    cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
+    cluster.wait_streaming("pgmoneta");
+    wait_until("all is well", 60, || {
+        let (server, exit) = status(&daemon);
+        exit == 0 && server["Healthy"] == true && server["WalLag"].is_u64()
+    });
+}
+
+#[test]
+fn status_fails_while_a_server_is_away() {
+    let scratch = Scratch::new("away");
+    let mut cluster = Cluster::builder(&scratch).start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    wait_until("WAL arrives", 60, || status(&daemon).1 == 0);
+    cluster.stop();
+    wait_until("it is missed", 60, || status(&daemon).1 == 1);
+    let (server, _) = status(&daemon);
+    assert_eq!(server["WalPhase"], "reconnecting");
+    assert_eq!(server["WalLag"], Value::Null);
+    cluster.start();
+    wait_until("it is back", 120, || status(&daemon).1 == 0);
+}
+
+#[test]
+fn a_gap_that_was_repaired_is_gone_at_the_next_look() {
+    let scratch = Scratch::new("repair");
+    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let daemon = Daemon::builder(&scratch)
+        .global("compression = none")
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    for _ in 0..4 {
+        cluster.sql("SELECT pg_switch_wal() FROM pg_logical_emit_message(false, 'test', 'x')");
+    }
+    cluster.wait_received("pgmoneta");
+    let segments = || {
+        let names = fs::read_dir(daemon.wal("primary")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name.len() == 24).collect();
+        names.sort();
+        names
+    };
+    wait_until("segments are complete", 60, || segments().len() >= 3);
+    assert_eq!(status(&daemon).1, 0);
+
+    let lost = daemon.wal("primary").join(&segments()[1]);
+    let kept = scratch.join("kept");
+    fs::rename(&lost, &kept).unwrap();
+    // SIGHUP reads everything again that may have changed without a sign.
+    daemon.signal(Signal::HUP);
+    wait_until("the gap is found", 60, || status(&daemon).1 == 1);
+    daemon.cli(&["status"]).fails(1, "missing");
+    fs::rename(&kept, &lost).unwrap();
+    let (server, exit) = status(&daemon);
+    assert_eq!(
+        (exit, &server["Healthy"]),
+        (0, &Value::Bool(true)),
+        "{server}"
+    );
+}
