@@ -14,6 +14,7 @@ use std::time::Duration;
 use postgres_protocol::message::backend;
 
 use super::base_backup_command::{command, position_row, tablespace};
+use super::warning::{Warning, Warnings};
 use super::wire::{Body, Head, protocol};
 use super::{Archive, BaseBackupOptions, Connection, Tablespace};
 use crate::error::{Context, Failure, Kind, Result};
@@ -76,7 +77,7 @@ impl BaseBackup {
         let version = connection.version();
         let command = command(version, options).context(DOING)?;
         connection.wire.enlarge();
-        connection.warnings = Some(Vec::new());
+        connection.warnings = Some(Warnings::default());
         connection.cancel_when_dropped();
         connection.command(&command).context(DOING)?;
         let checkpoint = Deadline::after(CHECKPOINT_PATIENCE);
@@ -299,26 +300,31 @@ impl BaseBackup {
         Ok(manifest)
     }
 
-    /// The end of the backup: where WAL must be replayed to. A page checksum failure that the server saw is a Corrupt
-    /// failure that names the files.
-    pub fn finish(mut self) -> Result<(Timeline, Lsn)> {
+    /// What the server has warned of so far, each text once. To estimate sizes it looks at every file before the
+    /// archives begin, so that most of it is there when [`BaseBackup::start`] returns.
+    pub fn warnings(&self) -> &[Warning] {
+        self.connection
+            .warnings
+            .as_ref()
+            .map_or(&[], Warnings::list)
+    }
+
+    /// The end of the backup: where WAL must be replayed to, and all that the server warned of. A page checksum failure
+    /// that the server saw is a Corrupt failure that names the files.
+    pub fn finish(mut self) -> Result<((Timeline, Lsn), Vec<Warning>)> {
         const DOING: &str = "end the base backup";
         if self.place != Place::AfterManifest {
             let message = "the end comes after the manifest";
             return Err(Failure::new(Kind::Internal, message).context(DOING));
         }
-        let warnings =
-            |backup: &mut BaseBackup| backup.connection.warnings.take().unwrap_or_default();
         match self.end() {
             Ok(end) => {
-                for warning in warnings(&mut self) {
-                    log::warn!("PostgreSQL warned during the base backup: {warning}");
-                }
-                Ok(end)
+                let warnings = self.connection.warnings.take().unwrap_or_default();
+                Ok((end, warnings.all().context(DOING)?))
             }
             // ERRCODE_DATA_CORRUPTED (PostgreSQL basebackup.c: "checksum verification failure during base backup").
             Err(failure) if failure.code() == Some("XX001") => {
-                Err(corrupt(&failure, &warnings(&mut self)))
+                Err(corrupt(&failure, self.warnings()))
             }
             Err(failure) => Err(failure.context(DOING)),
         }
@@ -340,12 +346,17 @@ impl BaseBackup {
 
 /// The failure for pages whose checksums were wrong. The warnings are the server's text, maybe translated; all of them
 /// quote the path of the file.
-fn corrupt(failure: &Failure, warnings: &[String]) -> Failure {
+fn corrupt(failure: &Failure, warnings: &[Warning]) -> Failure {
     const MOST: usize = 10;
     let mut files: Vec<&str> = Vec::new();
-    for warning in warnings {
-        let quoted = warning.split(['"', '«', '»', '„', '“']).nth(1);
-        let file = quoted.map_or(warning.as_str(), str::trim);
+    // From `sendDir` comes what is skipped; it has no pages.
+    for warning in warnings
+        .iter()
+        .filter(|warning| warning.routine != "sendDir")
+    {
+        let text = warning.message.as_str();
+        let quoted = text.split(['"', '«', '»', '„', '“']).nth(1);
+        let file = quoted.map_or(text, str::trim);
         if !files.contains(&file) {
             files.push(file);
         }
@@ -385,7 +396,10 @@ mod tests {
             "file \"./base/5/1259\" has a total of 2 checksum verification failures",
             "Prüfsummenüberprüfung fehlgeschlagen in Datei »./base/5/1260«, Block 1",
         ]
-        .map(str::to_owned);
+        .map(|message| Warning {
+            message: message.to_owned(),
+            routine: "sendFile".to_owned(),
+        });
         let failure = corrupt(&seen, &warnings);
         assert_eq!(failure.kind(), Kind::Corrupt);
         assert_eq!(

@@ -9,6 +9,7 @@ use postgres_protocol::message::{backend, frontend};
 use super::auth::authenticate;
 use super::cancel::Cancel;
 use super::refusal::{Report, printable};
+use super::warning::Warnings;
 use super::wire::{Body, Head, Wire, protocol};
 use super::{Login, Mode};
 use crate::config::{Host, TlsMode};
@@ -22,7 +23,7 @@ pub struct Connection {
     pub(super) wire: Wire,
     pub(super) read_timeout: Duration,
     /// What the server warned of while a command ran that collects it.
-    pub(super) warnings: Option<Vec<String>>,
+    pub(super) warnings: Option<Warnings>,
     /// Whether the server waits for a command. After a failure in the middle of an answer it does not, and what
     /// comes next would be taken for the answer to something else.
     pub(super) idle: bool,
@@ -31,9 +32,6 @@ pub struct Connection {
     /// Whether the running command is to be cancelled if nobody waits for its end.
     cancel_when_dropped: bool,
 }
-
-/// The most warnings that are collected.
-const MOST_WARNINGS: usize = 1000;
 
 impl Connection {
     /// Connects and logs in. An [`Kind::Authentication`] failure says that one side does not let the other in; its
@@ -122,11 +120,7 @@ impl Connection {
             backend::NOTICE_RESPONSE_TAG => {
                 let notice = Report::parse(self.wire.body(head))?;
                 match &mut self.warnings {
-                    Some(list) if notice.severity == "WARNING" => {
-                        if list.len() < MOST_WARNINGS {
-                            list.push(notice.message);
-                        }
-                    }
+                    Some(list) if notice.severity == "WARNING" => list.add(notice),
                     _ => log::debug!("PostgreSQL: {}: {}", notice.severity, notice.message),
                 }
                 Ok(true)

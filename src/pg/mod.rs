@@ -15,11 +15,13 @@ mod connection;
 mod facts;
 mod identity;
 mod login;
+mod objects;
 mod query;
 mod quote;
 mod refusal;
 mod replication;
 mod slot;
+mod warning;
 mod wire;
 
 #[cfg(test)]
@@ -32,6 +34,8 @@ pub use connection::Connection;
 pub use facts::Facts;
 pub use identity::SystemIdentity;
 pub use login::{Login, Mode};
+pub use objects::{ClusterObjects, Database, NamedTablespace, PG_DEFAULT};
 pub use query::Row;
 pub use replication::{Event, Replication};
 pub use slot::Slot;
+pub use warning::Warning;

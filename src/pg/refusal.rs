@@ -10,8 +10,10 @@ pub(super) struct Report {
     pub severity: String,
     pub code: String,
     pub message: String,
-    detail: String,
-    hint: String,
+    /// The function of PostgreSQL's source that it comes from, not translated.
+    pub routine: String,
+    pub detail: String,
+    pub hint: String,
 }
 
 /// The longest text of one field that is passed on, in characters.
@@ -38,6 +40,7 @@ impl Report {
                 b'M' => &mut report.message,
                 b'D' => &mut report.detail,
                 b'H' => &mut report.hint,
+                b'R' => &mut report.routine,
                 _ => {
                     body.cstr()?;
                     continue;

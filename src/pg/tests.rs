@@ -514,7 +514,7 @@ fn read(mut backup: BaseBackup) -> Result<(Vec<Whole>, Vec<u8>)> {
         archives.push((archive.1.oid, bytes));
     }
     let manifest = backup.manifest()?;
-    assert_eq!(backup.finish()?, (Timeline::FIRST, Lsn(0x200_0100)));
+    assert_eq!(backup.finish()?.0, (Timeline::FIRST, Lsn(0x200_0100)));
     Ok((archives, manifest))
 }
 

@@ -49,6 +49,8 @@ pub struct BackupInfo {
     pub system_identifier: Option<u64>,
     /// `STOP_TIME`: the server's clock at the end, microseconds since 1970 UTC; our own key.
     pub stop_time: Option<i64>,
+    /// `WARNINGn`: what the server warned of while it sent the backup; our own keys.
+    pub warnings: Vec<String>,
 }
 
 /// A tablespace of a backup.
@@ -98,6 +100,7 @@ impl BackupInfo {
             comments: String::new(),
             system_identifier: None,
             stop_time: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -145,6 +148,9 @@ impl BackupInfo {
         }
         if let Some(time) = self.stop_time {
             line("STOP_TIME", &time);
+        }
+        for (number, warning) in (1..).zip(&self.warnings) {
+            line(&format!("WARNING{number}"), warning);
         }
         text
     }
@@ -194,6 +200,7 @@ impl BackupInfo {
             system_identifier: values.number("SYSTEM_IDENTIFIER")?,
             stop_time: values.number("STOP_TIME")?,
             tablespaces: values.tablespaces,
+            warnings: values.warnings,
         })
     }
 
@@ -210,6 +217,7 @@ impl BackupInfo {
 struct Values<'a> {
     values: HashMap<&'a str, &'a str>,
     tablespaces: Vec<TablespaceInfo>,
+    warnings: Vec<String>,
 }
 
 impl<'a> Values<'a> {
@@ -223,10 +231,15 @@ impl<'a> Values<'a> {
             .ok_or_else(|| corrupt("it does not end with a newline".to_owned()))?;
         let mut values = HashMap::new();
         let mut tablespaces: Vec<TablespaceInfo> = Vec::new();
+        let mut warnings = Vec::new();
         for line in text.split('\n') {
             let (key, value) = line
                 .split_once('=')
                 .ok_or_else(|| corrupt(format!("{line:?} is no key=value")))?;
+            if numbered(key, "WARNING") {
+                warnings.push(value.to_owned());
+                continue;
+            }
             match (key.strip_prefix("TABLESPACE"), tablespaces.last_mut()) {
                 (Some(rest), Some(last)) if rest.starts_with("_OID") => {
                     last.oid = parsed(key, value)?;
@@ -234,7 +247,7 @@ impl<'a> Values<'a> {
                 (Some(rest), Some(last)) if rest.starts_with("_PATH") => {
                     last.path = value.to_owned();
                 }
-                (Some(rest), _) if rest.starts_with(|c: char| c.is_ascii_digit()) => {
+                _ if numbered(key, "TABLESPACE") => {
                     tablespaces.push(TablespaceInfo {
                         name: value.to_owned(),
                         oid: 0,
@@ -249,6 +262,7 @@ impl<'a> Values<'a> {
         Ok(Values {
             values,
             tablespaces,
+            warnings,
         })
     }
 
@@ -266,6 +280,12 @@ impl<'a> Values<'a> {
             .map(|code| from(code).ok_or_else(|| wrong(code)))
             .transpose()
     }
+}
+
+/// Whether a key is `word` and a number.
+fn numbered(key: &str, word: &str) -> bool {
+    let number = key.strip_prefix(word);
+    number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Versions up to 0.20 of the C program wrote 5 to 7 for what the server had compressed.
@@ -331,6 +351,7 @@ mod tests {
             checkpoint: Lsn(0xA00_0080),
             system_identifier: Some(u64::MAX),
             stop_time: Some(1_795_335_773_000_001),
+            warnings: vec!["skipping special file \"./a=b\"".to_owned()],
             ..BackupInfo::unreadable()
         }
     }
@@ -356,7 +377,7 @@ mod tests {
             COMPRESSION_LZ4_ELAPSED ENCRYPTION_ELAPSED LINKING_ELAPSED MANIFEST_ELAPSED REMOTE_SSH_ELAPSED \
             REMOTE_S3_ELAPSED REMOTE_AZURE_ELAPSED MAJOR_VERSION MINOR_VERSION KEEP TABLESPACES COMPRESSION ENCRYPTION \
             TABLESPACE1 TABLESPACE_OID1 TABLESPACE_PATH1 TABLESPACE2 TABLESPACE_OID2 TABLESPACE_PATH2 START_WALPOS \
-            END_WALPOS CHKPT_WALPOS START_TIMELINE END_TIMELINE TYPE PARENT COMMENTS EXTRA SYSTEM_IDENTIFIER STOP_TIME";
+            END_WALPOS CHKPT_WALPOS START_TIMELINE END_TIMELINE TYPE PARENT COMMENTS EXTRA SYSTEM_IDENTIFIER STOP_TIME WARNING1";
         assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
         assert!(text.contains("\nCOMPRESSION=18\nENCRYPTION=2\n"));
         assert!(text.contains("\nSTART_WALPOS=0/A000028\n"));

@@ -4,6 +4,7 @@
 //! bits. Nothing here touches a file or a socket.
 
 mod clock;
+mod escaped;
 mod label;
 mod lsn;
 mod method;
@@ -16,6 +17,7 @@ mod timestamp;
 mod version;
 
 pub use clock::timestamp;
+pub use escaped::escaped;
 pub use label::Label;
 pub use lsn::Lsn;
 pub use method::{Compression, Encryption, Level};

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod ends;
+mod left_out;
 mod refused;
 mod servers;
 mod storage;

@@ -65,7 +65,7 @@ fn take(login: &Login, options: &BaseBackupOptions) -> Result<Taken, Failure> {
         }
     }
     let manifest = serde_json::from_slice(&backup.manifest()?).unwrap();
-    let end = backup.finish()?;
+    let (end, _) = backup.finish()?;
     Ok(Taken {
         files,
         links,

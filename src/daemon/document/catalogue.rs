@@ -4,10 +4,10 @@ use crate::config::Server;
 use crate::job;
 use crate::job::catalogue::{Catalogue, Entry};
 use crate::protocol::{Fields, Sort, Value};
-use crate::repository::{Backup, TablespaceInfo};
+use crate::repository::{Backup, BackupInfo, TablespaceInfo};
 use crate::unit::{Lsn, Timeline};
 
-/// The answer to `backup`.
+/// The answer to `backup`. Warnings is ours.
 pub(in crate::daemon) fn backup(server: &Server, done: &job::backup::Outcome) -> Fields {
     let info = &done.backup.info;
     Fields::of_server(server.name.as_str(), Some(info.version))
@@ -15,6 +15,13 @@ pub(in crate::daemon) fn backup(server: &Server, done: &job::backup::Outcome) ->
         .and(parent())
         .with("Valid", valid(info.valid))
         .with("Elapsed", info.elapsed)
+        .with("Warnings", warnings(info))
+}
+
+/// What the server warned of. The C client prints a quote as `\'`, which is no JSON, so there are none.
+fn warnings(info: &BackupInfo) -> Vec<String> {
+    let texts = info.warnings.iter();
+    texts.map(|text| text.replace(['"', '\''], "")).collect()
 }
 
 /// The answer to `list-backup`.
@@ -51,7 +58,7 @@ pub(super) fn element(entry: &Entry) -> Fields {
         .with("Version", info.version.to_string())
 }
 
-/// The answer to `info`. Version, Delta, Distance and the tablespaces' OIDs and locations are ours.
+/// The answer to `info`. Version, Delta, Distance, Warnings and the tablespaces' OIDs and locations are ours.
 pub(in crate::daemon) fn info(server: &Server, entry: &Entry) -> Fields {
     let info = &entry.backup.info;
     let tablespaces: Vec<Value> = info.tablespaces.iter().map(tablespace).collect();
@@ -69,6 +76,7 @@ pub(in crate::daemon) fn info(server: &Server, entry: &Entry) -> Fields {
         .with("WAL", info.wal.as_str())
         .with("Distance", entry.wal)
         .with("Delta", entry.delta)
+        .with("Warnings", warnings(info))
 }
 
 /// What every document says of a backup.

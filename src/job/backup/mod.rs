@@ -5,6 +5,8 @@
 //! made durable, and gets its name as the last step: before that nothing lists it, after that all of it is there.
 
 mod archive;
+mod complete;
+mod left_out;
 mod options;
 mod pipeline;
 mod receive;

@@ -72,6 +72,9 @@ pub(super) fn receive(
             }
             What::Link if place.is_data() && leads_to(tablespaces, path) => {}
             What::Link => return Err(stray(&entry)),
+            What::File(_) if !place.is_data() && path.iter().count() == 1 => {
+                return Err(no_directory(&logical));
+            }
             What::File(size) => {
                 let head = FileHead {
                     path: logical,
@@ -100,6 +103,17 @@ fn leads_to(tablespaces: &[TablespaceInfo], path: &Path) -> bool {
         path == Path::new("pg_tblspc").join(tablespace.oid.to_string())
     };
     tablespaces.iter().any(names)
+}
+
+/// At the top of a tablespace's archive there is its version directory only. For a link in its place the server sends the
+/// header of a file, without a content (`sendTablespace`, PostgreSQL basebackup.c), so that what follows makes no sense.
+fn no_directory(path: &Path) -> Failure {
+    let path = path.display();
+    Failure::new(
+        Kind::Corrupt,
+        format!("the base backup that the server sent: {path} is not a directory"),
+    )
+    .hint("PostgreSQL backs up no symbolic link there: put the directory in the place of the link")
 }
 
 fn stray(entry: &Entry) -> Failure {

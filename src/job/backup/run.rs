@@ -6,13 +6,13 @@ use super::pipeline::Pipeline;
 use super::receive::{Place, receive};
 use super::staging::{FileHead, Sizes, Staging};
 use super::wal::{self, Patience};
-use super::{Options, Outcome};
+use super::{Options, Outcome, complete, left_out};
 use crate::codec::Coding;
 use crate::config::Server;
 use crate::error::{Context as _, Failure, Kind, Result};
 use crate::format::{BackupLabel, BackupManifest};
 use crate::job::context::Context;
-use crate::pg::{BaseBackup, BaseBackupOptions, Connection, Facts, Mode};
+use crate::pg::{BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Facts, Mode, Warning};
 use crate::repository::{Backup, BackupInfo, Origin, Repository, SystemInfo, TablespaceInfo};
 use crate::status::{Activity, Phase, Progress};
 use crate::unit::{Encryption, Label, Lsn, Timeline};
@@ -68,12 +68,17 @@ struct Received {
     start: (Timeline, Lsn),
     end: (Timeline, Lsn),
     tablespaces: Vec<TablespaceInfo>,
+    /// What the server warned of.
+    warnings: Vec<String>,
 }
 
 impl Job<'_> {
     fn run(&self) -> Result<Backup> {
         self.check_receiver()?;
-        let facts = self.facts()?;
+        let mut connection = self.connect()?;
+        let facts = Facts::read(&mut connection)?;
+        let objects = ClusterObjects::read(&mut connection)?;
+        drop(connection);
         let repository = Repository::open(&self.context.config.base_dir, &self.server.name)?;
         repository.bind(&SystemInfo {
             system_identifier: facts.system_identifier,
@@ -86,7 +91,7 @@ impl Job<'_> {
         )?;
         let coding = self.coding();
         let mut staging = Staging::create(&repository, &label, facts.system_identifier, &coding)?;
-        let received = self.receive(&label, &facts, &mut staging)?;
+        let received = self.receive(&label, (&facts, &objects), &mut staging)?;
         self.passed("received");
         wal::wait(self.context, self.server, received.end)?;
         let archive = repository
@@ -123,6 +128,7 @@ impl Job<'_> {
             comments: String::new(),
             system_identifier: Some(facts.system_identifier),
             stop_time: Some(stop_time),
+            warnings: received.warnings,
         };
         let (path, info) = staging.commit(info)?;
         Ok(Backup {
@@ -161,10 +167,9 @@ impl Job<'_> {
         }
     }
 
-    fn facts(&self) -> Result<Facts> {
+    fn connect(&self) -> Result<Connection> {
         let login = self.context.login(self.server);
-        let mut connection = Connection::open(&login, Mode::Sql, &self.context.stop)?;
-        Facts::read(&mut connection)
+        Connection::open(&login, Mode::Sql, &self.context.stop)
     }
 
     fn coding(&self) -> Coding {
@@ -178,7 +183,12 @@ impl Job<'_> {
     }
 
     /// Receives the archives and the server's manifest.
-    fn receive(&self, label: &Label, facts: &Facts, staging: &mut Staging) -> Result<Received> {
+    fn receive(
+        &self,
+        label: &Label,
+        (facts, objects): (&Facts, &ClusterObjects),
+        staging: &mut Staging,
+    ) -> Result<Received> {
         let login = self.context.login(self.server);
         let mut connection = Connection::open(&login, Mode::Replication, &self.context.stop)?;
         let identity = connection.identify_system()?;
@@ -192,6 +202,8 @@ impl Job<'_> {
             max_rate: self.server.max_rate.map(|rate| rate.0),
         };
         let mut backup = BaseBackup::start(connection, &options)?;
+        // Before hours of transfer.
+        left_out::check(backup.warnings())?;
         let start = backup.start_position();
         let total = backup.tablespaces().iter().filter_map(|found| found.size);
         self.progress.expect(total.sum());
@@ -201,13 +213,17 @@ impl Job<'_> {
         }
         let label = self.archives(&mut backup, &tablespaces, staging)?;
         let bytes = backup.manifest()?;
-        let end = backup.finish()?;
+        let (end, warnings) = backup.finish()?;
+        let warnings = self.warnings(&warnings)?;
         let manifest = BackupManifest::parse(&bytes)?;
         let identifier = manifest.system_identifier;
         if identifier.is_some_and(|identifier| identifier != facts.system_identifier) {
             let text = "the server's backup manifest is of another cluster";
             return Err(Failure::new(Kind::Corrupt, text));
         }
+        complete::check(staging, facts.version, objects, || {
+            ClusterObjects::read(&mut self.connect()?)
+        })?;
         staging.compare(&manifest)?;
         self.store_manifest(&bytes, staging)?;
         check_positions(&label, &manifest, start, end)?;
@@ -217,7 +233,18 @@ impl Job<'_> {
             start,
             end,
             tablespaces,
+            warnings,
         })
+    }
+
+    /// What the server warned of; a failure if the backup is not complete because of that.
+    fn warnings(&self, warnings: &[Warning]) -> Result<Vec<String>> {
+        let kept = left_out::check(warnings)?;
+        for warning in warnings {
+            let (name, text) = (&self.server.name, &warning.message);
+            log::warn!("backup of server {name}: PostgreSQL warns: {text}");
+        }
+        Ok(kept)
     }
 
     fn archives(
@@ -264,7 +291,10 @@ impl Job<'_> {
 
     /// The server's clock after the end of the backup; without a new answer, its clock at the start and the time since.
     fn stop_time(&self, facts: &Facts) -> i64 {
-        match self.facts() {
+        match self
+            .connect()
+            .and_then(|mut connection| Facts::read(&mut connection))
+        {
             Ok(now) => now.now_micros,
             Err(failure) => {
                 log::warn!("the end of the backup is timed by our own clock: {failure}");

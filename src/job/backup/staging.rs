@@ -154,6 +154,23 @@ impl Staging {
         self.writer()?.wal(file)
     }
 
+    /// The size of a file of the cluster that was received, by its path relative to the data directory. Before
+    /// [`Staging::compare`].
+    pub(super) fn received_size(&self, path: &Path) -> Option<u64> {
+        match self.received.get(path) {
+            Some(Received::File { size, .. }) => Some(*size),
+            _ => None,
+        }
+    }
+
+    /// The directories of the cluster that were received, relative to the data directory.
+    pub(super) fn received_directories(&self) -> impl Iterator<Item = &Path> {
+        let received = self.received.iter();
+        received
+            .filter(|(_, received)| matches!(received, Received::Directory))
+            .map(|(path, _)| path.as_path())
+    }
+
     /// Compares all that was received with what the server says that it sent.
     pub(super) fn compare(&mut self, manifest: &BackupManifest) -> Result<()> {
         let wrong = |path: &Path, what: &str| {

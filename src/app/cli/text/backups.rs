@@ -2,7 +2,7 @@
 
 use super::layout::{FieldList, Side, Table, clean};
 use super::values::{
-    coding, flag, number, objects, position, seconds, server, size, text, valid, yes,
+    coding, flag, number, objects, position, seconds, server, size, text, texts, valid, yes,
 };
 use crate::protocol::Members;
 use crate::unit::ByteSize;
@@ -15,6 +15,7 @@ pub(super) fn taken(fields: &Members) -> String {
     list.add("Size", sizes(fields));
     list.add("Took", seconds(fields, "Elapsed"));
     list.add("Valid", valid(fields));
+    list.add("Warnings", texts(fields, "Warnings").join("\n"));
     list.text("")
 }
 
@@ -104,6 +105,7 @@ pub(super) fn info(fields: &Members) -> String {
     let tablespaces: Vec<String> = tablespaces.map(tablespace).collect();
     list.add("Tablespaces", tablespaces.join("\n"));
     list.add("Comments", text(fields, "Comments"));
+    list.add("Warnings", texts(fields, "Warnings").join("\n"));
     list.text("")
 }
 
