@@ -1,21 +1,23 @@
 //! The WAL segment that is being received.
 
+mod compare;
+mod files;
+mod prove;
+
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::spare::fill_zeros;
+use self::files::{adopt, check_absent, exists, hidden_name, new_file, partial_name};
 use super::{Durable, Spare, sync_directory};
 use crate::error::{Context, Failure, Kind, Result};
 use crate::unit::{Lsn, Segment, SegmentSize};
 
+pub use self::files::{nothing_durable, prove_end, written_length};
+
 /// How much of an open segment is asked for again after a broken connection, at most: enough to notice a server whose
 /// WAL is not the one that we have, and little enough to get on over a bad line with segments of 1 GiB.
-const OVERLAP: u64 = 16 << 20;
-
-/// How many bytes are looked at in one step for the end of what was received.
-const BLOCK: u64 = 64 << 10;
+const OVERLAP: u64 = 1 << 20;
 
 /// The open segment, `<name>.partial`: preallocated with zeros, plain, written from its start to its end. Bytes that are
 /// there already are only ever written again with the same content.
@@ -30,17 +32,26 @@ pub struct SegmentFile {
     size: SegmentSize,
     /// Where the next byte goes.
     position: Lsn,
-    /// After the last byte that is there; those before it must not change.
+    /// After the last byte that was ever received of the segment: over all files of it, and over all restarts.
     received: Lsn,
+    /// Up to here the bytes in `file` must not change.
+    known: Lsn,
     /// Up to here a sync succeeded.
     durable: Lsn,
     /// Whether bytes were written since.
     dirty: bool,
     /// Whether a write or a sync failed.
     failed: bool,
-    /// The hidden file that takes the place of the partial one when it has all that was proven there, up to this
-    /// position.
-    replaces: Option<Lsn>,
+    /// The partial file, while `file` is a hidden one that takes its place as soon as it has all that was received.
+    old: Option<Old>,
+}
+
+/// The partial file that is to be replaced.
+#[derive(Debug)]
+struct Old {
+    file: File,
+    /// Up to here what the server sends must be what is in it.
+    known: Lsn,
 }
 
 impl SegmentFile {
@@ -69,18 +80,22 @@ impl SegmentFile {
         Ok(SegmentFile::new(file, directory, segment, size, received))
     }
 
-    /// Opens the segment anew after a failed sync: in a hidden file, to be received from its start, which takes the place
-    /// of the old one when it has all that the old one was proven to have.
-    pub fn start_over(self) -> Result<SegmentFile> {
-        let proven = self.replaces.unwrap_or(Lsn::ZERO).max(self.durable);
-        let (directory, segment, size) = (self.directory.clone(), self.segment, self.size);
-        drop(self);
-        let path = directory.join(hidden_name(segment, size));
-        let file = new_file(&directory, &path, size, None)?;
-        let start = segment.start(size);
-        let mut fresh = SegmentFile::new(file, &directory, segment, size, start);
-        fresh.replaces = Some(proven);
-        Ok(fresh)
+    /// Goes on in a new file after a failed sync: a hidden one, to be received from the start of the segment, which takes
+    /// the place of the partial one when it has all that was ever received of it. If this fails nothing has changed.
+    pub fn start_over(&mut self) -> Result<()> {
+        let path = self.directory.join(hidden_name(self.segment, self.size));
+        let file = new_file(&self.directory, &path, self.size, None)?;
+        let before = std::mem::replace(&mut self.file, file);
+        let start = self.segment.start(self.size);
+        let known = std::mem::replace(&mut self.known, start);
+        // A hidden file that fails as well is given up; the partial one is still there.
+        self.old.get_or_insert(Old {
+            file: before,
+            known,
+        });
+        (self.position, self.durable) = (start, start);
+        (self.dirty, self.failed) = (false, false);
+        Ok(())
     }
 
     fn new(
@@ -98,10 +113,11 @@ impl SegmentFile {
             size,
             position: start,
             received,
+            known: received,
             durable: start,
             dirty: false,
             failed: false,
-            replaces: None,
+            old: None,
         }
     }
 
@@ -110,7 +126,7 @@ impl SegmentFile {
         self.segment
     }
 
-    /// After the last byte that is there, proven or not.
+    /// After the last byte that was ever received of it, proven or not.
     pub fn received(&self) -> Lsn {
         self.received
     }
@@ -135,19 +151,27 @@ impl SegmentFile {
         self.failed
     }
 
-    /// Leaves the segment as it is, partial, because its timeline ends in it or before it: one without a byte goes away.
+    /// Leaves the segment as it is, partial, because its timeline ends in it or before it: one without a byte goes away,
+    /// and so does a file that has not taken its place.
     pub fn leave(self) -> Result<()> {
+        if self.old.is_some() {
+            super::remove_file(&self.path())?;
+        }
         if self.received > self.segment.start(self.size) {
             return Ok(());
         }
-        super::remove_file(&self.path())
+        super::remove_file(&self.partial_path())
     }
 
-    /// Gets ready to receive again after a broken connection; from where.
-    pub fn rewind(&mut self) -> Lsn {
+    /// Gets ready to receive again after a broken connection; from where, and up to where the bytes that are asked for
+    /// again are proven already. Where the server `left` the timeline nothing behind counts: it is kept, and not received
+    /// again.
+    pub fn rewind(&mut self, left: Option<Lsn>) -> (Lsn, Lsn) {
         let start = self.segment.start(self.size);
+        let end = left.map_or(self.durable, |left| self.durable.min(left));
+        self.durable = end.max(start);
         self.position = start.max(Lsn(self.durable.0.saturating_sub(OVERLAP)));
-        self.position
+        (self.position, self.durable)
     }
 
     /// Writes `bytes`, the first of which belongs at `at`; how many of them belong to this segment. Bytes that are there
@@ -173,12 +197,13 @@ impl SegmentFile {
         self.dirty = true;
         self.position = at.advance(u64::try_from(length).unwrap_or(u64::MAX));
         self.received = self.received.max(self.position);
+        self.known = self.known.max(self.position);
         Ok(length)
     }
 
     /// Brings all that was written to stable storage. The proof covers the whole segment up to its position; those before
-    /// it are proven by their [`SegmentFile::complete`]. While a new file does not yet have all that the one before it had,
-    /// the proof is for the start of the segment only.
+    /// it are proven by their [`SegmentFile::complete`]. While a new file does not yet have all that was received into those
+    /// before it, the proof is for the start of the segment only.
     pub fn sync(&mut self) -> Result<Durable<Lsn>> {
         self.check_usable()?;
         if let Err(error) = self.file.sync_data() {
@@ -186,8 +211,8 @@ impl SegmentFile {
             return Err(error).with_context(|| format!("sync {}", self.path().display()));
         }
         self.dirty = false;
-        if let Some(proven) = self.replaces {
-            if self.position < proven {
+        if self.old.is_some() {
+            if self.position < self.received {
                 return Ok(Durable::proven(self.segment.start(self.size)));
             }
             self.take_place()?;
@@ -216,20 +241,20 @@ impl SegmentFile {
         self.file
             .sync_data()
             .with_context(|| format!("sync {}", self.path().display()))?;
-        if self.replaces.is_some() {
+        if self.old.is_some() {
             self.take_place()?;
         }
-        let partial = self.path();
+        let partial = self.partial_path();
         let path = self.directory.join(self.segment.name(self.size));
+        check_absent(&path)?;
         std::fs::rename(&partial, &path)
             .with_context(|| format!("rename {} to {}", partial.display(), path.display()))?;
         let next = self.segment.next();
+        let path = self.directory.join(partial_name(next, self.size));
         let file = match spare.filter(|spare| spare.size() == self.size) {
-            Some(spare) => {
-                let path = self.directory.join(partial_name(next, self.size));
-                Some(spare.become_file(&path)?)
-            }
-            None => None,
+            // One that is there already may have bytes: it is opened, not replaced.
+            Some(spare) if !exists(&path)? => Some(spare.become_file(&path)?),
+            _ => None,
         };
         sync_directory(&self.directory)?;
         let start = next.start(self.size);
@@ -239,27 +264,27 @@ impl SegmentFile {
 
     /// Renames the hidden file over the partial one, which it can replace now.
     fn take_place(&mut self) -> Result<()> {
-        let (hidden, path) = (
-            self.path(),
-            self.directory.join(partial_name(self.segment, self.size)),
-        );
+        let (hidden, path) = (self.path(), self.partial_path());
         let renamed = std::fs::rename(&hidden, &path)
             .with_context(|| format!("rename {} to {}", hidden.display(), path.display()));
         if let Err(failure) = renamed.and_then(|()| sync_directory(&self.directory)) {
             self.failed = true;
             return Err(failure);
         }
-        self.replaces = None;
+        self.old = None;
         Ok(())
     }
 
     /// Where it lies now.
     fn path(&self) -> PathBuf {
-        let name = match self.replaces {
-            Some(_) => hidden_name(self.segment, self.size),
-            None => partial_name(self.segment, self.size),
-        };
-        self.directory.join(name)
+        match self.old {
+            Some(_) => self.directory.join(hidden_name(self.segment, self.size)),
+            None => self.partial_path(),
+        }
+    }
+
+    fn partial_path(&self) -> PathBuf {
+        self.directory.join(partial_name(self.segment, self.size))
     }
 
     fn check_usable(&self) -> Result<()> {
@@ -269,122 +294,6 @@ impl SegmentFile {
         }
         Ok(())
     }
-
-    /// Compares `bytes` with those that are there. A byte that is zero there may be one that never reached the disk before
-    /// a power cut; any other one was sent by a server.
-    fn check_same(&self, at: Lsn, bytes: &[u8]) -> Result<()> {
-        let known = usize::try_from(self.received.since(at)).unwrap_or(usize::MAX);
-        let Some(bytes) = bytes
-            .get(..known.min(bytes.len()))
-            .filter(|b| !b.is_empty())
-        else {
-            return Ok(());
-        };
-        let mut there = vec![0; bytes.len()];
-        self.file
-            .read_exact_at(&mut there, self.size.offset(at))
-            .with_context(|| format!("read {}", self.path().display()))?;
-        if there == bytes {
-            return Ok(());
-        }
-        let differs = |(old, new): (&u8, &u8)| *old != 0 && old != new;
-        let Some(index) = there.iter().zip(bytes).position(differs) else {
-            return Ok(());
-        };
-        let position = at.advance(u64::try_from(index).unwrap_or(0));
-        let path = self.path();
-        Err(Failure::new(
-            Kind::Corrupt,
-            format!(
-                "the server's WAL differs at {position} from what it sent before ({} is kept)",
-                path.display()
-            ),
-        )
-        .hint(
-            "the server went back to an older state without a new timeline, or another copy of the cluster took its \
-             place; move the WAL archive away and take a new backup",
-        ))
-    }
-}
-
-/// Makes sure that an archive which ends with the complete segment at `last` is on stable storage up to `end`; an archive
-/// without a segment begins at `end` and has nothing before it to lose.
-pub fn prove_end(directory: &Path, last: Option<&Path>, end: Lsn) -> Result<Durable<Lsn>> {
-    if let Some(path) = last {
-        File::open(path)
-            .and_then(|file| file.sync_all())
-            .with_context(|| format!("sync {}", path.display()))?;
-    }
-    sync_directory(directory)?;
-    Ok(Durable::proven(end))
-}
-
-/// The proof for nothing at all, which PostgreSQL reads as "no position": 0/0.
-pub fn nothing_durable() -> Durable<Lsn> {
-    Durable::proven(Lsn::ZERO)
-}
-
-/// After the last byte of a segment file that is not zero, as an offset: what was received of it at least.
-pub fn written_length(file: &File) -> Result<u64> {
-    let mut end = file.metadata().context("ask for the size")?.len();
-    let mut block = vec![0; usize::try_from(BLOCK).unwrap_or(1)];
-    while end > 0 {
-        let start = end.saturating_sub(1) / BLOCK * BLOCK;
-        let length = usize::try_from(end - start).unwrap_or(block.len());
-        let part = block.get_mut(..length).unwrap_or_default();
-        file.read_exact_at(part, start).context("read")?;
-        if let Some(last) = part.iter().rposition(|&byte| byte != 0) {
-            return Ok(start + u64::try_from(last).unwrap_or(0) + 1);
-        }
-        end = start;
-    }
-    Ok(0)
-}
-
-/// `<24 digits>.partial`
-fn partial_name(segment: Segment, size: SegmentSize) -> String {
-    format!("{}.partial", segment.name(size))
-}
-
-/// The name of the file that will replace a partial one.
-fn hidden_name(segment: Segment, size: SegmentSize) -> String {
-    format!(".{}.partial.tmp", segment.name(size))
-}
-
-/// Takes over a partial segment that is there: gives it its full size; up to where it was received.
-fn adopt(file: &File, path: &Path, segment: Segment, size: SegmentSize) -> Result<Lsn> {
-    let doing = || format!("continue {}", path.display());
-    let length = file.metadata().with_context(doing)?.len();
-    if length > size.bytes() {
-        let message = format!(
-            "{} has {length} bytes, more than a segment of {}",
-            path.display(),
-            size.bytes()
-        );
-        return Err(Failure::new(Kind::Corrupt, message));
-    }
-    let written = written_length(file).with_context(doing)?;
-    if length < size.bytes() {
-        let mut at_end = file;
-        at_end.seek(SeekFrom::Start(length)).with_context(doing)?;
-        fill_zeros(&mut at_end, size.bytes() - length).with_context(doing)?;
-        file.sync_all().with_context(doing)?;
-    }
-    Ok(segment.start(size).advance(written))
-}
-
-/// Makes the file `path` of zeros; its name is not durable yet.
-fn new_file(
-    directory: &Path,
-    path: &Path,
-    size: SegmentSize,
-    spare: Option<Spare>,
-) -> Result<File> {
-    let spare = match spare.filter(|spare| spare.size() == size) {
-        Some(spare) => spare,
-        None => Spare::prepare(directory, size)?,
-    };
-    spare.become_file(path)
 }
 
 #[cfg(test)]

@@ -42,3 +42,15 @@ pub fn start_writeback(file: &File, offset: u64, length: u64) {
 /// Asks the kernel to start writing a range of a file to disk: nothing to ask for here.
 #[cfg(not(target_os = "linux"))]
 pub fn start_writeback(_file: &File, _offset: u64, _length: u64) {}
+
+/// Asks the kernel to forget what it has cached of a file and need not write any more, so that the next read comes from
+/// the disk. A hint only.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+pub fn forget_cached(file: &File) {
+    // Where it is refused the file is read from the cache, as it would have been without asking.
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
+/// Asks the kernel to forget what it has cached of a file: nothing to ask for here.
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+pub fn forget_cached(_file: &File) {}

@@ -19,6 +19,11 @@ pub(super) struct Archive {
     open: Option<SegmentFile>,
     spare: Option<Ticket<Result<Spare>>>,
     durable: Durable<Lsn>,
+    /// Where the next byte of the stream belongs.
+    position: Lsn,
+    /// Up to here the stream repeats what is on stable storage already. It may come from a server that does not have the
+    /// same: nothing is acknowledged to it before it has sent that.
+    repeats: Lsn,
     sealer: Sealer,
     gaps: GapWatch,
     /// Whether to look for gaps when the next segment is begun.
@@ -46,6 +51,8 @@ impl Archive {
             open: None,
             spare: None,
             durable: nothing_durable(),
+            position: Lsn::ZERO,
+            repeats: Lsn::ZERO,
             gap_expected: false,
         };
         archive.sealer.recover()?;
@@ -74,54 +81,70 @@ impl Archive {
         if let (Some(end), Some(file)) = (&mut end, &self.open)
             && end.file.segment == file.segment()
         {
-            end.received = end.received.max(file.received());
+            end.received = end.received.max(file.known());
         }
         Ok(end)
     }
 
-    /// Gets ready to receive from `position`, the start of a segment, on `timeline`; where to begin really, which is later
-    /// where enough of the segment is proven already.
-    pub(super) fn begin(&mut self, timeline: Timeline, position: Lsn) -> Result<Lsn> {
+    /// Gets ready to receive from `position`, the start of a segment, on `timeline`, which the server has `left` there if
+    /// it has; where to begin really, which is later where enough of the segment is proven already.
+    pub(super) fn begin(
+        &mut self,
+        timeline: Timeline,
+        position: Lsn,
+        left: Option<Lsn>,
+    ) -> Result<Lsn> {
         self.tend();
         self.timeline = timeline;
         let segment = Segment::containing(timeline, position, self.directory.segment_size());
-        if let Some(file) = self.open.take()
-            && file.segment() == segment
-        {
-            let mut file = if file.has_failed() {
-                file.start_over()?
-            } else {
-                file
-            };
-            let from = file.rewind();
-            self.open = Some(file);
-            return Ok(from);
+        if let Some(other) = self.open.take_if(|file| file.segment() != segment) {
+            other.leave()?;
         }
-        let before = segment.number.checked_sub(1);
-        let before = before.map(|number| Segment { timeline, number });
-        let last = match before {
+        (self.position, self.repeats) = match &mut self.open {
+            Some(file) => {
+                if file.has_failed() {
+                    file.start_over()?;
+                }
+                self.durable = nothing_durable();
+                file.rewind(left)
+            }
+            None => {
+                self.durable = self.prove_before(segment)?;
+                (position, position)
+            }
+        };
+        self.prepare_spare();
+        Ok(self.position)
+    }
+
+    /// Proves all that comes before a segment.
+    fn prove_before(&mut self, segment: Segment) -> Result<Durable<Lsn>> {
+        let (timeline, before) = (segment.timeline, segment.number.checked_sub(1));
+        let last = match before.map(|number| Segment { timeline, number }) {
             Some(before) => self.directory.find(before)?,
             None => None,
         };
         let last = last.filter(|file| !file.partial);
         let path = last.as_ref().map(|file| file.path.as_path());
-        self.durable = prove_end(self.directory.path(), path, position)?;
+        let start = segment.start(self.directory.segment_size());
+        let durable = prove_end(self.directory.path(), path, start)?;
         if let Some(file) = last.filter(WalFile::is_plain) {
             // It may have got its name at the moment when something failed.
             self.sealer.completed(file.segment);
         }
-        self.prepare_spare();
-        Ok(position)
+        Ok(durable)
     }
 
     /// Writes bytes of the stream. Segments that get full on the way are completed.
     pub(super) fn write(&mut self, at: Lsn, bytes: &[u8]) -> Result<()> {
-        let (mut at, mut rest) = (at, bytes);
+        self.position = at;
+        let mut rest = bytes;
         while !rest.is_empty() {
+            let at = self.position;
             let file = self.segment_for(at)?;
             let count = file.append(at, rest)?;
             let full = file.is_full();
-            at = at.advance(u64::try_from(count).unwrap_or(u64::MAX));
+            self.position = at.advance(u64::try_from(count).unwrap_or(u64::MAX));
             rest = rest.get(count..).unwrap_or_default();
             if full {
                 self.complete()?;
@@ -175,7 +198,10 @@ impl Archive {
         if let Some(file) = &mut self.open
             && file.is_dirty()
         {
-            self.durable = file.sync()?;
+            let durable = file.sync()?;
+            if self.position >= self.repeats {
+                self.durable = durable;
+            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::stream::Stream;
 use super::trouble::Trouble;
 use crate::config::Server;
 use crate::error::{Failure, Kind};
+use crate::format::TimelineHistory;
 use crate::job::context::Context;
 use crate::pg::Replication;
 use crate::repository::Repository;
@@ -93,11 +94,12 @@ impl Receiver<'_> {
             mut connection,
             mut start,
             mut begins,
+            mut history,
             mut acknowledged,
         } = session;
         self.note(archive, &start);
         loop {
-            let from = self.begin(archive, &start, begins)?;
+            let from = self.begin(archive, &start, begins, &history)?;
             let replication =
                 Replication::start(connection, &server.wal_slot, start.timeline, from);
             let mut replication = self.watch(&start, replication.map_err(Trouble::from))?;
@@ -116,8 +118,11 @@ impl Receiver<'_> {
                 return Err(Trouble::Passing(Failure::new(Kind::Protocol, message)));
             };
             archive.leave_timeline().map_err(Trouble::archive)?;
-            Lineage::fetch(&mut connection, timeline)?
-                .store(&mut connection, archive.directory())?;
+            let lineage = Lineage::fetch(&mut connection, timeline)?;
+            lineage.store(&mut connection, archive.directory())?;
+            if !history.contains(timeline) {
+                history = lineage.history().clone();
+            }
             let name = &server.name;
             log::info!(
                 "server {name}: timeline {} ends at {switch}",
@@ -144,9 +149,16 @@ impl Receiver<'_> {
     }
 
     /// Gets the archive ready; from where to ask for WAL.
-    fn begin(&self, archive: &mut Archive, start: &Start, begins: Lsn) -> Result<Lsn, Trouble> {
+    fn begin(
+        &self,
+        archive: &mut Archive,
+        start: &Start,
+        begins: Lsn,
+        history: &TimelineHistory,
+    ) -> Result<Lsn, Trouble> {
+        let left = history.end_of(start.timeline);
         let from = archive
-            .begin(start.timeline, start.position)
+            .begin(start.timeline, start.position, left)
             .map_err(Trouble::archive)?;
         let durable = archive.durable().get();
         let board = &self.context.board;

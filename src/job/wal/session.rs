@@ -6,6 +6,7 @@ use super::start::{Note, Situation, Start};
 use super::trouble::Trouble;
 use crate::config::Server;
 use crate::error::{Failure, Kind};
+use crate::format::TimelineHistory;
 use crate::job::context::Context;
 use crate::pg::{Connection, Facts, Mode, Slot, SystemIdentity};
 use crate::repository::{Repository, SystemInfo};
@@ -17,6 +18,8 @@ pub(super) struct Session {
     pub(super) start: Start,
     /// Where the timeline of the start begins.
     pub(super) begins: Lsn,
+    /// The history of the timeline that the server is on.
+    pub(super) history: TimelineHistory,
     /// The restart position of the slot: up to here WAL was acknowledged before.
     pub(super) acknowledged: Lsn,
 }
@@ -147,6 +150,7 @@ pub(super) fn connect(
         connection,
         start,
         begins: begins.unwrap_or(Lsn::ZERO),
+        history: lineage.history().clone(),
         acknowledged: answers.slot.restart.unwrap_or(Lsn::ZERO),
     })
 }

@@ -156,8 +156,8 @@ fn after_a_failure_it_goes_on_in_a_new_file_that_proves_nothing_until_it_has_all
     assert_eq!(file.sync().unwrap().get(), start.advance(5000));
     file.failed = true; // as after a sync that failed
     assert!(file.sync().is_err() && file.append(start.advance(5000), &[1]).is_err());
-    let mut file = file.start_over().unwrap();
-    assert_eq!(file.rewind(), start);
+    file.start_over().unwrap();
+    assert_eq!(file.rewind(None), (start, start));
     file.append(start, &bytes(start, 4999)).unwrap();
     assert_eq!(file.sync().unwrap().get(), start, "the old one has more");
     let partial = directory.0.join("000000010000000000000001.partial");
@@ -170,14 +170,115 @@ fn after_a_failure_it_goes_on_in_a_new_file_that_proves_nothing_until_it_has_all
     assert!(fs::read(&partial).unwrap()[..5001] == bytes(start, 5001));
 
     file.failed = true;
-    let mut file = file.start_over().unwrap();
+    file.start_over().unwrap();
     file.append(start, &bytes(start, MIB)).unwrap();
     file.complete(None).unwrap();
     assert_eq!(directory.names(), ["000000010000000000000001"]);
 }
 
 #[test]
-fn a_broken_connection_costs_sixteen_megabytes_at_most() {
+fn a_new_file_takes_no_place_before_it_has_all_that_was_ever_received() {
+    let directory = Directory::new("seg-lives");
+    let start = Lsn(MIB);
+    let open = || SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
+    let mut file = open();
+    file.append(start, &bytes(start, 5000)).unwrap();
+    assert_eq!(file.sync().unwrap().get(), start.advance(5000));
+    drop(file);
+    let mut file = open(); // after a restart, it is received again
+    file.append(start, &bytes(start, 10)).unwrap();
+    file.failed = true;
+    file.start_over().unwrap();
+    file.append(start, &bytes(start, 100)).unwrap();
+    assert_eq!(file.sync().unwrap().get(), start, "the old one has more");
+    let partial = directory.0.join("000000010000000000000001.partial");
+    assert!(fs::read(&partial).unwrap()[..5000] == bytes(start, 5000));
+
+    // The new file gets further than the old one ever did, unproven, and fails too.
+    file.append(start.advance(100), &bytes(start.advance(100), 5900))
+        .unwrap();
+    file.failed = true;
+    file.start_over().unwrap();
+    file.append(start, &bytes(start, 5999)).unwrap();
+    assert_eq!(file.sync().unwrap().get(), start);
+    assert_eq!(
+        (file.received(), file.known()),
+        (start.advance(6000), start.advance(5999))
+    );
+    assert!(fs::read(&partial).unwrap()[..5000] == bytes(start, 5000));
+    file.append(start.advance(5999), &bytes(start.advance(5999), 1))
+        .unwrap();
+    assert_eq!(file.sync().unwrap().get(), start.advance(6000));
+    assert!(fs::read(&partial).unwrap()[..6000] == bytes(start, 6000));
+    assert_eq!(directory.names().len(), 1);
+}
+
+#[test]
+fn a_new_file_that_cannot_be_made_leaves_the_old_one() {
+    let directory = Directory::new("seg-over-fails");
+    let start = Lsn(MIB);
+    let mut file = SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
+    file.append(start, &bytes(start, 5000)).unwrap();
+    file.sync().unwrap();
+    file.failed = true;
+    let hidden = directory.0.join(".000000010000000000000001.partial.tmp");
+    fs::create_dir(&hidden).unwrap(); // in the way
+    for _ in 0..2 {
+        file.start_over().unwrap_err();
+        assert!(file.has_failed() && file.append(start, &[1]).is_err());
+        assert_eq!(file.received(), start.advance(5000));
+    }
+    fs::remove_dir(&hidden).unwrap();
+    file.start_over().unwrap();
+    file.append(start, &bytes(start, 100)).unwrap();
+    assert_eq!(file.sync().unwrap().get(), start);
+    let partial = directory.0.join("000000010000000000000001.partial");
+    assert!(fs::read(&partial).unwrap()[..5000] == bytes(start, 5000));
+    file.leave().unwrap();
+    assert_eq!(directory.names(), ["000000010000000000000001.partial"]);
+}
+
+#[test]
+fn a_new_file_takes_only_what_is_in_the_old_one() {
+    let directory = Directory::new("seg-over-same");
+    let start = Lsn(MIB);
+    let mut file = SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
+    file.append(start, &bytes(start, 5000)).unwrap();
+    file.sync().unwrap();
+    file.failed = true;
+    file.start_over().unwrap();
+    let mut other = bytes(start, 6000);
+    other[4000] ^= 0xFF;
+    let refused = file.append(start, &other).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Corrupt);
+    assert!(refused.message().contains("0/100FA0"), "{refused}");
+}
+
+#[test]
+fn no_file_takes_the_place_of_one_that_has_bytes() {
+    let directory = Directory::new("seg-in-place");
+    let (start, next) = (Lsn(MIB), Lsn(2 * MIB));
+    let open = |number| SegmentFile::open(&directory.0, segment(1, number), small(), None).unwrap();
+    open(2).append(next, &bytes(next, 5000)).unwrap();
+    let mut file = open(1);
+    file.append(start, &bytes(start, MIB)).unwrap();
+    let spare = Spare::prepare(&directory.0, small()).unwrap();
+    let (durable, following) = file.complete(Some(spare)).unwrap();
+    assert_eq!(durable.get(), next);
+    assert!(following.is_none(), "it is to be opened");
+    assert_eq!(open(2).received(), next.advance(5000));
+
+    let mut again = open(1);
+    again.append(start, &bytes(start, MIB)).unwrap();
+    let refused = again.complete(None).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Corrupt);
+    let names = directory.names();
+    assert!(names.contains(&"000000010000000000000001".to_owned()));
+    assert!(names.contains(&"000000010000000000000001.partial".to_owned()));
+}
+
+#[test]
+fn a_broken_connection_costs_a_megabyte_at_most() {
     let directory = Directory::new("seg-rewind");
     let size = SegmentSize::new(64 * MIB).unwrap();
     let start = Lsn(64 * MIB);
@@ -186,18 +287,31 @@ fn a_broken_connection_costs_sixteen_megabytes_at_most() {
     for n in 0..20 {
         file.append(start.advance(n * MIB), &block).unwrap();
     }
-    assert_eq!(file.rewind(), start, "nothing is proven yet");
+    assert_eq!(file.rewind(None), (start, start), "nothing is proven yet");
     for n in 0..20 {
         file.append(start.advance(n * MIB), &block).unwrap();
     }
     file.sync().unwrap();
-    assert_eq!(file.rewind(), start.advance(4 * MIB));
-    file.append(start.advance(4 * MIB), &block).unwrap();
+    let end = start.advance(20 * MIB);
+    assert_eq!(file.rewind(None), (start.advance(19 * MIB), end));
+    file.append(start.advance(19 * MIB), &block).unwrap();
+    assert_eq!(file.sync().unwrap().get(), end, "no proof is taken back");
+    let part = &block[..1000];
+    file.append(end, &bytes(end, 1000)).unwrap();
+    file.rewind(None);
+    file.append(start.advance(19 * MIB), part).unwrap();
     assert_eq!(
         file.sync().unwrap().get(),
-        start.advance(20 * MIB),
-        "no proof is taken back"
+        end,
+        "what was not synced is not proven"
     );
+
+    // The server left the timeline before the end of what was received: that end is not one of its positions.
+    let left = start.advance(10 * MIB);
+    assert_eq!(file.rewind(Some(left)), (start.advance(9 * MIB), left));
+    file.append(start.advance(9 * MIB), &block).unwrap();
+    assert_eq!(file.sync().unwrap().get(), left);
+    assert_eq!(file.received(), end.advance(1000), "it is kept");
 }
 
 #[test]
@@ -221,6 +335,38 @@ fn a_spare_that_is_not_used_goes_away() {
     assert_eq!(directory.names().len(), 2);
     drop((spare, other));
     assert!(directory.names().is_empty());
+}
+
+#[test]
+fn what_is_there_can_be_proven_without_receiving_it_again() {
+    let directory = Directory::new("seg-prove");
+    let start = Lsn(MIB);
+    let open = || SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
+    open().append(start, &bytes(start, 5000)).unwrap();
+    let partial = directory.0.join("000000010000000000000001.partial");
+
+    let mut file = open();
+    assert_eq!(file.prove(|| Ok(None)).unwrap(), None);
+    assert_eq!(file.rewind(None), (start, start), "nothing is proven");
+
+    let mut file = open();
+    let end = start.advance(4000);
+    assert_eq!(file.prove(|| Ok(Some(end))).unwrap().unwrap().get(), end);
+    assert!(fs::read(&partial).unwrap()[..5000] == bytes(start, 5000));
+    assert_eq!(file.known(), end);
+    assert_eq!(file.rewind(None), (start, end));
+    // What is proven must stay what it is; what is behind need not be right.
+    let mut other = bytes(start, 6000);
+    other[3999] ^= 0xFF;
+    let refused = file.append(start, &other).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Corrupt);
+    other[3999] ^= 0xFF;
+    other[4000] ^= 0xFF;
+    file.append(start, &other).unwrap();
+    assert!(fs::read(&partial).unwrap()[..6000] == other);
+
+    let failure = open().prove(|| Err(Failure::new(Kind::Stopped, "stop")));
+    assert_eq!(failure.unwrap_err().kind(), Kind::Stopped);
 }
 
 proptest! {
@@ -261,14 +407,12 @@ proptest! {
                 (0, Some(_)) => { // the process dies
                     open = None;
                     at = Lsn(at.0 / MIB * MIB);
-                    durable = durable.min(at);
                 }
-                (1, Some(file)) => at = file.rewind(),
+                (1, Some(file)) => (at, _) = file.rewind(None),
                 (2, Some(file)) => {
                     file.failed = true;
-                    let mut fresh = open.take().unwrap().start_over().unwrap();
-                    at = fresh.rewind();
-                    open = Some(fresh);
+                    file.start_over().unwrap();
+                    (at, _) = file.rewind(None);
                 }
                 (3 | 4, Some(file)) => {
                     let proof = file.sync().unwrap().get();
@@ -291,7 +435,7 @@ proptest! {
             let length = content.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
             prop_assert!(content[..length] == bytes(start, length as u64));
             prop_assert!(partial || content.len() == length);
-            prop_assert!(!partial || start.advance(length as u64) >= durable.min(start.advance(MIB)));
+            prop_assert!(!partial || start.advance(length as u64) >= durable);
         }
     }
 }
