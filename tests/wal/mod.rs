@@ -3,6 +3,7 @@
 mod alarms;
 mod crash;
 mod log;
+mod relay;
 mod setup;
 mod streaming;
 mod timelines;

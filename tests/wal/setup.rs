@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
@@ -32,6 +32,17 @@ pub struct Receiver {
 impl Receiver {
     /// A receiver of a cluster with more lines in its sections; not started.
     pub fn new(scratch: &Scratch, cluster: &Cluster, global: &str, section: &str) -> Receiver {
+        Receiver::at(scratch, cluster.sockets(), cluster, global, section)
+    }
+
+    /// A receiver that reaches the cluster by the sockets in another directory.
+    pub fn at(
+        scratch: &Scratch,
+        sockets: &Path,
+        cluster: &Cluster,
+        global: &str,
+        section: &str,
+    ) -> Receiver {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         log::collect();
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -39,7 +50,10 @@ impl Receiver {
         let directory = scratch.join(&name);
         fs::create_dir_all(directory.join("repo")).unwrap();
         Receiver {
-            context: context(&directory, &sections(&name, cluster, global, section)),
+            context: context(
+                &directory,
+                &sections(&name, (sockets, cluster.port()), global, section),
+            ),
             name,
             directory,
             thread: None,
@@ -48,7 +62,8 @@ impl Receiver {
 
     /// Another configuration; for one that does not run.
     pub fn configure(&mut self, cluster: &Cluster, global: &str, section: &str) {
-        let text = sections(&self.name, cluster, global, section);
+        let sockets = cluster.sockets();
+        let text = sections(&self.name, (sockets, cluster.port()), global, section);
         self.context = context(&self.directory, &text);
     }
 
@@ -195,17 +210,16 @@ impl Drop for Receiver {
     }
 }
 
-fn sections(name: &str, cluster: &Cluster, global: &str, section: &str) -> String {
+fn sections(name: &str, (sockets, port): (&Path, u16), global: &str, section: &str) -> String {
     let compression = if global.contains("compression") {
         ""
     } else {
         "compression = none"
     };
     format!(
-        "{compression}\n{global}\n[{name}]\nhost = {}\nport = {}\nuser = {REPLICATION_USER}\n\
+        "{compression}\n{global}\n[{name}]\nhost = {}\nport = {port}\nuser = {REPLICATION_USER}\n\
          wal_slot = pgmoneta\n{section}\n",
-        cluster.sockets().display(),
-        cluster.port(),
+        sockets.display(),
     )
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use pgmoneta::status::Phase;
 use pgmoneta::unit::Lsn;
 
+use super::relay::Relay;
 use super::setup::{Receiver, slot_flush, write_wal};
 use crate::harness::{Cluster, MAJORS, Scratch, installed, wait_until};
 
@@ -286,4 +287,37 @@ fn a_partial_segment_that_lost_bytes_is_mended() {
     receiver.wait_flushed(&cluster);
     receiver.stop();
     assert!(receiver.compare(&cluster) >= 1);
+}
+
+#[test]
+fn wal_that_does_not_go_on_where_it_was_is_refused() {
+    let scratch = Scratch::new("wal-jump");
+    let cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(KEEP)
+        .start();
+    let relay = Relay::new(&scratch, &cluster, 1 << 20);
+    let sockets = relay.sockets();
+    let mut receiver = Receiver::at(&scratch, sockets, &cluster, "", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&cluster, 1);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    let before = receiver.wal().segments().unwrap();
+
+    // From the first message on, which a receiver gets without an open segment.
+    relay.lose(true);
+    write_wal(&cluster, 4);
+    receiver.start();
+    let refused = "the server sent WAL from";
+    wait_until("the jump is refused", 30, || {
+        receiver.log().iter().any(|line| line.contains(refused))
+    });
+    assert_eq!(receiver.wal().segments().unwrap(), before);
+
+    relay.lose(false);
+    receiver.wait_streaming();
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    assert!(receiver.compare(&cluster) >= 4);
 }

@@ -2,7 +2,7 @@
 
 use super::gaps::GapWatch;
 use super::sealer::Sealer;
-use crate::error::Result;
+use crate::error::{Failure, Kind, Result};
 use crate::job::context::Context;
 use crate::pool::Ticket;
 use crate::repository::{Repository, WalDirectory, WalEnd, WalFile};
@@ -135,9 +135,13 @@ impl Archive {
         Ok(durable)
     }
 
-    /// Writes bytes of the stream. Segments that get full on the way are completed.
+    /// Writes bytes of the stream, which must go on where it was. Segments that get full on the way are completed.
     pub(super) fn write(&mut self, at: Lsn, bytes: &[u8]) -> Result<()> {
-        self.position = at;
+        if at != self.position {
+            let expected = self.position;
+            let message = format!("the server sent WAL from {at} on, not from {expected}");
+            return Err(Failure::new(Kind::Protocol, message));
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             let at = self.position;
