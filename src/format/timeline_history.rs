@@ -124,6 +124,19 @@ impl TimelineHistory {
         self.end_of(timeline).map(|end| self.timeline_at(end))
     }
 
+    /// The part of it that ends with `timeline`, one of those before; else all of it.
+    #[must_use]
+    pub fn to(&self, timeline: Timeline) -> TimelineHistory {
+        let mut switches = self.switches.iter();
+        match switches.position(|switch| switch.timeline == timeline) {
+            Some(count) => TimelineHistory {
+                timeline,
+                switches: self.switches.iter().take(count).cloned().collect(),
+            },
+            None => self.clone(),
+        }
+    }
+
     /// The timeline that wrote the byte at `position`: the newest one that began before it (`tliOfPointInHistory`).
     pub fn timeline_at(&self, position: Lsn) -> Timeline {
         // What comes after a switch that lies behind the position has begun.
@@ -213,6 +226,11 @@ mod tests {
         assert_eq!(history.successor(timeline(11)), None);
         assert_eq!(history.successor(timeline(5)), None);
         assert!(history.contains(timeline(11)) && !history.contains(timeline(3)));
+        assert_eq!(history.to(timeline(11)), history);
+        assert_eq!(history.to(timeline(1)), TimelineHistory::first());
+        let second = history.to(timeline(2));
+        assert_eq!(second.timeline(), timeline(2));
+        assert_eq!(second.switches(), &history.switches()[..1]);
         assert_eq!(history.timeline_at(Lsn(0x4FF_FFFF)), timeline(1));
         assert_eq!(history.timeline_at(Lsn(0x500_0000)), timeline(2));
         assert_eq!(history.timeline_at(Lsn(0x1_0000_00A0)), timeline(11));

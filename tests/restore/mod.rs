@@ -1,5 +1,6 @@
 //! Restore and verify, and what they stand on.
 
+mod branches;
 mod places;
 mod positions;
 mod story;

@@ -4,7 +4,7 @@ use super::story::{Story, label, last_row};
 use crate::harness::{server, wait_until, write_owned};
 
 /// Makes the cluster a standby of nobody and promotes it, as a failover to it would.
-fn fail_over(story: &mut Story) {
+pub fn fail_over(story: &mut Story) {
     story.cluster.stop();
     write_owned(&story.cluster.data().join("standby.signal"), "");
     story.cluster.start();

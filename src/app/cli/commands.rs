@@ -88,8 +88,9 @@ The position is where recovery ends:
   current             everything that was received
   time=TIME           before the first commit after that time, such as 2026-11-22 14:00:00+00
   lsn=LSN, xid=XID, name=NAME   a WAL position, a transaction, a restore point
-and after commas: timeline=NUMBER or latest, inclusive=true|false,
-action=pause|promote|shutdown, primary (the default: promotes) or replica (a standby).
+and after commas: timeline=NUMBER, latest or current (the default: the timeline that the
+archive follows), inclusive=true|false, action=pause|promote|shutdown, primary (the
+default: promotes) or replica (a standby).
 With `newest` the backup is the newest one that the position can be reached from.";
 
 /// Every command.

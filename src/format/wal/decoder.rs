@@ -25,7 +25,8 @@ pub struct Invalid {
 
 /// Finds the records in WAL that is fed in order, from the beginning of the segment that holds the first one. Checks
 /// what PostgreSQL's `xlogreader.c` checks (`XLogDecodeNextRecord`, `XLogReaderValidatePageHeader`), in memory that
-/// does not grow with the records.
+/// does not grow with the records. A clone goes on from the same place with other bytes.
+#[derive(Clone)]
 pub struct Decoder {
     system_identifier: Option<u64>,
     segment_size: SegmentSize,
@@ -43,6 +44,7 @@ pub struct Decoder {
 }
 
 /// A record that is being put together.
+#[derive(Clone)]
 struct Assembly {
     header: [u8; HEADER_LENGTH],
     parsed: Option<RecordHeader>,

@@ -15,4 +15,6 @@ pub use page::{LongHeader, PageHeader};
 pub use record::{Record, RecordHeader};
 
 #[cfg(test)]
+pub(crate) mod synthetic;
+#[cfg(test)]
 mod tests;

@@ -5,98 +5,9 @@ use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 
+use super::synthetic::{MIB, PAGE, SYSTEM, Writer, main_data, size};
 use super::{Decoder, Event, Invalid};
 use crate::unit::{Lsn, SegmentSize};
-
-const PAGE: usize = 8192;
-const MIB: usize = 1 << 20;
-const SYSTEM: u64 = 7_000_000_000_000_000_001;
-
-fn size() -> SegmentSize {
-    SegmentSize::new(MIB as u64).unwrap()
-}
-
-/// Writes WAL as PostgreSQL 17 does, from the beginning of segment 1.
-struct Writer {
-    bytes: Vec<u8>,
-    last: Lsn,
-}
-
-impl Writer {
-    fn new() -> Writer {
-        Writer {
-            bytes: Vec::new(),
-            last: Lsn::ZERO,
-        }
-    }
-
-    fn position(&self) -> Lsn {
-        Lsn((MIB + self.bytes.len()) as u64)
-    }
-
-    fn header(&mut self, flags: u16, remaining: usize) {
-        let first = self.bytes.len().is_multiple_of(MIB);
-        let address = self.position();
-        let put = &mut self.bytes;
-        put.extend(0xD116u16.to_le_bytes());
-        put.extend((flags | if first { 2 } else { 0 }).to_le_bytes());
-        put.extend(1u32.to_le_bytes());
-        put.extend(address.0.to_le_bytes());
-        put.extend((remaining as u32).to_le_bytes());
-        put.extend([0; 4]);
-        if first {
-            put.extend(SYSTEM.to_le_bytes());
-            put.extend((MIB as u32).to_le_bytes());
-            put.extend((PAGE as u32).to_le_bytes());
-        }
-    }
-
-    /// Adds a record; where it begins.
-    fn record(&mut self, manager: u8, info: u8, body: &[u8]) -> Lsn {
-        self.flagged(manager, info, body, 0)
-    }
-
-    fn flagged(&mut self, manager: u8, info: u8, body: &[u8], flags: u16) -> Lsn {
-        let mut record = Vec::new();
-        record.extend((24 + body.len() as u32).to_le_bytes());
-        record.extend(700u32.to_le_bytes());
-        record.extend(self.last.0.to_le_bytes());
-        record.extend([info, manager, 0, 0]);
-        let crc = crc32c::crc32c_append(crc32c::crc32c(body), &record);
-        record.extend(crc.to_le_bytes());
-        record.extend(body);
-        if self.bytes.len().is_multiple_of(PAGE) {
-            self.header(flags, 0);
-        }
-        let start = self.position();
-        self.last = start;
-        let mut left = record.as_slice();
-        loop {
-            let room = (PAGE - self.bytes.len() % PAGE).min(left.len());
-            self.bytes.extend(&left[..room]);
-            left = &left[room..];
-            if left.is_empty() {
-                break;
-            }
-            self.header(1, left.len());
-        }
-        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
-        start
-    }
-
-    fn segments(mut self) -> Vec<u8> {
-        self.bytes.resize(self.bytes.len().next_multiple_of(MIB), 0);
-        self.bytes
-    }
-}
-
-/// The main data of a record without blocks.
-fn main_data(data: &[u8]) -> Vec<u8> {
-    let mut body = vec![254];
-    body.extend((data.len() as u32).to_le_bytes());
-    body.extend(data);
-    body
-}
 
 fn decode(bytes: &[u8], from: Lsn) -> (Vec<(Lsn, Lsn, Event)>, Result<Lsn, Invalid>) {
     let mut decoder = Decoder::new(from, size(), Some(SYSTEM));

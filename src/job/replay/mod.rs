@@ -6,5 +6,8 @@ mod segments;
 mod walk;
 
 pub use path::{TimelineChoice, choose};
-pub use segments::{Segments, stored_as};
+pub use segments::{Segments, WayFile, stored_as};
 pub use walk::{Ending, Walk, Walked};
+
+#[cfg(test)]
+mod tests;

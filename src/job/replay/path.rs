@@ -1,16 +1,23 @@
 //! Which way of timelines recovery takes from a backup.
 
-use super::Segments;
+use std::ops::ControlFlow;
+
+use super::walk::{Ending, Walk};
+use super::{Segments, Walked};
 use crate::error::{Failure, Kind, Result};
 use crate::format::TimelineHistory;
 use crate::repository::BackupInfo;
-use crate::unit::{Lsn, Timeline};
+use crate::sys::Stop;
+use crate::unit::{Lsn, Segment, Timeline};
 
 /// Which way recovery takes where timelines part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TimelineChoice {
-    /// To the newest timeline that comes from the backup's.
+    /// To the newest timeline on the way of the one that the archive follows, if that way comes from the backup; else
+    /// as `Latest`.
     #[default]
+    Followed,
+    /// To the highest timeline that comes from the backup's.
     Latest,
     /// It stays on the backup's timeline.
     Current,
@@ -18,20 +25,29 @@ pub enum TimelineChoice {
     Number(Timeline),
 }
 
-/// Finds the way from a backup. `Latest` is the highest timeline of which there is WAL and which comes from that of the
-/// backup, left after the backup's end; PostgreSQL's `latest` looks at the numbers alone (`findNewestTimeLine`) and then
-/// refuses what is no descendant.
+/// Finds the way from a backup. `Followed` and `Latest` pass over timelines without a record behind their beginning:
+/// there the timeline before has more. PostgreSQL's `latest` looks at the numbers alone (`findNewestTimeLine`,
+/// `timeline.c`) and then refuses what is no descendant.
 pub fn choose(
     segments: &Segments,
     backup: &BackupInfo,
     choice: TimelineChoice,
+    stop: &Stop,
 ) -> Result<TimelineHistory> {
-    match choice {
-        TimelineChoice::Current => known(segments, backup, backup.end.0)
-            .map(|history| history.unwrap_or_else(|| TimelineHistory::alone(backup.end.0))),
-        TimelineChoice::Number(timeline) => number(segments, backup, timeline),
-        TimelineChoice::Latest => latest(segments, backup),
+    let chosen = match choice {
+        TimelineChoice::Current => None,
+        TimelineChoice::Number(timeline) => return number(segments, backup, timeline),
+        TimelineChoice::Latest => latest(segments, backup, stop)?,
+        TimelineChoice::Followed => match followed(segments, backup, stop)? {
+            None => latest(segments, backup, stop)?,
+            way => way,
+        },
+    };
+    if let Some(way) = chosen {
+        return Ok(way);
     }
+    let own = known(segments, backup, backup.end.0)?;
+    Ok(own.unwrap_or_else(|| TimelineHistory::alone(backup.end.0)))
 }
 
 fn number(segments: &Segments, backup: &BackupInfo, timeline: Timeline) -> Result<TimelineHistory> {
@@ -51,18 +67,70 @@ fn number(segments: &Segments, backup: &BackupInfo, timeline: Timeline) -> Resul
         .hint("choose a backup of that timeline, or timeline=latest"))
 }
 
-fn latest(segments: &Segments, backup: &BackupInfo) -> Result<TimelineHistory> {
-    let own = backup.end.0;
+/// The way to the newest timeline with WAL of its own among the one that the archive follows and those before it;
+/// `None` if that one is not known or does not come from the backup.
+fn followed(
+    segments: &Segments,
+    backup: &BackupInfo,
+    stop: &Stop,
+) -> Result<Option<TimelineHistory>> {
+    let Some(timeline) = segments.followed() else {
+        return Ok(None);
+    };
+    let history = known(segments, backup, timeline)?;
+    let Some(history) = history.filter(|history| holds(history, backup)) else {
+        return Ok(None);
+    };
+    let before = history.switches().iter().rev();
+    let newest_first = std::iter::once(timeline).chain(before.map(|switch| switch.timeline));
+    for timeline in newest_first.take_while(|timeline| *timeline > backup.end.0) {
+        let way = history.to(timeline);
+        if holds(&way, backup) && has_begun(segments, &way, stop)? {
+            return Ok(Some(way));
+        }
+    }
+    Ok(Some(history.to(backup.end.0)))
+}
+
+/// The way to the highest timeline with WAL of its own that comes from that of the backup, left after the backup's end;
+/// `None` if there is none.
+fn latest(
+    segments: &Segments,
+    backup: &BackupInfo,
+    stop: &Stop,
+) -> Result<Option<TimelineHistory>> {
     for timeline in segments.timelines().into_iter().rev() {
-        if timeline <= own {
+        if timeline <= backup.end.0 {
             break;
         }
         let history = known(segments, backup, timeline)?;
-        if let Some(history) = history.filter(|history| holds(history, backup)) {
-            return Ok(history);
+        if let Some(history) = history.filter(|history| holds(history, backup))
+            && has_begun(segments, &history, stop)?
+        {
+            return Ok(Some(history));
         }
     }
-    choose(segments, backup, TimelineChoice::Current)
+    Ok(None)
+}
+
+/// Whether there is WAL behind the beginning of the last timeline of a way: a record, or what was one before it was
+/// damaged or lost. What lies before that, its first segment has from the timeline before.
+fn has_begun(segments: &Segments, way: &TimelineHistory, stop: &Stop) -> Result<bool> {
+    let Some(switch) = way.switches().last() else {
+        return Ok(true);
+    };
+    let first = Segment::containing(way.timeline(), switch.end, segments.size());
+    if segments.goes_on(first) {
+        return Ok(true);
+    }
+    let walk = Walk {
+        segments,
+        history: way,
+        system_identifier: None,
+        stop,
+    };
+    let Walked { ending, .. } = walk.run(switch.end, &mut |_, _| ControlFlow::Break(()))?;
+    Ok(!matches!(ending, Ending::Received(_)))
 }
 
 /// The history of a timeline; without a file there is none to know but of the first and of the backup's own.
@@ -81,8 +149,7 @@ fn known(
 /// Whether the backup lies on the way, from its beginning to its end.
 fn holds(history: &TimelineHistory, backup: &BackupInfo) -> bool {
     let on = |(timeline, position): (Timeline, Lsn)| {
-        let left = history.end_of(timeline);
-        history.contains(timeline) && left.is_none_or(|left| position <= left)
+        history.contains(timeline) && history.end_of(timeline).is_none_or(|left| position <= left)
     };
     on(backup.start) && on(backup.end)
 }

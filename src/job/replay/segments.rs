@@ -21,7 +21,19 @@ pub struct Segments {
     archive: WalDirectory,
     archived: BTreeMap<Segment, WalFile>,
     kept: BTreeMap<Segment, Kept>,
+    followed: Option<Timeline>,
     key: Arc<MasterKey>,
+}
+
+/// A file that has WAL of a way, or is to have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WayFile {
+    /// Which segment it holds.
+    pub segment: Segment,
+    /// Whether it is one that the backup keeps for itself.
+    kept: bool,
+    /// Up to here it belongs to the way.
+    pub until: Lsn,
 }
 
 /// A segment that a backup keeps for itself.
@@ -48,8 +60,21 @@ impl Segments {
             archived: files.map(|file| (file.segment, file)).collect(),
             archive,
             kept: BTreeMap::new(),
+            followed: None,
             key,
         })
+    }
+
+    /// Says which timeline the archive follows.
+    #[must_use]
+    pub fn following(mut self, timeline: Option<Timeline>) -> Segments {
+        self.followed = timeline;
+        self
+    }
+
+    /// The timeline that the archive follows, if that is known.
+    pub fn followed(&self) -> Option<Timeline> {
+        self.followed
     }
 
     /// Forgets those of the archive.
@@ -92,15 +117,56 @@ impl Segments {
         all.into_iter().collect()
     }
 
-    /// The segment in which recovery on the way `history` looks for the WAL of segment `number`: of the timeline that
-    /// wrote its end, since that one begins with a copy of what the timeline before wrote into it.
+    /// The segment in which recovery on the way `history` looks first for the WAL of segment `number`: of the newest
+    /// timeline that begins before its end (`XLogFileReadAnyTLI`, PostgreSQL 13 `xlog.c`, 15 and later
+    /// `xlogrecovery.c`). It begins with a copy of what the timeline before wrote into it.
     pub fn on_way(&self, history: &TimelineHistory, number: u64) -> Segment {
         let timeline = history.timeline();
-        let last = Segment { timeline, number }.end(self.size());
-        Segment {
-            timeline: history.timeline_at(Lsn(last.0.saturating_sub(1))),
-            number,
+        let end = Segment { timeline, number }.end(self.size());
+        let switches = history.switches().iter().rev();
+        let newer = switches.take_while(|switch| switch.end >= end);
+        let timeline = newer.last().map_or(timeline, |switch| switch.timeline);
+        Segment { timeline, number }
+    }
+
+    /// The files that may have WAL of the way in segment `number`, best first: that of [`Segments::on_way`], then those
+    /// of the timelines before that wrote into this segment, each of the archive before one that the backup keeps.
+    pub fn files(&self, history: &TimelineHistory, number: u64) -> Vec<WayFile> {
+        let first = self.on_way(history, number);
+        let (start, size) = (first.start(self.size()), self.size());
+        let before = history.switches().iter().rev();
+        let timelines = std::iter::once(history.timeline()).chain(before.map(|s| s.timeline));
+        let timelines = timelines.skip_while(|timeline| *timeline != first.timeline);
+        let mut files = Vec::new();
+        for timeline in timelines {
+            let until = history.end_of(timeline).unwrap_or(Lsn(u64::MAX));
+            if until <= start {
+                break;
+            }
+            let segment = Segment { timeline, number };
+            let until = until.min(segment.end(size));
+            let there = [
+                (self.archived.contains_key(&segment), false),
+                (self.kept.contains_key(&segment), true),
+            ];
+            let there = there.into_iter().filter(|(there, _)| *there);
+            files.extend(there.map(|(_, kept)| WayFile {
+                segment,
+                kept,
+                until,
+            }));
         }
+        files
+    }
+
+    /// Whether there is a later segment of the same timeline.
+    pub fn goes_on(&self, segment: Segment) -> bool {
+        let later = segment.next()..Segment {
+            number: u64::MAX,
+            ..segment
+        };
+        self.archived.range(later.clone()).next().is_some()
+            || self.kept.range(later).next().is_some()
     }
 
     /// The first segment after `number` that there is on the way.
@@ -111,21 +177,28 @@ impl Segments {
         on_way.min_by_key(|segment| segment.number).copied()
     }
 
-    /// Opens a segment; `None` if there is none.
-    pub fn open(&self, segment: Segment) -> Result<Option<Opened>> {
-        let mut found = self.archived.get(&segment).cloned();
+    /// Opens a file; `None` if it is gone.
+    pub fn open(&self, file: WayFile) -> Result<Option<Opened>> {
+        if file.kept {
+            return self.open_kept(file.segment);
+        }
+        let mut found = self.archived.get(&file.segment).cloned();
         for _ in 0..ATTEMPTS {
-            let Some(file) = found else {
+            let Some(there) = found else {
                 break;
             };
-            match self.open_archived(&file) {
+            match self.open_archived(&there) {
                 Err(failure) if failure.kind() == Kind::NotFound => {
                     // It was completed or sealed meanwhile, and has another name.
-                    found = self.archive.find(segment)?;
+                    found = self.archive.find(file.segment)?;
                 }
                 result => return result.map(Some),
             }
         }
+        Ok(None)
+    }
+
+    fn open_kept(&self, segment: Segment) -> Result<Option<Opened>> {
         let Some(kept) = self.kept.get(&segment) else {
             return Ok(None);
         };

@@ -50,9 +50,13 @@ pub(super) fn find(
     }
     let target = &position.target;
     let start = named.info.start.1;
-    let searched = choose(&search.segments, &named.info, position.timeline)
-        .ok()
-        .map(|way| (way, start));
+    let way = choose(
+        &search.segments,
+        &named.info,
+        position.timeline,
+        &context.stop,
+    );
+    let searched = way.ok().map(|way| (way, start));
     match search.look(named, None)? {
         (backup, manifest, Verdict::Reached(reach)) => Ok(search.chosen(backup, manifest, reach)),
         (_, _, Verdict::TooEarly(interval)) => {
@@ -112,7 +116,8 @@ impl<'a> Search<'a> {
             context,
             position,
             segments: Segments::new(archive, context.key.clone())
-                .context("list the WAL archive")?,
+                .context("list the WAL archive")?
+                .following(repository.followed_timeline()?),
             system_identifier: repository.system()?.map(|system| system.system_identifier),
         })
     }
@@ -129,7 +134,8 @@ impl<'a> Search<'a> {
             if !backups.is_empty() && lies_before(&backup, &self.position.target) {
                 continue;
             }
-            let way = match choose(&self.segments, &backup.info, self.position.timeline) {
+            let (timeline, stop) = (self.position.timeline, &self.context.stop);
+            let way = match choose(&self.segments, &backup.info, timeline, stop) {
                 Ok(way) => way,
                 Err(failure) => {
                     refusals.other.get_or_insert(failure);

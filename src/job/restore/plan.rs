@@ -9,6 +9,7 @@ use super::{Options, Plan, settings};
 use crate::config::Server;
 use crate::error::{Context as _, Result};
 use crate::job::context::Context;
+use crate::job::replay::WayFile;
 use crate::repository::ManifestFile;
 use crate::unit::{Segment, Timeline};
 
@@ -40,8 +41,8 @@ pub(super) struct Work {
     pub directories: Vec<(PathBuf, u32)>,
     /// Symbolic links and their texts, other than those of tablespaces.
     pub links: Vec<(PathBuf, PathBuf)>,
-    /// The segments for `pg_wal`, in order.
-    pub segments: Vec<Segment>,
+    /// The segments for `pg_wal`, in order, and where their bytes are.
+    pub segments: Vec<(Segment, WayFile)>,
     /// The history files for `pg_wal`.
     pub histories: Vec<(Timeline, Vec<u8>)>,
     /// What the person is told.
@@ -123,7 +124,7 @@ impl Work {
 
     fn take_wal(&mut self, choice: &Choice, demand: &mut Demand) {
         let size = choice.segments.size();
-        for segment in &self.segments {
+        for (segment, _) in &self.segments {
             demand.add(&self.places.data, size.bytes());
             self.plan.wal.push(segment.name(size));
             self.plan.wal_bytes = self.plan.wal_bytes.saturating_add(size.bytes());
@@ -137,13 +138,19 @@ impl Work {
     }
 }
 
-/// The segments from the beginning of the backup to the end of what is replayed.
-fn segments(choice: &Choice) -> Vec<Segment> {
+/// The segments from the beginning of the backup to the end of what is replayed, named as recovery looks for them.
+/// Their bytes may come from the file of another timeline: up to where timelines part, these are the same.
+fn segments(choice: &Choice) -> Vec<(Segment, WayFile)> {
     let size = choice.segments.size().bytes();
-    let first = choice.backup.info.start.1.0 / size;
     let last = choice.reach.needed.0.saturating_sub(1) / size;
-    let on_way = |number| choice.segments.on_way(&choice.reach.history, number);
-    (first..=last).map(on_way).collect()
+    let files = choice.reach.files.iter();
+    let files = files.take_while(|file| file.segment.number <= last);
+    let named = |file: &WayFile| {
+        let number = file.segment.number;
+        let segment = choice.segments.on_way(&choice.reach.history, number);
+        (segment, *file)
+    };
+    files.map(named).collect()
 }
 
 /// The history files: for a server of its own all there are, since it takes for its new timeline the first number

@@ -239,7 +239,8 @@ mod tests {
         assert_eq!(position.target, Target::Immediate);
         assert_eq!(position.role, Role::Primary);
         assert_eq!(position.action, Action::Promote);
-        assert_eq!(position.timeline, TimelineChoice::Latest);
+        assert_eq!(position.timeline, TimelineChoice::Followed);
+        assert_eq!(parse("timeline=latest").timeline, TimelineChoice::Latest);
         assert_eq!(parse(""), position);
         assert_eq!(parse("immediate,primary"), position);
     }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::position::{Position, Target};
+use super::position::{Position, Role, Target};
 use super::scan::{Hit, Scan};
 use crate::error::{Failure, Kind, Result};
 use crate::format::TimelineHistory;
-use crate::job::replay::{Ending, Segments, Walk, Walked, choose};
+use crate::job::replay::{Ending, Segments, Walk, Walked, WayFile, choose};
 use crate::repository::Backup;
 use crate::sys::Stop;
 use crate::unit::{Label, Lsn, SegmentSize, Timeline, Timestamp};
@@ -14,8 +14,10 @@ use crate::unit::{Label, Lsn, SegmentSize, Timeline, Timestamp};
 /// How recovery reaches the target.
 #[derive(Clone, Debug)]
 pub(super) struct Reach {
-    /// The way of timelines.
+    /// The way of timelines, up to the one on which recovery ends.
     pub history: TimelineHistory,
+    /// The files with the WAL of each segment, from that of the backup's beginning on.
+    pub files: Vec<WayFile>,
     /// The record at which it stops; `None` if it goes on to the end of WAL.
     pub hit: Option<Hit>,
     /// The last record there is, where that is the end of WAL.
@@ -66,7 +68,7 @@ impl Reader<'_> {
         until: Option<Lsn>,
     ) -> Result<Verdict> {
         let info = &backup.info;
-        let history = choose(self.segments, info, position.timeline)?;
+        let history = choose(self.segments, info, position.timeline, self.stop)?;
         let walk = Walk {
             segments: self.segments,
             history: &history,
@@ -99,12 +101,17 @@ impl Reader<'_> {
         if scan.hit.is_none() && !end_of_wal {
             return Ok(Verdict::TooLate(interval));
         }
+        let needed = scan.hit.map_or(walked.end, |hit| hit.end);
+        // A standby without a target goes on; what ends goes no further than to the timeline that it ends on.
+        let goes_on = position.role == Role::Replica && position.target == Target::Current;
+        let on = history.timeline_at(Lsn(needed.0.saturating_sub(1)));
         Ok(Verdict::Reached(Reach {
-            needed: scan.hit.map_or(walked.end, |hit| hit.end),
+            needed,
             last: walked.last.filter(|_| scan.hit.is_none()),
             hit: scan.hit,
             time,
-            history,
+            history: if goes_on { history } else { history.to(on) },
+            files: walked.files,
         }))
     }
 }

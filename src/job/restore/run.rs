@@ -137,9 +137,9 @@ fn fill(
         storage::link_relative(place, &link)?;
     }
     let size = writer.segments.size();
-    let wal = work.segments.iter().map(|&segment| {
+    let wal = work.segments.iter().map(|&(segment, file)| {
         let path = data.join("pg_wal").join(segment.name(size));
-        Piece::Wal(segment, path, needed)
+        Piece::Wal(file, path, needed)
     });
     let files = std::mem::take(&mut work.files)
         .into_iter()

@@ -128,7 +128,11 @@ fn target(position: &Position, reach: &Reach) -> Option<(&'static str, String, b
 fn timeline(position: &Position, reach: &Reach, of_backup: Timeline) -> String {
     let goes_on = position.role == Role::Replica && position.target == Target::Current;
     let way = reach.history.timeline();
-    if goes_on && position.timeline == TimelineChoice::Latest {
+    let any = matches!(
+        position.timeline,
+        TimelineChoice::Followed | TimelineChoice::Latest
+    );
+    if goes_on && any {
         "latest".to_owned()
     } else if way == of_backup && reach.history.switches().is_empty() {
         // Its history file is not needed then.

@@ -10,12 +10,12 @@ use std::time::{Duration, SystemTime};
 use crate::codec::{Digests, Source};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
-use crate::job::replay::{Segments, stored_as};
+use crate::job::replay::{Segments, WayFile, stored_as};
 use crate::repository::{Backup, ManifestFile};
 use crate::status::Progress;
 use crate::storage::StagedFile;
 use crate::sys::Stop;
-use crate::unit::{Lsn, Segment};
+use crate::unit::Lsn;
 
 /// How many bytes are decoded before they are written.
 const BUFFER: usize = 256 << 10;
@@ -28,7 +28,7 @@ pub(super) enum Piece {
     /// A file of the backup, and where it goes.
     File(ManifestFile, PathBuf),
     /// A WAL segment, and where it goes; behind this position zeros are written.
-    Wal(Segment, PathBuf, Lsn),
+    Wal(WayFile, PathBuf, Lsn),
 }
 
 /// What all pieces need.
@@ -64,9 +64,9 @@ impl Writer {
             Piece::File(file, path) => self
                 .file(file, path, &go_on)
                 .with_context(|| format!("restore {}", file.path.display())),
-            Piece::Wal(segment, path, end) => {
-                let name = segment.name(self.segments.size());
-                self.wal(*segment, path, *end, &go_on)
+            Piece::Wal(stored, path, end) => {
+                let name = stored.segment.name(self.segments.size());
+                self.wal(*stored, path, *end, &go_on)
                     .with_context(|| format!("restore WAL segment {name}"))
             }
         }
@@ -111,19 +111,19 @@ impl Writer {
 
     fn wal(
         &self,
-        segment: Segment,
+        stored: WayFile,
         path: &Path,
         end: Lsn,
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
         let size = self.segments.size();
-        let opened = self.segments.open(segment)?;
+        let opened = self.segments.open(stored)?;
         let mut source = opened
             .ok_or_else(|| Failure::new(Kind::NotFound, "it is gone from the WAL archive"))?
             .source;
         let mut target = StagedFile::create(path, 0o600)?;
         let mut buffer = vec![0; BUFFER];
-        let mut left = end.since(segment.start(size)).min(size.bytes());
+        let mut left = end.since(stored.segment.start(size)).min(size.bytes());
         loop {
             go_on()?;
             let count = source.read(&mut buffer)?;

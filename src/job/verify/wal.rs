@@ -28,7 +28,7 @@ pub(super) fn check(
         segments.keep(backup, &manifest.wal);
     }
     let info = &backup.info;
-    let history = match choose(&segments, info, TimelineChoice::Current) {
+    let history = match choose(&segments, info, TimelineChoice::Current, &context.stop) {
         Ok(history) => history,
         Err(failure) => return Ok(Some(report(failure.message()))),
     };

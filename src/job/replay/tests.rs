@@ -1,0 +1,294 @@
+//! Ways through archives in which timelines part, made by hand: which file each part is read from, and how far.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::{Ending, Segments, TimelineChoice, Walk, Walked, choose};
+use crate::crypto::{MasterKey, Secret};
+use crate::format::TimelineHistory;
+use crate::format::wal::synthetic::{MIB, SYSTEM, Writer, size};
+use crate::repository::{BackupInfo, WalDirectory};
+use crate::sys::Stop;
+use crate::unit::{Lsn, Segment, Timeline};
+
+/// The beginning of the first record.
+const BEGIN: Lsn = Lsn(MIB as u64 + 40);
+
+fn timeline(number: u32) -> Timeline {
+    Timeline::new(number).unwrap()
+}
+
+/// An archive in a directory of its own.
+struct Archive(PathBuf);
+
+impl Archive {
+    fn new() -> Archive {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pgmoneta-ways-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Archive(path)
+    }
+
+    /// Stores what was received of a timeline up to `end`: whole segments, and one that is partial. Segments before
+    /// that of `from` were not received.
+    fn store(&self, wal: &Writer, from: Lsn, end: Lsn) {
+        let bytes = &wal.bytes[..usize::try_from(end.0).unwrap() - MIB];
+        for (index, bytes) in bytes.chunks(MIB).enumerate() {
+            let number = index as u64 + 1;
+            let segment = Segment {
+                timeline: timeline(wal.timeline),
+                number,
+            };
+            if number < from.0 / MIB as u64 {
+                continue;
+            }
+            let partial = if bytes.len() < MIB { ".partial" } else { "" };
+            let mut bytes = bytes.to_vec();
+            bytes.resize(MIB, 0);
+            let name = format!("{}{partial}", segment.name(size()));
+            std::fs::write(self.0.join(name), bytes).unwrap();
+        }
+    }
+
+    fn history(&self, number: u32, switches: &[(u32, Lsn)]) -> TimelineHistory {
+        let lines = switches
+            .iter()
+            .map(|(number, at)| format!("{number}\t{at}\tx\n"));
+        let text: String = lines.collect();
+        let name = timeline(number).history_name();
+        std::fs::write(self.0.join(name), &text).unwrap();
+        TimelineHistory::parse(timeline(number), text.as_bytes()).unwrap()
+    }
+
+    fn segments(&self) -> Segments {
+        let key = MasterKey::derive(&Secret::new(b"secret".to_vec()), &[1; 16]).unwrap();
+        Segments::new(WalDirectory::new(&self.0, size()), Arc::new(key)).unwrap()
+    }
+
+    /// How far a way goes.
+    fn walk(&self, history: &TimelineHistory) -> Walked {
+        let segments = self.segments();
+        let walk = Walk {
+            segments: &segments,
+            history,
+            system_identifier: Some(SYSTEM),
+            stop: &Stop::new().unwrap(),
+        };
+        let mut next = BEGIN;
+        walk.run(BEGIN, &mut |record, _| {
+            assert!(record.start >= next, "{} comes twice", record.start);
+            next = record.end;
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap()
+    }
+
+    /// The timeline that a backup goes to, which ends on timeline 1 at `end`.
+    fn chosen(&self, end: Lsn, choice: TimelineChoice, followed: Option<u32>) -> u32 {
+        let text = format!("STATUS=1\nSTART_WALPOS={BEGIN}\nEND_WALPOS={end}\n");
+        let label = "20261122140300".parse().unwrap();
+        let info = BackupInfo::parse(text.as_bytes(), &label).unwrap();
+        let segments = self.segments().following(followed.and_then(Timeline::new));
+        let way = choose(&segments, &info, choice, &Stop::new().unwrap()).unwrap();
+        way.timeline().number()
+    }
+}
+
+impl Drop for Archive {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+/// Adds `count` records of a page or so; the end of each.
+fn records(wal: &mut Writer, count: usize) -> Vec<Lsn> {
+    let mut ends = Vec::new();
+    for _ in 0..count {
+        wal.record(10, 0, &[7; 9000]);
+        ends.push(wal.position());
+    }
+    ends
+}
+
+/// A branch that begins where `wal` ends.
+fn branch(wal: &Writer, timeline: u32) -> Writer {
+    Writer {
+        timeline,
+        ..wal.clone()
+    }
+}
+
+fn name(walked: &Walked, index: usize) -> u32 {
+    walked.files[index].segment.timeline.number()
+}
+
+/// Three timelines in one segment, the last record of each part of the way, and what timeline 1 wrote besides.
+struct Three {
+    wal: [Writer; 3],
+    ends: [Vec<Lsn>; 3],
+}
+
+impl Three {
+    fn new() -> Three {
+        let mut one = Writer::new();
+        let first = records(&mut one, 4);
+        let mut two = branch(&one, 2);
+        let second = records(&mut two, 4);
+        let mut three = branch(&two, 3);
+        let third = records(&mut three, 4);
+        records(&mut one, 20);
+        Three {
+            wal: [one, two, three],
+            ends: [first, second, third],
+        }
+    }
+
+    /// What was received of each timeline, and where recovery ends, from the file of which timeline.
+    fn rows(&self) -> [([Option<Lsn>; 3], Lsn, u32); 10] {
+        let [first, second, third] = &self.ends;
+        let (a, b) = (first[3], second[3]);
+        let one = Some(self.wal[0].position());
+        let two = Some(self.wal[1].position());
+        let inside = |index: usize| Some(Lsn(first[index].0 - 3000));
+        [
+            ([one, None, None], a, 1),
+            ([one, inside(1), None], a, 1),
+            ([one, inside(1), inside(2)], a, 1),
+            ([inside(2), Some(second[1]), inside(3)], second[1], 2),
+            ([one, two, inside(0)], b, 2),
+            ([None, two, None], b, 2),
+            ([None, None, Some(third[2])], third[2], 3),
+            ([one, two, Some(third[2])], third[2], 3),
+            ([one, None, Some(b)], b, 3),
+            ([inside(1), inside(2), None], first[1], 2),
+        ]
+    }
+}
+
+#[test]
+fn of_three_timelines_in_one_segment_the_file_that_reaches_furthest_is_taken() {
+    let three = Three::new();
+    let (a, b) = (three.ends[0][3], three.ends[1][3]);
+    for (received, end, from) in three.rows() {
+        let archive = Archive::new();
+        let history = archive.history(3, &[(1, a), (2, b)]);
+        archive.history(2, &[(1, a)]);
+        for (wal, end) in three.wal.iter().zip(received) {
+            if let Some(end) = end {
+                archive.store(wal, BEGIN, end);
+            }
+        }
+        let walked = archive.walk(&history);
+        assert_eq!(walked.end, end, "{received:?}");
+        assert_eq!(name(&walked, 0), from, "{received:?}");
+        let ending = walked.ending;
+        assert!(matches!(ending, Ending::Received(_)), "{ending:?}");
+        // The newest timeline with a record behind its beginning.
+        let own = |timeline: usize, begin| received[timeline].is_some_and(|end| end > begin);
+        let latest = match (own(2, b), own(1, a)) {
+            (true, _) => 3,
+            (false, true) => 2,
+            (false, false) => 1,
+        };
+        let chosen = archive.chosen(three.ends[0][0], TimelineChoice::Latest, None);
+        assert_eq!(chosen, latest, "{received:?}");
+    }
+}
+
+#[test]
+fn a_switch_at_the_end_of_a_segment_shares_no_file() {
+    let mut one = Writer::new();
+    records(&mut one, 2);
+    // A segment switch: the rest of the segment is unused.
+    one.record(0, 0x40, &[]);
+    one.bytes.resize(MIB, 0);
+    let a = one.position();
+    let mut two = branch(&one, 2);
+    let second = records(&mut two, 3);
+    let first = records(&mut one, 5);
+    let archive = Archive::new();
+    let history = archive.history(2, &[(1, a)]);
+    archive.store(&one, BEGIN, first[4]);
+    let walked = archive.walk(&history);
+    assert_eq!((walked.end, walked.files.len()), (a, 1));
+    assert!(
+        matches!(walked.ending, Ending::Received(_)),
+        "{:?}",
+        walked.ending
+    );
+    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Latest, Some(2)), 1);
+    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Followed, Some(2)), 1);
+    // A page header is no record.
+    archive.store(&two, a, Lsn(a.0 + 40));
+    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Followed, Some(2)), 1);
+    assert_eq!(archive.walk(&history).end, a);
+    archive.store(&two, a, second[1]);
+    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Followed, Some(2)), 2);
+    assert_eq!(archive.walk(&history).end, second[1]);
+    // The archive follows timeline 1 again: timeline 2 is another branch.
+    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Followed, Some(1)), 1);
+    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Latest, Some(1)), 2);
+    // What it follows does not come from this backup.
+    assert_eq!(
+        archive.chosen(first[0], TimelineChoice::Followed, Some(2)),
+        1
+    );
+}
+
+#[test]
+fn a_segment_that_is_missing_at_a_switch_is_named() {
+    let mut one = Writer::new();
+    let first = records(&mut one, 4);
+    let a = first[3];
+    let mut two = branch(&one, 2);
+    let second = records(&mut two, 200);
+    let archive = Archive::new();
+    let history = archive.history(2, &[(1, a)]);
+    archive.store(&one, BEGIN, a);
+    archive.store(&two, Lsn(2 * MIB as u64), second[199]);
+    let walked = archive.walk(&history);
+    assert_eq!(walked.end, a);
+    let missing = Segment {
+        timeline: timeline(2),
+        number: 1,
+    };
+    assert_eq!(walked.ending, Ending::Missing(missing, missing));
+    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Latest, None), 2);
+    // It was received in part only, although more came behind it.
+    archive.store(&two, BEGIN, first[1]);
+    let walked = archive.walk(&history);
+    assert_eq!(walked.end, a);
+    assert!(
+        matches!(walked.ending, Ending::Damaged(..)),
+        "{:?}",
+        walked.ending
+    );
+}
+
+/// A recovery to an earlier position than that at which its timeline began makes switches that go back.
+#[test]
+fn switches_that_go_back_are_followed_as_postgresql_does() {
+    let mut one = Writer::new();
+    let first = records(&mut one, 3);
+    let b = first[2];
+    let three = {
+        let mut three = branch(&one, 3);
+        records(&mut three, 3);
+        three
+    };
+    records(&mut one, 3);
+    let a = one.position();
+    let mut two = branch(&one, 2);
+    records(&mut two, 3);
+    let archive = Archive::new();
+    let history = archive.history(3, &[(1, a), (2, b)]);
+    archive.store(&one, BEGIN, a);
+    archive.store(&two, BEGIN, two.position());
+    assert_eq!(archive.walk(&history).end, b);
+    archive.store(&three, BEGIN, three.position());
+    let walked = archive.walk(&history);
+    assert_eq!((walked.end, name(&walked, 0)), (three.position(), 3));
+}

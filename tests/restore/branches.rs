@@ -1,0 +1,128 @@
+//! Where timelines part in the middle of a segment: of the files that begin with the same bytes, whichever reaches
+//! further is restored.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use pgmoneta::unit::{Lsn, Segment, SegmentSize, Timeline};
+
+use super::story::{Story, last_row};
+use super::timelines::fail_over;
+use crate::harness::installed;
+
+/// What happened: rows 1 to 6 and 7 on timeline 1, then a fail-over, row 8 on timeline 2, and the server is lost.
+struct Branched {
+    story: Story,
+    /// Behind row 6.
+    six: Lsn,
+    /// Where timeline 2 begins.
+    switch: Lsn,
+    /// The partial segments of the timelines 1 and 2 that hold the switch.
+    files: [PathBuf; 2],
+}
+
+impl Branched {
+    fn new(major: u32) -> Branched {
+        let mut story = Story::new(major, "compression = none");
+        story.step(6);
+        let six: Lsn = story.of(6).lsn.parse().unwrap();
+        let fill = "CREATE TABLE filler AS SELECT repeat('f', 900) FROM generate_series(1, 300)";
+        story.cluster.sql(fill);
+        story.step(7);
+        fail_over(&mut story);
+        story.step(8);
+        story.cluster.wait_received("pgmoneta");
+        let wal = story.daemon.wal("primary");
+        let history = std::fs::read_to_string(wal.join("00000002.history")).unwrap();
+        let switch: Lsn = history.split('\t').nth(1).unwrap().parse().unwrap();
+        // The daemon goes first, so that nothing is received any more.
+        story.daemon.stop();
+        story.cluster.stop();
+        let files = [1, 2].map(|timeline| {
+            let timeline = Timeline::new(timeline).unwrap();
+            let size = SegmentSize::DEFAULT;
+            let name = Segment::containing(timeline, switch, size).name(size);
+            wal.join(format!("{name}.partial"))
+        });
+        assert!(
+            six.0 / (16 << 20) == switch.0 / (16 << 20),
+            "{six} and {switch} are not in one segment"
+        );
+        story.daemon.start();
+        Branched {
+            story,
+            six,
+            switch,
+            files,
+        }
+    }
+
+    /// Restores to a position, and compares the last row with the one that it must have.
+    fn reaches(&self, position: &str, row: &str) {
+        let mut restored = self.story.restored("newest", position);
+        restored.wait_primary(60);
+        assert_eq!(last_row(&restored), row, "{position}");
+        restored.sql("INSERT INTO t VALUES (100)");
+        restored.stop();
+    }
+}
+
+/// Makes a segment one that was received up to `end` only.
+fn cut(path: &PathBuf, end: Lsn) {
+    let file = File::options().write(true).open(path).unwrap();
+    let from = SegmentSize::DEFAULT.offset(end);
+    let zeros = vec![0; usize::try_from(SegmentSize::DEFAULT.bytes() - from).unwrap()];
+    file.write_all_at(&zeros, from).unwrap();
+}
+
+#[test]
+fn nothing_below_a_switch_is_lost_where_the_next_timeline_was_received_in_part() {
+    for major in [13, 15, 18] {
+        if installed(major).is_none() {
+            continue;
+        }
+        let branched = Branched::new(major);
+        branched.reaches("current", "8");
+        // The first bytes of timeline 2 came, then the new primary was lost.
+        cut(&branched.files[1], branched.six);
+        branched.reaches("current", "7");
+        branched.reaches("current,timeline=2", "7");
+    }
+}
+
+#[test]
+fn a_timeline_without_wal_of_its_own_is_not_the_latest() {
+    let branched = Branched::new(crate::harness::server().0);
+    let [old, new] = &branched.files;
+    let (kept_old, kept_new) = (std::fs::read(old).unwrap(), std::fs::read(new).unwrap());
+    // Everything up to the switch came, and nothing behind it.
+    cut(new, branched.switch);
+    branched.reaches("current,timeline=latest", "7");
+    // The history came, and nothing else.
+    std::fs::remove_file(new).unwrap();
+    branched.reaches("current", "7");
+    branched.reaches("current,timeline=2", "7");
+    let seven = format!("xid={},timeline=2", branched.story.of(7).xid);
+    branched.reaches(&seven, "7");
+    branched
+        .story
+        .try_restore("newest", &format!("xid={}", branched.story.of(8).xid))
+        .fails(1, "cannot be reached");
+    // The file of timeline 1 is lost, that of timeline 2 has all of it.
+    crate::harness::write_owned(new, &kept_new);
+    std::fs::remove_file(old).unwrap();
+    branched.reaches("current", "8");
+    branched.reaches(&format!("xid={}", branched.story.of(7).xid), "7");
+    // Timeline 2 is damaged below the switch: what lies behind that is not there, and what lies before it is.
+    crate::harness::write_owned(old, &kept_old);
+    let mut bad = kept_new;
+    let at = usize::try_from(SegmentSize::DEFAULT.offset(branched.six)).unwrap();
+    bad[at + 40] ^= 0x40;
+    crate::harness::write_owned(new, &bad);
+    branched
+        .story
+        .try_restore("newest", "current")
+        .fails(1, "damaged");
+    branched.reaches(&format!("xid={}", branched.story.of(7).xid), "7");
+}
