@@ -116,11 +116,7 @@ fn quiet(command: &mut Command) -> &mut Command {
 
 /// Checks the catalogue after a start; its labels.
 fn check_catalogue(daemon: &Daemon, known: &BTreeSet<String>) -> BTreeSet<String> {
-    let names = fs::read_dir(daemon.backups("primary")).unwrap();
-    let hidden: Vec<_> = names
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with('.'))
-        .collect();
+    let hidden = daemon.unfinished("primary");
     assert!(hidden.is_empty(), "left after a start: {hidden:?}");
     let listed: BTreeSet<_> = daemon.listed("primary").into_iter().collect();
     assert_eq!(listed, daemon.labels("primary").into_iter().collect());

@@ -34,7 +34,7 @@ unset PGMONETA_CONFIG_DIR PGMONETA_PASSWORD PGDATA PGHOST PGPORT PGUSER PGDATABA
 HOME=$work/home
 PATH=$work/bin:$postgresql:$PATH
 export HOME PATH
-mkdir home run repository restored
+mkdir home run restored
 # A port that nobody listens on: the server's start would say so, but then it would be too late.
 port=$((20000 + $$ % 10000))
 
@@ -83,7 +83,10 @@ sql "$port" "CREATE ROLE repl LOGIN REPLICATION PASSWORD 'secret'"
 
 step "The master key, which protects stored passwords, and the password of the role"
 run pgmoneta-admin -g master-key
-run pgmoneta-admin -f pgmoneta_users.conf -U repl -P secret user add
+# At a terminal it asks for the password.
+run pgmoneta-admin -f pgmoneta_users.conf -U repl user add <<END
+secret
+END
 
 step "The configuration"
 cat >pgmoneta.conf <<END
@@ -104,6 +107,9 @@ create_slot = on
 END
 printf '$ cat pgmoneta.conf\n'
 cat pgmoneta.conf
+
+step "The repository, which is made once"
+run pgmoneta-admin repository create -c pgmoneta.conf
 
 step "The daemon, which receives WAL from now on"
 run pgmoneta -c pgmoneta.conf -u pgmoneta_users.conf -d

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::config::{Config, Files, Loaded};
 use crate::error::{Failure, Kind};
 
 /// The operation failed.
@@ -16,6 +17,22 @@ pub fn report(program: &str, failure: &Failure) {
         text.push_str(&format!("hint: {hint}\n"));
     }
     complain(&text);
+}
+
+/// Reads the configuration for `program`; all problems but the last are printed here.
+pub fn load(program: &str, files: &Files) -> Result<Loaded, Failure> {
+    Config::load(files).map_err(|mut problems| {
+        let last = problems.0.pop();
+        for problem in &problems.0 {
+            let mut failure = Failure::new(Kind::Configuration, problem.to_string());
+            if let Some(hint) = &problem.hint {
+                failure = failure.hint(hint);
+            }
+            report(program, &failure);
+        }
+        problems.0 = last.into_iter().collect();
+        problems.into()
+    })
 }
 
 /// Prints a text on standard error. Where that is gone there is nobody to tell.

@@ -44,35 +44,63 @@ pub fn locate(asked: &Asked) -> Result<Files> {
     locate_in(asked, variable.as_deref(), Path::new(DEFAULT))
 }
 
-fn locate_in(asked: &Asked, variable: Option<&OsStr>, default: &Path) -> Result<Files> {
-    let directory = match (&asked.directory, variable) {
-        (Some(directory), _) => Some(checked(directory, "-D")?),
-        (None, Some(directory)) => Some(checked(Path::new(directory), DIRECTORY_VARIABLE)?),
-        (None, None) => None,
-    };
-    let places: Vec<&Path> = directory.into_iter().chain([default]).collect();
-    let find = |asked: &Option<PathBuf>, option: &str, names: &[&str]| match asked {
-        Some(path) => present(path, option).map(|()| Some(path.clone())),
-        None => search(&places, names),
-    };
-    let missing = |option: &str, name: &str| {
-        let places: Vec<String> = places
-            .iter()
-            .map(|place| place.display().to_string())
-            .collect();
-        Failure::new(
-            Kind::NotFound,
-            format!("there is no {name} in {}", places.join(" or ")),
-        )
-        .hint(format!("name the file with {option}"))
-    };
+/// Finds the main file alone, for programs that need no other one.
+pub fn locate_main(asked: &Asked) -> Result<Files> {
+    let variable = std::env::var_os(DIRECTORY_VARIABLE);
     Ok(Files {
-        main: find(&asked.main, "-c", &["pgmoneta.conf", "pgmoneta.toml"])?
-            .ok_or_else(|| missing("-c", "pgmoneta.conf"))?,
-        users: find(&asked.users, "-u", &["pgmoneta_users.conf"])?
-            .ok_or_else(|| missing("-u", "pgmoneta_users.conf"))?,
-        admins: find(&asked.admins, "-A", &["pgmoneta_admins.conf"])?,
+        main: Search::new(asked, variable.as_deref(), Path::new(DEFAULT))?.main(asked)?,
+        users: PathBuf::new(),
+        admins: None,
     })
+}
+
+fn locate_in(asked: &Asked, variable: Option<&OsStr>, default: &Path) -> Result<Files> {
+    let search = Search::new(asked, variable, default)?;
+    Ok(Files {
+        main: search.main(asked)?,
+        users: search
+            .find(&asked.users, "-u", &["pgmoneta_users.conf"])?
+            .ok_or_else(|| search.missing("-u", "pgmoneta_users.conf"))?,
+        admins: search.find(&asked.admins, "-A", &["pgmoneta_admins.conf"])?,
+    })
+}
+
+/// The directories to look in, the first one first.
+struct Search<'a>(Vec<&'a Path>);
+
+impl<'a> Search<'a> {
+    fn new(asked: &'a Asked, variable: Option<&'a OsStr>, default: &'a Path) -> Result<Search<'a>> {
+        let directory = match (&asked.directory, variable) {
+            (Some(directory), _) => Some(checked(directory, "-D")?),
+            (None, Some(directory)) => Some(checked(Path::new(directory), DIRECTORY_VARIABLE)?),
+            (None, None) => None,
+        };
+        Ok(Search(directory.into_iter().chain([default]).collect()))
+    }
+
+    fn main(&self, asked: &Asked) -> Result<PathBuf> {
+        self.find(&asked.main, "-c", &["pgmoneta.conf", "pgmoneta.toml"])?
+            .ok_or_else(|| self.missing("-c", "pgmoneta.conf"))
+    }
+
+    fn find(
+        &self,
+        asked: &Option<PathBuf>,
+        option: &str,
+        names: &[&str],
+    ) -> Result<Option<PathBuf>> {
+        match asked {
+            Some(path) => present(path, option).map(|()| Some(path.clone())),
+            None => search(&self.0, names),
+        }
+    }
+
+    fn missing(&self, option: &str, name: &str) -> Failure {
+        let places = self.0.iter().map(|place| place.display().to_string());
+        let places: Vec<String> = places.collect();
+        let message = format!("there is no {name} in {}", places.join(" or "));
+        Failure::new(Kind::NotFound, message).hint(format!("name the file with {option}"))
+    }
 }
 
 fn checked<'a>(directory: &'a Path, origin: &str) -> Result<&'a Path> {

@@ -26,7 +26,7 @@ mod words;
 mod tests;
 
 pub use client::{CLIENT_OPTIONS, ClientConfig, OutputFormat};
-pub use files::{Asked, DIRECTORY_VARIABLE, Files, locate};
+pub use files::{Asked, DIRECTORY_VARIABLE, Files, locate, locate_main};
 pub use load::Loaded;
 pub use model::{AuthMethods, Checkpoint, Config, Host, Retention, Server, TlsFiles, TlsMode};
 pub use option::{Kind, Presence, Reload, Scope, Setting, Words};

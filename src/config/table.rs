@@ -50,7 +50,7 @@ pub const OPTIONS: &[Setting] = &[
     // Where things are.
     main("host", Text, "", "The address on which TCP services listen, * for all; also part of the default name of the pid file.").required(),
     main("unix_socket_dir", Path, "", "The directory of the management socket .s.pgmoneta; it must exist.").required(),
-    main("base_dir", Path, "", "The directory that holds the backups and the WAL of all servers; it is made when the daemon starts.").required(),
+    main("base_dir", Path, "", "The directory that holds the backups and the WAL of all servers; pgmoneta-admin repository create makes it.").required(),
     main("pidfile", Path, "", "The pid file; by default pgmoneta.HOST.pid in unix_socket_dir, with all in place of *."),
     // Connections.
     main("blocking_timeout", Time(1), "30s", "The longest wait for a blocking operation, such as WAL that a backup needs.").reloadable(),

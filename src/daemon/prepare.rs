@@ -7,7 +7,7 @@ use super::socket::ManagementSocket;
 use crate::config::Config;
 use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
-use crate::repository::Repository;
+use crate::repository::BaseDirectory;
 use crate::storage;
 use crate::sys::{self, LockFile};
 use crate::vault::{self, Vault};
@@ -20,6 +20,8 @@ pub(super) struct Prepared {
     pub key: Arc<MasterKey>,
     /// The credentials for PostgreSQL.
     pub vault: Arc<Vault>,
+    /// The repository.
+    pub base: Arc<BaseDirectory>,
     /// What to accept from.
     pub listener: UnixListener,
     /// What keeps other daemons out.
@@ -30,14 +32,14 @@ pub(super) struct Prepared {
 pub(super) struct Held {
     socket: ManagementSocket,
     pidfile: LockFile,
-    repository: LockFile,
+    base: Arc<BaseDirectory>,
 }
 
 impl Held {
     /// Writes our pid into the files. To be called in the process that stays.
     pub(super) fn write_pid(&mut self) -> Result<()> {
         self.pidfile.write_pid()?;
-        self.repository.write_pid()?;
+        self.base.write_pid()?;
         self.socket.write_pid()
     }
 
@@ -45,7 +47,7 @@ impl Held {
     pub(super) fn release(self) {
         self.socket.remove();
         forget(self.pidfile);
-        drop(self.repository);
+        drop(self.base);
     }
 }
 
@@ -64,10 +66,7 @@ impl Prepared {
             Vault::load(admins, &key)?;
         }
         config.check_users(|name| vault.password(name).is_some())?;
-        let repository = lock_repository(&config)?;
-        for server in &config.servers {
-            Repository::open(&config.base_dir, &server.name)?;
-        }
+        let base = Arc::new(open_base(&config)?);
         let pidfile = lock_pidfile(&config)?;
         let (socket, listener) = match ManagementSocket::listen(&config) {
             Ok(listening) => listening,
@@ -84,8 +83,9 @@ impl Prepared {
             held: Held {
                 socket,
                 pidfile,
-                repository,
+                base: base.clone(),
             },
+            base,
         })
     }
 }
@@ -98,10 +98,23 @@ pub(super) fn forget(lock: LockFile) {
     drop(lock);
 }
 
-fn lock_repository(config: &Config) -> Result<LockFile> {
-    storage::create_directories(&config.base_dir).context("make base_dir")?;
-    let path = config.base_dir.join(".lock");
-    LockFile::acquire(&path, 0o600).map_err(|failure| in_use(failure, "base_dir"))
+/// Finds the repository. A server whose directories are not there keeps no other one from being looked after: its receiver
+/// raises the alarm.
+fn open_base(config: &Config) -> Result<BaseDirectory> {
+    let names: Vec<_> = config
+        .servers
+        .iter()
+        .map(|server| server.name.clone())
+        .collect();
+    let base = BaseDirectory::open(&config.base_dir, &names)
+        .map_err(|failure| in_use(failure, "base_dir"))?;
+    for name in &names {
+        match base.repository(name) {
+            Err(failure) if failure.kind() != Kind::NotFound => return Err(failure),
+            _ => {}
+        }
+    }
+    Ok(base)
 }
 
 fn lock_pidfile(config: &Config) -> Result<LockFile> {

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::job::context::Context;
 use crate::pool::Pool;
 use crate::protocol::VERSION;
-use crate::repository::Repository;
+use crate::repository::BaseDirectory;
 use crate::status::Board;
 use crate::sys::{Stop, notify};
 
@@ -33,18 +33,20 @@ impl Supervisor {
             config,
             key,
             vault,
+            base,
             listener,
             mut held,
         } = prepared;
         std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
         let started = held.write_pid().and_then(|()| {
             let events = EventLoop::new(listener)?;
-            sweep(&config);
+            sweep(&config, &base);
             let context = Context {
                 board: Board::new(),
                 pool: Arc::new(Pool::new(config.workers)?),
                 stop: Stop::new()?,
                 config,
+                base,
                 vault,
                 key,
             };
@@ -130,10 +132,10 @@ impl Supervisor {
 
 /// Puts the backups of version 0.1.0 where they belong now. What a crash left is no backup and no WAL; if it cannot be
 /// removed now, it is no harm but the room it takes.
-fn sweep(config: &Config) {
+fn sweep(config: &Config, base: &BaseDirectory) {
     for server in &config.servers {
         let name = &server.name;
-        let swept = Repository::open(&config.base_dir, name).and_then(|repository| {
+        let swept = base.repository(name).and_then(|repository| {
             repository.adopt()?;
             repository.sweep()
         });

@@ -30,7 +30,7 @@ pub struct Catalogue {
 
 /// Reads the catalogue of `server`.
 pub fn list(context: &Context, server: &Server) -> Result<Catalogue> {
-    let repository = Repository::open(&context.config.base_dir, &server.name)?;
+    let repository = context.repository(&server.name)?;
     let backups = repository.backups()?;
     let archive = Archive::read(context, server, &repository)?;
     let mut size = archive.size;
@@ -55,7 +55,7 @@ pub fn list(context: &Context, server: &Server) -> Result<Catalogue> {
 
 /// Looks up one backup: `oldest`, `newest`, `latest`, a label, or an unambiguous prefix of one.
 pub fn find(context: &Context, server: &Server, identifier: &str) -> Result<Entry> {
-    let repository = Repository::open(&context.config.base_dir, &server.name)?;
+    let repository = context.repository(&server.name)?;
     let backup = repository
         .find(identifier)
         .with_context(|| format!("server {}", server.name))?;
@@ -76,7 +76,7 @@ pub fn version(context: &Context, server: &Server) -> Result<Option<PgVersion>> 
     if said.is_some() {
         return Ok(said);
     }
-    let repository = Repository::open(&context.config.base_dir, &server.name)?;
+    let repository = context.repository(&server.name)?;
     Ok(repository.system()?.map(|system| system.version))
 }
 

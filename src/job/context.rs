@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use crate::config::{Config, Server};
 use crate::crypto::MasterKey;
+use crate::error::Result;
 use crate::pg::Login;
 use crate::pool::Pool;
+use crate::repository::{BaseDirectory, Repository};
 use crate::status::Board;
 use crate::sys::Stop;
+use crate::unit::ServerName;
 use crate::vault::Vault;
 
 /// What every job works with; cheap to clone.
@@ -15,6 +18,8 @@ use crate::vault::Vault;
 pub struct Context {
     /// The configuration.
     pub config: Arc<Config>,
+    /// The repository of all servers.
+    pub base: Arc<BaseDirectory>,
     /// The users, for log-ins.
     pub vault: Arc<Vault>,
     /// The key for stored files.
@@ -28,6 +33,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// The repository of a server. Fails if its directories are not those that were found at the start.
+    pub fn repository(&self, server: &ServerName) -> Result<Repository> {
+        self.base.repository(server)
+    }
+
     /// The log-in for a server.
     pub fn login(&self, server: &Server) -> Login {
         Login::new(&self.config, server, self.vault.password(&server.user))

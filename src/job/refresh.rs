@@ -5,7 +5,6 @@ use crate::error::{Context as _, Failure, Kind, Result};
 use crate::job::context::Context;
 use crate::job::wal;
 use crate::pg::{Connection, Facts, Mode};
-use crate::repository::Repository;
 
 /// Looks for gaps in the archive of `server`, and asks the server for its version, its checksums and whether it is in
 /// recovery. A server that is another cluster than the one the archive belongs to is [`Kind::Configuration`].
@@ -13,7 +12,7 @@ pub fn run(context: &Context, server: &Server) -> Result<()> {
     wal::look_for_gaps(context, server).context("look for gaps in the WAL archive")?;
     let mut connection = Connection::open(&context.login(server), Mode::Sql, &context.stop)?;
     let facts = Facts::read(&mut connection)?;
-    let repository = Repository::open(&context.config.base_dir, &server.name)?;
+    let repository = context.repository(&server.name)?;
     let bound = repository.system()?.map(|system| system.system_identifier);
     if bound.is_some_and(|bound| bound != facts.system_identifier) {
         let message = "the server is another cluster than the one that the archive belongs to";

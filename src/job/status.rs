@@ -1,7 +1,7 @@
 //! How everything is: the room on disk, and for each server its receiver, its operations and its backups.
 
 use crate::config::Server;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::job::catalogue::{self, Catalogue};
 use crate::job::context::Context;
 use crate::job::wal;
@@ -60,16 +60,30 @@ pub fn run(context: &Context) -> Result<Outcome> {
 fn one(context: &Context, server: &Server) -> Result<ServerStatus> {
     let running = context.board.running(&server.name).into_iter();
     let mut receiver = context.board.receiver(&server.name);
-    if !receiver.gaps.is_empty() {
+    let mut problems = Vec::new();
+    // The other servers are shown all the same.
+    let there = match context.repository(&server.name) {
+        Err(failure) if failure.kind() == Kind::NotFound => {
+            problems.push(failure.message().to_owned());
+            false
+        }
+        found => found.map(|_| true)?,
+    };
+    if there && !receiver.gaps.is_empty() {
         // Somebody may have brought back what was missing.
         wal::look_for_gaps(context, server)?;
         receiver = context.board.receiver(&server.name);
     }
+    problems.extend(receiver.problems(server.wal_receiver_timeout.duration()));
     Ok(ServerStatus {
-        problems: receiver.problems(server.wal_receiver_timeout.duration()),
+        problems,
         server: server.clone(),
         receiver,
         running: running.map(|(activity, _)| activity).collect(),
-        catalogue: catalogue::list(context, server)?,
+        catalogue: if there {
+            catalogue::list(context, server)?
+        } else {
+            Catalogue::default()
+        },
     })
 }

@@ -1,15 +1,19 @@
 //! What lies where for one server, and what of it is complete.
 //!
-//! A [`Repository`] is the directory `<base_dir>/<server>`: the WAL archive, the backups and the name card of the
-//! cluster that they belong to; `layout` has every name. It reads and names things; it neither talks to servers nor runs operations.
+//! A [`BaseDirectory`] is `base_dir`, a [`Repository`] the directory `<base_dir>/<server>` in it: the WAL archive, the
+//! backups and the name card of the cluster that they belong to; `layout` has every name. It reads and names things; it
+//! neither talks to servers nor runs operations.
 
 mod backup;
 mod backup_info;
+mod base_directory;
+mod directories;
 mod layout;
 mod manifest;
 mod manifest_line;
 mod manifest_writer;
 mod origin;
+mod repository_info;
 mod root;
 mod sums;
 mod sweep;
@@ -19,10 +23,12 @@ mod wal_gaps;
 
 pub use backup::Backup;
 pub use backup_info::{BackupInfo, TablespaceInfo};
+pub use base_directory::BaseDirectory;
 pub use layout::{ABOUT, INFO, MANIFEST, SUMS};
 pub use manifest::{Manifest, ManifestFile};
 pub use manifest_writer::ManifestWriter;
 pub use origin::Origin;
+pub use repository_info::RepositoryInfo;
 pub use root::Repository;
 pub use system_info::SystemInfo;
 pub use wal_directory::{WalDirectory, WalEnd, WalFile};

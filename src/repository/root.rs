@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use super::layout::{BACKUPS, BACKUPS_OF_C, SYSTEM, WAL};
 use super::{SystemInfo, WalDirectory, system_info};
 use crate::error::{Context, Failure, Kind, Result};
-use crate::storage;
-use crate::unit::{ServerName, Timeline};
+use crate::storage::{self, Places};
+use crate::unit::{SegmentSize, ServerName, Timeline};
 
 /// One thread at a time binds: the receiver and a first backup may meet here.
 static BINDING: Mutex<()> = Mutex::new(());
@@ -16,17 +16,25 @@ static BINDING: Mutex<()> = Mutex::new(());
 /// The repository of one server, `<base_dir>/<server>`.
 #[derive(Clone, Debug)]
 pub struct Repository {
-    root: PathBuf,
+    pub(super) root: PathBuf,
+    pub(super) places: Places,
 }
 
 impl Repository {
-    /// Opens it; directories that are missing are made, durably (mode 0700).
-    pub fn open(base_dir: &Path, server: &ServerName) -> Result<Repository> {
-        let root = base_dir.join(server.as_str());
-        let repository = Repository { root };
-        storage::create_directories(&repository.wal_path())?;
-        storage::create_directories(&repository.backup_path())?;
-        Ok(repository)
+    /// Makes the repository of a server, in a `base_dir` that is there: what is missing is made, durably (mode 0700).
+    pub fn create(base_dir: &Path, server: &ServerName) -> Result<Repository> {
+        Repository::make(&base_dir.join(server.as_str()), &Places::default())
+    }
+
+    /// Checks that all directories are those that were found: [`Kind::NotFound`] if not. To be called before anything
+    /// is written.
+    pub fn check_place(&self) -> Result<()> {
+        self.places.check()
+    }
+
+    /// The directories that must stay what they are.
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 
     /// `<base_dir>/<server>`
@@ -77,6 +85,7 @@ impl Repository {
             return Ok(());
         }
         let content = system_info::follow(&content, timeline).with_context(reading)?;
+        self.check_place()?;
         storage::replace(&self.system_path(), content.as_bytes())
     }
 
@@ -91,6 +100,7 @@ impl Repository {
         if bound.as_ref() == Some(system) {
             return Ok(());
         }
+        self.check_place()?;
         let before = self.system_content()?.unwrap_or_default();
         let content = system.render(&before)?;
         storage::replace(&self.system_path(), content.as_bytes())
@@ -99,7 +109,12 @@ impl Repository {
     /// The WAL archive; `None` before the first contact with the server.
     pub fn wal(&self) -> Result<Option<WalDirectory>> {
         let system = self.system()?;
-        Ok(system.map(|system| WalDirectory::new(&self.wal_path(), system.segment_size)))
+        Ok(system.map(|system| self.wal_of(system.segment_size)))
+    }
+
+    /// The WAL archive, of segments of that size.
+    pub fn wal_of(&self, segment_size: SegmentSize) -> WalDirectory {
+        WalDirectory::new(&self.wal_path(), segment_size).within(&self.places)
     }
 
     fn system_path(&self) -> PathBuf {
@@ -153,7 +168,7 @@ impl Repository {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::unit::{PgVersion, SegmentSize};
+    use crate::unit::PgVersion;
 
     fn system(identifier: u64, major: u32, size: u64) -> SystemInfo {
         SystemInfo {
@@ -166,7 +181,8 @@ mod tests {
     #[test]
     fn an_archive_belongs_to_one_cluster() {
         let base = std::env::temp_dir().join(format!("pgmoneta-bind-{}", std::process::id()));
-        let repository = Repository::open(&base, &"primary".parse().unwrap()).unwrap();
+        std::fs::create_dir_all(&base).unwrap();
+        let repository = Repository::create(&base, &"primary".parse().unwrap()).unwrap();
         assert!(repository.system().unwrap().is_none() && repository.wal().unwrap().is_none());
         let first = system(7, 15, 16 << 20);
         assert!(repository.follow_timeline(Timeline::FIRST).is_err());
@@ -183,7 +199,7 @@ mod tests {
         assert_eq!(repository.system().unwrap(), Some(first));
         repository.bind(&system(7, 16, 16 << 20)).unwrap();
         assert_eq!(repository.system().unwrap().unwrap().version.major, 16);
-        let again = Repository::open(&base, &"primary".parse().unwrap()).unwrap();
+        let again = Repository::create(&base, &"primary".parse().unwrap()).unwrap();
         assert_eq!(again.followed_timeline().unwrap(), Some(second));
         let size = again.wal().unwrap().unwrap().segment_size();
         std::fs::remove_dir_all(&base).unwrap();

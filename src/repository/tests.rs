@@ -17,7 +17,8 @@ impl Scratch {
     fn new(name: &str) -> Scratch {
         let base = format!("pgmoneta-{name}-{}", std::process::id());
         let base = std::env::temp_dir().join(base);
-        let repository = Repository::open(&base, &"primary".parse().unwrap()).unwrap();
+        std::fs::create_dir_all(&base).unwrap();
+        let repository = Repository::create(&base, &"primary".parse().unwrap()).unwrap();
         Scratch(base, repository)
     }
 

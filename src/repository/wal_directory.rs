@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codec::Stored;
 use crate::error::{Context, Result};
-use crate::storage;
+use crate::storage::{self, Places};
 use crate::unit::{Compression, Encryption, Lsn, Segment, SegmentSize, Timeline};
 
 /// The suffix of the segment that is being received.
@@ -22,6 +22,7 @@ pub struct WalDirectory {
     path: PathBuf,
     segment_size: SegmentSize,
     encryption: Encryption,
+    places: Places,
 }
 
 /// A file of the WAL archive that holds a segment.
@@ -75,7 +76,25 @@ impl WalDirectory {
             path: path.to_owned(),
             segment_size,
             encryption: Encryption::Aes256,
+            places: Places::default(),
         }
+    }
+
+    /// Says what must stay in its place while something is written to the archive.
+    #[must_use]
+    pub fn within(mut self, places: &Places) -> WalDirectory {
+        self.places = places.clone();
+        self
+    }
+
+    /// What must stay in its place.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Checks that the directory is the one that was found. To be called before anything is written.
+    pub fn check_place(&self) -> Result<()> {
+        self.places.check()
     }
 
     /// Says what `.aes` means, as the configuration has it; the files do not say.
@@ -224,6 +243,7 @@ impl WalDirectory {
 
     /// Stores the history file of a timeline, durably.
     pub fn store_history(&self, timeline: Timeline, content: &[u8]) -> Result<()> {
+        self.check_place()?;
         storage::replace(&self.path.join(timeline.history_name()), content)
     }
 

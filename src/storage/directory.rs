@@ -23,6 +23,18 @@ pub fn create_directory(path: &Path) -> Result<()> {
     }
 }
 
+/// Whether nothing is in a directory but hidden files and `lost+found`, which the root of a file system may have.
+pub fn is_empty_directory(path: &Path) -> Result<bool> {
+    let doing = || format!("read directory {}", path.display());
+    for entry in std::fs::read_dir(path).with_context(doing)? {
+        let name = entry.with_context(doing)?.file_name();
+        if name != "lost+found" && !name.as_encoded_bytes().starts_with(b".") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Makes a directory of mode 0700 and those above it that are missing, durably.
 pub fn create_directories(path: &Path) -> Result<()> {
     if path.is_dir() {

@@ -8,6 +8,7 @@ mod directory;
 mod durable;
 mod filesystem;
 mod lock;
+mod place;
 mod secrecy;
 mod segment;
 mod spare;
@@ -15,12 +16,13 @@ mod staged;
 
 pub use atomic::{AtomicFile, create_new, replace};
 pub use directory::{
-    create_directories, create_directory, discard_file, hard_link, link_relative, remove_file,
-    remove_tree, rename, sync_directory,
+    create_directories, create_directory, discard_file, hard_link, is_empty_directory,
+    link_relative, remove_file, remove_tree, rename, sync_directory,
 };
 pub use durable::Durable;
 pub use filesystem::{Filesystem, Space};
 pub use lock::DirectoryLock;
+pub use place::{Place, Places};
 pub use secrecy::{Secrecy, check_secrecy};
 pub use segment::{SegmentFile, nothing_durable, prove_end, written_length};
 pub use spare::Spare;

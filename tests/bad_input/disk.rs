@@ -2,20 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use crate::harness::{Cluster, Daemon, Faults, Reference, Scratch, SmallDisk, wait_until};
-
-fn has_new(backups: &Path) -> bool {
-    fs::read_dir(backups).unwrap().any(|entry| {
-        entry
-            .unwrap()
-            .file_name()
-            .to_str()
-            .unwrap()
-            .starts_with('.')
-    })
-}
 
 #[test]
 fn a_read_only_base_dir_stops_the_start() {
@@ -49,6 +37,7 @@ fn a_disk_full_of_wal_loses_nothing() {
         return;
     };
     let mut daemon = daemon;
+    daemon.create_repository();
     daemon.start();
     cluster.wait_streaming("pgmoneta");
     disk.leave(3);
@@ -79,6 +68,7 @@ fn a_disk_full_of_a_backup_loses_nothing() {
     let Some(disk) = SmallDisk::mount(&daemon.base_dir(), 128) else {
         return;
     };
+    daemon.create_repository();
     daemon.start();
     cluster.wait_streaming("pgmoneta");
     let first = daemon.backup("primary");
@@ -89,7 +79,7 @@ fn a_disk_full_of_a_backup_loses_nothing() {
     daemon.cli(&["backup", "primary"]).fails(1, "space");
     assert_eq!(daemon.labels("primary"), std::slice::from_ref(&first));
     assert!(
-        !has_new(&daemon.backups("primary")),
+        daemon.unfinished("primary").is_empty(),
         "something is left of the backup"
     );
     disk.give_back();
@@ -159,7 +149,7 @@ fn writes_that_fail_in_a_backup_fail_it() {
     faults.off("full");
     assert!(daemon.labels("primary").is_empty());
     wait_until("nothing is left of the backup", 10, || {
-        !has_new(&daemon.backups("primary"))
+        daemon.unfinished("primary").is_empty()
     });
     daemon.backup("primary");
 }

@@ -234,6 +234,14 @@ impl Daemon {
         Output::of(self.program("pgmoneta-admin").args(arguments))
     }
 
+    /// Makes the repository, which [`DaemonBuilder::create`] has done: for tests that take its directory away.
+    pub fn create_repository(&self) {
+        let configuration = self.configuration();
+        let configuration = configuration.to_str().unwrap();
+        self.admin(&["repository", "create", "-c", configuration])
+            .ok();
+    }
+
     /// Takes a backup, which must work; its label.
     pub fn backup(&self, server: &str) -> String {
         self.cli(&["backup", server]).ok();
@@ -292,6 +300,16 @@ impl Daemon {
             serde_json::Value::Object(none) if none.is_empty() => Vec::new(),
             other => panic!("{other} is no list of backups"),
         }
+    }
+
+    /// What is hidden among the backups of a server, besides the mark that their directory has: backups that are not
+    /// complete, temporary files.
+    pub fn unfinished(&self, server: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.backups(server)).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with('.') && name != ".pgmoneta")
+            .collect()
     }
 
     /// The labels of the valid backups of a server that are on disk, oldest first.

@@ -73,7 +73,7 @@ impl<'a> DaemonBuilder<'a> {
         self
     }
 
-    /// Writes configuration and vault; not started.
+    /// Writes configuration and vault, and makes the repository; not started.
     pub fn create(self) -> Daemon {
         let directory = self.scratch.directory(&self.name);
         for name in ["home", "run", "repo"] {
@@ -106,6 +106,7 @@ impl<'a> DaemonBuilder<'a> {
                 "add",
             ])
             .ok();
+        daemon.create_repository();
         daemon
     }
 

@@ -12,7 +12,7 @@ use pgmoneta::config::{Config, Files, Server};
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::job::context::Context;
 use pgmoneta::pool::Pool;
-use pgmoneta::repository::{Repository, WalDirectory};
+use pgmoneta::repository::{BaseDirectory, Repository, WalDirectory};
 use pgmoneta::status::{Board, Phase, ReceiverState};
 use pgmoneta::sys::Stop;
 use pgmoneta::unit::{Lsn, Timeline};
@@ -48,12 +48,13 @@ impl Receiver {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("w{number}");
         let directory = scratch.join(&name);
-        fs::create_dir_all(directory.join("repo")).unwrap();
+        fs::create_dir_all(&directory).unwrap();
+        let server = [name.parse().unwrap()];
+        BaseDirectory::create(&directory.join("repo"), &server).unwrap();
+        let base = BaseDirectory::open(&directory.join("repo"), &server).unwrap();
+        let text = sections(&name, (sockets, cluster.port()), global, section);
         Receiver {
-            context: context(
-                &directory,
-                &sections(&name, (sockets, cluster.port()), global, section),
-            ),
+            context: context(&directory, &text, Arc::new(base)),
             name,
             directory,
             thread: None,
@@ -64,7 +65,7 @@ impl Receiver {
     pub fn configure(&mut self, cluster: &Cluster, global: &str, section: &str) {
         let sockets = cluster.sockets();
         let text = sections(&self.name, (sockets, cluster.port()), global, section);
-        self.context = context(&self.directory, &text);
+        self.context = context(&self.directory, &text, self.context.base.clone());
     }
 
     pub fn start(&mut self) {
@@ -132,8 +133,7 @@ impl Receiver {
     }
 
     pub fn repository(&self) -> Repository {
-        let config = &self.context.config;
-        Repository::open(&config.base_dir, &self.server().name).unwrap()
+        self.context.repository(&self.server().name).unwrap()
     }
 
     pub fn wal(&self) -> WalDirectory {
@@ -223,7 +223,7 @@ fn sections(name: &str, (sockets, port): (&Path, u16), global: &str, section: &s
     )
 }
 
-fn context(directory: &std::path::Path, sections: &str) -> Context {
+fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> Context {
     let main = directory.join("pgmoneta.conf");
     let at = directory.display();
     let text = format!(
@@ -240,6 +240,7 @@ fn context(directory: &std::path::Path, sections: &str) -> Context {
     let key = MasterKey::derive(&Secret::new(b"secret".to_vec()), &[1; 16]).unwrap();
     Context {
         config: Arc::new(config.config),
+        base,
         vault: Arc::new(Vault::default()),
         key: Arc::new(key),
         board: Board::new(),

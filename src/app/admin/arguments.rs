@@ -7,6 +7,7 @@ use clap::builder::PathBufValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::config::Asked;
 use crate::protocol::VERSION;
 
 /// What to do.
@@ -22,6 +23,8 @@ pub(super) enum Verb {
     Remove,
     /// List the users.
     List,
+    /// Make the repository.
+    CreateRepository,
 }
 
 impl Verb {
@@ -33,6 +36,8 @@ impl Verb {
             Verb::Edit => 102,
             Verb::Remove => 103,
             Verb::List => 104,
+            // Not of the C program.
+            Verb::CreateRepository => 1100,
         }
     }
 }
@@ -51,8 +56,12 @@ pub(super) enum Format {
 pub(super) struct Arguments {
     /// What to do.
     pub verb: Verb,
-    /// The users file; there for every verb but [`Verb::MasterKey`].
+    /// The users file; there for the verbs that have to do with users.
     pub file: PathBuf,
+    /// The directory of a new repository.
+    pub repository: Option<PathBuf>,
+    /// Where the configuration of the daemon is.
+    pub files: Asked,
     /// The name of the user.
     pub user: Option<String>,
     /// The password or master key.
@@ -74,14 +83,25 @@ impl Arguments {
         let missing = || command().error(ErrorKind::MissingSubcommand, "a command is missing");
         let (verb, matches) = verb(&matches).ok_or_else(missing)?;
         let file = matches.get_one::<PathBuf>("file").cloned();
-        if file.is_none() && verb != Verb::MasterKey {
+        if file.is_none() && !matches!(verb, Verb::MasterKey | Verb::CreateRepository) {
             let what = "the users file is missing: -f FILE";
             return Err(command().error(ErrorKind::MissingRequiredArgument, what));
         }
         let text = |name: &str| matches.get_one::<String>(name).cloned();
+        let path = |name: &str| match matches.try_get_one::<PathBuf>(name) {
+            Ok(path) => path.cloned(),
+            // Only one of the commands has it.
+            Err(_) => None,
+        };
         Ok(Arguments {
             verb,
             file: file.unwrap_or_default(),
+            repository: path("repository"),
+            files: Asked {
+                main: path("config"),
+                directory: path("directory"),
+                ..Asked::default()
+            },
             user: text("user"),
             password: text("password"),
             generate: matches.get_flag("generate"),
@@ -104,6 +124,7 @@ fn verb(matches: &ArgMatches) -> Option<(Verb, &ArgMatches)> {
         "add" => Verb::Add,
         "edit" => Verb::Edit,
         "del" => Verb::Remove,
+        "create" => Verb::CreateRepository,
         _ => Verb::List,
     };
     Some((verb, inner))
@@ -130,7 +151,7 @@ pub fn command() -> Command {
     );
     Command::new("pgmoneta-admin")
         .version(VERSION)
-        .about("Makes the master key, and keeps the users and their passwords")
+        .about("Makes the master key and the repository, and keeps the users and their passwords")
         .disable_help_flag(true)
         .disable_help_subcommand(true)
         .disable_version_flag(true)
@@ -138,11 +159,47 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .subcommand(key)
         .subcommand(users)
+        .subcommand(repository())
         .args(options())
         .after_help(
             "A password comes from -P, else -g, else the environment variable PGMONETA_PASSWORD, else a prompt.\n\
              Exit status: 0 for success, 1 if the operation failed, 2 for a wrong command line.",
         )
+}
+
+fn repository() -> Command {
+    let path = |name: &'static str| {
+        Arg::new(name)
+            .value_parser(PathBufValueParser::new())
+            .overrides_with(name)
+    };
+    let create = Command::new("create")
+        .about("Make the repository: base_dir of the configuration, or the directory that is named")
+        .arg(
+            path("repository")
+                .value_name("DIRECTORY")
+                .help("The directory; it must be empty or missing"),
+        )
+        .arg(
+            path("config")
+                .short('c')
+                .long("config")
+                .value_name("FILE")
+                .help("The configuration of the daemon"),
+        )
+        .arg(
+            path("directory")
+                .short('D')
+                .long("directory")
+                .value_name("DIRECTORY")
+                .help("Where to look for it first [env: PGMONETA_CONFIG_DIR]"),
+        );
+    Command::new("repository")
+        .about("Make the repository, once; the daemon does not start without it")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(create)
 }
 
 fn options() -> [Arg; 8] {
@@ -235,6 +292,17 @@ mod tests {
     }
 
     #[test]
+    fn a_repository_is_named_or_found() {
+        let arguments = parse("pgmoneta-admin repository create /r").unwrap();
+        assert_eq!(arguments.verb, Verb::CreateRepository);
+        assert_eq!(arguments.repository, Some(PathBuf::from("/r")));
+        let arguments = parse("pgmoneta-admin repository create -c /x -D /d -F json").unwrap();
+        assert_eq!(arguments.files.main, Some(PathBuf::from("/x")));
+        assert_eq!(arguments.files.directory, Some(PathBuf::from("/d")));
+        assert_eq!(arguments.repository, None);
+    }
+
+    #[test]
     fn what_is_wrong_usage_is_told_from_help_and_version() {
         for line in [
             "pgmoneta-admin",
@@ -242,6 +310,9 @@ mod tests {
             "pgmoneta-admin user add",
             "pgmoneta-admin user change -f /x",
             "pgmoneta-admin master-key now",
+            "pgmoneta-admin repository",
+            "pgmoneta-admin repository make",
+            "pgmoneta-admin repository create /r /s",
             "pgmoneta-admin -l 0 -g master-key",
             "pgmoneta-admin -l 1025 -g master-key",
             "pgmoneta-admin -F xml master-key",

@@ -1,4 +1,5 @@
-//! The program `pgmoneta-admin`: makes the master key, and keeps the users of the users and admins files.
+//! The program `pgmoneta-admin`: makes the master key and the repository, and keeps the users of the users and admins
+//! files.
 
 mod arguments;
 mod document;

@@ -7,9 +7,11 @@ use std::time::Instant;
 use super::arguments::{Arguments, Format, Verb};
 use super::document;
 use super::secret::{Answer, Wanted, obtain, user};
-use crate::app::report::{FAILED, USAGE, complain, print, report};
+use crate::app::report::{FAILED, USAGE, complain, load, print, report};
+use crate::config::locate_main;
 use crate::crypto::{MasterKey, Secret};
 use crate::error::{Failure, Kind, Result};
+use crate::repository::BaseDirectory;
 use crate::sys;
 use crate::vault::{
     LONGEST_SHARED_KEY, UsersFile, check_master_secret, check_new_master_key, check_password,
@@ -102,6 +104,7 @@ fn run(arguments: &mut Arguments) -> Result<Done> {
                 names.iter().map(|name| format!("{name}\n")).collect(),
             ))
         }
+        Verb::CreateRepository => create_repository(arguments),
         Verb::Add => add(arguments),
         Verb::Edit => edit(arguments),
         Verb::Remove => {
@@ -111,6 +114,23 @@ fn run(arguments: &mut Arguments) -> Result<Done> {
             Ok(done(&file, format!("User {name} is removed from {path}\n")))
         }
     }
+}
+
+fn create_repository(arguments: &Arguments) -> Result<Done> {
+    let (path, servers) = match &arguments.repository {
+        Some(path) => (std::path::absolute(path)?, Vec::new()),
+        None => {
+            let config = load(NAME, &locate_main(&arguments.files)?)?.config;
+            let servers = config.servers.into_iter().map(|server| server.name);
+            (config.base_dir, servers.collect())
+        }
+    };
+    BaseDirectory::create(&path, &servers)?;
+    Ok(Done {
+        sentence: format!("The repository is in {}\n", path.display()),
+        users: None,
+        password: None,
+    })
 }
 
 fn master_key(arguments: &mut Arguments) -> Result<Done> {

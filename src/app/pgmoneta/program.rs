@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use super::arguments::Arguments;
-use crate::app::report::{FAILED, USAGE, complain, print, report};
-use crate::config::{Config, Loaded, locate};
+use crate::app::report::{FAILED, USAGE, complain, load, print, report};
+use crate::config::{Config, locate};
 use crate::daemon::{self, Mode};
 use crate::error::{Failure, Kind, Result};
 use crate::vault::UsersFile;
@@ -45,7 +45,7 @@ fn serve(arguments: &Arguments) -> Result<()> {
                 .hint("run it as the user that owns the repository"),
         );
     }
-    let loaded = load(arguments)?;
+    let loaded = load(NAME, &locate(&arguments.files)?)?;
     logging::start(&loaded.config.log)?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");
@@ -58,25 +58,8 @@ fn serve(arguments: &Arguments) -> Result<()> {
     daemon::run(loaded.config, mode)
 }
 
-/// Reads the configuration; all problems but the last are printed here.
-fn load(arguments: &Arguments) -> Result<Loaded> {
-    let files = locate(&arguments.files)?;
-    Config::load(&files).map_err(|mut problems| {
-        let last = problems.0.pop();
-        for problem in &problems.0 {
-            let mut failure = Failure::new(Kind::Configuration, problem.to_string());
-            if let Some(hint) = &problem.hint {
-                failure = failure.hint(hint);
-            }
-            report(NAME, &failure);
-        }
-        problems.0 = last.into_iter().collect();
-        problems.into()
-    })
-}
-
 fn check(arguments: &Arguments) -> Result<()> {
-    let loaded = load(arguments)?;
+    let loaded = load(NAME, &locate(&arguments.files)?)?;
     let config = &loaded.config;
     for warning in loaded.warnings.iter().chain(&config.not_yet) {
         complain(&format!("{NAME}: warning: {warning}\n"));

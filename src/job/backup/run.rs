@@ -13,7 +13,7 @@ use crate::error::{Context as _, Failure, Kind, Result};
 use crate::format::{BackupLabel, BackupManifest};
 use crate::job::context::Context;
 use crate::pg::{BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Facts, Mode, Warning};
-use crate::repository::{Backup, BackupInfo, Origin, Repository, SystemInfo, TablespaceInfo};
+use crate::repository::{Backup, BackupInfo, Origin, SystemInfo, TablespaceInfo};
 use crate::status::{Activity, Phase, Progress};
 use crate::unit::{Encryption, Label, Lsn, Timeline};
 
@@ -73,13 +73,17 @@ struct Received {
 }
 
 impl Job<'_> {
-    fn run(&self) -> Result<Backup> {
-        self.check_receiver()?;
+    /// Asks the server what it is, and what the backup must have.
+    fn ask(&self) -> Result<(Facts, ClusterObjects)> {
         let mut connection = self.connect()?;
         let facts = Facts::read(&mut connection)?;
-        let objects = ClusterObjects::read(&mut connection)?;
-        drop(connection);
-        let repository = Repository::open(&self.context.config.base_dir, &self.server.name)?;
+        Ok((facts, ClusterObjects::read(&mut connection)?))
+    }
+
+    fn run(&self) -> Result<Backup> {
+        self.check_receiver()?;
+        let (facts, objects) = self.ask()?;
+        let repository = self.context.repository(&self.server.name)?;
         repository.bind(&SystemInfo {
             system_identifier: facts.system_identifier,
             version: facts.version,

@@ -10,7 +10,7 @@ use crate::format::BackupManifest;
 use crate::repository::{
     BackupInfo, INFO, ManifestFile, ManifestWriter, Repository, TablespaceInfo,
 };
-use crate::storage::{self, Filesystem, StagedFile};
+use crate::storage::{self, Filesystem, Places, StagedFile};
 use crate::unit::Label;
 
 /// Where a file belongs.
@@ -50,6 +50,7 @@ enum Received {
 pub(super) struct Staging {
     label: Label,
     path: PathBuf,
+    places: Places,
     place: PathBuf,
     coding: Coding,
     manifest: Option<ManifestWriter>,
@@ -73,6 +74,7 @@ impl Staging {
         system_identifier: u64,
         coding: &Coding,
     ) -> Result<Staging> {
+        repository.check_place()?;
         let path = repository.staging_directory(label);
         storage::create_directory(&path)?;
         let guard = Remove(Some(path.clone()));
@@ -84,6 +86,7 @@ impl Staging {
             ManifestWriter::create(&path, label, system_identifier, compression, encryption)?;
         let staging = Staging {
             label: label.clone(),
+            places: repository.places().clone(),
             place: repository.backup_directory(label),
             coding: coding.clone(),
             manifest: Some(manifest),
@@ -213,6 +216,7 @@ impl Staging {
             .with_context(|| format!("write {INFO}"))?;
         drop(file);
         self.filesystem.sync()?;
+        self.places.check()?;
         if let Err(failure) = storage::rename(&self.path, &self.place) {
             // It may have got its name, but not durably: it is not ours to show. Back, so that it can be removed.
             if !self.path.exists() {

@@ -50,8 +50,9 @@ impl Scratch {
         let base = format!("pgmoneta-pipeline-{name}-{}", std::process::id());
         let base = std::env::temp_dir().join(base);
         let _ = std::fs::remove_dir_all(&base);
+        std::fs::create_dir(&base).unwrap();
         Scratch {
-            repository: Repository::open(&base, &"primary".parse().unwrap()).unwrap(),
+            repository: Repository::create(&base, &"primary".parse().unwrap()).unwrap(),
             base,
             board: Board::new(),
             pool: Pool::new(2).unwrap(),

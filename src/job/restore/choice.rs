@@ -34,7 +34,7 @@ pub(super) fn find(
     identifier: &str,
     position: &Position,
 ) -> Result<Choice> {
-    let repository = Repository::open(&context.config.base_dir, &server.name)?;
+    let repository = context.repository(&server.name)?;
     let newest = matches!(identifier, "newest" | "latest");
     let named = repository.find(identifier)?;
     if !named.info.valid {

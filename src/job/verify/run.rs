@@ -5,14 +5,14 @@ use super::{FileReport, Options, Outcome, wal};
 use crate::config::Server;
 use crate::error::Result;
 use crate::job::context::Context;
-use crate::repository::{Backup, Manifest, Repository};
+use crate::repository::{Backup, Manifest};
 use crate::status::Activity;
 
 /// Verifies a backup of `server`: what is wrong with it is in the outcome. Fails if there is no such backup, or for
 /// reasons that lie outside of it.
 pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outcome> {
     let guard = context.board.begin(&server.name, Activity::Verify)?;
-    let repository = Repository::open(&context.config.base_dir, &server.name)?;
+    let repository = context.repository(&server.name)?;
     let backup = repository.find(&options.backup)?;
     let mut outcome = Outcome {
         label: backup.label.clone(),

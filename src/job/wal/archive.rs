@@ -1,5 +1,7 @@
 //! The writing end of a WAL archive.
 
+use std::time::{Duration, Instant};
+
 use super::gaps::GapWatch;
 use super::sealer::Sealer;
 use crate::error::{Failure, Kind, Result};
@@ -8,6 +10,9 @@ use crate::pool::Ticket;
 use crate::repository::{Repository, WalDirectory, WalEnd, WalFile};
 use crate::storage::{Durable, SegmentFile, Spare, nothing_durable, prove_end};
 use crate::unit::{Lsn, Segment, SegmentSize, ServerName, Timeline};
+
+/// How old the last look at whether the archive is in its place may be when something is acknowledged.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The WAL archive of a server as its receiver holds it, over all connections: the open segment, the one prepared to
 /// follow it, and those that are being sealed. There is one writer of an archive.
@@ -28,6 +33,8 @@ pub(super) struct Archive {
     gaps: GapWatch,
     /// Whether to look for gaps when the next segment is begun.
     gap_expected: bool,
+    /// When the archive was in its place.
+    looked: Instant,
 }
 
 impl Archive {
@@ -38,7 +45,8 @@ impl Archive {
         repository: &Repository,
         size: SegmentSize,
     ) -> Result<Archive> {
-        let directory = WalDirectory::new(&repository.wal_path(), size)
+        let directory = repository
+            .wal_of(size)
             .encrypted_with(context.config.encryption);
         directory.sweep()?;
         let mut archive = Archive {
@@ -54,10 +62,23 @@ impl Archive {
             position: Lsn::ZERO,
             repeats: Lsn::ZERO,
             gap_expected: false,
+            looked: Instant::now(),
         };
         archive.sealer.recover()?;
         archive.gaps.tend();
         Ok(archive)
+    }
+
+    /// Whether it is still the archive of that repository, the very directories.
+    pub(super) fn is_of(&self, repository: &Repository) -> bool {
+        self.directory.places().same(repository.places())
+    }
+
+    /// Checks that what is written next gets to where the rest is.
+    pub(super) fn check_place(&mut self) -> Result<()> {
+        self.directory.check_place()?;
+        self.looked = Instant::now();
+        Ok(())
     }
 
     pub(super) fn directory(&self) -> &WalDirectory {
@@ -94,6 +115,7 @@ impl Archive {
         position: Lsn,
         left: Option<Lsn>,
     ) -> Result<Lsn> {
+        self.check_place()?;
         self.tend();
         self.timeline = timeline;
         let segment = Segment::containing(timeline, position, self.directory.segment_size());
@@ -161,6 +183,7 @@ impl Archive {
         let file = match self.open.take() {
             Some(file) => file,
             None => {
+                self.check_place()?;
                 let size = self.directory.segment_size();
                 let segment = Segment::containing(self.timeline, at, size);
                 let spare = self.take_spare();
@@ -178,6 +201,7 @@ impl Archive {
 
     /// Ends the open segment, which is full.
     fn complete(&mut self) -> Result<()> {
+        self.check_place()?;
         let spare = self.take_spare();
         let Some(file) = &mut self.open else {
             return Ok(());
@@ -199,9 +223,13 @@ impl Archive {
 
     /// Brings what was written to stable storage.
     pub(super) fn sync(&mut self) -> Result<()> {
-        if let Some(file) = &mut self.open
-            && file.is_dirty()
-        {
+        if !self.is_dirty() {
+            return Ok(());
+        }
+        if self.looked.elapsed() >= LOOK {
+            self.check_place()?;
+        }
+        if let Some(file) = &mut self.open {
             let durable = file.sync()?;
             if self.position >= self.repeats {
                 self.durable = durable;
@@ -229,9 +257,11 @@ impl Archive {
     /// Has a spare segment made by the pool, so that the next switch finds it ready.
     fn prepare_spare(&mut self) {
         if self.spare.is_none() {
-            let directory = self.directory.path().to_owned();
-            let size = self.directory.segment_size();
-            let make = move || Spare::prepare(&directory, size);
+            let directory = self.directory.clone();
+            let make = move || {
+                directory.check_place()?;
+                Spare::prepare(directory.path(), directory.segment_size())
+            };
             self.spare = Some(self.context.pool.post(make));
         }
     }

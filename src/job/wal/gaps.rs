@@ -69,7 +69,7 @@ impl GapWatch {
 
 /// Looks for gaps in the archive of a server, and puts them on the board.
 pub fn look_for_gaps(context: &Context, server: &Server) -> Result<()> {
-    let repository = Repository::open(&context.config.base_dir, &server.name)?;
+    let repository = context.repository(&server.name)?;
     match repository.wal()? {
         Some(directory) => look(&repository, &directory, &context.board, &server.name),
         None => Ok(()),

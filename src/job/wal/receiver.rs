@@ -14,7 +14,6 @@ use crate::error::{Failure, Kind};
 use crate::format::TimelineHistory;
 use crate::job::context::Context;
 use crate::pg::Replication;
-use crate::repository::Repository;
 use crate::status::Phase;
 use crate::unit::{Lsn, Timeline};
 
@@ -67,8 +66,12 @@ impl Receiver<'_> {
     fn attempt(&mut self) -> Result<Infallible, Trouble> {
         self.context.stop.check()?;
         let (context, server) = (self.context, self.server);
-        let repository = Repository::open(&context.config.base_dir, &server.name);
+        let repository = context.repository(&server.name);
         let repository = repository.map_err(Trouble::archive)?;
+        self.archive = self
+            .archive
+            .take()
+            .filter(|archive| archive.is_of(&repository));
         // An archive that is there is looked after even if the server cannot be reached.
         let bound = repository.system().map_err(Trouble::archive)?;
         let open = |size| Archive::open(context, &server.name, &repository, size);

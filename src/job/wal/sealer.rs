@@ -93,6 +93,7 @@ impl Sealer {
         let (board, server, stop) = (self.board.clone(), self.server.clone(), self.stop.clone());
         let ticket = self.pool.post(move || {
             stop.check()?;
+            directory.check_place()?;
             let sealed = seal(&directory, segment, &coding)?;
             board.update_receiver(&server, |state| {
                 state.unsealed = state.unsealed.saturating_sub(1);

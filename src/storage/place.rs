@@ -1,0 +1,125 @@
+//! Directories that must stay what they were: a file system may be unmounted, and what is written then to the same path
+//! ends up somewhere else.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Context, Failure, Kind, Result};
+
+/// A directory or file that is held open: as long as it is, its inode number is not given to another one, and its file
+/// system cannot be unmounted by accident.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
+    identity: (u64, u64),
+    _held: File,
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+impl Place {
+    /// Takes hold of what is at `path` now.
+    pub fn hold(path: &Path) -> Result<Place> {
+        let doing = || format!("open {}", path.display());
+        let held = File::open(path).with_context(doing)?;
+        Ok(Place {
+            path: path.to_owned(),
+            identity: identity(&held.metadata().with_context(doing)?),
+            _held: held,
+        })
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Checks that the path still leads there: [`Kind::NotFound`] if it leads nowhere or elsewhere.
+    pub fn check(&self) -> Result<()> {
+        let path = self.path.display();
+        let wrong = match std::fs::metadata(&self.path) {
+            Ok(metadata) if identity(&metadata) == self.identity => return Ok(()),
+            Ok(_) => {
+                format!("{path} is not what was there at the start: was it unmounted or replaced?")
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                format!("{path} is not there any more: was it unmounted, moved or removed?")
+            }
+            Err(error) => return Err(error).with_context(|| format!("look at {path}")),
+        };
+        Err(Failure::new(Kind::NotFound, wrong)
+            .hint("nothing is written until it is back; if it was replaced on purpose, restart the daemon"))
+    }
+}
+
+/// Places of which all must be what they were, from the outermost on. Clones are the same places.
+#[derive(Clone, Debug, Default)]
+pub struct Places(Vec<Arc<Place>>);
+
+impl Places {
+    /// These and one more.
+    #[must_use]
+    pub fn and(&self, place: Place) -> Places {
+        let mut places = self.0.clone();
+        places.push(Arc::new(place));
+        Places(places)
+    }
+
+    /// Checks all of them. To be called before anything is written there.
+    pub fn check(&self) -> Result<()> {
+        self.0.iter().try_for_each(|place| place.check())
+    }
+
+    /// Whether these are the very same ones.
+    pub fn same(&self, other: &Places) -> bool {
+        self.0.len() == other.0.len()
+            && self
+                .0
+                .iter()
+                .zip(&other.0)
+                .all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_was_moved_away_is_missed_until_it_is_back() {
+        let root = std::env::temp_dir().join(format!("pgmoneta-place-{}", std::process::id()));
+        let (path, away) = (root.join("here"), root.join("away"));
+        fs::create_dir_all(path.join("inner")).unwrap();
+        let places = Places::default()
+            .and(Place::hold(&path).unwrap())
+            .and(Place::hold(&path.join("inner")).unwrap());
+        places.check().unwrap();
+        fs::rename(&path, &away).unwrap();
+        let gone = places.check().unwrap_err();
+        fs::create_dir_all(path.join("inner")).unwrap();
+        let other = places.check().unwrap_err();
+        fs::remove_dir_all(&path).unwrap();
+        fs::rename(&away, &path).unwrap();
+        let back = places.check();
+        // A directory that is made anew never counts as the old one, not even with its inode number.
+        fs::remove_dir(path.join("inner")).unwrap();
+        fs::create_dir(path.join("inner")).unwrap();
+        let anew = places.check();
+        fs::remove_dir_all(&root).unwrap();
+        assert!(gone.message().contains("not there any more"), "{gone}");
+        assert!(other.message().contains("not what was there"), "{other}");
+        assert_eq!(
+            (gone.kind(), other.kind()),
+            (Kind::NotFound, Kind::NotFound)
+        );
+        back.unwrap();
+        assert!(anew.is_err());
+        assert!(places.same(&places.clone()));
+    }
+}
