@@ -92,6 +92,19 @@ impl TimelineHistory {
         &self.switches
     }
 
+    /// All its timelines, oldest first, itself last.
+    pub fn timelines(&self) -> impl DoubleEndedIterator<Item = Timeline> + '_ {
+        let before = self.switches.iter().map(|switch| switch.timeline);
+        before.chain([self.timeline])
+    }
+
+    /// The timeline that is named after `timeline`; `None` if that is the last one or not part of it. Its range of WAL may
+    /// be empty: see [`TimelineHistory::successor`].
+    pub fn following(&self, timeline: Timeline) -> Option<Timeline> {
+        let mut rest = self.timelines().skip_while(|one| *one != timeline);
+        rest.nth(1)
+    }
+
     /// Whether WAL of `timeline` is part of it: one of those before, or the timeline itself.
     pub fn contains(&self, timeline: Timeline) -> bool {
         timeline == self.timeline || self.end_of(timeline).is_some()
@@ -112,8 +125,7 @@ impl TimelineHistory {
     pub fn begin_of(&self, timeline: Timeline) -> Option<Lsn> {
         let ends = self.switches.iter().map(|switch| switch.end);
         let begins = std::iter::once(Lsn::ZERO).chain(ends);
-        let all = self.switches.iter().map(|switch| switch.timeline);
-        let mut pairs = all.chain([self.timeline]).zip(begins);
+        let mut pairs = self.timelines().zip(begins);
         pairs
             .find(|(one, _)| *one == timeline)
             .map(|(_, begin)| begin)

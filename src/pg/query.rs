@@ -90,14 +90,16 @@ impl Connection {
     }
 
     /// Reads one result set of a replication command that answers with several, up to its CommandComplete.
-    pub(super) fn result_set(&mut self, deadline: Deadline) -> Result<Vec<RawRow>> {
+    pub(super) fn result_set(&mut self, deadline: Deadline) -> Result<Vec<Row>> {
         let mut answer = Answer::default();
         loop {
             let head = self.receive(deadline)?;
             match head.tag {
                 backend::ROW_DESCRIPTION_TAG => {}
                 backend::DATA_ROW_TAG => answer.add(self.wire.body(&head))?,
-                backend::COMMAND_COMPLETE_TAG => return Ok(answer.rows),
+                backend::COMMAND_COMPLETE_TAG => {
+                    return answer.rows.into_iter().map(Row::decode).collect();
+                }
                 _ => return Err(self.refused(&head, deadline)),
             }
         }

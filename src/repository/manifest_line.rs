@@ -49,7 +49,7 @@ pub(super) struct Head {
 pub(super) struct TablespaceLine {
     pub oid: u32,
     pub name: String,
-    pub location: Text,
+    pub location: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,16 +167,16 @@ impl TablespaceLine {
         TablespaceLine {
             oid: tablespace.oid,
             name: tablespace.name.clone(),
-            location: Text::of(&tablespace.path),
+            location: tablespace.path.clone(),
         }
     }
 
-    pub fn parse(self) -> Result<TablespaceInfo> {
-        Ok(TablespaceInfo {
+    pub fn parse(self) -> TablespaceInfo {
+        TablespaceInfo {
             name: self.name,
             oid: self.oid,
-            path: self.location.any()?,
-        })
+            path: self.location,
+        }
     }
 }
 

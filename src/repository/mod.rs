@@ -19,6 +19,7 @@ mod sums;
 mod sweep;
 mod system_info;
 mod wal_directory;
+mod wal_end;
 mod wal_gaps;
 
 pub use backup::Backup;
@@ -31,7 +32,8 @@ pub use origin::Origin;
 pub use repository_info::RepositoryInfo;
 pub use root::Repository;
 pub use system_info::SystemInfo;
-pub use wal_directory::{WalDirectory, WalEnd, WalFile};
+pub use wal_directory::{WalDirectory, WalFile};
+pub use wal_end::WalEnd;
 pub use wal_gaps::Gap;
 
 #[cfg(test)]

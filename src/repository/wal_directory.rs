@@ -1,14 +1,13 @@
 //! The WAL archive of one server.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::codec::Stored;
 use crate::error::{Context, Result};
 use crate::storage::{self, Places};
-use crate::unit::{Compression, Encryption, Lsn, Segment, SegmentSize, Timeline};
+use crate::unit::{Compression, Encryption, Segment, SegmentSize, Timeline};
 
 /// The suffix of the segment that is being received.
 const PARTIAL: &str = ".partial";
@@ -53,19 +52,6 @@ impl WalFile {
             (false, false) => 2,
         }
     }
-}
-
-/// Where an archive ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WalEnd {
-    /// The newest timeline of which there is WAL.
-    pub timeline: Timeline,
-    /// The start of the segment to receive next: the partial one, or the one after the last complete one.
-    pub next: Lsn,
-    /// After the last byte that is there. Of a partial segment more zeros may have been received.
-    pub received: Lsn,
-    /// The file with the last segment.
-    pub file: WalFile,
 }
 
 impl WalDirectory {
@@ -175,30 +161,6 @@ impl WalDirectory {
             }
         }
         Ok(found)
-    }
-
-    /// Where the archive ends; `None` without any segment.
-    pub fn end(&self) -> Result<Option<WalEnd>> {
-        let Some(file) = self.segments()?.pop() else {
-            return Ok(None);
-        };
-        let (segment, size) = (file.segment, self.segment_size);
-        let (next, received) = if file.partial {
-            let written = File::open(&file.path)
-                .map_err(Into::into)
-                .and_then(|open| storage::written_length(&open))
-                .with_context(|| format!("look for the end of {}", file.path.display()))?;
-            let start = segment.start(size);
-            (start, start.advance(written))
-        } else {
-            (segment.end(size), segment.end(size))
-        };
-        Ok(Some(WalEnd {
-            timeline: segment.timeline,
-            next,
-            received,
-            file,
-        }))
     }
 
     /// The content of the history file of a timeline, if archived. The C program writes lower-case names and a NUL at the

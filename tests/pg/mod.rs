@@ -5,5 +5,5 @@ mod base_backup;
 mod certificates;
 mod login;
 mod replication;
-pub mod setup;
+mod setup;
 mod tls;

@@ -4,6 +4,7 @@ use std::fs;
 
 use pgmoneta::status::Phase;
 
+use super::recovered::copy_tree;
 use super::setup::{Receiver, write_wal};
 use crate::harness::{Cluster, Scratch, client, user, wait_until};
 
@@ -105,7 +106,7 @@ fn a_lost_slot_is_an_alarm_and_a_new_one_goes_on_after_the_gap() {
         "{said}"
     );
     assert!(said.contains("take a full backup"), "{said}");
-    let before = receiver.wal().end().unwrap().unwrap();
+    let before = receiver.wal_end();
 
     // The way out.
     cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
@@ -219,9 +220,4 @@ fn a_role_that_may_not_replicate_and_a_minimal_server_are_told() {
     let receiver = Receiver::new(&scratch, &minimal, "", CREATE).started();
     let said = receiver.wait_alarm("wal_level is minimal");
     assert!(said.contains("wal_level = replica"), "{said}");
-}
-
-fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
-    let mut copy = user().command("cp");
-    assert!(copy.arg("-a").arg(from).arg(to).status().unwrap().success());
 }

@@ -1,8 +1,10 @@
 //! The WAL receiver against real servers, as a thread of the tests.
 
 mod alarms;
+mod branches;
 mod crash;
 mod log;
+mod recovered;
 mod relay;
 mod setup;
 mod streaming;

@@ -10,9 +10,10 @@ use std::thread::JoinHandle;
 use pgmoneta::codec::Source;
 use pgmoneta::config::{Config, Files, Server};
 use pgmoneta::crypto::{MasterKey, Secret};
+use pgmoneta::format::TimelineHistory;
 use pgmoneta::job::context::Context;
 use pgmoneta::pool::Pool;
-use pgmoneta::repository::{BaseDirectory, Repository, WalDirectory};
+use pgmoneta::repository::{BaseDirectory, Repository, WalDirectory, WalEnd};
 use pgmoneta::status::{Board, Phase, ReceiverState};
 use pgmoneta::sys::Stop;
 use pgmoneta::unit::{Lsn, Timeline};
@@ -139,6 +140,12 @@ impl Receiver {
     pub fn wal(&self) -> WalDirectory {
         let wal = self.repository().wal().unwrap().expect("bound");
         wal.encrypted_with(self.context.config.encryption)
+    }
+
+    /// Where the archive ends on timeline 1.
+    pub fn wal_end(&self) -> WalEnd {
+        let end = self.wal().end_along(&TimelineHistory::first());
+        end.unwrap().expect("there is WAL")
     }
 
     pub fn wal_path(&self) -> PathBuf {

@@ -194,7 +194,7 @@ fn commits_wait_for_us_and_for_nothing_else() {
         let answer = cluster.sql(commit);
         let end: Lsn = answer.lines().last().unwrap().parse().unwrap();
         // What a client saw committed lies in the open segment file.
-        let received = receiver.wal().end().unwrap().unwrap().received;
+        let received = receiver.wal_end().received;
         assert!(received.0 + 8 >= end.0, "{received} {end}");
     }
     receiver.stop();

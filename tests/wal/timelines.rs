@@ -4,6 +4,7 @@ use std::fs;
 
 use pgmoneta::unit::Timeline;
 
+use super::recovered::promote_again;
 use super::setup::{Receiver, write_wal};
 use crate::harness::{Cluster, Scratch, wait_until};
 
@@ -221,14 +222,6 @@ fn wal_that_a_failover_left_behind_is_kept_and_told() {
     );
     // The standby has other bytes after the switch.
     assert!(receiver.compare_from(&standby, timeline(2)) >= 1);
-}
-
-/// Stops the cluster and makes it come back on the next timeline.
-fn promote_again(cluster: &mut Cluster) {
-    cluster.stop();
-    fs::write(cluster.data().join("standby.signal"), "").unwrap();
-    cluster.start();
-    cluster.promote();
 }
 
 fn cluster_received(cluster: &Cluster) {

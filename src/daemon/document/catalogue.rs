@@ -101,12 +101,16 @@ fn tablespace(tablespace: &TablespaceInfo) -> Value {
     tablespace_fields(tablespace).into()
 }
 
-/// A tablespace; as in the C program the name is that of its directory, `tblspc_<name>`.
+/// A tablespace: the name is that of its directory without the prefix.
 pub(super) fn tablespace_fields(tablespace: &TablespaceInfo) -> Fields {
+    let name = tablespace.name.as_str();
     Fields::new()
-        .with("TablespaceName", tablespace.name.as_str())
+        .with(
+            "TablespaceName",
+            name.strip_prefix("tblspc_").unwrap_or(name),
+        )
         .with("TablespaceOid", tablespace.oid)
-        .with("TablespacePath", tablespace.location())
+        .with("TablespacePath", tablespace.path.as_str())
 }
 
 /// A position, split into two 32-bit numbers.

@@ -12,7 +12,6 @@ mod pipeline;
 mod receive;
 mod run;
 mod staging;
-mod tablespaces;
 mod wal;
 
 #[cfg(test)]

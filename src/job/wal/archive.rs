@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::gaps::GapWatch;
 use super::sealer::Sealer;
 use crate::error::{Failure, Kind, Result};
+use crate::format::TimelineHistory;
 use crate::job::context::Context;
 use crate::pool::Ticket;
 use crate::repository::{Repository, WalDirectory, WalEnd, WalFile};
@@ -96,9 +97,9 @@ impl Archive {
         self.open.take().map_or(Ok(()), SegmentFile::leave)
     }
 
-    /// Where the archive ends, with what is known of the open segment.
-    pub(super) fn end(&self) -> Result<Option<WalEnd>> {
-        let mut end = self.directory.end()?;
+    /// Where the archive ends on the way that `history` describes, with what is known of the open segment.
+    pub(super) fn end_along(&self, history: &TimelineHistory) -> Result<Option<WalEnd>> {
+        let mut end = self.directory.end_along(history)?;
         if let (Some(end), Some(file)) = (&mut end, &self.open)
             && end.file.segment == file.segment()
         {

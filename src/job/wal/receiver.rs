@@ -14,6 +14,7 @@ use crate::error::{Failure, Kind};
 use crate::format::TimelineHistory;
 use crate::job::context::Context;
 use crate::pg::Replication;
+use crate::repository::Repository;
 use crate::status::Phase;
 use crate::unit::{Lsn, Timeline};
 
@@ -32,7 +33,7 @@ pub fn run(context: &Context, server: &Server) {
         told: None,
         tries: 0,
         removed: None,
-        noted: None,
+        noted: Vec::new(),
         streaming_since: None,
     };
     loop {
@@ -56,7 +57,7 @@ struct Receiver<'a> {
     /// Where the server said that it has removed the WAL.
     removed: Option<(Timeline, Lsn)>,
     /// What was told of a start last.
-    noted: Option<Note>,
+    noted: Vec<Note>,
     /// When the server gave the first sign of life in this stream.
     streaming_since: Option<Instant>,
 }
@@ -84,31 +85,36 @@ impl Receiver<'_> {
             Some(archive) => archive,
             None => open(answers.segment_size()).map_err(Trouble::archive)?,
         };
-        let result = self.receive(&mut archive, &answers);
+        let result = self.receive(&repository, &mut archive, answers);
         self.archive = Some(archive);
         result
     }
 
     /// Streams, from timeline to timeline.
-    fn receive(&mut self, archive: &mut Archive, answers: &Answers) -> Result<Infallible, Trouble> {
-        let server = self.server;
-        let session = connect(self.context, server, answers, archive, self.removed)?;
+    fn receive(
+        &mut self,
+        repository: &Repository,
+        archive: &mut Archive,
+        answers: Answers,
+    ) -> Result<Infallible, Trouble> {
+        let (context, server) = (self.context, self.server);
+        let session = connect(context, server, repository, answers, archive, self.removed)?;
         let Session {
             mut connection,
             mut start,
-            mut begins,
             mut history,
             mut acknowledged,
         } = session;
         self.note(archive, &start);
         loop {
-            let from = self.begin(archive, &start, begins, &history)?;
+            let from = self.begin(repository, archive, &start, &history)?;
             let replication =
                 Replication::start(connection, &server.wal_slot, start.timeline, from);
             let mut replication = self.watch(&start, replication.map_err(Trouble::from))?;
+            let until = start.leave.map(|(_, at)| archive.segment_start(at));
             let board = &self.context.board;
             let stream = Stream::new(archive, &mut replication, (board, server), acknowledged);
-            let result = stream.run(|| self.is_streaming(from, start.timeline));
+            let result = stream.run(until, || self.is_streaming(from, start.timeline));
             if matches!(result, Err(Trouble::Stop)) {
                 replication.leave();
                 return Err(Trouble::Stop);
@@ -116,54 +122,66 @@ impl Receiver<'_> {
             acknowledged = self.watch(&start, result)?;
             let (idle, next) = replication.finish()?;
             connection = idle;
-            let Some((timeline, switch)) = next else {
+            let Some((timeline, switch)) = start.leave.or(next) else {
                 let message = "the server ended the timeline without naming the next one";
                 return Err(Trouble::Passing(Failure::new(Kind::Protocol, message)));
             };
             archive.leave_timeline().map_err(Trouble::archive)?;
             let lineage = Lineage::fetch(&mut connection, timeline)?;
+            lineage.check(archive.directory())?;
             lineage.store(&mut connection, archive.directory())?;
             if !history.contains(timeline) {
-                history = lineage.history().clone();
+                history = lineage.into_history();
             }
             let name = &server.name;
             log::info!(
                 "server {name}: timeline {} ends at {switch}",
                 start.timeline
             );
-            begins = switch;
             start = Start {
                 timeline,
                 position: archive.segment_start(switch),
-                note: None,
+                leave: None,
+                notes: Vec::new(),
             };
         }
     }
 
     /// Tells what is to be known about a start, once.
     fn note(&mut self, archive: &mut Archive, start: &Start) {
-        let Some(note) = start.note else { return };
-        if matches!(note, Note::Gap { .. }) {
+        if start
+            .notes
+            .iter()
+            .any(|note| matches!(note, Note::Gap { .. }))
+        {
             archive.expect_gap();
         }
-        if self.noted.replace(note) != Some(note) {
-            tell(self.server, note);
+        for note in &start.notes {
+            if !self.noted.contains(note) {
+                tell(self.server, *note);
+            }
+        }
+        if !start.notes.is_empty() {
+            self.noted.clone_from(&start.notes);
         }
     }
 
-    /// Gets the archive ready; from where to ask for WAL.
+    /// Gets the archive ready, and notes which timeline it follows; from where to ask for WAL.
     fn begin(
         &self,
+        repository: &Repository,
         archive: &mut Archive,
         start: &Start,
-        begins: Lsn,
         history: &TimelineHistory,
     ) -> Result<Lsn, Trouble> {
+        let followed = repository.follow_timeline(start.timeline);
+        followed.map_err(Trouble::archive)?;
         let left = history.end_of(start.timeline);
         let from = archive
             .begin(start.timeline, start.position, left)
             .map_err(Trouble::archive)?;
         let durable = archive.durable().get();
+        let begins = history.begin_of(start.timeline).unwrap_or(Lsn::ZERO);
         let board = &self.context.board;
         board.update_receiver(&self.server.name, |state| {
             if state.timeline != Some(start.timeline) {

@@ -1,7 +1,7 @@
 //! From nothing to a running replication.
 
 use super::archive::Archive;
-use super::lineage::Lineage;
+use super::lineage::{Lineage, known};
 use super::start::{Note, Situation, Start};
 use super::trouble::Trouble;
 use crate::config::Server;
@@ -9,15 +9,13 @@ use crate::error::{Failure, Kind};
 use crate::format::TimelineHistory;
 use crate::job::context::Context;
 use crate::pg::{Connection, Facts, Mode, Slot, SystemIdentity};
-use crate::repository::{Repository, SystemInfo};
+use crate::repository::{Repository, SystemInfo, WalDirectory};
 use crate::unit::{Lsn, SegmentSize, Timeline};
 
 /// What the server said before anything was received.
 pub(super) struct Session {
     pub(super) connection: Connection,
     pub(super) start: Start,
-    /// Where the timeline of the start begins.
-    pub(super) begins: Lsn,
     /// The history of the timeline that the server is on.
     pub(super) history: TimelineHistory,
     /// The restart position of the slot: up to here WAL was acknowledged before.
@@ -26,8 +24,9 @@ pub(super) struct Session {
 
 /// What the server says over SQL.
 pub(super) struct Answers {
+    connection: Connection,
     facts: Facts,
-    slot: Slot,
+    slot: Option<Slot>,
 }
 
 impl Answers {
@@ -36,57 +35,71 @@ impl Answers {
     }
 }
 
-/// Logs in, checks that this is the server that the archive belongs to, and that it has our slot.
+/// Logs in, checks that this is the server that the archive belongs to, and that it has our slot or may get it.
 pub(super) fn ask(
     context: &Context,
     server: &Server,
     repository: &Repository,
 ) -> Result<Answers, Trouble> {
     let mut connection = Connection::open(&context.login(server), Mode::Sql, &context.stop)?;
-    let facts = Facts::read(&mut connection)?;
+    let facts = read_facts(context, server, &mut connection)?;
     let system = SystemInfo {
         system_identifier: facts.system_identifier,
         version: facts.version,
         segment_size: facts.segment_size,
     };
     repository.bind(&system).map_err(Trouble::archive)?;
+    let slot = Slot::find(&mut connection, &server.wal_slot)?;
+    match &slot {
+        Some(slot) => check_slot(server, slot)?,
+        None if server.create_slot => {}
+        None => return Err(Trouble::Lasting(missing_slot(server))),
+    }
+    Ok(Answers {
+        connection,
+        facts,
+        slot,
+    })
+}
+
+/// Asks what the server is, and puts it on the board.
+fn read_facts(
+    context: &Context,
+    server: &Server,
+    connection: &mut Connection,
+) -> Result<Facts, Trouble> {
+    let facts = Facts::read(connection)?;
     context.board.update_receiver(&server.name, |state| {
         state.version = Some(facts.version);
         state.checksums = Some(facts.checksums);
         state.in_recovery = Some(facts.in_recovery);
     });
-    let slot = match Slot::find(&mut connection, &server.wal_slot)? {
-        Some(slot) => slot,
-        None => make_slot(context, server, &mut connection)?,
-    };
-    check_slot(server, &slot)?;
-    Ok(Answers { facts, slot })
+    Ok(facts)
 }
 
-/// Makes the slot, if the configuration allows it.
+fn missing_slot(server: &Server) -> Failure {
+    let name = &server.wal_slot;
+    let quoted = name.replace('\'', "''");
+    let message = format!("the server has no replication slot {name:?}");
+    Failure::new(Kind::NotFound, message).hint(format!(
+        "set create_slot = yes, or make it on the server: SELECT pg_create_physical_replication_slot('{quoted}', true)"
+    ))
+}
+
+/// Makes the slot. On the server it holds WAL back from now on, so this comes after everything that may be refused.
 fn make_slot(
-    context: &Context,
     server: &Server,
-    connection: &mut Connection,
+    answers: &mut Answers,
+    replication: &mut Connection,
 ) -> Result<Slot, Trouble> {
     let name = &server.wal_slot;
-    let missing = || {
-        let quoted = name.replace('\'', "''");
-        let message = format!("the server has no replication slot {name:?}");
-        Failure::new(Kind::NotFound, message).hint(format!(
-            "set create_slot = yes, or make it on the server: SELECT pg_create_physical_replication_slot('{quoted}', true)"
-        ))
-    };
-    if !server.create_slot {
-        return Err(Trouble::Lasting(missing()));
-    }
-    Connection::open(&context.login(server), Mode::Replication, &context.stop)?
-        .create_replication_slot(name)?;
+    replication.create_replication_slot(name)?;
     log::info!(
         "server {}: replication slot {name:?} was created",
         server.name
     );
-    Slot::find(connection, name)?.ok_or_else(|| Trouble::Passing(missing()))
+    let slot = Slot::find(&mut answers.connection, name)?;
+    slot.ok_or_else(|| Trouble::Passing(missing_slot(server)))
 }
 
 fn check_slot(server: &Server, slot: &Slot) -> Result<(), Trouble> {
@@ -120,11 +133,12 @@ fn check_slot(server: &Server, slot: &Slot) -> Result<(), Trouble> {
 }
 
 /// Opens the replication connection and chooses where to start. `removed` is where the server said at the last try that
-/// its WAL is gone.
+/// its WAL is gone. A start that is refused leaves neither a slot nor anything in the archive.
 pub(super) fn connect(
     context: &Context,
     server: &Server,
-    answers: &Answers,
+    repository: &Repository,
+    mut answers: Answers,
     archive: &Archive,
     removed: Option<(Timeline, Lsn)>,
 ) -> Result<Session, Trouble> {
@@ -133,26 +147,53 @@ pub(super) fn connect(
     let identity = connection.identify_system()?;
     check_identity(&identity, &answers.facts)?;
     let lineage = Lineage::fetch(&mut connection, identity.timeline)?;
-    let end = archive.end().map_err(Trouble::archive)?;
-    let situation = Situation {
+    let directory = archive.directory();
+    lineage.check(directory)?;
+    let end = archive.end_along(lineage.history());
+    let end = end.map_err(Trouble::archive)?;
+    let followed = followed(repository, directory).map_err(Trouble::archive)?;
+    let mut situation = Situation {
         end: end.as_ref(),
+        followed: followed.as_ref(),
         identity: &identity,
         in_recovery: answers.facts.in_recovery,
         history: lineage.history(),
-        slot: answers.slot.restart,
+        slot: answers.slot.as_ref().and_then(|slot| slot.restart),
         removed,
         size: answers.facts.segment_size,
     };
-    let start = situation.choose()?;
-    lineage.store(&mut connection, archive.directory())?;
-    let begins = lineage.history().begin_of(start.timeline);
+    let mut start = situation.choose()?;
+    lineage.store(&mut connection, directory)?;
+    if answers.slot.is_none() {
+        let slot = make_slot(server, &mut answers, &mut connection)?;
+        situation.slot = slot.restart;
+        start = situation.choose()?;
+    }
     Ok(Session {
         connection,
         start,
-        begins: begins.unwrap_or(Lsn::ZERO),
-        history: lineage.history().clone(),
-        acknowledged: answers.slot.restart.unwrap_or(Lsn::ZERO),
+        acknowledged: situation.slot.unwrap_or(Lsn::ZERO),
+        history: lineage.into_history(),
     })
+}
+
+/// What is known of the timeline that the archive followed until now: as it was noted, else the newest one.
+fn followed(
+    repository: &Repository,
+    directory: &WalDirectory,
+) -> Result<Option<TimelineHistory>, Failure> {
+    let timeline = match repository.followed_timeline()? {
+        Some(timeline) => Some(timeline),
+        None => directory
+            .segments()?
+            .last()
+            .map(|file| file.segment.timeline),
+    };
+    Ok(timeline.map(|timeline| {
+        // One that is damaged is told of where it is needed.
+        let known = known(directory, timeline).ok().flatten();
+        known.unwrap_or_else(|| TimelineHistory::alone(timeline))
+    }))
 }
 
 /// Says what a person must know about the start.
@@ -166,6 +207,35 @@ pub(super) fn tell(server: &Server, note: Note) {
         } => log::error!(
             "server {name}: the server left timeline {timeline} at {switch}, the archive has WAL of it up to {end}; what \
              was committed between is not on the server any more; the WAL is kept"
+        ),
+        Note::Branch {
+            followed,
+            timeline,
+            parted,
+        } => {
+            let parted = parted.map(|(on, at)| format!("; they part on timeline {on} at {at}"));
+            log::warn!(
+                "server {name}: timeline {timeline} of the server does not come from timeline {followed}, which the archive \
+                 followed until now{}; WAL is received on timeline {timeline}, and that of timeline {followed} is kept and \
+                 stays a target of restore (timeline={followed})",
+                parted.unwrap_or_default()
+            );
+        }
+        Note::TakenBack {
+            followed,
+            timeline,
+            parted,
+        } => log::warn!(
+            "server {name}: the server is on timeline {timeline}, which timeline {followed}, that the archive followed until \
+             now, left at {parted}: a fail-over was taken back; WAL is received on timeline {timeline}, and that of \
+             timeline {followed} is kept and stays a target of restore (timeline={followed}); hint: before this server or \
+             a standby of it is promoted, copy the .history files of the archive ({}) into its pg_wal and set \
+             recovery_target_timeline = 'current': it takes a number then that the archive does not have",
+            followed.history_name()
+        ),
+        Note::Unconnected { timeline, from } => log::warn!(
+            "server {name}: the archive has no WAL on the way to timeline {timeline} of the server; it is received from \
+             {from} on; what the archive has is kept; hint: take a full backup now"
         ),
         Note::Gap { from, to } => log::error!(
             "server {name}: WAL from {from} to {to} is lost, the server has removed it; hint: take a full backup now"

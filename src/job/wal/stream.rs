@@ -26,6 +26,8 @@ pub(super) struct Stream<'a> {
     server: &'a Server,
     /// Nothing below it is reported: it was acknowledged before, and is only received again.
     acknowledged: Lsn,
+    /// Nothing from here on is wanted of this timeline.
+    until: Option<Lsn>,
     clock: Clock,
 }
 
@@ -42,12 +44,15 @@ impl<'a> Stream<'a> {
             board,
             server,
             acknowledged,
+            until: None,
             clock: Clock::start(server.wal_receiver_timeout.duration()),
         }
     }
 
-    /// Receives until the timeline ends; up to where WAL is acknowledged then. Calls `first` with the first sign of life.
-    pub(super) fn run(mut self, first: impl FnOnce()) -> Result<Lsn, Trouble> {
+    /// Receives until the timeline ends, or until all before `until` is there; up to where WAL is acknowledged then. Calls
+    /// `first` with the first sign of life.
+    pub(super) fn run(mut self, until: Option<Lsn>, first: impl FnOnce()) -> Result<Lsn, Trouble> {
+        self.until = until;
         let mut first = Some(first);
         let result = self.report(true);
         let result = result.and_then(|()| {
@@ -96,6 +101,7 @@ impl<'a> Stream<'a> {
             } => {
                 self.archive.write(start, bytes).map_err(Trouble::archive)?;
                 let end = start.advance(u64::try_from(bytes.len()).unwrap_or(0));
+                goes_on = self.until.is_none_or(|until| end < until);
                 self.clock.wrote();
                 Some((server_end.max(end), Some(end)))
             }

@@ -1,8 +1,11 @@
-use std::fs;
+use std::fs::{self, File};
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::format::TimelineHistory;
+use crate::repository::WalEnd;
+use crate::unit::Lsn;
 
 struct Scratch(WalDirectory);
 
@@ -22,6 +25,12 @@ impl Scratch {
 
     fn put_all(&self, names: &[&str]) {
         names.iter().for_each(|name| self.put(name));
+    }
+
+    fn end(&self, number: &str, history: &str) -> Option<WalEnd> {
+        let timeline = number.parse().unwrap();
+        let history = TimelineHistory::parse(timeline, history.as_bytes()).unwrap();
+        self.0.end_along(&history).unwrap()
     }
 
     fn gaps(&self, from: Option<(u32, u64)>) -> Vec<String> {
@@ -80,7 +89,7 @@ fn one_file_counts_for_a_segment_and_foreign_files_do_not() {
         ]
     );
     assert_eq!(segments[2].stored.encryption, Encryption::Aes256);
-    let end = scratch.0.end().unwrap().unwrap();
+    let end = scratch.end("1", "").unwrap();
     assert!(end.file.partial && end.next == Lsn(5 << 20) && end.received == Lsn(5 << 20));
     for file in &segments {
         assert_eq!(scratch.0.find(file.segment).unwrap().as_ref(), Some(file));
@@ -92,12 +101,56 @@ fn one_file_counts_for_a_segment_and_foreign_files_do_not() {
 #[test]
 fn the_end_is_after_the_last_segment_also_after_ff() {
     let scratch = Scratch::new("wal-end");
-    assert_eq!(scratch.0.end().unwrap(), None);
+    assert_eq!(scratch.end("1", ""), None);
     scratch.put("000000010000000000000FFF.zstd");
-    let end = scratch.0.end().unwrap().unwrap();
+    let end = scratch.end("1", "").unwrap();
     assert_eq!((end.timeline, end.next), (timeline(1), Lsn(1 << 32)));
     scratch.put_all(&["000000090000000000000001", "0000000A0000000000000001"]);
-    assert_eq!(scratch.0.end().unwrap().unwrap().timeline, timeline(10));
+    let history = "1\t0/100000\tx\n9\t0/180000\tx";
+    assert_eq!(scratch.end("10", history).unwrap().timeline, timeline(10));
+}
+
+#[test]
+fn the_end_lies_on_the_way_and_not_on_another_branch() {
+    let scratch = Scratch::new("wal-branches");
+    scratch.put_all(&[
+        "000000010000000000000003.zstd",
+        "000000010000000000000004",
+        "000000010000000000000005",
+        "000000010000000000000006.partial",
+        "000000020000000000000005",
+        "000000020000000000000006.partial",
+    ]);
+    let next = |number: &str, history: &str| {
+        let end = scratch.end(number, history);
+        end.map(|end| {
+            (
+                end.timeline.number(),
+                end.next.0 >> 20,
+                end.received.0 >> 20,
+            )
+        })
+    };
+    assert_eq!(
+        next("1", ""),
+        Some((1, 6, 6)),
+        "a fail-over that was taken back"
+    );
+    assert_eq!(next("2", "1\t0/500148\tx"), Some((2, 6, 6)));
+    // A recovery to another moment: in the same segment, before it, at a boundary, and after the end.
+    assert_eq!(next("3", "1\t0/500160\tx"), Some((1, 6, 6)));
+    assert_eq!(next("3", "1\t0/300028\tx"), Some((1, 4, 6)));
+    assert_eq!(next("3", "1\t0/400000\tx"), Some((1, 4, 6)));
+    assert_eq!(next("3", "1\t0/900000\tx"), Some((1, 6, 6)));
+    // From timeline 2, which came from timeline 1.
+    assert_eq!(next("3", "1\t0/500148\tx\n2\t0/500160\tx"), Some((2, 6, 6)));
+    // Recovery was to follow timeline 2 and ended before it.
+    assert_eq!(next("3", "1\t0/500148\tx\n2\t0/500028\tx"), Some((1, 6, 6)));
+    // Of timeline 3 there is a file at last.
+    scratch.put("000000030000000000000005.partial");
+    assert_eq!(next("3", "1\t0/500160\tx"), Some((3, 5, 5)));
+    // Nothing on the way.
+    assert_eq!(next("5", "4\t0/500160\tx"), None);
 }
 
 #[test]
@@ -213,6 +266,8 @@ proptest! {
         }
         let (first, last) = (*numbers.first().unwrap(), *numbers.last().unwrap());
         prop_assert!(all.into_iter().eq(first..=last));
-        prop_assert_eq!(scratch.0.end().unwrap().unwrap().next, segment(last).end(size));
+        let history = TimelineHistory::alone(timeline(tli));
+        let end = scratch.0.end_along(&history).unwrap().unwrap();
+        prop_assert_eq!(end.next, segment(last).end(size));
     }
 }

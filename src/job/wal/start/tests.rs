@@ -33,6 +33,8 @@ fn end(number: u32, next: u64, received: u64) -> WalEnd {
 
 struct Case {
     end: Option<WalEnd>,
+    /// A timeline that the archive followed, and its history.
+    followed: Option<(u32, &'static str)>,
     server: (u32, u64),
     history: &'static str,
     slot: Option<u64>,
@@ -44,6 +46,7 @@ impl Default for Case {
     fn default() -> Case {
         Case {
             end: None,
+            followed: None,
             server: (1, 100 * MIB + 7),
             history: "",
             slot: None,
@@ -56,8 +59,12 @@ impl Default for Case {
 impl Case {
     fn choose(&self) -> Result<Start, Trouble> {
         let on = timeline(self.server.0);
+        let followed = self.followed.map(|(number, text)| {
+            TimelineHistory::parse(timeline(number), text.as_bytes()).unwrap()
+        });
         Situation {
             end: self.end.as_ref(),
+            followed: followed.as_ref(),
             identity: &SystemIdentity {
                 system_identifier: 1,
                 timeline: on,
@@ -111,7 +118,7 @@ fn an_archive_goes_on_at_its_end_whatever_the_slot_says() {
             ..Case::default()
         };
         assert_eq!(case.at(), (1, 50 * MIB));
-        assert_eq!(case.choose().unwrap().note, None);
+        assert_eq!(case.choose().unwrap().notes, []);
     }
 }
 
@@ -147,7 +154,7 @@ fn an_older_timeline_is_followed_to_its_switch() {
     assert_eq!(case(end(1, 79 * MIB, 79 * MIB + 1)).at(), (1, 79 * MIB));
     let left = case(end(1, 80 * MIB, 80 * MIB)).choose().unwrap();
     assert_eq!((left.timeline, left.position), (timeline(3), Lsn(80 * MIB)));
-    assert_eq!(left.note, None, "it ends where the server left it");
+    assert_eq!(left.notes, [], "it ends where the server left it");
     assert_eq!(case(end(3, 83 * MIB, 83 * MIB + 16)).at(), (3, 83 * MIB));
     assert_eq!(case(end(3, 82 * MIB, 82 * MIB)).at(), (3, 82 * MIB));
 }
@@ -160,36 +167,107 @@ fn wal_that_the_server_left_behind_is_kept_and_told() {
         history: "1\t0/5000010\tx", // 80 MiB + 16
         ..Case::default()
     };
-    let told = Some(Note::LeftBehind {
+    let told = [Note::LeftBehind {
         timeline: timeline(1),
         switch: Lsn(80 * MIB + 16),
         end: Lsn(80 * MIB + 17),
-    });
+    }];
     let same = case(end(1, 80 * MIB, 80 * MIB + 17)).choose().unwrap();
     assert_eq!((same.timeline, same.position), (timeline(1), Lsn(80 * MIB)));
-    assert_eq!(same.note, told);
+    assert_eq!(same.notes, told);
     let later = case(end(1, 82 * MIB, 82 * MIB)).choose().unwrap();
     assert_eq!(
         (later.timeline, later.position),
         (timeline(2), Lsn(80 * MIB))
     );
-    assert!(matches!(later.note, Some(Note::LeftBehind { .. })));
+    assert!(matches!(later.notes[..], [Note::LeftBehind { .. }]));
 }
 
 #[test]
-fn a_server_of_another_line_is_refused() {
-    let older = Case {
-        end: Some(end(2, 50 * MIB, 50 * MIB)),
+fn another_branch_than_the_followed_one_is_told() {
+    // The archive followed timeline 2; the server was recovered to another moment of timeline 1.
+    let case = |server: (u32, u64), history| Case {
+        end: Some(end(1, 81 * MIB, 81 * MIB)),
+        followed: Some((2, "1\t0/5000010\tx")), // 80 MiB + 16
+        server,
+        history,
         ..Case::default()
     };
-    assert!(matches!(older.choose(), Err(Trouble::Lasting(_))));
-    let apart = Case {
-        end: Some(end(2, 50 * MIB, 50 * MIB)),
+    let start = case((3, 100 * MIB), "1\t0/5000020\tx").choose().unwrap();
+    assert_eq!(
+        (start.timeline, start.position),
+        (timeline(3), Lsn(80 * MIB))
+    );
+    let told = Note::Branch {
+        followed: timeline(2),
+        timeline: timeline(3),
+        parted: Some((timeline(1), Lsn(80 * MIB + 16))),
+    };
+    assert!(start.notes.contains(&told), "{start:?}");
+    let back = case((1, 100 * MIB), "").choose().unwrap();
+    assert_eq!((back.timeline, back.position), (timeline(1), Lsn(81 * MIB)));
+    let told = Note::TakenBack {
+        followed: timeline(2),
+        timeline: timeline(1),
+        parted: Lsn(80 * MIB + 16),
+    };
+    assert_eq!(back.notes, [told]);
+    let on = case((3, 100 * MIB), "1\t0/5000010\tx\n2\t0/5000020\tx")
+        .choose()
+        .unwrap();
+    assert!(
+        !on.notes
+            .iter()
+            .any(|note| matches!(note, Note::Branch { .. })),
+        "{on:?}"
+    );
+}
+
+#[test]
+fn an_archive_without_wal_on_the_way_begins_anew_and_tells_it() {
+    let case = Case {
+        followed: Some((2, "")),
+        server: (4, 100 * MIB),
+        history: "3\t0/5000010\tx",
+        slot: Some(90 * MIB + 7),
+        ..Case::default()
+    };
+    let start = case.choose().unwrap();
+    assert_eq!(
+        (start.timeline, start.position),
+        (timeline(4), Lsn(90 * MIB))
+    );
+    let told = Note::Unconnected {
+        timeline: timeline(4),
+        from: Lsn(90 * MIB),
+    };
+    assert_eq!(start.notes[0], told);
+}
+
+#[test]
+fn a_switch_behind_a_later_one_is_not_asked_for() {
+    // 83 MiB + 16, then 80 MiB + 16: nothing of timeline 2 counts.
+    let case = |end| Case {
+        end: Some(end),
         server: (3, 100 * MIB),
-        history: "1\t0/5000000\tx",
+        history: "1\t0/5300010\tx\n2\t0/5000010\tx",
         ..Case::default()
     };
-    assert!(matches!(apart.choose(), Err(Trouble::Lasting(_))));
+    let next = (timeline(3), Lsn(80 * MIB + 16));
+    let before = case(end(1, 79 * MIB, 79 * MIB)).choose().unwrap();
+    assert_eq!(
+        (before.timeline, before.position),
+        (timeline(1), Lsn(79 * MIB))
+    );
+    assert_eq!(before.leave, Some(next));
+    for at in [80 * MIB, 81 * MIB, 90 * MIB] {
+        let start = case(end(1, at, at)).choose().unwrap();
+        assert_eq!(
+            (start.timeline, start.position),
+            (timeline(3), Lsn(80 * MIB))
+        );
+        assert_eq!(start.leave, None);
+    }
 }
 
 #[test]
@@ -210,7 +288,7 @@ fn a_gap_is_taken_only_from_a_slot_that_was_made_after_the_loss() {
         from: Lsn(50 * MIB),
         to: Lsn(70 * MIB),
     };
-    assert_eq!(start.note, Some(told));
+    assert_eq!(start.notes, [told]);
     case.removed = Some((1, 49 * MIB));
     assert_eq!(
         case.at(),
@@ -234,6 +312,7 @@ proptest! {
         let history = if on == 1 { String::new() } else { format!("1\t{}\tx", Lsn(switch)) };
         let case = Case {
             end: Some(end(1, next * MIB, next * MIB + more)),
+            followed: None,
             server: (on, server),
             history: history.leak(),
             slot,
@@ -243,7 +322,7 @@ proptest! {
         match case.choose() {
             Ok(start) => {
                 prop_assert_eq!(start.position.0 % MIB, 0);
-                if !matches!(start.note, Some(Note::Gap { .. })) {
+                if !start.notes.iter().any(|note| matches!(note, Note::Gap { .. })) {
                     prop_assert!(start.position.0 <= next * MIB);
                     if start.timeline == timeline(2) {
                         prop_assert!(start.position.0 <= switch && switch <= next * MIB);
