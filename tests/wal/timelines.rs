@@ -34,6 +34,7 @@ fn a_standby_that_is_promoted_is_followed_without_a_break() {
     wait_until("the new timeline is received", 60, || {
         receiver.state().timeline == Some(timeline(2))
     });
+    assert_eq!(receiver.state().in_recovery, Some(false));
     write_wal(&standby, 3);
     receiver.wait_flushed(&standby);
     cluster_received(&standby);

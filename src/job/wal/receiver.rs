@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::archive::Archive;
 use super::lineage::Lineage;
-use super::session::{Answers, Session, ask, connect, tell};
+use super::session::{Answers, Session, ask, ask_again, connect, tell};
 use super::start::{Note, Start};
 use super::stream::Stream;
 use super::trouble::Trouble;
@@ -138,6 +138,8 @@ impl Receiver<'_> {
                 "server {name}: timeline {} ends at {switch}",
                 start.timeline
             );
+            // A standby may be a primary now.
+            ask_again(context, server)?;
             start = Start {
                 timeline,
                 position: archive.segment_start(switch),

@@ -62,6 +62,12 @@ pub(super) fn ask(
     })
 }
 
+/// Asks what the server is, over a connection of its own: it may have become a primary.
+pub(super) fn ask_again(context: &Context, server: &Server) -> Result<(), Trouble> {
+    let mut connection = Connection::open(&context.login(server), Mode::Sql, &context.stop)?;
+    read_facts(context, server, &mut connection).map(|_| ())
+}
+
 /// Asks what the server is, and puts it on the board.
 fn read_facts(
     context: &Context,
