@@ -82,10 +82,10 @@ impl BaseBackup {
         connection.command(&command).context(DOING)?;
         let checkpoint = Deadline::after(CHECKPOINT_PATIENCE);
         let positions = connection.result_set(checkpoint).context(DOING)?;
-        let start = position_row(&positions).context(DOING)?;
+        let start = position_row(positions).context(DOING)?;
         let rows = connection.result_set(checkpoint).context(DOING)?;
         let tablespaces: Vec<_> = rows
-            .iter()
+            .into_iter()
             .map(tablespace)
             .collect::<Result<_>>()
             .context(DOING)?;
@@ -332,7 +332,7 @@ impl BaseBackup {
 
     fn end(&mut self) -> Result<(Timeline, Lsn)> {
         let deadline = Deadline::after(DATA_PATIENCE);
-        let end = position_row(&self.connection.result_set(deadline)?)?;
+        let end = position_row(self.connection.result_set(deadline)?)?;
         loop {
             let head = self.connection.receive(deadline)?;
             match head.tag {

@@ -1,5 +1,10 @@
 //! What BASE_BACKUP is asked, and how its answer begins.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use super::query::RawRow;
 use super::slot::{position, timeline};
 use super::wire::protocol;
 use super::{Row, quote};
@@ -23,8 +28,8 @@ pub struct BaseBackupOptions {
 pub struct Tablespace {
     /// Its OID; `None` for the main data directory.
     pub oid: Option<u32>,
-    /// Its location on the server; `None` for the main data directory.
-    pub location: Option<String>,
+    /// Its location on the server, which need not be UTF-8; `None` for the main data directory.
+    pub location: Option<PathBuf>,
     /// The server's estimate of its size, in bytes.
     pub size: Option<u64>,
 }
@@ -62,15 +67,17 @@ pub(super) fn command(version: PgVersion, options: &BaseBackupOptions) -> Result
 }
 
 /// Reads the row with a position and its timeline.
-pub(super) fn position_row(rows: &[Row]) -> Result<(Timeline, Lsn)> {
-    let row = rows
-        .first()
-        .ok_or_else(|| protocol("the server's answer has no position"))?;
+pub(super) fn position_row(rows: Vec<RawRow>) -> Result<(Timeline, Lsn)> {
+    let row = rows.into_iter().next();
+    let row = Row::decode(row.ok_or_else(|| protocol("the server's answer has no position"))?)?;
     Ok((timeline(row.text(1)?)?, position(row.text(0)?)?))
 }
 
 /// Reads a row of the list of tablespaces: spcoid, spclocation, size in kilobytes.
-pub(super) fn tablespace(row: &Row) -> Result<Tablespace> {
+pub(super) fn tablespace(mut row: RawRow) -> Result<Tablespace> {
+    let location = row.get_mut(1).map(std::mem::take);
+    let location = location.ok_or_else(|| protocol("a tablespace without a location"))?;
+    let row = Row::decode(row)?;
     let oid = match row.optional(0)? {
         Some(_) => Some(row.parse(0)?),
         None => None,
@@ -81,7 +88,7 @@ pub(super) fn tablespace(row: &Row) -> Result<Tablespace> {
     };
     Ok(Tablespace {
         oid,
-        location: row.optional(1)?.map(str::to_owned),
+        location: location.map(|bytes| OsString::from_vec(bytes).into()),
         size,
     })
 }

@@ -33,24 +33,43 @@ pub struct Connection {
     cancel_when_dropped: bool,
 }
 
+/// The encoding of a client for which the server neither converts nor checks what it sends (`pg_server_to_any`,
+/// PostgreSQL mbutils.c).
+const AS_IT_IS: &str = "SQL_ASCII";
+
 impl Connection {
     /// Connects and logs in. An [`Kind::Authentication`] failure says that one side does not let the other in; its
     /// hint says what to change.
     pub fn open(login: &Login, mode: Mode, stop: &Stop) -> Result<Connection> {
         let deadline = Deadline::after(login.login_timeout);
-        Self::log_in(login, mode, deadline, stop).map_err(|failure| {
+        let log_in = |encoding| Self::log_in(login, mode, encoding, (deadline, stop));
+        let result = match mode {
+            // Paths are bytes, and a path that is not of this encoding would be an error.
+            Mode::Replication => log_in(AS_IT_IS),
+            Mode::Sql => match log_in("UTF8") {
+                // feature_not_supported: nothing converts the encoding of the database to UTF-8 (MULE_INTERNAL).
+                Err(failure) if failure.code() == Some("0A000") => log_in(AS_IT_IS),
+                result => result,
+            },
+        };
+        result.map_err(|failure| {
             let (host, port, user) = (&login.host, login.port, &login.user);
             failure.context(format!("log in to PostgreSQL on {host}:{port} as {user:?}"))
         })
     }
 
-    fn log_in(login: &Login, mode: Mode, deadline: Deadline, stop: &Stop) -> Result<Connection> {
+    fn log_in(
+        login: &Login,
+        mode: Mode,
+        encoding: &str,
+        (deadline, stop): (Deadline, &Stop),
+    ) -> Result<Connection> {
         let mut wire = Wire::new(connect(login, deadline, stop)?);
         let mut parameters = vec![
             ("user", login.user.as_str()),
             ("database", "postgres"),
             ("application_name", login.application_name.as_str()),
-            ("client_encoding", "UTF8"),
+            ("client_encoding", encoding),
         ];
         if mode == Mode::Replication {
             parameters.push(("replication", "true"));

@@ -90,16 +90,14 @@ impl Connection {
     }
 
     /// Reads one result set of a replication command that answers with several, up to its CommandComplete.
-    pub(super) fn result_set(&mut self, deadline: Deadline) -> Result<Vec<Row>> {
+    pub(super) fn result_set(&mut self, deadline: Deadline) -> Result<Vec<RawRow>> {
         let mut answer = Answer::default();
         loop {
             let head = self.receive(deadline)?;
             match head.tag {
                 backend::ROW_DESCRIPTION_TAG => {}
                 backend::DATA_ROW_TAG => answer.add(self.wire.body(&head))?,
-                backend::COMMAND_COMPLETE_TAG => {
-                    return answer.rows.into_iter().map(Row::decode).collect();
-                }
+                backend::COMMAND_COMPLETE_TAG => return Ok(answer.rows),
                 _ => return Err(self.refused(&head, deadline)),
             }
         }

@@ -30,7 +30,7 @@ pub struct Restore {
     pub position: Option<String>,
     /// The directory below which the cluster is made.
     pub directory: String,
-    /// Where tablespaces go: OID or old path, new path. The C program does not know it.
+    /// Where tablespaces go: name, OID or old path, and new path. The C program does not know it.
     pub tablespaces: Vec<(String, String)>,
     /// Whether to say what would be done, and do nothing. The C program does not know it.
     pub dry_run: bool,

@@ -1,13 +1,15 @@
 //! `backup.info`: what is known of a backup without opening it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::layout::INFO;
 use crate::error::{Context, Failure, Kind, Result};
-use crate::unit::{Compression, Encryption, Label, Lsn, PgVersion, Timeline};
+use crate::unit::{Compression, Encryption, Label, Lsn, PgVersion, Timeline, escaped};
 
 /// Longer than any that makes sense: a few kilobytes, more with many tablespaces.
 const MAX_LENGTH: usize = 4 << 20;
@@ -56,12 +58,27 @@ pub struct BackupInfo {
 /// A tablespace of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TablespaceInfo {
-    /// `tblspc_<oid>`; from the C program `tblspc_<name>`.
+    /// `tblspc_<name>`, with the name that it has on the server; in backups of version 0.1.0 `tblspc_<oid>`.
     pub name: String,
     /// Its OID, which names the link in `pg_tblspc`.
     pub oid: u32,
-    /// Its location on the server.
-    pub path: String,
+    /// Its location on the server; need not be UTF-8. In `backup.info` as text, in the manifest as it is.
+    pub path: PathBuf,
+}
+
+impl TablespaceInfo {
+    /// Its location as text: as it is where that is UTF-8, else with escapes.
+    pub fn location(&self) -> Cow<'_, str> {
+        match self.path.to_str() {
+            Some(text) => text.into(),
+            None => escaped(self.path.as_os_str().as_bytes()).into(),
+        }
+    }
+
+    /// Its name without what every name begins with.
+    pub fn short_name(&self) -> &str {
+        self.name.strip_prefix("tblspc_").unwrap_or(&self.name)
+    }
 }
 
 /// Steps of the C program's backup that are one with the base backup here, so that they take no time of their own.
@@ -132,7 +149,7 @@ impl BackupInfo {
         for (number, tablespace) in (1..).zip(&self.tablespaces) {
             line(&format!("TABLESPACE{number}"), &tablespace.name);
             line(&format!("TABLESPACE_OID{number}"), &tablespace.oid);
-            line(&format!("TABLESPACE_PATH{number}"), &tablespace.path);
+            line(&format!("TABLESPACE_PATH{number}"), &tablespace.location());
         }
         line("START_WALPOS", &self.start.1);
         line("END_WALPOS", &self.end.1);
@@ -245,13 +262,13 @@ impl<'a> Values<'a> {
                     last.oid = parsed(key, value)?;
                 }
                 (Some(rest), Some(last)) if rest.starts_with("_PATH") => {
-                    last.path = value.to_owned();
+                    last.path = value.into();
                 }
                 _ if numbered(key, "TABLESPACE") => {
                     tablespaces.push(TablespaceInfo {
                         name: value.to_owned(),
                         oid: 0,
-                        path: String::new(),
+                        path: PathBuf::new(),
                     });
                 }
                 _ => {
@@ -338,12 +355,12 @@ mod tests {
                 TablespaceInfo {
                     name: "tblspc_16400".to_owned(),
                     oid: 16400,
-                    path: "/srv/a=b".to_owned(),
+                    path: "/srv/a=b".into(),
                 },
                 TablespaceInfo {
                     name: "tblspc_16401".to_owned(),
                     oid: 16401,
-                    path: "/srv/fast".to_owned(),
+                    path: "/srv/fast".into(),
                 },
             ],
             start: (Timeline::FIRST, Lsn(0xA00_0028)),
@@ -402,7 +419,7 @@ mod tests {
     #[test]
     fn a_value_cannot_begin_a_line() {
         let mut info = sample();
-        info.tablespaces[0].path = "/srv/x\nSTATUS=0".to_owned();
+        info.tablespaces[0].path = "/srv/x\nSTATUS=0".into();
         let text = info.to_text(&label());
         assert!(BackupInfo::parse(text.as_bytes(), &label()).unwrap().valid);
     }

@@ -134,7 +134,7 @@ impl Manifest {
 
     fn add(&mut self, line: Line) -> Result<()> {
         match line {
-            Line::Tablespace(line) => self.tablespaces.push(line.parse()),
+            Line::Tablespace(line) => self.tablespaces.push(line.parse()?),
             Line::Directory(line) => {
                 let path = line.path.below()?;
                 self.directories.push((path, mode(&line.mode)?));

@@ -49,7 +49,7 @@ pub(super) struct Head {
 pub(super) struct TablespaceLine {
     pub oid: u32,
     pub name: String,
-    pub location: String,
+    pub location: Text,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,16 +167,16 @@ impl TablespaceLine {
         TablespaceLine {
             oid: tablespace.oid,
             name: tablespace.name.clone(),
-            location: tablespace.path.clone(),
+            location: Text::of(&tablespace.path),
         }
     }
 
-    pub fn parse(self) -> TablespaceInfo {
-        TablespaceInfo {
+    pub fn parse(self) -> Result<TablespaceInfo> {
+        Ok(TablespaceInfo {
             name: self.name,
             oid: self.oid,
-            path: self.location,
-        }
+            path: self.location.any()?,
+        })
     }
 }
 

@@ -135,7 +135,7 @@ fn written(directory: &Path, label: &Label) -> Manifest {
     let tablespace = TablespaceInfo {
         name: "tblspc_5".to_owned(),
         oid: 5,
-        path: "/a\nb".to_owned(),
+        path: "/a\nb".into(),
     };
     let manifest = Manifest {
         files: vec![file(b"PG_VERSION"), file(b"odd \xff\n\\name")],

@@ -3,6 +3,7 @@
 mod by_hand;
 mod ends;
 mod left_out;
+mod not_text;
 mod refused;
 mod servers;
 mod storage;

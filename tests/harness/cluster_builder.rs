@@ -66,6 +66,12 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// The encoding of the databases that initdb makes (UTF8).
+    pub fn encoding(mut self, name: &str) -> Self {
+        self.initdb.push(format!("--encoding={name}"));
+        self
+    }
+
     /// Without page checksums.
     pub fn without_checksums(mut self) -> Self {
         self.initdb.retain(|option| option != "--data-checksums");

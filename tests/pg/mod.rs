@@ -5,5 +5,5 @@ mod base_backup;
 mod certificates;
 mod login;
 mod replication;
-mod setup;
+pub mod setup;
 mod tls;

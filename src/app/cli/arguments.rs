@@ -248,7 +248,7 @@ fn own_options(row: Option<&Row>) -> Vec<Arg> {
         let help = "Where a tablespace goes; may be given again for others";
         let tablespace = Arg::new("tablespace")
             .long("tablespace")
-            .value_name("OID|PATH=NEWPATH");
+            .value_name("NAME|OID|PATH=NEWPATH");
         options.push(tablespace.help(help).action(ArgAction::Append));
         options.push(flag("dry-run", "Say what would be done, and do nothing"));
     }

@@ -148,7 +148,7 @@ fn tablespace(text: &str) -> Result<(String, String)> {
     let wrong = || {
         Failure::new(
             Kind::Usage,
-            format!("--tablespace {text:?} is not OID=NEWPATH or PATH=NEWPATH"),
+            format!("--tablespace {text:?} is not NAME=NEWPATH, OID=NEWPATH or PATH=NEWPATH"),
         )
         .hint("such as --tablespace 16384=/fast/new")
     };

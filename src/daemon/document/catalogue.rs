@@ -101,16 +101,12 @@ fn tablespace(tablespace: &TablespaceInfo) -> Value {
     tablespace_fields(tablespace).into()
 }
 
-/// A tablespace: the name is that of its directory without the prefix.
+/// A tablespace; as in the C program the name is that of its directory, `tblspc_<name>`.
 pub(super) fn tablespace_fields(tablespace: &TablespaceInfo) -> Fields {
-    let name = tablespace.name.as_str();
     Fields::new()
-        .with(
-            "TablespaceName",
-            name.strip_prefix("tblspc_").unwrap_or(name),
-        )
+        .with("TablespaceName", tablespace.name.as_str())
         .with("TablespaceOid", tablespace.oid)
-        .with("TablespacePath", tablespace.path.as_str())
+        .with("TablespacePath", tablespace.location())
 }
 
 /// A position, split into two 32-bit numbers.

@@ -162,13 +162,27 @@ fn parse(block: &[u8; BLOCK]) -> Result<Entry> {
     }
     let path = relative(&name).ok_or_else(|| bad(&"has an impossible path"))?;
     let mode = header.mode().map_err(|error| bad(&error))?;
-    let modified = header.mtime().map_err(|error| bad(&error))?;
+    let modified = modified(header).ok_or_else(|| bad(&"has an impossible time"))?;
     Ok(Entry {
         path,
         what,
         mode: mode & 0o7777,
-        modified: i64::try_from(modified).map_err(|error| bad(&error))?,
+        modified,
     })
+}
+
+/// When a file was modified, seconds since 1970 UTC. What does not fit into octal digits, as a time before 1970 or after
+/// 2242, is binary: after a first byte of 0x80 the bytes of the number as an unsigned one, in the last eight
+/// (`print_tar_number`, PostgreSQL tar.c, 13 to 18), so that a negative one has zeros before them. GNU tar fills up with
+/// the sign.
+fn modified(header: &Header) -> Option<i64> {
+    let field = &header.as_old().mtime;
+    let (fill, number) = field.split_last_chunk::<8>()?;
+    match fill {
+        [0x80, 0, 0, 0] | [0xff, 0xff, 0xff, 0xff] => Some(i64::from_be_bytes(*number)),
+        [first, ..] if first & 0x80 != 0 => None,
+        _ => i64::try_from(header.mtime().ok()?).ok(),
+    }
 }
 
 /// The path, if it goes down only and names something.
@@ -311,6 +325,37 @@ mod tests {
         let mut damaged = archive(&GOOD);
         damaged[3] ^= 1;
         assert!(read(&damaged).is_err());
+    }
+
+    #[test]
+    fn times_before_1970_and_after_2242_are_read() {
+        let mut header = header(b"old", EntryType::Regular, 0);
+        let mut read = |field: [u8; 12]| {
+            header.as_old_mut().mtime = field;
+            header.set_cksum();
+            parse(header.as_bytes()).map(|entry| entry.modified)
+        };
+        let binary = |fill: [u8; 4], time: i64| {
+            let mut field = [0; 12];
+            field[..4].copy_from_slice(&fill);
+            field[4..].copy_from_slice(&time.to_be_bytes());
+            field
+        };
+        let (unsigned, signed) = ([0x80, 0, 0, 0], [0xff; 4]);
+        for time in [
+            -1,
+            -315_619_200,
+            i64::MIN,
+            1 << 33,
+            16_725_225_600,
+            i64::MAX,
+        ] {
+            assert_eq!(read(binary(unsigned, time)).unwrap(), time);
+        }
+        assert_eq!(read(binary(signed, -315_619_200)).unwrap(), -315_619_200);
+        assert_eq!(read(*b"15276726300\0").unwrap(), 0o15_276_726_300);
+        assert!(read(binary([0x80, 0, 0, 1], 0)).is_err());
+        assert!(read(*b"1527672630x\0").is_err());
     }
 
     #[test]

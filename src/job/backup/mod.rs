@@ -12,6 +12,7 @@ mod pipeline;
 mod receive;
 mod run;
 mod staging;
+mod tablespaces;
 mod wal;
 
 #[cfg(test)]

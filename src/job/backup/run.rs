@@ -6,7 +6,7 @@ use super::pipeline::Pipeline;
 use super::receive::{Place, receive};
 use super::staging::{FileHead, Sizes, Staging};
 use super::wal::{self, Patience};
-use super::{Options, Outcome, complete, left_out};
+use super::{Options, Outcome, complete, left_out, tablespaces};
 use crate::codec::Coding;
 use crate::config::Server;
 use crate::error::{Context as _, Failure, Kind, Result};
@@ -211,7 +211,7 @@ impl Job<'_> {
         let start = backup.start_position();
         let total = backup.tablespaces().iter().filter_map(|found| found.size);
         self.progress.expect(total.sum());
-        let tablespaces = tablespaces(&backup)?;
+        let tablespaces = self.tablespaces(&backup, objects)?;
         for tablespace in &tablespaces {
             staging.tablespace(tablespace)?;
         }
@@ -239,6 +239,20 @@ impl Job<'_> {
             tablespaces,
             warnings,
         })
+    }
+
+    /// The tablespaces, by the names that they have on the server.
+    fn tablespaces(
+        &self,
+        backup: &BaseBackup,
+        objects: &ClusterObjects,
+    ) -> Result<Vec<TablespaceInfo>> {
+        let found = backup.tablespaces();
+        if tablespaces::known(found, objects) {
+            return tablespaces::named(found, objects);
+        }
+        // One was made a moment ago.
+        tablespaces::named(found, &ClusterObjects::read(&mut self.connect()?)?)
     }
 
     /// What the server warned of; a failure if the backup is not complete because of that.
@@ -334,24 +348,4 @@ fn check_positions(
             start.1, end.1, label.start
         ),
     ))
-}
-
-/// The tablespaces of the cluster but for the main data directory.
-fn tablespaces(backup: &BaseBackup) -> Result<Vec<TablespaceInfo>> {
-    let wrong = || {
-        Failure::new(
-            Kind::Protocol,
-            "the server sent a tablespace without a location",
-        )
-    };
-    let of = |tablespace: &crate::pg::Tablespace| {
-        let oid = tablespace.oid?;
-        let path = tablespace.location.clone().ok_or_else(wrong);
-        Some(path.map(|path| TablespaceInfo {
-            name: format!("tblspc_{oid}"),
-            oid,
-            path,
-        }))
-    };
-    backup.tablespaces().iter().filter_map(of).collect()
 }

@@ -77,7 +77,7 @@ impl Scratch {
                 Some(TablespaceInfo {
                     name: "tblspc_x".to_owned(),
                     oid: (*oid)?,
-                    path: "/srv/x".to_owned(),
+                    path: "/srv/x".into(),
                 })
             })
             .collect();

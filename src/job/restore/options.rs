@@ -13,7 +13,7 @@ pub struct Options {
     pub position: Option<String>,
     /// The directory below which `<server>-<label>` is made; absolute.
     pub directory: PathBuf,
-    /// Where tablespaces go: OID or location on the server, and the new directory.
+    /// Where tablespaces go: name, OID or location on the server, and the new directory.
     pub tablespaces: Vec<(String, PathBuf)>,
     /// Whether to stop before the first byte is written.
     pub dry_run: bool,

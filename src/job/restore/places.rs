@@ -106,21 +106,29 @@ impl Places {
     }
 }
 
-/// Finds a tablespace by its OID or its location on the server.
+/// Finds a tablespace by its name, its OID or its location on the server.
 fn named<'t>(tablespaces: &'t [TablespaceInfo], name: &str) -> Result<&'t TablespaceInfo> {
-    let fits = |one: &&TablespaceInfo| one.oid.to_string() == name || one.path == name;
-    tablespaces.iter().find(fits).ok_or_else(|| {
-        let there: Vec<String> = tablespaces
-            .iter()
-            .map(|one| format!("{} ({})", one.oid, one.path))
-            .collect();
-        let message = format!("the backup has no tablespace {name:?}");
+    let fits = |one: &&TablespaceInfo| {
+        let names = [one.short_name(), &one.name, &one.location()].contains(&name);
+        names || one.oid.to_string() == name
+    };
+    let mut fitting = tablespaces.iter().filter(fits);
+    let message = match (fitting.next(), fitting.next()) {
+        (Some(found), None) => return Ok(found),
+        (None, _) => format!("the backup has no tablespace {name:?}"),
+        (Some(_), Some(_)) => format!("{name:?} fits more than one tablespace of the backup"),
+    };
+    let there: Vec<String> = tablespaces
+        .iter()
+        .map(|one| format!("{} (OID {}, {})", one.short_name(), one.oid, one.location()))
+        .collect();
+    Err(
         Failure::new(Kind::Usage, message).hint(if there.is_empty() {
             "it has none at all".to_owned()
         } else {
             format!("it has {}", there.join(", "))
-        })
-    })
+        }),
+    )
 }
 
 /// Whether a directory may be written to: absolute, without `..`, and not in the repository.
@@ -219,7 +227,7 @@ mod tests {
         TablespaceInfo {
             name: format!("tblspc_{oid}"),
             oid,
-            path: path.to_owned(),
+            path: path.into(),
         }
     }
 

@@ -115,6 +115,7 @@ pub(super) fn tablespace(fields: &Members) -> String {
         text(fields, "TablespaceName"),
         text(fields, "TablespacePath"),
     );
+    let name = name.strip_prefix("tblspc_").unwrap_or(&name).to_owned();
     match number(fields, "TablespaceOid") {
         Some(oid) => format!("{name} (OID {oid}, {path})"),
         None => name,

@@ -61,7 +61,7 @@ mod tests {
             "Plan": {
                 "Target": "/r/primary-20261122153446", "Files": 967, "Bytes": 26_759_987,
                 "Tablespaces": [{
-                    "TablespaceName": "16384", "TablespaceOid": 16384, "TablespacePath": "/fast", "Directory": "/r/new"
+                    "TablespaceName": "tblspc_fast", "TablespaceOid": 16384, "TablespacePath": "/fast", "Directory": "/r/new"
                 }],
                 "WAL": ["000000010000000000000002", "000000010000000000000003"], "WALBytes": 33_554_432,
                 "Position": "the end of the backup",
@@ -76,7 +76,7 @@ mod tests {
              Written      /r/primary-20261122153446\n\
              Data         967 files, 25.52MB\n\
              WAL          2 files, 000000010000000000000002 to 000000010000000000000003, 32.00MB\n\
-             Tablespaces  16384 (OID 16384, /fast) to /r/new\n\
+             Tablespaces  fast (OID 16384, /fast) to /r/new\n\
              Recovers to  the end of the backup\n\
              Settings     recovery_target = 'immediate'\n"
         );

@@ -1,0 +1,124 @@
+//! What the tablespaces of a backup are called.
+
+use crate::error::{Failure, Kind, Result};
+use crate::pg::{ClusterObjects, Tablespace};
+use crate::repository::TablespaceInfo;
+use crate::unit::escaped;
+
+/// How the name begins that a tablespace has in a backup and as a directory of its own, as in the C program.
+const PREFIX: &str = "tblspc_";
+
+/// The longest such name in bytes, which the C program has room for; much shorter than what a file name may have.
+const LONGEST: usize = 127;
+
+/// Whether the names of all of them are known.
+pub(super) fn known(found: &[Tablespace], objects: &ClusterObjects) -> bool {
+    let mut oids = found.iter().filter_map(|tablespace| tablespace.oid);
+    oids.all(|oid| objects.tablespace(oid).is_some())
+}
+
+/// The tablespaces of a base backup but the main data directory.
+pub(super) fn named(found: &[Tablespace], objects: &ClusterObjects) -> Result<Vec<TablespaceInfo>> {
+    let mut tablespaces: Vec<TablespaceInfo> = Vec::with_capacity(found.len());
+    for tablespace in found {
+        let Some(oid) = tablespace.oid else {
+            continue;
+        };
+        let path = tablespace.location.clone().ok_or_else(|| {
+            let message = "the server sent a tablespace without a location";
+            Failure::new(Kind::Protocol, message)
+        })?;
+        let name = objects
+            .tablespace(oid)
+            .and_then(|object| file_name(&object.name))
+            .unwrap_or_else(|| format!("{PREFIX}{oid}"));
+        // Someone may have called a tablespace by the OID of another one.
+        let taken = tablespaces.iter().any(|other| other.name == name);
+        let name = if taken { format!("{name}-{oid}") } else { name };
+        tablespaces.push(TablespaceInfo { name, oid, path });
+    }
+    Ok(tablespaces)
+}
+
+/// The name as the name of a file that is safe in a document, a line and a shell's glob; `None` if it were too long. What
+/// is no text, `/` and quotes become `\x` and two digits, so that two names stay two.
+fn file_name(name: &[u8]) -> Option<String> {
+    let name = escaped(name)
+        .replace('/', "\\x2f")
+        .replace('"', "\\x22")
+        .replace('\'', "\\x27");
+    let name = format!("{PREFIX}{name}");
+    (name.len() <= LONGEST).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pg::NamedTablespace;
+
+    fn names(objects: &[(u32, &[u8])]) -> Vec<String> {
+        let mut found = vec![Tablespace {
+            oid: None,
+            location: None,
+            size: None,
+        }];
+        let mut cluster = ClusterObjects::default();
+        for (oid, name) in objects {
+            found.push(Tablespace {
+                oid: Some(*oid),
+                location: Some("/srv".into()),
+                size: None,
+            });
+            if !name.is_empty() {
+                cluster.tablespaces.push(NamedTablespace {
+                    oid: *oid,
+                    name: name.to_vec(),
+                });
+            }
+        }
+        let tablespaces = named(&found, &cluster).unwrap();
+        tablespaces.into_iter().map(|found| found.name).collect()
+    }
+
+    #[test]
+    fn names_are_those_of_the_server_or_a_safe_form_of_them() {
+        let long = [0xe9; 63];
+        assert_eq!(
+            names(&[
+                (1, b"ts1"),
+                (2, "schnell für alle".as_bytes()),
+                (3, b"donn\xe9es"),
+                (4, b"../../etc"),
+                (5, b"a\nb\"c'd\\x"),
+                (6, &long),
+            ]),
+            [
+                "tblspc_ts1",
+                "tblspc_schnell für alle",
+                "tblspc_donn\\xe9es",
+                "tblspc_..\\x2f..\\x2fetc",
+                "tblspc_a\\x0ab\\x22c\\x27d\\x5cx",
+                "tblspc_6",
+            ]
+        );
+    }
+
+    #[test]
+    fn two_tablespaces_have_two_names() {
+        let expected = ["tblspc_2", "tblspc_2-2"];
+        assert_eq!(names(&[(1, b"2"), (2, b"")]), expected);
+        let expected = ["tblspc_a\\x2fb", "tblspc_a\\x5cx2fb"];
+        assert_eq!(names(&[(1, b"a/b"), (2, b"a\\x2fb")]), expected);
+    }
+
+    #[test]
+    fn a_tablespace_without_a_location_is_refused() {
+        let found = [Tablespace {
+            oid: Some(7),
+            location: None,
+            size: None,
+        }];
+        assert!(named(&found, &ClusterObjects::default()).is_err());
+        assert!(!known(&found, &ClusterObjects::default()));
+    }
+}
