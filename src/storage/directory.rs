@@ -35,6 +35,12 @@ pub fn is_empty_directory(path: &Path) -> Result<bool> {
     Ok(true)
 }
 
+/// Makes a directory of mode 0700 in an existing one; fails if there is anything of that name. Not synced.
+pub fn create_new_directory(path: &Path) -> Result<()> {
+    let made = DirBuilder::new().mode(0o700).create(path);
+    made.with_context(|| format!("create directory {}", path.display()))
+}
+
 /// Makes a directory of mode 0700 and those above it that are missing, durably.
 pub fn create_directories(path: &Path) -> Result<()> {
     if path.is_dir() {
@@ -91,6 +97,18 @@ pub fn discard_file(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result.with_context(|| format!("remove {}", path.display())),
+    }
+}
+
+/// Removes a directory unless there is something in it; whether it is gone. Not synced.
+pub fn remove_empty_directory(path: &Path) -> Result<bool> {
+    match std::fs::remove_dir(path) {
+        Ok(()) => Ok(true),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => Ok(true),
+            io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => Ok(false),
+            _ => Err(error).with_context(|| format!("remove directory {}", path.display())),
+        },
     }
 }
 

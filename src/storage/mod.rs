@@ -4,6 +4,7 @@
 //! [`AtomicFile`] has no name until all of it is. What the files mean is not known here.
 
 mod atomic;
+mod claim;
 mod directory;
 mod durable;
 mod filesystem;
@@ -15,9 +16,11 @@ mod spare;
 mod staged;
 
 pub use atomic::{AtomicFile, create_new, replace};
+pub use claim::{Claim, Claimed};
 pub use directory::{
-    create_directories, create_directory, discard_file, hard_link, is_empty_directory,
-    link_relative, remove_file, remove_tree, rename, sync_directory,
+    create_directories, create_directory, create_new_directory, discard_file, hard_link,
+    is_empty_directory, link_relative, remove_empty_directory, remove_file, remove_tree, rename,
+    sync_directory,
 };
 pub use durable::Durable;
 pub use filesystem::{Filesystem, Space};

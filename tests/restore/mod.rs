@@ -4,6 +4,7 @@ mod branches;
 mod places;
 mod positions;
 mod story;
+mod targets;
 mod timelines;
 mod verify;
 mod wal_records;

@@ -11,6 +11,7 @@ mod reach;
 mod run;
 mod scan;
 mod settings;
+mod target;
 mod write;
 
 pub use options::{Options, Outcome, Plan};

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Options;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::repository::TablespaceInfo;
-use crate::storage::Filesystem;
+use crate::storage::{Claim, Claimed, Filesystem};
 use crate::unit::ByteSize;
 
 /// The room that is left over at least: what the server needs to start, and what sums of sizes do not count.
@@ -157,7 +157,7 @@ fn check_path(path: &Path, base_dir: &Path) -> Result<()> {
 }
 
 /// Whether nothing is there yet; `true` if there is an empty directory.
-fn check_empty(path: &Path) -> Result<bool> {
+pub(super) fn check_empty(path: &Path) -> Result<bool> {
     let doing = || format!("look into {}", path.display());
     match std::fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -165,7 +165,10 @@ fn check_empty(path: &Path) -> Result<bool> {
         Err(error) => Err(error).with_context(doing),
         Ok(mut entries) => match entries.next() {
             None => Ok(true),
-            Some(_) => Err(taken(path)),
+            Some(_) => match Claim::of_other(path)? {
+                Some(claimed) => Err(claimed_by(path, &claimed)),
+                None => Err(taken(path)),
+            },
         },
     }
 }
@@ -173,6 +176,20 @@ fn check_empty(path: &Path) -> Result<bool> {
 fn taken(path: &Path) -> Failure {
     let message = format!("{} exists and is not an empty directory", path.display());
     Failure::new(Kind::Usage, message).hint("remove it, or choose another directory")
+}
+
+/// What another restore left or leaves in its directory.
+fn claimed_by(path: &Path, other: &Claimed) -> Failure {
+    let (shown, what) = (path.display(), &other.text);
+    if other.alive {
+        let message = format!("another restore writes to {shown} ({what})");
+        return Failure::new(Kind::Busy, message)
+            .hint("wait for its end, or choose another directory");
+    }
+    let message = format!("{shown} has a restore in it that did not come to its end ({what})");
+    Failure::new(Kind::Usage, message).hint(format!(
+        "nothing works there any more: remove {shown}, and restore again"
+    ))
 }
 
 /// The nearest directory at or above `path` that exists.

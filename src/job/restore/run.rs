@@ -1,27 +1,27 @@
 //! One restore from the first check to the name of the control file.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::choice;
+use super::choice::{self, Choice};
 use super::plan::{AUTO_CONF, CONTROL_FILE, Work, plan};
 use super::position::Position;
 use super::settings;
-use super::write::{Piece, Writer, put};
+use super::target::Target;
+use super::write::{Piece, Writer};
 use super::{Options, Outcome};
 use crate::config::Server;
-use crate::error::{Context as _, Result};
+use crate::error::Result;
 use crate::job::context::Context;
 use crate::job::lanes;
 use crate::status::Activity;
-use crate::storage::{self, Filesystem};
 
 /// The name of `global/pg_control` until everything else is on stable storage.
 const CONTROL_FILE_UNNAMED: &str = "global/pg_control.pgmoneta";
 
 /// Restores a backup of `server`, ready for PostgreSQL to recover to the position. Nothing is written unless the
-/// position can be reached, the target is empty and there is room; when it fails later, what it wrote is removed.
+/// position can be reached, the target is empty and there is room; when it fails later, what it wrote is removed, and
+/// nothing else.
 /// [`crate::error::Kind::Unreachable`] names the interval that can be reached.
 pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outcome> {
     let position = Position::parse(options.position.as_deref())?;
@@ -44,138 +44,102 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
         work.plan.target.display(),
         work.plan.position
     );
-    let needed = choice.reach.needed;
     let writer = Arc::new(Writer {
+        pieces: pieces(&mut work, &choice),
         backup: choice.backup,
         key: context.key.clone(),
         segments: choice.segments,
         progress: guard.progress().clone(),
         stop: context.stop.clone(),
     });
+    let text = format!(
+        "restore of backup {} of server {} by process {}\n",
+        backup.label,
+        server.name,
+        std::process::id()
+    );
     let mut target = Target::default();
-    target.make(&work)?;
-    fill(context, server, &mut work, &writer, needed)?;
-    complete(&work, &writer, &position, &target)?;
-    target.complete = true;
+    let written = target
+        .make(&work.places, &text)
+        .and_then(|()| fill(context, server, &work, &writer, &mut target))
+        .and_then(|()| complete(&work, &writer, &position, &mut target));
+    match written {
+        Ok(()) => target.finish()?,
+        Err(failure) => return Err(target.give_up(failure)),
+    }
     Ok(Outcome {
         backup,
         plan: outcome_plan,
     })
 }
 
-/// The directories that were made or found empty. Unless all is complete, what was written is removed in the end,
-/// whatever the reason.
-#[derive(Default)]
-struct Target {
-    complete: bool,
-    made: Vec<PathBuf>,
-    found: Vec<PathBuf>,
-    filesystems: Vec<Filesystem>,
-}
-
-impl Target {
-    /// Makes the directories; what comes after is in them.
-    fn make(&mut self, work: &Work) -> Result<()> {
-        for place in work.places.all() {
-            if place.is_dir() {
-                self.found.push(place.to_owned());
+/// The files of the backup and of the WAL, large ones first.
+fn pieces(work: &mut Work, choice: &Choice) -> Vec<Piece> {
+    let data = &work.places.data;
+    let size = choice.segments.size();
+    let wal = work.segments.iter().map(|&(segment, file)| {
+        let path = data.join("pg_wal").join(segment.name(size));
+        Piece::wal(file, path, choice.reach.needed)
+    });
+    let files = std::mem::take(&mut work.files)
+        .into_iter()
+        .map(|(file, path)| {
+            if file.path == Path::new(CONTROL_FILE) {
+                Piece::file(file, data.join(CONTROL_FILE_UNNAMED))
             } else {
-                if let Some(parent) = place.parent() {
-                    storage::create_directories(parent)?;
-                }
-                storage::create_directory(place)?;
-                self.made.push(place.to_owned());
+                Piece::file(file, path)
             }
-            set_mode(place, 0o700)?;
-            self.filesystems.push(Filesystem::open(place)?);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        if self.complete {
-            return;
-        }
-        let contents = self.found.iter().flat_map(|directory| {
-            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-            entries.map(|entry| entry.path())
         });
-        for path in contents.chain(self.made.iter().cloned()) {
-            let is_directory = path.symlink_metadata().is_ok_and(|found| found.is_dir());
-            let removed = if is_directory {
-                storage::remove_tree(&path)
-            } else {
-                storage::remove_file(&path)
-            };
-            if let Err(failure) = removed {
-                log::error!("a restore failed and leaves something behind: {failure}");
-            }
-        }
-    }
+    let mut pieces: Vec<Piece> = files.chain(wal).collect();
+    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.size(size.bytes())));
+    pieces
 }
 
 /// Writes directories, links, files and WAL.
 fn fill(
     context: &Context,
     server: &Server,
-    work: &mut Work,
+    work: &Work,
     writer: &Arc<Writer>,
-    needed: crate::unit::Lsn,
+    target: &mut Target,
 ) -> Result<()> {
-    let data = work.places.data.clone();
+    let data = &work.places.data;
     for name in ["global", "pg_tblspc", "pg_wal", "pg_wal/archive_status"] {
-        storage::create_directory(&data.join(name))?;
+        target.directory(&data.join(name), 0o700)?;
     }
     for (path, mode) in &work.directories {
-        storage::create_directory(path)?;
-        set_mode(path, *mode)?;
+        target.directory(path, *mode)?;
     }
     for (tablespace, place) in &work.places.tablespaces {
         let link = data.join("pg_tblspc").join(tablespace.oid.to_string());
-        storage::link_relative(place, &link)?;
+        target.link(place, &link)?;
     }
-    let size = writer.segments.size();
-    let wal = work.segments.iter().map(|&(segment, file)| {
-        let path = data.join("pg_wal").join(segment.name(size));
-        Piece::Wal(file, path, needed)
-    });
-    let files = std::mem::take(&mut work.files)
-        .into_iter()
-        .map(|(file, path)| {
-            if file.path == Path::new(CONTROL_FILE) {
-                Piece::File(file, data.join(CONTROL_FILE_UNNAMED))
-            } else {
-                Piece::File(file, path)
-            }
-        });
-    let mut pieces: Vec<Piece> = files.chain(wal).collect();
-    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.size(size.bytes())));
+    target.writes(writer.clone());
+    let pieces = (0..writer.pieces.len()).collect();
     let writer = writer.clone();
     lanes::run(
         &context.pool,
         server.workers,
         pieces,
-        move |piece, cancelled| writer.write(piece, cancelled),
+        move |&index, cancelled| writer.write(index, cancelled),
     )
 }
 
 /// Writes what is our own, makes everything durable, and names the control file.
-fn complete(work: &Work, writer: &Writer, position: &Position, target: &Target) -> Result<()> {
+fn complete(work: &Work, writer: &Writer, position: &Position, target: &mut Target) -> Result<()> {
     let data = &work.places.data;
     for (path, text) in &work.links {
-        storage::link_relative(text, path)?;
+        target.link(text, path)?;
     }
     let wal = data.join("pg_wal");
     for (timeline, content) in &work.histories {
-        put(&wal.join(timeline.history_name()), content, 0o600)?;
+        target.put(&wal.join(timeline.history_name()), content, 0o600)?;
     }
     // What came out of an archive need not go into one again, but for the segment in which recovery ends.
     let complete = work.plan.wal.iter().enumerate();
     for (index, name) in complete {
         if index + 1 != work.segments.len() {
-            put(&wal.join(format!("archive_status/{name}.done")), b"", 0o600)?;
+            target.put(&wal.join(format!("archive_status/{name}.done")), b"", 0o600)?;
         }
     }
     let (old, mode) = match &work.auto_conf {
@@ -188,29 +152,10 @@ fn complete(work: &Work, writer: &Writer, position: &Position, target: &Target) 
         &work.plan.position,
         &work.plan.settings,
     );
-    put(&data.join(AUTO_CONF), &new, mode)?;
-    put(&data.join(settings::signal_file(position.role)), b"", 0o600)?;
+    target.put(&data.join(AUTO_CONF), &new, mode)?;
+    target.put(&data.join(settings::signal_file(position.role)), b"", 0o600)?;
     writer.stop.check()?;
-    for filesystem in &target.filesystems {
-        filesystem.sync()?;
-    }
+    target.sync()?;
     writer.stop.check()?;
-    storage::rename(&data.join(CONTROL_FILE_UNNAMED), &data.join(CONTROL_FILE))?;
-    for place in target.made.iter().filter_map(|place| place.parent()) {
-        storage::sync_directory(place)?;
-    }
-    Ok(())
-}
-
-/// Sets the permission bits of a directory; ours alone is what it has already.
-fn set_mode(path: &Path, mode: u32) -> Result<()> {
-    if mode & 0o7777 == 0o700
-        && path
-            .metadata()
-            .is_ok_and(|found| found.permissions().mode() & 0o7777 == 0o700)
-    {
-        return Ok(());
-    }
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o7777))
-        .with_context(|| format!("set the mode of {}", path.display()))
+    target.rename(&data.join(CONTROL_FILE_UNNAMED), &data.join(CONTROL_FILE))
 }

@@ -23,16 +23,24 @@ const BUFFER: usize = 256 << 10;
 /// The longest `postgresql.auto.conf` that is edited.
 const LONGEST_CONF: u64 = 16 << 20;
 
-/// One piece of work.
-pub(super) enum Piece {
-    /// A file of the backup, and where it goes.
-    File(ManifestFile, PathBuf),
-    /// A WAL segment, and where it goes; behind this position zeros are written.
-    Wal(WayFile, PathBuf, Lsn),
+/// One file to be written.
+pub(super) struct Piece {
+    what: What,
+    path: PathBuf,
+    /// Whether the file at the path was made.
+    made: AtomicBool,
 }
 
-/// What all pieces need.
+enum What {
+    /// A file of the backup.
+    File(ManifestFile),
+    /// A WAL segment; behind this position zeros are written.
+    Wal(WayFile, Lsn),
+}
+
+/// What all pieces need, and they themselves.
 pub(super) struct Writer {
+    pub pieces: Vec<Piece>,
     pub backup: Backup,
     pub key: Arc<MasterKey>,
     pub segments: Segments,
@@ -41,18 +49,42 @@ pub(super) struct Writer {
 }
 
 impl Piece {
+    /// A file of the backup, to be written to `path`.
+    pub fn file(file: ManifestFile, path: PathBuf) -> Piece {
+        Piece {
+            what: What::File(file),
+            path,
+            made: AtomicBool::new(false),
+        }
+    }
+
+    /// A WAL segment, to be written to `path`; behind `end` it has zeros.
+    pub fn wal(file: WayFile, path: PathBuf, end: Lsn) -> Piece {
+        Piece {
+            what: What::Wal(file, end),
+            path,
+            made: AtomicBool::new(false),
+        }
+    }
+
     /// How many bytes it writes.
     pub fn size(&self, segment: u64) -> u64 {
-        match self {
-            Piece::File(file, _) => file.size,
-            Piece::Wal(..) => segment,
+        match &self.what {
+            What::File(file) => file.size,
+            What::Wal(..) => segment,
         }
+    }
+
+    fn create(&self, mode: u32) -> Result<StagedFile> {
+        let file = StagedFile::create(&self.path, mode)?;
+        self.made.store(true, Ordering::Relaxed);
+        Ok(file)
     }
 }
 
 impl Writer {
     /// Does a piece of work; gives up when `cancelled`.
-    pub fn write(&self, piece: &Piece, cancelled: &AtomicBool) -> Result<()> {
+    pub fn write(&self, index: usize, cancelled: &AtomicBool) -> Result<()> {
         let go_on = || {
             self.stop.check()?;
             if cancelled.load(Ordering::Relaxed) {
@@ -60,21 +92,39 @@ impl Writer {
             }
             Ok(())
         };
-        match piece {
-            Piece::File(file, path) => self
-                .file(file, path, &go_on)
+        let Some(piece) = self.pieces.get(index) else {
+            return Ok(());
+        };
+        match &piece.what {
+            What::File(file) => self
+                .file(piece, file, &go_on)
                 .with_context(|| format!("restore {}", file.path.display())),
-            Piece::Wal(stored, path, end) => {
+            What::Wal(stored, end) => {
                 let name = stored.segment.name(self.segments.size());
-                self.wal(*stored, path, *end, &go_on)
+                self.wal(piece, (*stored, *end), &go_on)
                     .with_context(|| format!("restore WAL segment {name}"))
             }
         }
     }
 
-    fn file(&self, file: &ManifestFile, path: &Path, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
+    /// The files that were made, complete or not.
+    pub fn written(&self) -> impl Iterator<Item = &Path> {
+        let made = |piece: &&Piece| piece.made.load(Ordering::Relaxed);
+        self.pieces
+            .iter()
+            .filter(made)
+            .map(|piece| piece.path.as_path())
+    }
+
+    fn file(
+        &self,
+        piece: &Piece,
+        file: &ManifestFile,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<()> {
+        let path = &piece.path;
         let mut source = self.open(file)?;
-        let mut target = StagedFile::create(path, file.mode)?;
+        let mut target = piece.create(file.mode)?;
         let mut buffer = vec![0; buffer_for(file.size)];
         loop {
             go_on()?;
@@ -111,9 +161,8 @@ impl Writer {
 
     fn wal(
         &self,
-        stored: WayFile,
-        path: &Path,
-        end: Lsn,
+        piece: &Piece,
+        (stored, end): (WayFile, Lsn),
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
         let size = self.segments.size();
@@ -121,7 +170,8 @@ impl Writer {
         let mut source = opened
             .ok_or_else(|| Failure::new(Kind::NotFound, "it is gone from the WAL archive"))?
             .source;
-        let mut target = StagedFile::create(path, 0o600)?;
+        let path = &piece.path;
+        let mut target = piece.create(0o600)?;
         let mut buffer = vec![0; BUFFER];
         let mut left = end.since(stored.segment.start(size)).min(size.bytes());
         loop {
@@ -148,9 +198,8 @@ impl Writer {
     }
 }
 
-/// Writes a small file of its own.
-pub(super) fn put(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let mut file = StagedFile::create(path, mode)?;
+/// Writes all of a small file.
+pub(super) fn put(mut file: StagedFile, path: &Path, content: &[u8]) -> Result<()> {
     write(&mut file, path, content)
 }
 
