@@ -33,142 +33,172 @@ impl fmt::Display for Gap {
     }
 }
 
-/// The numbers of the segments that there are, by timeline.
-type Present = BTreeMap<Timeline, BTreeSet<u64>>;
+/// The numbers of the segments of one timeline that there are.
+#[derive(Default)]
+struct Numbers {
+    /// Those of complete segments.
+    whole: BTreeSet<u64>,
+    /// That of the partial segment, where nothing of the timeline comes after it.
+    open: Option<u64>,
+}
+
+impl Numbers {
+    fn first(&self) -> Option<u64> {
+        self.whole.first().copied().or(self.open)
+    }
+
+    fn last(&self) -> Option<u64> {
+        self.open.or(self.whole.last().copied())
+    }
+}
+
+/// The segments that there are.
+type Present = BTreeMap<Timeline, Numbers>;
+
+/// Numbers from the first to the last.
+type Range = (u64, u64);
 
 impl WalDirectory {
-    /// Which segments are missing between `from` (the start of the oldest backup; else the oldest segment) and the end of
-    /// the archive: on each timeline by itself, and from one timeline to the next on the way to the newest one. A plain
-    /// segment that is not as long as a segment counts as missing.
-    pub fn gaps(&self, from: Option<(Timeline, Lsn)>) -> Result<Vec<Gap>> {
-        let mut gaps = self.look_for_gaps(from)?;
+    /// Which segments are missing on the ways from `backups` (where they start) to the end of each timeline of which there
+    /// is WAL; without a backup, on the ways from the oldest segment. WAL of other branches may be missing where no way
+    /// leads over it. A plain segment that is not as long as a segment counts as missing, and so does a partial one with
+    /// WAL after it.
+    pub fn gaps(&self, backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
+        let mut gaps = self.look_for_gaps(backups)?;
         if !gaps.is_empty() {
             // A file that got another name during the look is found at the second one.
-            let again = self.look_for_gaps(from)?;
+            let again = self.look_for_gaps(backups)?;
             gaps.retain(|gap| again.contains(gap));
         }
         Ok(gaps)
     }
 
-    fn look_for_gaps(&self, from: Option<(Timeline, Lsn)>) -> Result<Vec<Gap>> {
-        let present = self.present(from)?;
-        let Some(&newest) = present.keys().last() else {
-            return Ok(Vec::new());
-        };
-        let newest = from.map_or(newest, |(timeline, _)| newest.max(timeline));
-        let history = match self.history(newest)? {
-            Some(content) => TimelineHistory::parse(newest, &content)?,
-            None if newest == Timeline::FIRST => TimelineHistory::first(),
-            // Without its history nothing is known of what comes before it.
-            None => return Ok(self.gaps_within(&present)),
-        };
-        Ok(self.gaps_along(&present, from, &history))
+    fn look_for_gaps(&self, backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
+        let present = self.present()?;
+        let mut missing = Vec::new();
+        for &timeline in present.keys() {
+            let history = match self.history(timeline)? {
+                Some(content) => TimelineHistory::parse(timeline, &content)?,
+                // Without its history nothing is known of what comes before it.
+                None => TimelineHistory::alone(timeline),
+            };
+            self.look_along(&history, &present, backups, &mut missing);
+        }
+        Ok(merged(missing, self.segment_size()))
     }
 
-    /// What there is from `from` on; partial segments count where nothing can come after them on their timeline.
-    fn present(&self, from: Option<(Timeline, Lsn)>) -> Result<Present> {
+    fn present(&self) -> Result<Present> {
         let size = self.segment_size();
-        let oldest = from.map_or(0, |(_, lsn)| lsn.0 / size.bytes());
         let mut present = Present::new();
-        let segments = self.segments()?;
-        let mut later = segments.iter().skip(1);
-        for file in &segments {
-            let next = later.next().map(|file| file.segment.timeline);
-            let last = next != Some(file.segment.timeline);
-            let counts = file.segment.number >= oldest && (!file.partial || last);
-            if counts && is_whole(file, size)? {
-                let numbers = present.entry(file.segment.timeline).or_default();
-                numbers.insert(file.segment.number);
+        for file in &self.segments()? {
+            let numbers = present.entry(file.segment.timeline).or_default();
+            // They are sorted: what comes after a partial one leaves it behind.
+            numbers.open = None;
+            if !is_whole(file, size)? {
+                continue;
+            }
+            if file.partial {
+                numbers.open = Some(file.segment.number);
+            } else {
+                numbers.whole.insert(file.segment.number);
             }
         }
         Ok(present)
     }
 
-    /// The gaps of each timeline by itself.
-    fn gaps_within(&self, present: &Present) -> Vec<Gap> {
-        let mut gaps = Vec::new();
-        for (&timeline, numbers) in present {
-            if let (Some(&first), Some(&last)) = (numbers.first(), numbers.last()) {
-                self.find_gaps(timeline, numbers, (first, last), &mut gaps);
-            }
-        }
-        gaps
-    }
-
-    /// The gaps of each timeline, where those of `history` must also follow each other.
-    fn gaps_along(
+    /// Adds what is missing on the way to one timeline.
+    fn look_along(
         &self,
-        present: &Present,
-        from: Option<(Timeline, Lsn)>,
         history: &TimelineHistory,
-    ) -> Vec<Gap> {
+        present: &Present,
+        backups: &[(Timeline, Lsn)],
+        missing: &mut Vec<(Timeline, Range)>,
+    ) {
         let size = self.segment_size().bytes();
-        let mut gaps = Vec::new();
-        let mut timelines: BTreeSet<Timeline> = present.keys().copied().collect();
-        timelines.extend(history.switches().iter().map(|switch| switch.timeline));
-        let mut begun = false;
-        for timeline in timelines {
-            let mut numbers = present.get(&timeline).cloned().unwrap_or_default();
-            let on_line = history.contains(timeline);
-            let mut first = numbers.first().copied();
-            let mut last = numbers.last().copied();
-            if let Some((_, lsn)) = from.filter(|(start, _)| *start == timeline) {
-                first = Some(lsn.0 / size);
-                begun = true;
-            } else if on_line && begun {
-                first = history.begin_of(timeline).map(|begin| begin.0 / size);
-            }
-            begun |= on_line && !numbers.is_empty();
-            if on_line
-                && begun
-                && let Some(end) = history.end_of(timeline)
-            {
-                let needed = end.0.saturating_sub(1) / size;
-                last = last.max(Some(needed));
-                // The segment in which the switch lies is in the next timeline's file, too.
-                let successor = history.successor(timeline).and_then(|t| present.get(&t));
-                if successor.is_some_and(|numbers| numbers.contains(&(end.0 / size))) {
-                    numbers.insert(end.0 / size);
-                }
-            }
-            if let (Some(first), Some(last)) = (first, last) {
-                self.find_gaps(timeline, &numbers, (first, last), &mut gaps);
-            }
+        let ranges = self.ranges(history);
+        let begin = if backups.is_empty() {
+            let oldest = ranges.iter().filter_map(|(timeline, (first, last))| {
+                let number = present.get(timeline)?.first()?;
+                (number <= *last).then_some(number.max(*first))
+            });
+            oldest.min()
+        } else {
+            let on_way = backups
+                .iter()
+                .filter(|(timeline, start)| history.timeline_at(*start) == *timeline);
+            on_way.map(|(_, start)| start.0 / size).min()
+        };
+        let end = present.get(&history.timeline()).and_then(Numbers::last);
+        let (Some(begin), Some(end)) = (begin, end) else {
+            return;
+        };
+        for (timeline, (first, last)) in ranges {
+            let needed = (first.max(begin), last.min(end));
+            let numbers = present.get(&timeline);
+            let open = numbers.and_then(|numbers| numbers.open);
+            let open = open.filter(|_| timeline == history.timeline());
+            let there = numbers
+                .into_iter()
+                .flat_map(|numbers| numbers.whole.iter().copied())
+                .chain(open);
+            let found = holes(there, needed);
+            missing.extend(found.into_iter().map(|hole| (timeline, hole)));
         }
-        gaps
     }
 
-    /// Adds what is missing from the first to the last number.
-    fn find_gaps(
-        &self,
-        timeline: Timeline,
-        numbers: &BTreeSet<u64>,
-        (first, last): (u64, u64),
-        gaps: &mut Vec<Gap>,
-    ) {
-        if first > last {
-            return;
+    /// Which segments are read of each timeline on a way: the one with a switch is that of the later timeline, which
+    /// begins with a copy of the earlier one's.
+    fn ranges(&self, history: &TimelineHistory) -> Vec<(Timeline, Range)> {
+        let size = self.segment_size().bytes();
+        let ranges = history.timelines().filter_map(|timeline| {
+            let first = history.begin_of(timeline)?.0 / size;
+            let last = match history.end_of(timeline) {
+                Some(end) => (end.0 / size).checked_sub(1)?,
+                None => u64::MAX,
+            };
+            (first <= last).then_some((timeline, (first, last)))
+        });
+        ranges.collect()
+    }
+}
+
+/// What is missing from the first to the last number of what is there, in order.
+fn holes(there: impl Iterator<Item = u64>, (first, last): Range) -> Vec<Range> {
+    let mut holes = Vec::new();
+    if first > last {
+        return holes;
+    }
+    let mut expected = first;
+    let there = there.filter(|number| (first..=last).contains(number));
+    for number in there.chain([last.saturating_add(1)]) {
+        if number > expected {
+            holes.push((expected, number - 1));
         }
-        let size = self.segment_size();
-        let mut expected = first;
-        let beyond = last.saturating_add(1);
-        for &number in numbers.range(first..=last).chain([&beyond]) {
-            if number > expected {
-                gaps.push(Gap {
-                    first: Segment {
-                        timeline,
-                        number: expected,
-                    },
-                    last: Segment {
-                        timeline,
-                        number: number - 1,
-                    },
-                    size,
-                });
+        expected = number.saturating_add(1);
+    }
+    holes
+}
+
+/// The gaps, each of them once though several ways lead over it.
+fn merged(mut missing: Vec<(Timeline, Range)>, size: SegmentSize) -> Vec<Gap> {
+    missing.sort_unstable();
+    let mut gaps: Vec<Gap> = Vec::new();
+    for (timeline, (first, last)) in missing {
+        let segment = |number| Segment { timeline, number };
+        match gaps.last_mut() {
+            Some(gap)
+                if gap.last.timeline == timeline && first <= gap.last.number.saturating_add(1) =>
+            {
+                gap.last = gap.last.max(segment(last));
             }
-            expected = number.saturating_add(1);
+            _ => gaps.push(Gap {
+                first: segment(first),
+                last: segment(last),
+                size,
+            }),
         }
     }
+    gaps
 }
 
 /// Whether a file is as long as it must be, as far as that can be told without reading it.

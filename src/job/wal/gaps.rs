@@ -76,7 +76,7 @@ pub fn look_for_gaps(context: &Context, server: &Server) -> Result<()> {
     }
 }
 
-/// Puts the gaps between the oldest backup and the end of the archive on the board, and into the log those that are new.
+/// Puts the gaps between the backups and the ends of the archive on the board, and into the log those that are new.
 fn look(
     repository: &Repository,
     directory: &WalDirectory,
@@ -84,8 +84,9 @@ fn look(
     server: &ServerName,
 ) -> Result<()> {
     let backups = repository.backups()?;
-    let oldest = backups.iter().find(|backup| backup.info.valid);
-    let gaps = directory.gaps(oldest.map(|backup| backup.info.start))?;
+    let valid = backups.iter().filter(|backup| backup.info.valid);
+    let starts: Vec<_> = valid.map(|backup| backup.info.start).collect();
+    let gaps = directory.gaps(&starts)?;
     let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
     let known = board.receiver(server).gaps;
     for gap in gaps.iter().filter(|gap| !known.contains(gap)) {

@@ -33,9 +33,12 @@ impl Scratch {
         self.0.end_along(&history).unwrap()
     }
 
-    fn gaps(&self, from: Option<(u32, u64)>) -> Vec<String> {
-        let from = from.map(|(number, lsn)| (timeline(number), Lsn(lsn)));
-        let gaps = self.0.gaps(from).unwrap();
+    fn gaps(&self, backups: &[(u32, u64)]) -> Vec<String> {
+        let backups = backups.iter();
+        let backups: Vec<_> = backups
+            .map(|(number, lsn)| (timeline(*number), Lsn(*lsn)))
+            .collect();
+        let gaps = self.0.gaps(&backups).unwrap();
         gaps.iter()
             .map(|gap| {
                 let names = [gap.first, gap.last].map(|s| s.name(self.0.segment_size));
@@ -169,26 +172,26 @@ fn history_files_are_found_under_both_names() {
 #[test]
 fn a_missing_segment_is_a_gap() {
     let scratch = Scratch::new("wal-gap");
-    assert!(scratch.gaps(None).is_empty());
+    assert!(scratch.gaps(&[]).is_empty());
     scratch.put_all(&[
         "000000010000000000000FFE.zstd",
         "000000010000000000000FFF",
         "000000010000000100000000.partial",
     ]);
-    assert!(scratch.gaps(None).is_empty());
-    assert!(scratch.gaps(Some((1, 0xFFE0_0028))).is_empty());
+    assert!(scratch.gaps(&[]).is_empty());
+    assert!(scratch.gaps(&[(1, 0xFFE0_0028)]).is_empty());
     assert_eq!(
-        scratch.gaps(Some((1, 0xFFC0_0028))),
+        scratch.gaps(&[(1, 0xFFC0_0028)]),
         ["000000010000000000000FFC-000000010000000000000FFD"]
     );
     scratch.put("000000010000000100000002.zstd");
     assert_eq!(
-        scratch.gaps(None),
+        scratch.gaps(&[]),
         ["000000010000000100000000-000000010000000100000001"],
         "a partial segment is a gap once there is WAL after it"
     );
-    assert!(scratch.gaps(Some((1, 0x1_0020_0000))).is_empty());
-    let gap = scratch.0.gaps(None).unwrap()[0].to_string();
+    assert!(scratch.gaps(&[(1, 0x1_0020_0000)]).is_empty());
+    let gap = scratch.0.gaps(&[]).unwrap()[0].to_string();
     assert!(gap.contains("(1/0 to 1/200000) are missing"), "{gap}");
 }
 
@@ -198,7 +201,7 @@ fn a_file_of_the_wrong_length_is_a_gap() {
     scratch.put_all(&["000000010000000000000001", "000000010000000000000003"]);
     fs::write(scratch.0.path.join("000000010000000000000002"), b"short").unwrap();
     assert_eq!(
-        scratch.gaps(None),
+        scratch.gaps(&[]),
         ["000000010000000000000002-000000010000000000000002"]
     );
 }
@@ -213,7 +216,7 @@ fn timelines_must_follow_each_other() {
         "000000020000000000000005.partial",
     ]);
     assert!(
-        scratch.gaps(None).is_empty(),
+        scratch.gaps(&[]).is_empty(),
         "nothing is known of timeline 2"
     );
     let history = |number, text: &str| {
@@ -221,32 +224,88 @@ fn timelines_must_follow_each_other() {
         scratch.0.store_history(timeline(number), content).unwrap();
     };
     history(2, "1\t0/400148\tpromotion\n");
-    assert!(scratch.gaps(None).is_empty());
-    assert!(scratch.gaps(Some((1, 0x30_0028))).is_empty());
-    assert!(scratch.gaps(Some((2, 0x50_0028))).is_empty());
+    assert!(scratch.gaps(&[]).is_empty());
+    assert!(scratch.gaps(&[(1, 0x30_0028)]).is_empty());
+    assert!(scratch.gaps(&[(2, 0x50_0028)]).is_empty());
     fs::remove_file(scratch.0.path.join("000000010000000000000004.partial")).unwrap();
-    assert!(scratch.gaps(None).is_empty(), "timeline 2 has a copy of it");
+    assert!(scratch.gaps(&[]).is_empty(), "timeline 2 has a copy of it");
     fs::remove_file(scratch.0.path.join("000000020000000000000004.zstd")).unwrap();
     assert_eq!(
-        scratch.gaps(None),
-        [
-            "000000010000000000000004-000000010000000000000004",
-            "000000020000000000000004-000000020000000000000004"
-        ]
+        scratch.gaps(&[]),
+        ["000000020000000000000004-000000020000000000000004"],
+        "it is the file that recovery reads"
     );
     history(3, "1\t0/400148\tpromotion\n2\t0/600000\tpromotion\n");
     scratch.put("000000030000000000000006.partial");
+    assert_eq!(
+        scratch.gaps(&[(2, 0x50_0028)]),
+        ["000000020000000000000005-000000020000000000000005"],
+        "its last bytes are missing"
+    );
+    scratch.put("000000020000000000000005.zstd");
     assert!(
-        scratch.gaps(Some((2, 0x50_0028))).is_empty(),
+        scratch.gaps(&[(2, 0x50_0028)]).is_empty(),
         "the switch is at a boundary"
     );
     history(3, "1\t0/400148\tpromotion\n2\t0/700148\tpromotion\n");
     fs::remove_file(scratch.0.path.join("000000030000000000000006.partial")).unwrap();
     scratch.put("000000030000000000000007.partial");
     assert_eq!(
-        scratch.gaps(Some((2, 0x50_0028))),
+        scratch.gaps(&[(2, 0x50_0028)]),
         ["000000020000000000000006-000000020000000000000006"]
     );
+}
+
+#[test]
+fn a_branch_that_no_backup_needs_has_no_gaps_and_the_others_have() {
+    let scratch = Scratch::new("wal-tree-gaps");
+    let history = |number, text: &str| {
+        let content = text.as_bytes();
+        scratch.0.store_history(timeline(number), content).unwrap();
+    };
+    history(2, "1\t0/500148\tfirst recovery\n");
+    history(3, "1\t0/700148\tsecond recovery\n");
+    history(
+        4,
+        "1\t0/700148\tsecond recovery\n3\t0/600028\tthird, to before the second\n",
+    );
+    scratch.put_all(&[
+        "000000010000000000000004",
+        "000000010000000000000005",
+        "000000010000000000000006",
+        "000000010000000000000007.partial",
+        // Of timeline 2 a segment is missing.
+        "000000020000000000000005",
+        "000000020000000000000007.partial",
+        "000000030000000000000007",
+        "000000030000000000000008.partial",
+        "000000040000000000000006.partial",
+    ]);
+    let hole = ["000000020000000000000006-000000020000000000000006"];
+    assert_eq!(scratch.gaps(&[]), hole);
+    assert_eq!(
+        scratch.gaps(&[(1, 0x40_0028)]),
+        hole,
+        "it leads to timeline 2 too"
+    );
+    assert_eq!(scratch.gaps(&[(2, 0x50_0200)]), hole);
+    assert!(
+        scratch.gaps(&[(1, 0x60_0028)]).is_empty(),
+        "after the two parted"
+    );
+    assert!(scratch.gaps(&[(3, 0x80_0028)]).is_empty());
+    assert_eq!(scratch.gaps(&[(3, 0x80_0028), (2, 0x50_0200)]), hole);
+    // Every way from before it leads over this one, and it is named once.
+    fs::remove_file(scratch.0.path.join("000000010000000000000004")).unwrap();
+    let lost = "000000010000000000000004-000000010000000000000004";
+    assert_eq!(scratch.gaps(&[(1, 0x40_0028)]), [lost, hole[0]]);
+    // The segment in which timeline 3 began is not in another file.
+    fs::remove_file(scratch.0.path.join("000000030000000000000007")).unwrap();
+    assert_eq!(
+        scratch.gaps(&[(1, 0x60_0028)]),
+        ["000000030000000000000007-000000030000000000000007"]
+    );
+    assert!(scratch.gaps(&[(4, 0x60_0100)]).is_empty());
 }
 
 proptest! {
@@ -259,7 +318,7 @@ proptest! {
             scratch.put(&segment(number).name(size));
         }
         let mut all = numbers.clone();
-        for gap in scratch.0.gaps(None).unwrap() {
+        for gap in scratch.0.gaps(&[]).unwrap() {
             for number in gap.first.number..=gap.last.number {
                 prop_assert!(all.insert(number), "{} is there", number);
             }
