@@ -2,6 +2,7 @@
 //! is listed.
 #![cfg(target_os = "linux")]
 
+use std::fs;
 use std::time::Duration;
 
 use super::harness::{Cluster, Daemon, Faults, Scratch, wait_until};
@@ -89,6 +90,28 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
 
     setup.faults.off("sync");
     setup.wait_flushed(&last);
+}
+
+#[test]
+fn wal_that_a_disk_garbles_when_it_is_sealed_stays_plain() {
+    let mut setup = Setup::new();
+    setup.faults.on_with("garble", ".zstd.tmp");
+    let name = "SELECT pg_walfile_name(pg_switch_wal())";
+    let segment = setup.daemon.wal("primary").join(setup.cluster.sql(name));
+    let sealed = segment.with_extension("zstd");
+    setup.daemon.wait_log("stay unsealed", 30);
+    assert!(setup.faults.happened("garble"));
+    assert!(segment.exists() && !sealed.exists());
+    let theirs = setup.cluster.data().join("pg_wal");
+    let theirs = theirs.join(segment.file_name().unwrap());
+    assert!(fs::read(&segment).unwrap() == fs::read(theirs).unwrap());
+
+    setup.faults.off("garble");
+    setup.daemon.kill(); // it would try again by itself, but after a pause
+    setup.daemon.start();
+    wait_until("the segment is sealed", 60, || {
+        sealed.exists() && !segment.exists()
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::directory::sync_directory;
 use crate::error::{Context, Failure, Kind, Result};
+use crate::sys;
 
 /// A file that gets its name when it is complete and on stable storage, and leaves nothing behind when it is dropped
 /// before. Mode 0600. Until then it lies beside its place as `.<name>.tmp`.
@@ -56,6 +57,16 @@ impl AtomicFile {
     /// The path that it will have.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Syncs the content; where it lies until it has its name, to be read back. The next read comes from the disk, where
+    /// the kernel lets us ask for that.
+    pub fn settle(&self) -> Result<&Path> {
+        self.file
+            .sync_all()
+            .with_context(|| format!("sync {}", self.temporary.display()))?;
+        sys::forget_cached(&self.file);
+        Ok(&self.temporary)
     }
 
     /// Syncs the content, gives it its name and syncs the directory.

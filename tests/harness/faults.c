@@ -3,6 +3,7 @@
  *   sync    fsync, fdatasync, syncfs and so on fail with EIO, as a dying disk
  *   hang    they wait until the file is gone
  *   full    writes to regular files fail with ENOSPC
+ *   garble  of what is written to files with the text in the switch in their path, one bit is another one
  *   clock   CLOCK_REALTIME is off by as many seconds as the file says
  * Each fault that was really caused leaves a file hit-<name> there.
  */
@@ -50,14 +51,23 @@ static void hit(const char *name)
     errno = saved;
 }
 
+static ssize_t name_of(char *path, int fd)
+{
+    char link[64];
+    int saved = errno;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, PATH_MAX - 1);
+    errno = saved;
+    if (length >= 0)
+        path[length] = 0;
+    return length;
+}
+
 static int concerned(int fd)
 {
     const char *below = getenv("PGMONETA_FAULTS_BELOW");
-    char link[64], path[PATH_MAX];
-    int saved = errno;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
-    errno = saved;
+    char path[PATH_MAX];
+    ssize_t length = name_of(path, fd);
     return below != NULL && length >= (ssize_t)strlen(below) && strncmp(path, below, strlen(below)) == 0;
 }
 
@@ -86,11 +96,54 @@ static int is_full(int fd)
     return 1;
 }
 
+static size_t text_of(char *text, size_t size, const char *name)
+{
+    char path[PATH_MAX];
+    int saved = errno;
+    ssize_t length = 0;
+    if (path_of(path, name)) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) {
+            length = read(fd, text, size - 1);
+            close(fd);
+        }
+    }
+    errno = saved;
+    text[length > 0 ? length : 0] = 0;
+    return length > 0 ? length : 0;
+}
+
+/* The bytes to write instead; NULL for those that were given. */
+static void *garbled(int fd, const void *data, size_t size)
+{
+    char text[64], path[PATH_MAX];
+    if (size == 0 || !wanted("garble") || !concerned(fd) || text_of(text, sizeof text, "garble") == 0)
+        return NULL;
+    if (name_of(path, fd) < 0 || strstr(path, text) == NULL)
+        return NULL;
+    unsigned char *other = malloc(size);
+    if (other != NULL) {
+        memcpy(other, data, size);
+        other[size / 2] ^= 1;
+        hit("garble");
+    }
+    return other;
+}
+
 int fsync(int fd) { return sync_fails(fd) ? -1 : REAL(fsync)(fd); }
 int fdatasync(int fd) { return sync_fails(fd) ? -1 : REAL(fdatasync)(fd); }
 int syncfs(int fd) { return sync_fails(fd) ? -1 : REAL(syncfs)(fd); }
 
-ssize_t write(int fd, const void *data, size_t size) { return is_full(fd) ? -1 : REAL(write)(fd, data, size); }
+ssize_t write(int fd, const void *data, size_t size)
+{
+    if (is_full(fd))
+        return -1;
+    void *other = garbled(fd, data, size);
+    ssize_t written = REAL(write)(fd, other != NULL ? other : data, size);
+    free(other);
+    return written;
+}
+
 ssize_t writev(int fd, const struct iovec *parts, int count) { return is_full(fd) ? -1 : REAL(writev)(fd, parts, count); }
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at) { return is_full(fd) ? -1 : REAL(pwrite)(fd, data, size, at); }
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) { return is_full(fd) ? -1 : REAL(pwrite64)(fd, data, size, at); }
@@ -102,17 +155,8 @@ int posix_fallocate64(int fd, off64_t at, off64_t size) { return is_full(fd) ? E
 
 static long clock_offset(void)
 {
-    char path[PATH_MAX], text[32] = "";
-    int saved = errno;
-    if (path_of(path, "clock")) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd >= 0) {
-            if (read(fd, text, sizeof text - 1) < 0)
-                text[0] = 0;
-            close(fd);
-        }
-    }
-    errno = saved;
+    char text[32];
+    text_of(text, sizeof text, "clock");
     return atol(text);
 }
 

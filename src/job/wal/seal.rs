@@ -8,8 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::codec::{Coding, Source, Stored, encode};
 use crate::error::{Context, Failure, Kind, Result};
-use crate::repository::{WalDirectory, WalFile};
+use crate::repository::WalDirectory;
 use crate::storage::{AtomicFile, discard_file, sync_directory};
+use crate::sys;
 use crate::unit::Segment;
 
 /// What sealing a segment came to.
@@ -47,7 +48,7 @@ impl Drop for Turn {
 }
 
 /// Seals a complete segment. At every instant there is one durable file of it: the plain one goes when the sealed one is on
-/// stable storage. One that a crash left beside the plain one is read and compared first.
+/// stable storage and was read back. One that a crash left beside the plain one is read and compared first.
 pub(super) fn seal(directory: &WalDirectory, segment: Segment, coding: &Coding) -> Result<Sealed> {
     let plain = directory
         .path()
@@ -64,7 +65,7 @@ pub(super) fn seal(directory: &WalDirectory, segment: Segment, coding: &Coding) 
         {
             return Ok(Sealed::Well);
         }
-        match compare(&plain, &file, coding) {
+        match compare(&plain, &file.path, file.stored, coding) {
             Ok(()) => {
                 // Its name may be younger than the last sync.
                 sync_directory(directory.path())?;
@@ -95,7 +96,7 @@ pub(super) fn seal(directory: &WalDirectory, segment: Segment, coding: &Coding) 
     })
 }
 
-/// Writes the sealed file, durably.
+/// Writes the sealed file, durably. It gets its name when it was read back from the disk and holds the segment.
 fn write(directory: &WalDirectory, plain: &Path, coding: &Coding) -> Result<()> {
     let doing = || format!("seal {}", plain.display());
     let mut name = plain.as_os_str().to_owned();
@@ -108,13 +109,21 @@ fn write(directory: &WalDirectory, plain: &Path, coding: &Coding) -> Result<()> 
         let message = format!("it has {} bytes, not {size}", digests.plain_size);
         return Err(Failure::new(Kind::Corrupt, message).context(doing()));
     }
+    let sealed = to.settle()?;
+    compare(plain, sealed, coding.stored(), coding).with_context(|| {
+        let name = to.path().display();
+        format!("read {name} back before {} is removed", plain.display())
+    })?;
     to.commit()
 }
 
-/// Fails unless the stored file holds the bytes of the plain one.
-fn compare(plain: &Path, stored: &WalFile, coding: &Coding) -> Result<()> {
-    let mut plain = File::open(plain).with_context(|| format!("open {}", plain.display()))?;
-    let mut source = Source::open(&stored.path, stored.stored, coding.key.clone())?;
+/// Fails unless the sealed file holds the bytes of the plain one.
+fn compare(plain: &Path, sealed: &Path, stored: Stored, coding: &Coding) -> Result<()> {
+    let open = |path: &Path| File::open(path).with_context(|| format!("open {}", path.display()));
+    let mut plain = open(plain)?;
+    let sealed = open(sealed)?;
+    sys::forget_cached(&sealed);
+    let mut source = Source::new(sealed, stored, coding.key.clone())?;
     let (mut one, mut other) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     loop {
         let count = source.read(&mut one)?;
