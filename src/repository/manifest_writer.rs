@@ -1,6 +1,6 @@
 //! Writing `backup.manifest` and `backup.sha256` while a backup is taken.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IntoInnerError, Write};
 use std::path::Path;
 
 use super::layout::{MANIFEST, SUMS};
@@ -97,10 +97,8 @@ impl ManifestWriter {
         self.line(&Line::End(self.lines))?;
         let sha256 = std::mem::take(&mut self.sha256).finish();
         self.sum(&sha256, Path::new(MANIFEST))?;
-        self.manifest
-            .flush()
-            .with_context(|| format!("write {MANIFEST}"))?;
-        self.sums.flush().with_context(|| format!("write {SUMS}"))?;
+        close(self.manifest).with_context(|| format!("write {MANIFEST}"))?;
+        close(self.sums).with_context(|| format!("write {SUMS}"))?;
         Ok(self.bytes)
     }
 
@@ -112,4 +110,9 @@ impl ManifestWriter {
         let result = self.manifest.write_all(&bytes);
         result.with_context(|| format!("write {MANIFEST}"))
     }
+}
+
+fn close(file: BufWriter<StagedFile>) -> Result<()> {
+    let file = file.into_inner().map_err(IntoInnerError::into_error)?;
+    file.close()
 }

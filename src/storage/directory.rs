@@ -6,13 +6,29 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::atomic::parent;
-use crate::error::{Context, Result};
+use crate::error::{Context, Failure, Kind, Result};
 
-/// Makes the names in a directory durable.
+/// Makes the names in a directory durable. A file system that cannot do that is [`Kind::Configuration`]; PostgreSQL goes
+/// on without (`fsync_fname_ext`, `fd.c`).
 pub fn sync_directory(path: &Path) -> Result<()> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .with_context(|| format!("sync directory {}", path.display()))
+    let synced = File::open(path).and_then(|directory| directory.sync_all());
+    if let Err(error) = &synced
+        && rustix::io::Errno::from_io_error(error).is_some_and(is_refusal)
+    {
+        let message = format!(
+            "sync directory {}: the file system cannot do that ({error})",
+            path.display()
+        );
+        return Err(Failure::new(Kind::Configuration, message)
+            .hint("a power cut may take files away here: use another file system"));
+    }
+    synced.with_context(|| format!("sync directory {}", path.display()))
+}
+
+/// Whether a file system says that it cannot sync directories.
+fn is_refusal(error: rustix::io::Errno) -> bool {
+    use rustix::io::Errno;
+    [Errno::INVAL, Errno::BADF, Errno::NOSYS, Errno::OPNOTSUPP].contains(&error)
 }
 
 /// Makes a directory of mode 0700 in an existing one; one that is there already is fine. Not synced.
@@ -121,5 +137,17 @@ pub fn remove_tree(path: &Path) -> Result<()> {
             result.with_context(|| format!("remove directory {}", path.display()))?;
             sync_directory(parent(path))
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_cannot_sync_directories_is_named_as_such() {
+        let refused = sync_directory(Path::new("/proc/self")).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Configuration, "{refused}");
+        assert!(refused.advice().is_some());
     }
 }

@@ -1,9 +1,11 @@
 //! The file system under a directory: its room, and syncing all that was written to it.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result};
+use crate::sys;
 
 /// The room on a file system, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,14 +44,21 @@ impl Filesystem {
         })
     }
 
-    /// Makes all that was written below the directory durable: by one `syncfs` where the kernel reports write errors
-    /// from it (Linux 5.8 and later), else file by file.
+    /// Makes all that was written below the directory durable: by one `syncfs` where that is a proof, else file by file.
+    /// What lies below on other file systems counts too; symbolic links are not followed.
     pub fn sync(&self) -> Result<()> {
-        if crate::sys::syncfs_reports_errors() {
-            return sync_whole(&self.directory)
-                .with_context(|| format!("sync the file system of {}", self.path.display()));
+        if !sys::syncfs_is_proof(&self.directory) {
+            return sync_tree(&self.path);
         }
-        sync_tree(&self.path)
+        sync_whole(&self.directory)
+            .with_context(|| format!("sync the file system of {}", self.path.display()))?;
+        // Before Linux 5.17 syncfs does not tell of a journal that was given up; this does.
+        super::sync_directory(&self.path)?;
+        let found = self.directory.metadata();
+        let device = found
+            .with_context(|| format!("look at {}", self.path.display()))?
+            .dev();
+        sync_others(&self.path, device)
     }
 }
 
@@ -63,7 +72,26 @@ fn sync_whole(directory: &File) -> Result<()> {
     directory.sync_all().map_err(Into::into)
 }
 
-/// Syncs every file and directory below `path`, and `path`; symbolic links are not followed.
+/// Syncs the directories below `path` that are on another file system than `device`, and all in them.
+fn sync_others(path: &Path, device: u64) -> Result<()> {
+    let doing = || format!("look at {}", path.display());
+    for entry in std::fs::read_dir(path).with_context(doing)? {
+        let entry = entry.with_context(doing)?;
+        if !entry.file_type().with_context(doing)?.is_dir() {
+            continue;
+        }
+        if entry.metadata().with_context(doing)?.dev() == device {
+            sync_others(&entry.path(), device)?;
+        } else {
+            sync_tree(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Syncs every file and directory below `path`, and `path`; symbolic links are not followed. Files that were written
+/// before should have been synced by whoever wrote them (see [`super::StagedFile::close`]): an error that no descriptor
+/// was open for may be forgotten.
 fn sync_tree(path: &Path) -> Result<()> {
     let doing = || format!("sync {}", path.display());
     for entry in std::fs::read_dir(path).with_context(doing)? {
@@ -88,7 +116,9 @@ mod tests {
         let root = std::env::temp_dir().join(format!("pgmoneta-sync-{}", std::process::id()));
         std::fs::create_dir_all(root.join("a/b")).unwrap();
         std::fs::write(root.join("a/b/c"), b"c").unwrap();
-        let result = sync_tree(&root).and_then(|()| Filesystem::open(&root)?.sync());
+        let result = sync_tree(&root)
+            .and_then(|()| Filesystem::open(&root)?.sync())
+            .and_then(|()| sync_others(&root, 0));
         std::fs::remove_dir_all(&root).unwrap();
         result.unwrap();
     }

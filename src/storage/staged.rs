@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result};
 use crate::sys;
@@ -12,9 +12,10 @@ use crate::sys;
 const WRITEBACK: u64 = 8 << 20;
 
 /// A new file in a tree that is synced and renamed as a whole (see [`super::Filesystem`]). Writes go to the disk in
-/// the background, so that the sync at the end is short.
+/// the background, so that the sync at the end is short. It must be closed with [`StagedFile::close`].
 pub struct StagedFile {
     file: File,
+    path: PathBuf,
     written: u64,
     started: u64,
 }
@@ -30,6 +31,7 @@ impl StagedFile {
             .with_context(|| format!("create {}", path.display()))?;
         Ok(StagedFile {
             file,
+            path: path.to_owned(),
             written: 0,
             started: 0,
         })
@@ -38,6 +40,16 @@ impl StagedFile {
     /// How many bytes were written.
     pub fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Ends the file. Where the sync of the whole tree will have to go from file to file, this one is synced now, by the
+    /// descriptor that wrote it: once it is closed the kernel may forget that a write failed.
+    pub fn close(self) -> Result<()> {
+        if sys::syncfs_is_proof(&self.file) {
+            return Ok(());
+        }
+        let synced = self.file.sync_all();
+        synced.with_context(|| format!("sync {}", self.path.display()))
     }
 
     /// The open file, to set its times or its owner.

@@ -11,7 +11,7 @@ mod process;
 mod stop;
 
 pub use detach::{Detached, Ready, detach};
-pub use kernel::{forget_cached, start_writeback, syncfs_reports_errors};
+pub use kernel::{forget_cached, start_writeback, syncfs_is_proof};
 pub use lock::LockFile;
 pub use notify::notify;
 pub use process::{peer_user_id, set_backlog, set_private_umask, user_id};

@@ -214,7 +214,7 @@ impl Staging {
         let mut file = StagedFile::create(&self.path.join(INFO), 0o600)?;
         file.write_all(info.to_text(&self.label).as_bytes())
             .with_context(|| format!("write {INFO}"))?;
-        drop(file);
+        file.close()?;
         self.filesystem.sync()?;
         self.places.check()?;
         if let Err(failure) = storage::rename(&self.path, &self.place) {
@@ -230,7 +230,7 @@ impl Staging {
 
     fn record(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<ManifestFile> {
         let head = entry.head;
-        let (_, digests) = entry
+        let (file, digests) = entry
             .sink
             .finish(plain)
             .with_context(|| format!("write {}", head.stored_path.display()))?;
@@ -239,6 +239,7 @@ impl Staging {
             let text = format!("{path} has {found} bytes, not {size}");
             return Err(Failure::new(Kind::Corrupt, text));
         }
+        file.close()?;
         self.sizes.stored += digests.stored_size;
         Ok(ManifestFile {
             path: head.path,

@@ -137,7 +137,8 @@ impl Writer {
         }
         check(file, &source.finish()?)?;
         set_attributes(&target, file)
-            .with_context(|| format!("set the times of {}", path.display()))
+            .with_context(|| format!("set the times of {}", path.display()))?;
+        target.close()
     }
 
     /// The content of a small file, checked.
@@ -194,13 +195,15 @@ impl Writer {
         }
         let file = target.file();
         file.set_len(size.bytes())
-            .with_context(|| format!("write {}", path.display()))
+            .with_context(|| format!("write {}", path.display()))?;
+        target.close()
     }
 }
 
 /// Writes all of a small file.
 pub(super) fn put(mut file: StagedFile, path: &Path, content: &[u8]) -> Result<()> {
-    write(&mut file, path, content)
+    write(&mut file, path, content)?;
+    file.close()
 }
 
 fn write(file: &mut StagedFile, path: &Path, bytes: &[u8]) -> Result<()> {
