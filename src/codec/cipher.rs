@@ -156,7 +156,7 @@ fn needed(key: Option<&MasterKey>) -> Result<&MasterKey> {
     })
 }
 
-fn split(header: &[u8; HEADER]) -> ([u8; SALT_LENGTH], [u8; IV_LENGTH]) {
+pub(super) fn split(header: &[u8; HEADER]) -> ([u8; SALT_LENGTH], [u8; IV_LENGTH]) {
     let (mut salt, mut iv) = ([0; SALT_LENGTH], [0; IV_LENGTH]);
     let mut bytes = header.iter().copied();
     salt.iter_mut()

@@ -12,6 +12,7 @@ mod digest;
 mod encode;
 mod framer;
 mod message;
+mod probe;
 mod sink;
 mod source;
 mod stored;
@@ -21,9 +22,10 @@ pub use digest::{Digests, PlainDigest};
 pub use encode::encode;
 pub use framer::Framer;
 pub use message::{pack, unpack};
+pub use probe::Recognize;
 pub use sink::Sink;
 pub use source::Source;
-pub use stored::Stored;
+pub use stored::{Stored, Suffixes};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::cipher::Input;
 use super::compression::Frames;
-use super::{Digests, PlainDigest, Stored};
+use super::probe::{Recognize, probe};
+use super::{Digests, PlainDigest, Stored, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
 
@@ -18,6 +19,7 @@ use crate::error::{Context, Failure, Kind, Result};
 pub struct Source {
     frames: Frames<Input>,
     digest: PlainDigest,
+    stored: Stored,
 }
 
 impl Source {
@@ -28,12 +30,32 @@ impl Source {
         Source::new(file, stored, key).with_context(doing)
     }
 
+    /// As [`Source::open`], of a file whose name says all but the size of the key: that is found out. If it is encrypted
+    /// but not compressed, `begins` says whether bytes are the beginning of what it must hold.
+    pub fn probe(
+        path: &Path,
+        suffixes: Suffixes,
+        key: &Arc<MasterKey>,
+        begins: Recognize<'_>,
+    ) -> Result<Source> {
+        let doing = || format!("open {}", path.display());
+        let mut file = File::open(path).with_context(doing)?;
+        let stored = probe(&mut file, suffixes, key, begins).with_context(doing)?;
+        Source::new(file, stored, Some(key.clone())).with_context(doing)
+    }
+
+    /// How the file is stored.
+    pub fn stored(&self) -> Stored {
+        self.stored
+    }
+
     /// As [`Source::open`], from an open file.
     pub fn new(file: File, stored: Stored, key: Option<Arc<MasterKey>>) -> Result<Source> {
         let input = Input::new(file, stored.encryption, key.as_deref())?;
         Ok(Source {
             frames: Frames::new(stored.compression, input)?,
             digest: PlainDigest::new(),
+            stored,
         })
     }
 

@@ -1,8 +1,8 @@
-//! What the name of a stored file says.
+//! How a file is stored, and what its name says of that.
 
 use crate::unit::{Compression, Encryption};
 
-/// How a stored file was written: what its name ends in.
+/// How a file is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// How it is compressed.
@@ -23,30 +23,72 @@ impl Stored {
         format!("{}{}", self.compression.suffix(), self.encryption.suffix())
     }
 
-    /// Splits the name of a stored file into the plain name and how it is stored; `encryption` is what `.aes` means.
-    /// For WAL only, whose plain names have no suffix: that a file of a backup ends in `.gz` says nothing, its
-    /// manifest does.
-    pub fn of_name(name: &str, encryption: Encryption) -> (&str, Stored) {
-        let (name, encryption) = match name.strip_suffix(Encryption::Aes256.suffix()) {
-            Some(rest) => (rest, encryption),
-            None => (name, Encryption::None),
+    /// What the name says of it.
+    pub fn named(self) -> Suffixes {
+        Suffixes {
+            compression: self.compression,
+            encrypted: self.encryption != Encryption::None,
+        }
+    }
+}
+
+/// What the name of a stored file says: everything but the size of the key, which no name says and
+/// [`super::Source::probe`] finds out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Suffixes {
+    /// How the file is compressed.
+    pub compression: Compression,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+}
+
+impl Suffixes {
+    /// Of a plain file.
+    pub const NONE: Suffixes = Suffixes {
+        compression: Compression::None,
+        encrypted: false,
+    };
+
+    /// Every name that a stored file can have.
+    pub fn all() -> impl Iterator<Item = Suffixes> {
+        Compression::ALL.into_iter().flat_map(|compression| {
+            [false, true].map(|encrypted| Suffixes {
+                compression,
+                encrypted,
+            })
+        })
+    }
+
+    /// What is added to the name of the plain file: `.zstd.aes`, `.gz`, nothing.
+    pub fn text(self) -> String {
+        let aes = Encryption::Aes256.suffix();
+        let encryption = if self.encrypted { aes } else { "" };
+        format!("{}{encryption}", self.compression.suffix())
+    }
+
+    /// Splits the name of a stored file into the plain name and what the rest says. For WAL only, whose plain names have
+    /// no suffix: that a file of a backup ends in `.gz` says nothing, its manifest does.
+    pub fn of_name(name: &str) -> (&str, Suffixes) {
+        let (name, encrypted) = match name.strip_suffix(Encryption::Aes256.suffix()) {
+            Some(rest) => (rest, true),
+            None => (name, false),
         };
         for compression in Compression::ALL {
             if compression != Compression::None
                 && let Some(rest) = name.strip_suffix(compression.suffix())
             {
-                let stored = Stored {
+                let suffixes = Suffixes {
                     compression,
-                    encryption,
+                    encrypted,
                 };
-                return (rest, stored);
+                return (rest, suffixes);
             }
         }
-        let stored = Stored {
+        let suffixes = Suffixes {
             compression: Compression::None,
-            encryption,
+            encrypted,
         };
-        (name, stored)
+        (name, suffixes)
     }
 }
 
@@ -55,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_says_how_the_file_is_stored() {
+    fn a_name_says_all_but_the_size_of_the_key() {
         for compression in Compression::ALL {
             for encryption in Encryption::ALL {
                 let stored = Stored {
@@ -64,15 +106,15 @@ mod tests {
                 };
                 let name = format!("00000001000000000000000A{}", stored.suffix());
                 assert_eq!(
-                    Stored::of_name(&name, encryption),
-                    ("00000001000000000000000A", stored),
+                    Suffixes::of_name(&name),
+                    ("00000001000000000000000A", stored.named()),
                     "{name}"
                 );
+                assert_eq!(stored.named().text(), stored.suffix());
+                assert!(Suffixes::all().any(|one| one == stored.named()));
             }
         }
-        let (name, stored) = Stored::of_name("A.gz.aes", Encryption::Aes128);
-        assert_eq!(name, "A");
-        assert_eq!(stored.suffix(), ".gz.aes");
-        assert_eq!(stored.encryption, Encryption::Aes128);
+        assert_eq!(Suffixes::all().count(), 10);
+        assert_eq!(Suffixes::of_name("A"), ("A", Suffixes::NONE));
     }
 }

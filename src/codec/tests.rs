@@ -375,3 +375,68 @@ proptest! {
         prop_assert!(decoded(&stored, coding.stored()).is_err());
     }
 }
+
+/// Reads a file of which only the name is known.
+fn probed(bytes: &[u8], suffixes: Suffixes) -> Result<(Vec<u8>, Stored)> {
+    let path = std::env::temp_dir().join(format!("pgmoneta-probe-{}", std::process::id()));
+    std::fs::write(&path, bytes).unwrap();
+    let source = Source::probe(&path, suffixes, &key(), &|plain| {
+        plain.starts_with(b"\x18\xd1")
+    });
+    std::fs::remove_file(&path).unwrap();
+    let mut source = source?;
+    let (mut plain, stored) = (Vec::new(), source.stored());
+    source.read_to_end(&mut plain)?;
+    source.finish()?;
+    Ok((plain, stored))
+}
+
+#[test]
+fn the_size_of_the_key_is_found_out() {
+    let mut wal = sample(300_000);
+    wal[..2].copy_from_slice(b"\x18\xd1");
+    for compression in Compression::ALL {
+        for encryption in Encryption::ALL {
+            let coding = coding(compression, Level::Auto, encryption);
+            // What begins as it must, what does not, and what has no beginning.
+            for plain in [&wal[..], &wal[2..], &wal[..1], &[]] {
+                let (stored, _) = encoded(plain, &coding);
+                let (read, how) = probed(&stored, coding.stored().named()).unwrap();
+                assert!(read == plain, "{compression} {encryption} {}", plain.len());
+                assert_eq!(how, coding.stored());
+            }
+            if encryption == Encryption::None {
+                continue;
+            }
+            let (stored, _) = encoded(&wal, &coding);
+            for at in [0, 20, 30, stored.len() / 2, stored.len() - 1] {
+                let mut changed = stored.clone();
+                changed[at] ^= 1;
+                let failure = probed(&changed, coding.stored().named()).unwrap_err();
+                assert_eq!(failure.kind(), Kind::Corrupt, "{compression} {at}");
+            }
+        }
+    }
+    assert!(
+        probed(
+            b"short",
+            Suffixes {
+                compression: Compression::None,
+                encrypted: true
+            }
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn what_the_c_program_calls_lz4_is_called_that() {
+    let stored = Stored {
+        compression: Compression::Lz4,
+        encryption: Encryption::None,
+    };
+    // The file PG_VERSION of version 15.
+    let failure = decoded(b"\x04\0\0\0\x3015\x0A", stored).unwrap_err();
+    assert_eq!(failure.kind(), Kind::Unsupported);
+    assert!(failure.message().contains("written by the C program"));
+}

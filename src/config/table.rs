@@ -61,7 +61,7 @@ pub const OPTIONS: &[Setting] = &[
     // Backups.
     main("compression", Word(words::COMPRESSION), "zstd", "How backups and WAL are compressed.").reloadable(),
     main("compression_level", Level, "auto", "How hard; auto chooses for each file. gzip: 1 to 9, zstd: -131072 to 22, lz4: 1 to 12, bzip2: 1 to 9.").reloadable(),
-    main("encryption", Word(words::ENCRYPTION), "none", "How backups and WAL are encrypted, with the master key."),
+    main("encryption", Word(words::ENCRYPTION), "none", "How backups and WAL are encrypted from now on, with the master key; what is stored stays readable."),
     main("workers", Integer(0, 1024), "0", "How many threads compress, encrypt, verify and restore; 0 is one for each CPU."),
     server("workers", Integer(-1, 1024), "-1", "As in [pgmoneta], for this server; -1 takes that value."),
     main("max_rate", Rate, "0", "The most bytes a second a backup takes from a server; 0 is no limit.").reloadable(),

@@ -1,9 +1,13 @@
 //! Complete backups: finding them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::layout::STAGING;
-use super::{BackupInfo, Manifest, Origin, Repository};
+use super::wal_directory::begins_segment;
+use super::{BackupInfo, Manifest, ManifestFile, Origin, Repository};
+use crate::codec::{Source, Suffixes};
+use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::unit::Label;
 
@@ -21,10 +25,31 @@ pub struct Backup {
 }
 
 impl Backup {
+    /// One that this program has just completed.
+    pub fn own(label: Label, path: PathBuf, info: BackupInfo) -> Backup {
+        Backup {
+            label,
+            path,
+            info,
+            origin: Origin::Own,
+        }
+    }
+
     /// Reads backup.manifest and checks it against backup.sha256. [`Kind::Unsupported`] for a backup of the C program.
     pub fn manifest(&self) -> Result<Manifest> {
         self.check_readable()?;
         Manifest::read(&self.path, &self.label)
+    }
+
+    /// Opens a file of it to read its plain bytes, as its manifest says that it is stored.
+    pub fn open(&self, file: &ManifestFile, key: &Arc<MasterKey>) -> Result<Source> {
+        let path = self.path.join(&file.stored_path);
+        if let Some(stored) = file.stored {
+            return Source::open(&path, stored, Some(key.clone()));
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let begins = |plain: &[u8]| begins_segment(plain, file.size);
+        Source::probe(&path, Suffixes::of_name(&name).1, key, &begins)
     }
 
     /// Fails with [`Kind::Unsupported`] for a backup of the C program, which is listed, but cannot be read yet.

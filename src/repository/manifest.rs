@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::layout::{MANIFEST, SUMS};
 use super::manifest_line::{Line, VERSION, mode};
 use super::{TablespaceInfo, sums};
+use crate::codec::Stored;
 use crate::crypto::Sha256;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::unit::Label;
@@ -18,6 +19,8 @@ const MAX_LINE: u64 = 64 << 10;
 /// they need not be UTF-8.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
+    /// How its files are stored, but for those that say otherwise.
+    pub stored: Stored,
     /// Every file of the data directory and of the tablespaces.
     pub files: Vec<ManifestFile>,
     /// Every directory, parents before children, and its permission bits; relative to the data directory.
@@ -48,6 +51,8 @@ pub struct ManifestFile {
     pub blake3: [u8; 32],
     /// Its path below the backup's directory.
     pub stored_path: PathBuf,
+    /// How it is stored; `None` of WAL in a backup of version 0.1.0, where its name says all that is known.
+    pub stored: Option<Stored>,
     /// Stored bytes.
     pub stored_size: u64,
     /// SHA-256 of the stored bytes.
@@ -91,16 +96,22 @@ impl Manifest {
     /// Reads the lines of a manifest of the backup `label`.
     pub fn parse(input: &mut impl BufRead, label: &Label) -> Result<Manifest> {
         let mut manifest = Manifest::default();
+        let version;
         match next(input)? {
-            Some(Line::Backup(head)) if head.manifest_version != VERSION => {
+            Some(Line::Backup(head)) if !(1..=VERSION).contains(&head.manifest_version) => {
                 let version = head.manifest_version;
-                return Err(corrupt(format!("its version is {version}, not {VERSION}"))
+                let message =
+                    format!("its version is {version}, and this program reads up to {VERSION}");
+                return Err(Failure::new(Kind::Unsupported, message)
                     .hint("a newer version of pgmoneta wrote it"));
             }
             Some(Line::Backup(head)) if head.label != label.as_str() => {
                 return Err(corrupt(format!("it is of the backup {:?}", head.label)));
             }
-            Some(Line::Backup(_)) => {}
+            Some(Line::Backup(head)) => {
+                version = head.manifest_version;
+                manifest.stored = head.stored()?;
+            }
             _ => {
                 return Err(corrupt(
                     "its first line does not say what it is of".to_owned(),
@@ -123,7 +134,7 @@ impl Manifest {
                         "it has {count} lines instead of {expected}"
                     )));
                 }
-                line => manifest.add(line)?,
+                line => manifest.add(line, version)?,
             }
             count += 1;
         }
@@ -132,7 +143,7 @@ impl Manifest {
         ))
     }
 
-    fn add(&mut self, line: Line) -> Result<()> {
+    fn add(&mut self, line: Line, version: u32) -> Result<()> {
         match line {
             Line::Tablespace(line) => self.tablespaces.push(line.parse()?),
             Line::Directory(line) => {
@@ -140,8 +151,12 @@ impl Manifest {
                 self.directories.push((path, mode(&line.mode)?));
             }
             Line::Link(line) => self.links.push((line.path.below()?, line.target.any()?)),
-            Line::File(line) => self.files.push(line.parse()?),
-            Line::Wal(line) => self.wal.push(line.parse()?),
+            Line::File(line) => self.files.push(line.parse(Some(self.stored))?),
+            Line::Wal(line) => {
+                // Version 1 linked what the archive had, however that was stored, and did not say how.
+                let known = (version > 1).then_some(self.stored);
+                self.wal.push(line.parse(known)?);
+            }
             Line::Backup(_) | Line::End(_) => {}
         }
         Ok(())

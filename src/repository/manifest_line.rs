@@ -7,11 +7,13 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ManifestFile, TablespaceInfo};
+use crate::codec::Stored;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::format::hex;
+use crate::unit::{Compression, Encryption};
 
-/// The version of the format.
-pub(super) const VERSION: u32 = 1;
+/// The version of the format. In version 1 a file did not say that it is stored otherwise than the others.
+pub(super) const VERSION: u32 = 2;
 
 /// A line of `backup.manifest`: a JSON object of one member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +80,12 @@ pub(super) struct FileLine {
     pub stored: Text,
     pub stored_size: u64,
     pub sha256: String,
+    /// If it is compressed otherwise than the manifest's head says: how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<String>,
+    /// If it is encrypted otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<String>,
 }
 
 /// A path as JSON: text where it is UTF-8, else its bytes in hexadecimal digits.
@@ -130,9 +138,24 @@ pub(super) fn stays_below(path: &Path) -> bool {
             .all(|component| matches!(component, Component::Normal(_)))
 }
 
+impl Head {
+    /// How the files are stored.
+    pub fn stored(&self) -> Result<Stored> {
+        Ok(Stored {
+            compression: compression(&self.compression)?,
+            encryption: encryption(&self.encryption)?,
+        })
+    }
+}
+
 impl FileLine {
-    pub fn of(file: &ManifestFile) -> FileLine {
+    /// The line of a file in a manifest whose head says `stored`.
+    pub fn of(file: &ManifestFile, stored: Stored) -> FileLine {
+        let own = file.stored.unwrap_or(stored);
+        let (compression, encryption) = (own.compression, own.encryption);
         FileLine {
+            compression: (compression != stored.compression).then(|| compression.to_string()),
+            encryption: (encryption != stored.encryption).then(|| encryption.to_string()),
             path: Text::of(&file.path),
             size: file.size,
             modified: file.modified,
@@ -145,9 +168,17 @@ impl FileLine {
         }
     }
 
-    pub fn parse(self) -> Result<ManifestFile> {
+    /// Reads a line; `stored` is what the manifest's head says, if that is true of the file unless it says otherwise.
+    pub fn parse(self, stored: Option<Stored>) -> Result<ManifestFile> {
         let digest = |text: &str| hex::decode_array(text).ok_or_else(|| wrong("digest", text));
         let crc32c = hex::decode_array(&self.crc32c).map(u32::from_be_bytes);
+        let mut own = stored;
+        if let (Some(own), Some(word)) = (&mut own, &self.compression) {
+            own.compression = compression(word)?;
+        }
+        if let (Some(own), Some(word)) = (&mut own, &self.encryption) {
+            own.encryption = encryption(word)?;
+        }
         Ok(ManifestFile {
             path: self.path.below()?,
             size: self.size,
@@ -156,6 +187,7 @@ impl FileLine {
             crc32c: crc32c.ok_or_else(|| wrong("checksum", &self.crc32c))?,
             blake3: digest(&self.blake3)?,
             stored_path: self.stored.below()?,
+            stored: own,
             stored_size: self.stored_size,
             sha256: digest(&self.sha256)?,
         })
@@ -194,6 +226,18 @@ impl Line {
             .map_err(|error| Failure::new(Kind::Corrupt, error.to_string()))
             .context("read a line")
     }
+}
+
+fn compression(word: &str) -> Result<Compression> {
+    let mut all = Compression::ALL.into_iter();
+    let found = all.find(|one| one.to_string() == word);
+    found.ok_or_else(|| wrong("compression", word))
+}
+
+fn encryption(word: &str) -> Result<Encryption> {
+    let mut all = Encryption::ALL.into_iter();
+    let found = all.find(|one| one.to_string() == word);
+    found.ok_or_else(|| wrong("encryption", word))
 }
 
 /// Permission bits as `chmod` takes them.

@@ -8,16 +8,18 @@ use super::manifest_line::{
     DirectoryLine, FileLine, Head, Line, LinkLine, TablespaceLine, Text, VERSION, mode_text,
 };
 use super::{ManifestFile, TablespaceInfo, sums};
+use crate::codec::Stored;
 use crate::crypto::Sha256;
 use crate::error::{Context, Result};
 use crate::storage::StagedFile;
-use crate::unit::{Compression, Encryption, Label};
+use crate::unit::Label;
 
 /// Writes the manifest and the list of digests of a backup, line by line, so that a backup of many files needs no
 /// memory for them.
 pub struct ManifestWriter {
     manifest: BufWriter<StagedFile>,
     sums: BufWriter<StagedFile>,
+    stored: Stored,
     sha256: Sha256,
     lines: u64,
     bytes: u64,
@@ -29,13 +31,13 @@ impl ManifestWriter {
         directory: &Path,
         label: &Label,
         system_identifier: u64,
-        compression: Compression,
-        encryption: Encryption,
+        stored: Stored,
     ) -> Result<ManifestWriter> {
         let create = |name| StagedFile::create(&directory.join(name), 0o600).map(BufWriter::new);
         let mut writer = ManifestWriter {
             manifest: create(MANIFEST)?,
             sums: create(SUMS)?,
+            stored,
             sha256: Sha256::new(),
             lines: 0,
             bytes: 0,
@@ -44,8 +46,8 @@ impl ManifestWriter {
             manifest_version: VERSION,
             label: label.to_string(),
             system_identifier,
-            compression: compression.to_string(),
-            encryption: encryption.to_string(),
+            compression: stored.compression.to_string(),
+            encryption: stored.encryption.to_string(),
         }))?;
         writer.lines = 0;
         Ok(writer)
@@ -75,13 +77,13 @@ impl ManifestWriter {
     /// Adds a file that was stored.
     pub fn file(&mut self, file: &ManifestFile) -> Result<()> {
         self.sum(&file.sha256, &file.stored_path)?;
-        self.line(&Line::File(FileLine::of(file)))
+        self.line(&Line::File(FileLine::of(file, self.stored)))
     }
 
     /// Adds a file of the WAL that the backup needs.
     pub fn wal(&mut self, file: &ManifestFile) -> Result<()> {
         self.sum(&file.sha256, &file.stored_path)?;
-        self.line(&Line::Wal(FileLine::of(file)))
+        self.line(&Line::Wal(FileLine::of(file, self.stored)))
     }
 
     /// Adds a file that is no part of the cluster to the list of digests only.

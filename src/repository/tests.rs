@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::codec::Stored;
 use crate::error::Kind;
 use crate::repository::{ManifestFile, ManifestWriter, SystemInfo, TablespaceInfo};
 use crate::unit::Label;
@@ -115,13 +116,18 @@ fn a_sweep_removes_what_never_became_a_backup_and_nothing_else() {
     assert_eq!(scratch.1.sweep().unwrap(), 0);
 }
 
+const ZSTD: Stored = Stored {
+    compression: Compression::Zstd,
+    encryption: Encryption::None,
+};
+
 fn written(directory: &Path, label: &Label) -> Manifest {
-    let mut writer =
-        ManifestWriter::create(directory, label, 7, Compression::Zstd, Encryption::None).unwrap();
+    let mut writer = ManifestWriter::create(directory, label, 7, ZSTD).unwrap();
     let file = |path: &[u8]| {
         let path = PathBuf::from(std::ffi::OsStr::from_bytes(path));
         ManifestFile {
             stored_path: Path::new("data").join(&path),
+            stored: Some(ZSTD),
             path,
             size: 3,
             modified: -1,
@@ -137,12 +143,18 @@ fn written(directory: &Path, label: &Label) -> Manifest {
         oid: 5,
         path: "/a\nb".into(),
     };
+    let mut other = file(b"pg_wal/00000001000000000000000A");
+    other.stored = Some(Stored {
+        compression: Compression::Gzip,
+        encryption: Encryption::Aes128,
+    });
     let manifest = Manifest {
+        stored: ZSTD,
         files: vec![file(b"PG_VERSION"), file(b"odd \xff\n\\name")],
         directories: vec![("base".into(), 0o700)],
         links: vec![("pg_wal".into(), "/srv/wal".into())],
         tablespaces: vec![tablespace],
-        wal: vec![file(b"pg_wal/00000001000000000000000A")],
+        wal: vec![other],
     };
     writer.tablespace(&manifest.tablespaces[0]).unwrap();
     writer.directory(&manifest.directories[0].0, 0o700).unwrap();
@@ -298,4 +310,51 @@ fn backups_lie_where_the_c_program_does_not_look_and_labels_are_unique_over_both
     put("20260101000000", &earlier);
     assert_eq!(listed(), expected(true));
     assert_eq!(scratch.1.adopt().unwrap(), 0);
+}
+
+#[test]
+fn the_manifest_says_how_each_file_is_stored_whatever_its_name_ends_in() {
+    let of = |version: u32, words: &str, members: &str, kind: &str| {
+        let digits = "0".repeat(64);
+        let text = format!(
+            "{{\"backup\":{{\"manifest_version\":{version},\"label\":\"20260101000000\",\"system_identifier\":7,{words}}}}}\n\
+             {{\"{kind}\":{{\"path\":\"a.gz.aes\",\"size\":1,\"modified\":0,\"mode\":\"0600\",\"crc32c\":\"00000000\",\
+             \"blake3\":\"{digits}\",\"stored\":\"data/a.gz.aes\",\"stored_size\":1,\"sha256\":\"{digits}\"{members}}}}}\n\
+             {{\"end\":1}}\n"
+        );
+        let manifest = Manifest::parse(&mut text.as_bytes(), &label("20260101000000"))?;
+        let mut files = manifest.files.into_iter().chain(manifest.wal);
+        Ok::<_, crate::error::Failure>(files.next().unwrap().stored)
+    };
+    let none = r#""compression":"none","encryption":"none""#;
+    let aes = r#""compression":"zstd","encryption":"aes-192-gcm""#;
+    let stored = |compression, encryption| {
+        Some(Stored {
+            compression,
+            encryption,
+        })
+    };
+    let expected = stored(Compression::Zstd, Encryption::Aes192);
+    assert_eq!(of(1, none, "", "file").unwrap(), Some(Stored::PLAIN));
+    assert_eq!(of(1, aes, "", "file").unwrap(), expected);
+    assert_eq!(of(2, aes, "", "file").unwrap(), expected);
+    assert_eq!(of(2, aes, "", "wal").unwrap(), expected);
+    let own = r#","compression":"none","encryption":"aes-128-gcm""#;
+    let expected = stored(Compression::None, Encryption::Aes128);
+    assert_eq!(of(2, aes, own, "wal").unwrap(), expected);
+    assert_eq!(of(1, aes, "", "wal").unwrap(), None, "0.1.0 did not say it");
+
+    let newer = of(3, none, "", "file").unwrap_err();
+    assert_eq!(newer.kind(), Kind::Unsupported);
+    assert!(of(0, none, "", "file").is_err());
+    assert!(of(2, none, r#","compression":"rar""#, "file").is_err());
+    assert!(
+        of(
+            2,
+            r#""compression":"none","encryption":"rot13""#,
+            "",
+            "file"
+        )
+        .is_err()
+    );
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::codec::Stored;
+use crate::codec::{Source, Suffixes};
+use crate::crypto::MasterKey;
 use crate::error::{Context, Result};
+use crate::format::wal::PageHeader;
 use crate::storage::{self, Places};
-use crate::unit::{Compression, Encryption, Segment, SegmentSize, Timeline};
+use crate::unit::{Segment, SegmentSize, Timeline};
 
 /// The suffix of the segment that is being received.
 const PARTIAL: &str = ".partial";
@@ -20,7 +23,6 @@ const HISTORY: &str = ".history";
 pub struct WalDirectory {
     path: PathBuf,
     segment_size: SegmentSize,
-    encryption: Encryption,
     places: Places,
 }
 
@@ -31,8 +33,8 @@ pub struct WalFile {
     pub segment: Segment,
     /// Where it lies.
     pub path: PathBuf,
-    /// How it is stored.
-    pub stored: Stored,
+    /// What its name says of how it is stored.
+    pub suffixes: Suffixes,
     /// Whether the segment is the open one, or the last one of a timeline that was left in the middle of it: plain, of
     /// full size, with zeros after the last byte that was received.
     pub partial: bool,
@@ -41,12 +43,12 @@ pub struct WalFile {
 impl WalFile {
     /// Whether the file is a complete segment as PostgreSQL wrote it.
     pub fn is_plain(&self) -> bool {
-        !self.partial && self.stored == Stored::PLAIN
+        !self.partial && self.suffixes == Suffixes::NONE
     }
 
     /// Of two files for one segment the one of higher rank counts.
     fn rank(&self) -> u8 {
-        match (self.partial, self.stored == Stored::PLAIN) {
+        match (self.partial, self.suffixes == Suffixes::NONE) {
             (true, _) => 0,
             (false, true) => 1,
             (false, false) => 2,
@@ -55,13 +57,11 @@ impl WalFile {
 }
 
 impl WalDirectory {
-    /// The archive in the directory `path`. Files that end in `.aes` are taken for AES-256; see
-    /// [`WalDirectory::encrypted_with`].
+    /// The archive in the directory `path`.
     pub fn new(path: &Path, segment_size: SegmentSize) -> WalDirectory {
         WalDirectory {
             path: path.to_owned(),
             segment_size,
-            encryption: Encryption::Aes256,
             places: Places::default(),
         }
     }
@@ -81,15 +81,6 @@ impl WalDirectory {
     /// Checks that the directory is the one that was found. To be called before anything is written.
     pub fn check_place(&self) -> Result<()> {
         self.places.check()
-    }
-
-    /// Says what `.aes` means, as the configuration has it; the files do not say.
-    #[must_use]
-    pub fn encrypted_with(mut self, encryption: Encryption) -> WalDirectory {
-        if encryption != Encryption::None {
-            self.encryption = encryption;
-        }
-        self
     }
 
     /// The directory.
@@ -141,17 +132,8 @@ impl WalDirectory {
         let plain = segment.name(self.segment_size);
         // In the order in which one takes the place of the other, so that none slips through.
         let mut names = vec![format!("{plain}{PARTIAL}"), plain.clone()];
-        for encryption in [Encryption::None, self.encryption] {
-            for compression in Compression::ALL {
-                let stored = Stored {
-                    compression,
-                    encryption,
-                };
-                if stored != Stored::PLAIN {
-                    names.push(format!("{plain}{}", stored.suffix()));
-                }
-            }
-        }
+        let sealed = Suffixes::all().filter(|suffixes| *suffixes != Suffixes::NONE);
+        names.extend(sealed.map(|suffixes| format!("{plain}{}", suffixes.text())));
         let mut found = Vec::new();
         for name in names {
             let path = self.path.join(&name);
@@ -161,6 +143,13 @@ impl WalDirectory {
             }
         }
         Ok(found)
+    }
+
+    /// Opens a file that holds a segment to read its plain bytes, as [`WalFile`] has it, or under another path. How it is
+    /// encrypted is found out: the configuration may be another one since.
+    pub fn open(&self, path: &Path, suffixes: Suffixes, key: &Arc<MasterKey>) -> Result<Source> {
+        let begins = |plain: &[u8]| begins_segment(plain, self.segment_size.bytes());
+        Source::probe(path, suffixes, key, &begins)
     }
 
     /// The content of the history file of a timeline, if archived. The C program writes lower-case names and a NUL at the
@@ -224,17 +213,17 @@ impl WalDirectory {
     }
 
     fn wal_file(&self, name: &str) -> Option<WalFile> {
-        let (plain, stored, partial) = match name.strip_suffix(PARTIAL) {
-            Some(plain) => (plain, Stored::PLAIN, true),
+        let (plain, suffixes, partial) = match name.strip_suffix(PARTIAL) {
+            Some(plain) => (plain, Suffixes::NONE, true),
             None => {
-                let (plain, stored) = Stored::of_name(name, self.encryption);
-                (plain, stored, false)
+                let (plain, suffixes) = Suffixes::of_name(name);
+                (plain, suffixes, false)
             }
         };
         Some(WalFile {
             segment: Segment::parse(plain, self.segment_size)?,
             path: self.path.join(name),
-            stored,
+            suffixes,
             partial,
         })
     }
@@ -248,6 +237,13 @@ impl WalDirectory {
         }
         Ok(names)
     }
+}
+
+/// Whether plain bytes are the beginning of a WAL segment of `size` bytes: every one begins with a page that says so
+/// (`XLogLongPageHeaderData`, PostgreSQL 18 `access/xlog_internal.h`).
+pub(super) fn begins_segment(plain: &[u8], size: u64) -> bool {
+    let long = PageHeader::parse(plain).ok().and_then(|header| header.long);
+    long.is_some_and(|long| u64::from(long.segment_size) == size)
 }
 
 #[cfg(test)]

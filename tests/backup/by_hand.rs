@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use base64::Engine;
-use pgmoneta::codec::{Source, Stored};
+use pgmoneta::codec::{Source, Stored, Suffixes};
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::unit::Encryption;
 
@@ -78,7 +78,12 @@ pub fn restore(backup: &Path, target: &Path, key: Option<(Encryption, Arc<Master
 fn decode(stored: &Path, key: Option<&(Encryption, Arc<MasterKey>)>) -> Vec<u8> {
     let name = stored.file_name().unwrap().to_str().unwrap();
     if let Some((encryption, key)) = key {
-        let how = Stored::of_name(name, *encryption).1;
+        let named = Suffixes::of_name(name).1;
+        let how = Stored {
+            compression: named.compression,
+            encryption: *encryption,
+        };
+        assert!(named.encrypted);
         let mut plain = Vec::new();
         let mut source = Source::open(stored, how, Some(key.clone())).unwrap();
         source.read_to_end(&mut plain).unwrap();

@@ -1,6 +1,7 @@
 //! Restore and verify, and what they stand on.
 
 mod branches;
+mod mixed;
 mod places;
 mod positions;
 mod story;

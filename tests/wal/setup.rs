@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
-use pgmoneta::codec::Source;
 use pgmoneta::config::{Config, Files, Server};
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::format::TimelineHistory;
@@ -138,8 +137,7 @@ impl Receiver {
     }
 
     pub fn wal(&self) -> WalDirectory {
-        let wal = self.repository().wal().unwrap().expect("bound");
-        wal.encrypted_with(self.context.config.encryption)
+        self.repository().wal().unwrap().expect("bound")
     }
 
     /// Where the archive ends on timeline 1.
@@ -189,8 +187,8 @@ impl Receiver {
                 continue;
             };
             let mut ours = Vec::new();
-            let key = Some(self.context.key.clone());
-            let mut source = Source::open(&file.path, file.stored, key).unwrap();
+            let key = &self.context.key;
+            let mut source = wal.open(&file.path, file.suffixes, key).unwrap();
             source.read_to_end(&mut ours).unwrap();
             source.finish().unwrap();
             assert_eq!(ours.len() as u64, size.bytes(), "{name}");

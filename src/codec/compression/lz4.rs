@@ -6,6 +6,7 @@ use ::lz4::liblz4::BlockChecksum;
 use ::lz4::{BlockMode, BlockSize, ContentChecksum, Decoder, EncoderBuilder};
 
 use super::frames::{damaged, truncated};
+use crate::error::{Failure, Kind};
 
 const NAME: &str = "lz4 frame";
 
@@ -23,6 +24,18 @@ pub fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()>
         .build(frame)?;
     encoder.write_all(plain)?;
     encoder.finish().1
+}
+
+/// The longest block of the C program: what 4096 bytes take at worst.
+const LONGEST_BLOCK_OF_C: u32 = 4128;
+
+/// Whether this is the beginning of what the C program writes under the same suffix: blocks of up to 4096 plain bytes, each
+/// behind its length (4 bytes, little-endian), which are no LZ4 frame.
+pub fn is_of_c(bytes: &[u8]) -> bool {
+    let length = bytes
+        .first_chunk()
+        .map(|length| u32::from_le_bytes(*length));
+    length.is_some_and(|length| (1..=LONGEST_BLOCK_OF_C).contains(&length))
 }
 
 /// Reads frames. The library's decoder asks for no byte behind its frame, so the next one can take over.
@@ -60,9 +73,14 @@ impl<R: BufRead> Read for Frames<R> {
         loop {
             match std::mem::replace(&mut self.place, Place::Lost) {
                 Place::Between(mut input) => {
-                    if input.fill_buf()?.is_empty() {
+                    let ahead = input.fill_buf()?;
+                    if ahead.is_empty() {
                         self.place = Place::Between(input);
                         return Ok(0);
+                    }
+                    if is_of_c(ahead) {
+                        let message = "the file was written by the C program, whose LZ4 format this version cannot read yet";
+                        return Err(Failure::new(Kind::Unsupported, message).into());
                     }
                     self.place = Place::Within(Box::new(Decoder::new(input)?));
                 }

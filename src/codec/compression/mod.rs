@@ -13,4 +13,5 @@ mod method;
 mod zstd;
 
 pub(super) use level::{Effort, automatic, clamp};
+pub(super) use lz4::is_of_c as is_lz4_of_c;
 pub(super) use method::{Frames, compress};

@@ -13,7 +13,7 @@ use crate::error::{Context as _, Failure, Kind, Result};
 use crate::format::{BackupLabel, BackupManifest};
 use crate::job::context::Context;
 use crate::pg::{BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Facts, Mode, Warning};
-use crate::repository::{Backup, BackupInfo, Origin, SystemInfo, TablespaceInfo};
+use crate::repository::{Backup, BackupInfo, SystemInfo, TablespaceInfo};
 use crate::status::{Activity, Phase, Progress};
 use crate::unit::{Encryption, Label, Lsn, Timeline};
 
@@ -100,8 +100,7 @@ impl Job<'_> {
         wal::wait(self.context, self.server, received.end)?;
         let archive = repository
             .wal()?
-            .ok_or_else(|| Failure::new(Kind::Internal, "the archive is not bound"))?
-            .encrypted_with(self.context.config.encryption);
+            .ok_or_else(|| Failure::new(Kind::Internal, "the archive is not bound"))?;
         let patience = if received.label.from_standby {
             Patience::Standby
         } else {
@@ -135,12 +134,7 @@ impl Job<'_> {
             warnings: received.warnings,
         };
         let (path, info) = staging.commit(info)?;
-        Ok(Backup {
-            label,
-            path,
-            info,
-            origin: Origin::Own,
-        })
+        Ok(Backup::own(label, path, info))
     }
 
     /// Notes how long it took to get that far.

@@ -81,9 +81,7 @@ impl Staging {
         for name in ["data", "wal"] {
             storage::create_directory(&path.join(name))?;
         }
-        let (compression, encryption) = (coding.compression, coding.encryption);
-        let manifest =
-            ManifestWriter::create(&path, label, system_identifier, compression, encryption)?;
+        let manifest = ManifestWriter::create(&path, label, system_identifier, coding.stored())?;
         let staging = Staging {
             label: label.clone(),
             places: repository.places().clone(),
@@ -249,6 +247,7 @@ impl Staging {
             crc32c: digests.crc32c,
             blake3: digests.blake3,
             stored_path: head.stored_path,
+            stored: Some(self.coding.stored()),
             stored_size: digests.stored_size,
             sha256: digests.sha256,
         })

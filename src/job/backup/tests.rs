@@ -13,7 +13,7 @@ use crate::crypto::{MasterKey, Secret};
 use crate::error::{Kind, Result};
 use crate::format::{BackupManifest, ManifestEntry};
 use crate::pool::Pool;
-use crate::repository::{Backup, BackupInfo, Origin, Repository, TablespaceInfo};
+use crate::repository::{Backup, BackupInfo, Repository, TablespaceInfo};
 use crate::status::{Activity, Board};
 use crate::sys::Stop;
 use crate::unit::{Compression, Encryption, Label, Level};
@@ -100,12 +100,7 @@ impl Scratch {
             info
         };
         let (path, info) = staging.commit(info)?;
-        Ok(Backup {
-            label,
-            path,
-            info,
-            origin: Origin::Own,
-        })
+        Ok(Backup::own(label, path, info))
     }
 
     fn is_empty(&self) -> bool {

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::staging::{FileHead, Staging};
-use crate::codec::{CHUNK, Coding, Framer, PlainDigest, Source, Stored};
+use crate::codec::{CHUNK, Coding, Framer, PlainDigest, Stored, Suffixes};
 use crate::config::Server;
 use crate::error::{Context as _, Failure, Kind, Result};
 use crate::format::WalRange;
 use crate::job::context::Context;
 use crate::repository::{ManifestFile, WalDirectory, WalFile};
 use crate::storage;
-use crate::unit::{Lsn, Segment, SegmentSize, Timeline};
+use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline};
 
 /// How long WAL may take to arrive at least, whatever the configuration says: the server sends the end of a backup at
 /// once, but the disk may be slow.
@@ -135,7 +135,7 @@ impl Keeper<'_> {
                 self.link(
                     &name,
                     &file.path,
-                    file.stored,
+                    file.suffixes,
                     self.archive.segment_size().bytes(),
                 )
             } else if Instant::now() >= deadline {
@@ -157,7 +157,7 @@ impl Keeper<'_> {
     /// Whether nothing will take the place of the file any more.
     fn is_sealed(&self, file: &WalFile) -> bool {
         let coding = self.staging.coding().stored();
-        !file.partial && (file.stored != Stored::PLAIN || coding == Stored::PLAIN)
+        !file.partial && (!file.is_plain() || coding == Stored::PLAIN)
     }
 
     /// The history file of a timeline, which recovery asks for.
@@ -166,23 +166,29 @@ impl Keeper<'_> {
         let path = self.archive.path().join(&name);
         let mut keep = || -> Result<()> {
             let size = std::fs::metadata(&path)?.len();
-            self.link(&name, &path, Stored::PLAIN, size)
+            self.link(&name, &path, Suffixes::NONE, size)
         };
         keep().with_context(|| format!("keep the timeline history {name}"))
     }
 
     /// Links a file of the archive of `size` plain bytes, and reads it to its end: what cannot be decoded is no WAL to
     /// rely on. Where the archive is on another file system it is copied.
-    fn link(&mut self, name: &str, path: &Path, stored: Stored, size: u64) -> Result<()> {
+    fn link(&mut self, name: &str, path: &Path, suffixes: Suffixes, size: u64) -> Result<()> {
+        let encrypts = self.staging.coding().encryption != Encryption::None;
+        if encrypts && !suffixes.encrypted {
+            // Archived before encryption was switched on, or a history file: nothing in an encrypted backup is plain.
+            return self.copy(name, path, suffixes, (size, size));
+        }
         let file_name = path.file_name().unwrap_or_default();
         let stored_path = Path::new("wal").join(file_name);
         let link = self.staging.path().join(&stored_path);
         match storage::hard_link(path, &link) {
             Ok(()) => {}
             Err(failure) if failure.kind() == Kind::NotFound => return Err(failure),
-            Err(_) => return self.copy(name, path, stored, (size, size)),
+            Err(_) => return self.copy(name, path, suffixes, (size, size)),
         }
-        let mut source = Source::open(&link, stored, Some(self.context.key.clone()))?;
+        let mut source = self.archive.open(&link, suffixes, &self.context.key)?;
+        let stored = source.stored();
         io::copy(&mut source, &mut io::sink())?;
         let digests = source.finish()?;
         if digests.plain_size != size {
@@ -198,6 +204,7 @@ impl Keeper<'_> {
             crc32c: digests.crc32c,
             blake3: digests.blake3,
             stored_path,
+            stored: Some(stored),
             stored_size: digests.stored_size,
             sha256: digests.sha256,
         })
@@ -212,7 +219,7 @@ impl Keeper<'_> {
         } else {
             size.bytes()
         };
-        self.copy(name, &file.path, file.stored, (needed, size.bytes()))
+        self.copy(name, &file.path, file.suffixes, (needed, size.bytes()))
     }
 
     /// Stores the first `needed` bytes of a file of the archive, and zeros up to `size`.
@@ -220,10 +227,10 @@ impl Keeper<'_> {
         &mut self,
         name: &str,
         path: &Path,
-        stored: Stored,
+        suffixes: Suffixes,
         (needed, size): (u64, u64),
     ) -> Result<()> {
-        let input = Source::open(path, stored, Some(self.context.key.clone()))?;
+        let input = self.archive.open(path, suffixes, &self.context.key)?;
         let coding = self.staging.coding().clone();
         let head = FileHead {
             path: logical(name),

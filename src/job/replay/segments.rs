@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::codec::{Source, Stored};
+use crate::codec::Source;
 use crate::crypto::MasterKey;
 use crate::error::{Context, Kind, Result};
 use crate::format::TimelineHistory;
 use crate::repository::{Backup, ManifestFile, WalDirectory, WalFile};
 use crate::storage;
-use crate::unit::{Compression, Encryption, Lsn, Segment, SegmentSize, Timeline};
+use crate::unit::{Lsn, Segment, SegmentSize, Timeline};
 
 /// How often a segment is looked for again that was there a moment ago: it was completed or sealed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -20,7 +21,11 @@ const ATTEMPTS: usize = 5;
 pub struct Segments {
     archive: WalDirectory,
     archived: BTreeMap<Segment, WalFile>,
-    kept: BTreeMap<Segment, Kept>,
+    /// Those of which there is more than one sealed file: a crash left them, and the settings were changed since.
+    doubled: BTreeSet<Segment>,
+    /// Those that `backup` keeps for itself.
+    kept: BTreeMap<Segment, ManifestFile>,
+    backup: Option<Backup>,
     followed: Option<Timeline>,
     key: Arc<MasterKey>,
 }
@@ -36,12 +41,6 @@ pub struct WayFile {
     pub until: Lsn,
 }
 
-/// A segment that a backup keeps for itself.
-struct Kept {
-    path: PathBuf,
-    stored: Stored,
-}
-
 /// A segment that was opened.
 pub struct Opened {
     /// Its plain bytes.
@@ -55,11 +54,22 @@ pub struct Opened {
 impl Segments {
     /// The segments of an archive.
     pub fn new(archive: WalDirectory, key: Arc<MasterKey>) -> Result<Segments> {
+        let mut doubled = BTreeSet::new();
+        let mut last = None;
+        for file in archive.files()? {
+            let sealed = !file.partial && !file.is_plain();
+            if sealed && last == Some(file.segment) {
+                doubled.insert(file.segment);
+            }
+            last = sealed.then_some(file.segment);
+        }
         let files = archive.segments()?.into_iter();
         Ok(Segments {
             archived: files.map(|file| (file.segment, file)).collect(),
+            doubled,
             archive,
             kept: BTreeMap::new(),
+            backup: None,
             followed: None,
             key,
         })
@@ -91,13 +101,10 @@ impl Segments {
             let name = file.path.file_name().and_then(|name| name.to_str());
             let segment = name.and_then(|name| Segment::parse(name, self.size()));
             if let Some(segment) = segment {
-                let kept = Kept {
-                    path: backup.path.join(&file.stored_path),
-                    stored: stored_as(file, backup.info.encryption),
-                };
-                self.kept.insert(segment, kept);
+                self.kept.insert(segment, file.clone());
             }
         }
+        self.backup = Some(backup.clone());
     }
 
     /// The archive.
@@ -183,6 +190,9 @@ impl Segments {
             return self.open_kept(file.segment);
         }
         let mut found = self.archived.get(&file.segment).cloned();
+        if self.doubled.contains(&file.segment) {
+            found = self.good_one(file.segment)?.or(found);
+        }
         for _ in 0..ATTEMPTS {
             let Some(there) = found else {
                 break;
@@ -198,16 +208,38 @@ impl Segments {
         Ok(None)
     }
 
+    /// Opens a segment that the backup keeps for itself.
     fn open_kept(&self, segment: Segment) -> Result<Option<Opened>> {
-        let Some(kept) = self.kept.get(&segment) else {
+        let (Some(backup), Some(file)) = (&self.backup, self.kept.get(&segment)) else {
             return Ok(None);
         };
-        // How much of it was received when the backup ended is not known.
-        let written = Some(segment.start(self.size()));
-        match self.open_file(&kept.path, kept.stored, written) {
+        match backup.open(file, &self.key) {
             Err(failure) if failure.kind() == Kind::NotFound => Ok(None),
-            result => result.map(Some),
+            Err(failure) => Err(failure),
+            Ok(source) => Ok(Some(Opened {
+                source,
+                path: backup.path.join(&file.stored_path),
+                // How much of it was received when the backup ended is not known.
+                written: Some(segment.start(self.size())),
+            })),
         }
+    }
+
+    /// Of more than one sealed file of a segment one that can be read to its end.
+    fn good_one(&self, segment: Segment) -> Result<Option<WalFile>> {
+        for file in self.archive.files_of(segment)?.into_iter().rev() {
+            let read = || -> Result<u64> {
+                let mut source = self.archive.open(&file.path, file.suffixes, &self.key)?;
+                io::copy(&mut source, &mut io::sink())?;
+                Ok(source.finish()?.plain_size)
+            };
+            match read() {
+                Ok(size) if size == self.size().bytes() => return Ok(Some(file)),
+                Ok(_) => log::warn!("{} has not the size of a segment", file.path.display()),
+                Err(failure) => log::warn!("{}: {failure}", file.path.display()),
+            }
+        }
+        Ok(None)
     }
 
     fn open_archived(&self, file: &WalFile) -> Result<Opened> {
@@ -220,33 +252,11 @@ impl Segments {
                 .with_context(|| format!("open {}", file.path.display()))?;
             written = Some(file.segment.start(self.size()).advance(length));
         }
-        self.open_file(&file.path, file.stored, written)
-    }
-
-    fn open_file(&self, path: &Path, stored: Stored, written: Option<Lsn>) -> Result<Opened> {
+        let source = self.archive.open(&file.path, file.suffixes, &self.key)?;
         Ok(Opened {
-            source: Source::open(path, stored, Some(self.key.clone()))?,
-            path: path.to_owned(),
+            source,
+            path: file.path.clone(),
             written,
         })
     }
-}
-
-/// How a file of a backup is stored: what the name that it is stored under has more than its own.
-pub fn stored_as(file: &ManifestFile, encryption: Encryption) -> Stored {
-    let name = |path: &Path| {
-        path.file_name()
-            .map(|name| name.as_encoded_bytes().to_vec())
-    };
-    let (plain, stored) = (name(&file.path), name(&file.stored_path));
-    let suffix = stored.unwrap_or_default();
-    let suffix = suffix.strip_prefix(plain.unwrap_or_default().as_slice());
-    let ways = Compression::ALL.into_iter().flat_map(|compression| {
-        [Encryption::None, encryption].map(|encryption| Stored {
-            compression,
-            encryption,
-        })
-    });
-    let mut ways = ways.filter(|way| Some(way.suffix().as_bytes()) == suffix);
-    ways.next().unwrap_or(Stored::PLAIN)
 }

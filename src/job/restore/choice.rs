@@ -111,7 +111,6 @@ impl<'a> Search<'a> {
                 "there is no WAL archive: system.info is missing",
             )
         })?;
-        let archive = archive.encrypted_with(context.config.encryption);
         Ok(Search {
             context,
             position,

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crate::codec::{Digests, Source};
+use crate::codec::Digests;
 use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
-use crate::job::replay::{Segments, WayFile, stored_as};
+use crate::job::replay::{Segments, WayFile};
 use crate::repository::{Backup, ManifestFile};
 use crate::status::Progress;
 use crate::storage::StagedFile;
@@ -123,7 +123,7 @@ impl Writer {
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
         let path = &piece.path;
-        let mut source = self.open(file)?;
+        let mut source = self.backup.open(file, &self.key)?;
         let mut target = piece.create(file.mode)?;
         let mut buffer = vec![0; buffer_for(file.size)];
         loop {
@@ -144,7 +144,7 @@ impl Writer {
     /// The content of a small file, checked.
     pub fn content(&self, file: &ManifestFile) -> Result<Vec<u8>> {
         let doing = || format!("restore {}", file.path.display());
-        let mut source = self.open(file).with_context(doing)?;
+        let mut source = self.backup.open(file, &self.key).with_context(doing)?;
         let mut content = Vec::new();
         let mut limited = (&mut source).take(LONGEST_CONF);
         limited.read_to_end(&mut content).with_context(doing)?;
@@ -152,12 +152,6 @@ impl Writer {
         check(file, &digests).with_context(doing)?;
         self.progress.advance(file.size);
         Ok(content)
-    }
-
-    fn open(&self, file: &ManifestFile) -> Result<Source> {
-        let path = self.backup.path.join(&file.stored_path);
-        let stored = stored_as(file, self.backup.info.encryption);
-        Source::open(&path, stored, Some(self.key.clone()))
     }
 
     fn wal(

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::FileReport;
-use crate::codec::{Digests, Source};
+use crate::codec::Digests;
 use crate::config::Server;
 use crate::crypto::MasterKey;
 use crate::error::{Context as _, Result};
 use crate::format::hex;
 use crate::job::context::Context;
 use crate::job::lanes;
-use crate::job::replay::stored_as;
 use crate::repository::{ABOUT, Backup, Manifest, ManifestFile};
 use crate::status::Progress;
 use crate::sys::Stop;
@@ -102,9 +101,7 @@ impl Checker {
     }
 
     fn read(&self, file: &ManifestFile) -> Result<Digests> {
-        let path = self.backup.path.join(&file.stored_path);
-        let stored = stored_as(file, self.backup.info.encryption);
-        let mut source = Source::open(&path, stored, Some(self.key.clone()))?;
+        let mut source = self.backup.open(file, &self.key)?;
         let mut buffer = vec![
             0;
             usize::try_from(file.size)

@@ -21,7 +21,6 @@ pub(super) fn check(
             "system.info is missing: nothing is known of the WAL",
         )));
     };
-    let archive = archive.encrypted_with(context.config.encryption);
     let mut segments = Segments::new(archive, context.key.clone())?;
     if !manifest.wal.is_empty() {
         segments = segments.kept_only();

@@ -46,9 +46,7 @@ impl Archive {
         repository: &Repository,
         size: SegmentSize,
     ) -> Result<Archive> {
-        let directory = repository
-            .wal_of(size)
-            .encrypted_with(context.config.encryption);
+        let directory = repository.wal_of(size);
         directory.sweep()?;
         let mut archive = Archive {
             context: context.clone(),

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::codec::{Coding, Source, Stored, encode};
+use crate::codec::{Coding, Stored, Suffixes, encode};
 use crate::error::{Context, Failure, Kind, Result};
 use crate::repository::WalDirectory;
 use crate::storage::{AtomicFile, discard_file, sync_directory};
@@ -65,7 +65,7 @@ pub(super) fn seal(directory: &WalDirectory, segment: Segment, coding: &Coding) 
         {
             return Ok(Sealed::Well);
         }
-        match compare(&plain, &file.path, file.stored, coding) {
+        match compare(directory, &plain, (&file.path, file.suffixes), coding) {
             Ok(()) => {
                 // Its name may be younger than the last sync.
                 sync_directory(directory.path())?;
@@ -82,7 +82,7 @@ pub(super) fn seal(directory: &WalDirectory, segment: Segment, coding: &Coding) 
         write(directory, &plain, coding)?;
     }
     for file in &damaged {
-        if file.stored != coding.stored() {
+        if file.suffixes != coding.stored().named() {
             discard_file(&file.path)?;
         }
     }
@@ -110,7 +110,8 @@ fn write(directory: &WalDirectory, plain: &Path, coding: &Coding) -> Result<()> 
         return Err(Failure::new(Kind::Corrupt, message).context(doing()));
     }
     let sealed = to.settle()?;
-    compare(plain, sealed, coding.stored(), coding).with_context(|| {
+    let how = (sealed, coding.stored().named());
+    compare(directory, plain, how, coding).with_context(|| {
         let name = to.path().display();
         format!("read {name} back before {} is removed", plain.display())
     })?;
@@ -118,12 +119,18 @@ fn write(directory: &WalDirectory, plain: &Path, coding: &Coding) -> Result<()> 
 }
 
 /// Fails unless the sealed file holds the bytes of the plain one.
-fn compare(plain: &Path, sealed: &Path, stored: Stored, coding: &Coding) -> Result<()> {
+fn compare(
+    directory: &WalDirectory,
+    plain: &Path,
+    (sealed, suffixes): (&Path, Suffixes),
+    coding: &Coding,
+) -> Result<()> {
+    let no_key = || Failure::new(Kind::Internal, "no key was given to read sealed segments");
+    let key = coding.key.as_ref().ok_or_else(no_key)?;
     let open = |path: &Path| File::open(path).with_context(|| format!("open {}", path.display()));
     let mut plain = open(plain)?;
-    let sealed = open(sealed)?;
-    sys::forget_cached(&sealed);
-    let mut source = Source::new(sealed, stored, coding.key.clone())?;
+    sys::forget_cached(&open(sealed)?);
+    let mut source = directory.open(sealed, suffixes, key)?;
     let (mut one, mut other) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     loop {
         let count = source.read(&mut one)?;

@@ -60,7 +60,8 @@ fn put(directory: &WalDirectory) -> PathBuf {
 
 fn read(directory: &WalDirectory, coding: &Coding) -> Vec<u8> {
     let file = directory.find(SEGMENT).unwrap().unwrap();
-    let mut source = Source::open(&file.path, file.stored, coding.key.clone()).unwrap();
+    let key = coding.key.as_ref().unwrap();
+    let mut source = directory.open(&file.path, file.suffixes, key).unwrap();
     let mut bytes = Vec::new();
     source.read_to_end(&mut bytes).unwrap();
     source.finish().unwrap();

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use crate::codec::Stored;
+use crate::codec::Suffixes;
 use crate::repository::WalFile;
 
 const MIB: u64 = 1 << 20;
@@ -25,7 +25,7 @@ fn end(number: u32, next: u64, received: u64) -> WalEnd {
         file: WalFile {
             segment: Segment::containing(timeline, Lsn(next), size()),
             path: PathBuf::new(),
-            stored: Stored::PLAIN,
+            suffixes: Suffixes::NONE,
             partial: received > next,
         },
     }
