@@ -18,10 +18,6 @@ pub fn run(context: &Context, server: &Server) -> Result<()> {
         let message = "the server is another cluster than the one that the archive belongs to";
         return Err(Failure::new(Kind::Configuration, message));
     }
-    context.board.update_receiver(&server.name, |state| {
-        state.version = Some(facts.version);
-        state.checksums = Some(facts.checksums);
-        state.in_recovery = Some(facts.in_recovery);
-    });
+    wal::note_facts(context, server, &facts);
     Ok(())
 }

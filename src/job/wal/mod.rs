@@ -18,3 +18,4 @@ mod trouble;
 
 pub use gaps::look_for_gaps;
 pub use receiver::run;
+pub use session::note_facts;

@@ -1,5 +1,7 @@
 //! From nothing to a running replication.
 
+use std::time::Instant;
+
 use super::archive::Archive;
 use super::lineage::{Lineage, known};
 use super::start::{Note, Situation, Start};
@@ -75,12 +77,17 @@ fn read_facts(
     connection: &mut Connection,
 ) -> Result<Facts, Trouble> {
     let facts = Facts::read(connection)?;
+    note_facts(context, server, &facts);
+    Ok(facts)
+}
+
+/// Puts on the board what the server is.
+pub fn note_facts(context: &Context, server: &Server, facts: &Facts) {
     context.board.update_receiver(&server.name, |state| {
         state.version = Some(facts.version);
         state.checksums = Some(facts.checksums);
         state.in_recovery = Some(facts.in_recovery);
     });
-    Ok(facts)
 }
 
 fn missing_slot(server: &Server) -> Failure {
@@ -152,6 +159,11 @@ pub(super) fn connect(
         Connection::open(&context.login(server), Mode::Replication, &context.stop)?;
     let identity = connection.identify_system()?;
     check_identity(&identity, &answers.facts)?;
+    // It counts for the lag also where the start is refused.
+    context.board.update_receiver(&server.name, |state| {
+        state.server_end = identity.position;
+        state.heard = Some(Instant::now());
+    });
     let lineage = Lineage::fetch(&mut connection, identity.timeline)?;
     let directory = archive.directory();
     lineage.check(directory)?;
