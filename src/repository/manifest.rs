@@ -10,6 +10,7 @@ use super::{TablespaceInfo, sums};
 use crate::codec::Stored;
 use crate::crypto::Sha256;
 use crate::error::{Context, Failure, Kind, Result};
+use crate::format::ConfigFile;
 use crate::unit::Label;
 
 /// No line is longer: two paths and what is around them.
@@ -32,6 +33,9 @@ pub struct Manifest {
     /// The WAL that the backup needs to become consistent, kept with it: segments as `pg_wal/<segment>`, each of the
     /// full size, and history files. What was received of the last one may be less: the rest is zeros.
     pub wal: Vec<ManifestFile>,
+    /// The configuration files that the server has outside of its data directory: their paths there, without the slash
+    /// at the beginning.
+    pub config: Vec<(ConfigFile, ManifestFile)>,
 }
 
 /// One file of a backup.
@@ -60,6 +64,12 @@ pub struct ManifestFile {
 }
 
 impl Manifest {
+    /// Every stored file.
+    pub fn all_files(&self) -> impl Iterator<Item = &ManifestFile> {
+        let config = self.config.iter().map(|(_, file)| file);
+        self.files.iter().chain(&self.wal).chain(config)
+    }
+
     /// Reads the manifest of the backup `label` in `directory`, and checks it against the list of digests.
     pub(super) fn read(directory: &Path, label: &Label) -> Result<Manifest> {
         let sums = directory.join(SUMS);
@@ -157,6 +167,7 @@ impl Manifest {
                 let known = (version > 1).then_some(self.stored);
                 self.wal.push(line.parse(known)?);
             }
+            Line::Config(line) => self.config.push(line.parse(self.stored)?),
             Line::Backup(_) | Line::End(_) => {}
         }
         Ok(())

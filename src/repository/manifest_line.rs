@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ManifestFile, TablespaceInfo};
 use crate::codec::Stored;
 use crate::error::{Context, Failure, Kind, Result};
-use crate::format::hex;
+use crate::format::{ConfigFile, hex};
 use crate::unit::{Compression, Encryption};
 
 /// The version of the format. In version 1 a file did not say that it is stored otherwise than the others.
@@ -31,6 +31,8 @@ pub(super) enum Line {
     File(FileLine),
     /// A file of the WAL that the backup needs.
     Wal(FileLine),
+    /// A configuration file that is not in the data directory.
+    Config(ConfigLine),
     /// The last line: how many there were between.
     End(u64),
 }
@@ -86,6 +88,13 @@ pub(super) struct FileLine {
     /// If it is encrypted otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigLine {
+    pub setting: String,
+    pub file: FileLine,
 }
 
 /// A path as JSON: text where it is UTF-8, else its bytes in hexadecimal digits.
@@ -191,6 +200,15 @@ impl FileLine {
             stored_size: self.stored_size,
             sha256: digest(&self.sha256)?,
         })
+    }
+}
+
+impl ConfigLine {
+    /// As [`FileLine::parse`].
+    pub fn parse(self, stored: Stored) -> Result<(ConfigFile, ManifestFile)> {
+        let what = ConfigFile::of_setting(&self.setting);
+        let what = what.ok_or_else(|| wrong("setting with a file", &self.setting))?;
+        Ok((what, self.file.parse(Some(stored))?))
     }
 }
 

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use super::layout::{MANIFEST, SUMS};
 use super::manifest_line::{
-    DirectoryLine, FileLine, Head, Line, LinkLine, TablespaceLine, Text, VERSION, mode_text,
+    ConfigLine, DirectoryLine, FileLine, Head, Line, LinkLine, TablespaceLine, Text, VERSION,
+    mode_text,
 };
 use super::{ManifestFile, TablespaceInfo, sums};
 use crate::codec::Stored;
 use crate::crypto::Sha256;
 use crate::error::{Context, Result};
+use crate::format::ConfigFile;
 use crate::storage::StagedFile;
 use crate::unit::Label;
 
@@ -84,6 +86,15 @@ impl ManifestWriter {
     pub fn wal(&mut self, file: &ManifestFile) -> Result<()> {
         self.sum(&file.sha256, &file.stored_path)?;
         self.line(&Line::Wal(FileLine::of(file, self.stored)))
+    }
+
+    /// Adds a configuration file that is not in the data directory.
+    pub fn config(&mut self, what: ConfigFile, file: &ManifestFile) -> Result<()> {
+        self.sum(&file.sha256, &file.stored_path)?;
+        self.line(&Line::Config(ConfigLine {
+            setting: what.setting().to_owned(),
+            file: FileLine::of(file, self.stored),
+        }))
     }
 
     /// Adds a file that is no part of the cluster to the list of digests only.

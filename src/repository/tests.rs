@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::codec::Stored;
 use crate::error::Kind;
+use crate::format::ConfigFile;
 use crate::repository::{ManifestFile, ManifestWriter, SystemInfo, TablespaceInfo};
 use crate::unit::Label;
 use crate::unit::{Compression, Encryption, PgVersion, SegmentSize};
@@ -155,6 +156,7 @@ fn written(directory: &Path, label: &Label) -> Manifest {
         links: vec![("pg_wal".into(), "/srv/wal".into())],
         tablespaces: vec![tablespace],
         wal: vec![other],
+        config: vec![(ConfigFile::Hba, file(b"etc/pg_hba.conf"))],
     };
     writer.tablespace(&manifest.tablespaces[0]).unwrap();
     writer.directory(&manifest.directories[0].0, 0o700).unwrap();
@@ -168,9 +170,13 @@ fn written(directory: &Path, label: &Label) -> Manifest {
         std::fs::write(stored, b"stored").unwrap();
     }
     writer.wal(&manifest.wal[0]).unwrap();
-    let stored = directory.join(&manifest.wal[0].stored_path);
-    std::fs::create_dir_all(stored.parent().unwrap()).unwrap();
-    std::fs::write(stored, b"stored").unwrap();
+    let (what, config) = &manifest.config[0];
+    writer.config(*what, config).unwrap();
+    for file in [&manifest.wal[0], config] {
+        let stored = directory.join(&file.stored_path);
+        std::fs::create_dir_all(stored.parent().unwrap()).unwrap();
+        std::fs::write(stored, b"stored").unwrap();
+    }
     writer.finish().unwrap();
     manifest
 }

@@ -1,6 +1,7 @@
 //! What a backup is: complete, restorable by hand with standard tools, and not there at all unless it is.
 
 mod by_hand;
+mod config;
 mod ends;
 mod left_out;
 mod not_text;

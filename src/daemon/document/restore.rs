@@ -35,7 +35,7 @@ fn absolute(path: String, what: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The answer to `restore`. Plan is ours.
+/// The answer to `restore`. Plan and Warnings are ours.
 pub(in crate::daemon) fn restore(server: &Server, outcome: &Outcome) -> Fields {
     let info = &outcome.backup.info;
     Fields::of_server(server.name.as_str(), Some(info.version))
@@ -43,6 +43,7 @@ pub(in crate::daemon) fn restore(server: &Server, outcome: &Outcome) -> Fields {
         .and(parent())
         .with("Comments", info.comments.as_str())
         .with("Plan", plan(&outcome.plan))
+        .with("Warnings", outcome.plan.warnings.clone())
 }
 
 fn plan(plan: &Plan) -> Fields {

@@ -6,6 +6,7 @@
 
 mod archive;
 mod complete;
+mod config;
 mod left_out;
 mod options;
 mod pipeline;

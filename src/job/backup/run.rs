@@ -6,7 +6,7 @@ use super::pipeline::Pipeline;
 use super::receive::{Place, receive};
 use super::staging::{FileHead, Sizes, Staging};
 use super::wal::{self, Patience};
-use super::{Options, Outcome, complete, left_out, tablespaces};
+use super::{Options, Outcome, complete, config, left_out, tablespaces};
 use crate::codec::Coding;
 use crate::config::Server;
 use crate::error::{Context as _, Failure, Kind, Result};
@@ -212,7 +212,7 @@ impl Job<'_> {
         let label = self.archives(&mut backup, &tablespaces, staging)?;
         let bytes = backup.manifest()?;
         let (end, warnings) = backup.finish()?;
-        let warnings = self.warnings(&warnings)?;
+        let mut warnings = self.warnings(&warnings)?;
         let manifest = BackupManifest::parse(&bytes)?;
         let identifier = manifest.system_identifier;
         if identifier.is_some_and(|identifier| identifier != facts.system_identifier) {
@@ -222,6 +222,7 @@ impl Job<'_> {
         complete::check(staging, facts.version, objects, || {
             ClusterObjects::read(&mut self.connect()?)
         })?;
+        warnings.extend(self.config(staging)?);
         staging.compare(&manifest)?;
         self.store_manifest(&bytes, staging)?;
         check_positions(&label, &manifest, start, end)?;
@@ -247,6 +248,15 @@ impl Job<'_> {
         }
         // One was made a moment ago.
         tablespaces::named(found, &ClusterObjects::read(&mut self.connect()?)?)
+    }
+
+    /// Stores the configuration files that are not in the data directory; what could not be stored.
+    fn config(&self, staging: &mut Staging) -> Result<Vec<String>> {
+        let notes = config::keep(self.connect(), staging)?;
+        for note in &notes {
+            log::warn!("backup of server {}: {note}", self.server.name);
+        }
+        Ok(notes)
     }
 
     /// What the server warned of; a failure if the backup is not complete because of that.

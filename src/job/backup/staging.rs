@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codec::{Coding, PlainDigest, Sink};
 use crate::error::{Context, Failure, Kind, Result};
-use crate::format::BackupManifest;
+use crate::format::{BackupManifest, ConfigFile};
 use crate::repository::{
     BackupInfo, INFO, ManifestFile, ManifestWriter, Repository, TablespaceInfo,
 };
@@ -147,6 +147,17 @@ impl Staging {
     pub(super) fn end_wal(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<()> {
         let file = self.record(entry, plain)?;
         self.writer()?.wal(&file)
+    }
+
+    /// Ends a configuration file that is not in the data directory.
+    pub(super) fn end_config(
+        &mut self,
+        what: ConfigFile,
+        entry: StagedEntry,
+        plain: &PlainDigest,
+    ) -> Result<()> {
+        let file = self.record(entry, plain)?;
+        self.writer()?.config(what, &file)
     }
 
     /// Adds a file of the WAL that is there already.

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::staging::{FileHead, Staging};
+use super::staging::{FileHead, StagedEntry, Staging};
 use crate::codec::{CHUNK, Coding, Framer, PlainDigest, Stored, Suffixes};
 use crate::config::Server;
 use crate::error::{Context as _, Failure, Kind, Result};
@@ -240,22 +240,19 @@ impl Keeper<'_> {
             mode: 0o600,
         };
         let zeros = io::repeat(0).take(size - needed);
-        store(
-            self.staging,
-            head,
-            &mut input.take(needed).chain(zeros),
-            &coding,
-        )
+        let mut input = input.take(needed).chain(zeros);
+        let (entry, digest) = store(self.staging, head, &mut input, &coding)?;
+        self.staging.end_wal(entry, &digest)
     }
 }
 
-/// Stores a file of the WAL in this thread.
-fn store(
-    staging: &mut Staging,
+/// Stores a file in this thread; it is to be ended.
+pub(super) fn store(
+    staging: &Staging,
     head: FileHead,
     input: &mut dyn Read,
     coding: &Coding,
-) -> Result<()> {
+) -> Result<(StagedEntry, PlainDigest)> {
     let framer = Framer::new(coding);
     let mut digest = PlainDigest::new();
     let mut left = head.size;
@@ -270,7 +267,7 @@ fn store(
         entry.write(&mut frame)?;
         left -= u64::try_from(length).unwrap_or(left);
     }
-    staging.end_wal(entry, &digest)
+    Ok((entry, digest))
 }
 
 fn logical(name: &str) -> PathBuf {

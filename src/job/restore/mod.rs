@@ -3,6 +3,7 @@
 //! manifest while it is written, and `global/pg_control` gets its name last: what can be started is complete.
 
 mod choice;
+mod config_files;
 mod options;
 mod places;
 mod plan;

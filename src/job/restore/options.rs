@@ -47,4 +47,6 @@ pub struct Plan {
     pub position: String,
     /// The recovery settings, lines of `postgresql.auto.conf`.
     pub settings: Vec<String>,
+    /// What a person must know before the server is started.
+    pub warnings: Vec<String>,
 }

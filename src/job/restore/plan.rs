@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::choice::Choice;
+use super::config_files::{self, Offer};
 use super::places::{Demand, Places};
 use super::position::{Position, Role, Target};
 use super::{Options, Plan, settings};
@@ -83,7 +84,9 @@ pub(super) fn plan(
         places,
     };
     let mut demand = Demand::default();
+    let offer = config_files::offer(choice, &work.places, &mut demand);
     work.take_files(choice, &mut demand);
+    work.take_offer(offer);
     work.take_wal(choice, &mut demand);
     demand.check()?;
     Ok(work)
@@ -120,6 +123,14 @@ impl Work {
         // Large files first: in the end all threads have something small to do.
         self.files
             .sort_by_key(|(file, _)| std::cmp::Reverse(file.size));
+    }
+
+    fn take_offer(&mut self, offer: Offer) {
+        let directories = offer.directories.into_iter();
+        self.directories
+            .extend(directories.map(|path| (path, 0o700)));
+        self.files.extend(offer.files);
+        self.plan.warnings.extend(offer.warnings);
     }
 
     fn take_wal(&mut self, choice: &Choice, demand: &mut Demand) {

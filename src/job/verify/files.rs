@@ -48,6 +48,7 @@ pub(super) fn check(
 ) -> Result<Findings> {
     let mut files: Vec<ManifestFile> = manifest.files;
     files.extend(manifest.wal);
+    files.extend(manifest.config.into_iter().map(|(_, file)| file));
     files.sort_by_key(|file| std::cmp::Reverse(file.size));
     let checker = Arc::new(Checker {
         backup: backup.clone(),
@@ -149,8 +150,8 @@ fn compare(file: &ManifestFile, found: &Digests, report: &mut FileReport) -> boo
 /// Compares the list of digests and the directory itself with the manifest: every file is listed, and none is there
 /// that is not.
 pub(super) fn check_lists(backup: &Backup, manifest: &Manifest) -> Result<Vec<FileReport>> {
-    let files = manifest.files.iter().chain(&manifest.wal);
-    let mut expected: BTreeMap<&Path, [u8; 32]> = files
+    let mut expected: BTreeMap<&Path, [u8; 32]> = manifest
+        .all_files()
         .map(|file| (file.stored_path.as_path(), file.sha256))
         .collect();
     let mut failed = Vec::new();

@@ -53,8 +53,7 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
 }
 
 fn plain_size(manifest: &Manifest) -> u64 {
-    let files = manifest.files.iter().chain(&manifest.wal);
-    files.map(|file| file.size).sum()
+    manifest.all_files().map(|file| file.size).sum()
 }
 
 fn say(backup: &Backup, outcome: &Outcome) {

@@ -18,6 +18,7 @@ pub(super) fn restore(request: &Request, fields: &Members) -> String {
     } else {
         list.add("Size", size(fields, "RestoreSize"));
     }
+    list.add("Warnings", texts(fields, "Warnings").join("\n"));
     list.text("")
 }
 

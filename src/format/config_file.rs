@@ -1,0 +1,51 @@
+//! The kinds of PostgreSQL's configuration files.
+
+/// What a configuration file of a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConfigFile {
+    /// `postgresql.conf`
+    Main,
+    /// `pg_hba.conf`
+    Hba,
+    /// `pg_ident.conf`
+    Ident,
+    /// One that another one includes.
+    Included,
+}
+
+impl ConfigFile {
+    /// All of them.
+    const ALL: [ConfigFile; 4] = [
+        ConfigFile::Main,
+        ConfigFile::Hba,
+        ConfigFile::Ident,
+        ConfigFile::Included,
+    ];
+
+    /// The setting that names it; `include` for those that another file names.
+    pub fn setting(self) -> &'static str {
+        match self {
+            ConfigFile::Main => "config_file",
+            ConfigFile::Hba => "hba_file",
+            ConfigFile::Ident => "ident_file",
+            ConfigFile::Included => "include",
+        }
+    }
+
+    /// The file that a setting names.
+    pub fn of_setting(name: &str) -> Option<ConfigFile> {
+        ConfigFile::ALL
+            .into_iter()
+            .find(|file| file.setting() == name)
+    }
+
+    /// The name that it has in a data directory, if it has a fixed one.
+    pub fn usual_name(self) -> Option<&'static str> {
+        match self {
+            ConfigFile::Main => Some("postgresql.conf"),
+            ConfigFile::Hba => Some("pg_hba.conf"),
+            ConfigFile::Ident => Some("pg_ident.conf"),
+            ConfigFile::Included => None,
+        }
+    }
+}
