@@ -17,7 +17,7 @@ pub use self::files::{nothing_durable, prove_end, written_length};
 
 /// How much of an open segment is asked for again after a broken connection, at most: enough to notice a server whose
 /// WAL is not the one that we have, and little enough to get on over a bad line with segments of 1 GiB.
-const OVERLAP: u64 = 1 << 20;
+const OVERLAP: u64 = 256 << 10;
 
 /// The open segment, `<name>.partial`: preallocated with zeros, plain, written from its start to its end. Bytes that are
 /// there already are only ever written again with the same content.

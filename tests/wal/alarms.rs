@@ -197,6 +197,8 @@ fn a_server_that_went_back_is_refused_and_nothing_is_overwritten() {
     }
     let said = receiver.wait_alarm("differs at");
     assert!(said.contains("is kept"), "{said}");
+    let acknowledged = format!("SELECT restart_lsn < '{end}' FROM pg_replication_slots");
+    assert_eq!(cluster.sql(&acknowledged), "t", "clients may wait for it");
     receiver.stop();
     let names = receiver.names();
     let read = |name: &String| fs::read(receiver.wal_path().join(name)).unwrap();

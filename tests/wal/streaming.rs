@@ -9,7 +9,7 @@ use pgmoneta::unit::Lsn;
 
 use super::relay::Relay;
 use super::setup::{Receiver, slot_flush, write_wal};
-use crate::harness::{Cluster, MAJORS, Scratch, installed, wait_until};
+use crate::harness::{Cluster, Daemon, MAJORS, Scratch, installed, wait_until};
 
 const CREATE: &str = "create_slot = yes";
 const KEEP: &str = "wal_keep_size = '4GB'\nmax_wal_size = '4GB'\n";
@@ -320,4 +320,116 @@ fn wal_that_does_not_go_on_where_it_was_is_refused() {
     receiver.wait_flushed(&cluster);
     receiver.stop();
     assert!(receiver.compare(&cluster) >= 4);
+}
+
+/// From where the last stream of a receiver began.
+fn last_start(receiver: &Receiver) -> Lsn {
+    let log = receiver.log();
+    let mut starts = log.iter().filter_map(|line| {
+        let (_, rest) = line.split_once("streaming WAL")?;
+        rest.split_once("from ")?.1.split_once(' ')
+    });
+    let (start, _) = starts.next_back().unwrap();
+    start.parse().unwrap()
+}
+
+/// Starts a receiver again; all that was acknowledged before is so at once, without new WAL. From where it streams, and to
+/// where WAL goes.
+fn again(receiver: &mut Receiver, cluster: &Cluster) -> (Lsn, Lsn) {
+    receiver.stop();
+    receiver.start();
+    receiver.wait_streaming();
+    let end = receiver.wait_flushed(cluster);
+    wait_until("it is acknowledged", 30, || {
+        slot_flush(cluster).is_some_and(|flush| flush >= end)
+    });
+    (last_start(receiver), end)
+}
+
+#[test]
+fn what_was_received_before_a_restart_is_proven_and_not_received_again() {
+    let scratch = Scratch::new("wal-prove");
+    let cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(4)
+        .conf(KEEP)
+        .start();
+    let global = "compression = zstd\nencryption = aes-192-gcm";
+    let mut receiver = Receiver::new(&scratch, &cluster, global, CREATE).started();
+    receiver.wait_streaming();
+    let overlap = 256 << 10;
+    let near_end = |(from, end): (Lsn, Lsn)| {
+        assert!(end.since(from) <= overlap + 8192, "from {from} to {end}");
+    };
+    let message = |mib: u32| {
+        let length = mib << 20;
+        cluster.sql(&format!(
+            "SELECT pg_logical_emit_message(true, 'x', repeat('y', {length}))"
+        ));
+    };
+    // The first segment of the archive, then one that begins with the rest of a record.
+    for mib in [2, 3] {
+        message(mib);
+        receiver.wait_flushed(&cluster);
+        near_end(again(&mut receiver, &cluster));
+    }
+    // A record that fills more than a segment, of which the ones before are sealed.
+    message(9);
+    receiver.wait_flushed(&cluster);
+    receiver.wait_sealed();
+    near_end(again(&mut receiver, &cluster));
+    // A segment of which nothing was received.
+    cluster.sql("SELECT pg_switch_wal()");
+    receiver.wait_flushed(&cluster);
+    again(&mut receiver, &cluster);
+
+    // What is behind the last record, and what is damaged, is received again.
+    message(2);
+    let end = receiver.wait_flushed(&cluster);
+    receiver.stop();
+    let partial = receiver.wal_path().join(receiver.names().pop().unwrap());
+    let mut content = fs::read(&partial).unwrap();
+    let offset = usize::try_from(end.0 % (4 << 20)).unwrap();
+    content[offset + 8..offset + 200_000].fill(0xAA);
+    fs::write(&partial, &content).unwrap();
+    near_end(again(&mut receiver, &cluster));
+    receiver.stop();
+    let mut content = fs::read(&partial).unwrap();
+    content[offset - 1_000_000] ^= 0xFF;
+    fs::write(&partial, &content).unwrap();
+    let (from, _) = again(&mut receiver, &cluster);
+    assert!(from.0 < end.0 - 1_000_000, "{from}");
+    let told = |line: &String| line.starts_with("WARN") && line.contains("is damaged behind");
+    assert!(receiver.log().iter().any(told), "{:?}", receiver.log());
+    message(1);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    assert!(receiver.compare(&cluster) >= 5);
+}
+
+#[test]
+fn after_a_kill_a_large_segment_is_not_received_again() {
+    let scratch = Scratch::new("wal-kill");
+    let cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(64)
+        .conf(KEEP)
+        .start();
+    let mut daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    write_wal(&cluster, 20);
+    cluster.wait_received("pgmoneta");
+    let end: Lsn = cluster
+        .sql("SELECT pg_current_wal_flush_lsn()")
+        .parse()
+        .unwrap();
+    daemon.kill();
+    daemon.start();
+    wait_until("all is acknowledged again", 60, || {
+        slot_flush(&cluster).is_some_and(|flush| flush >= end)
+    });
+    let log = daemon.log();
+    let from = log.rsplit_once("streaming WAL, from ").unwrap().1;
+    let from: Lsn = from.split_once(' ').unwrap().0.parse().unwrap();
+    assert!(end.since(from) < 1 << 20, "from {from} to {end}");
 }

@@ -3,6 +3,8 @@
 use super::cursor::Cursor;
 use crate::unit::Lsn;
 
+/// `MAXIMUM_ALIGNOF` of all platforms that PostgreSQL runs on today: records begin at multiples of it.
+const ALIGNMENT: u64 = 8;
 /// `XLP_FIRST_IS_CONTRECORD`: the page begins in the middle of a record.
 pub(super) const FIRST_IS_CONTINUATION: u16 = 0x0001;
 /// `XLP_LONG_HEADER`: the header is a long one.
@@ -89,6 +91,19 @@ impl PageHeader {
             segment_size: cursor.u32()?,
             page_size: cursor.u32()?,
         })
+    }
+
+    /// Where on its page of `size` bytes the first record begins, which may be at the page's end; `None` if all of the page
+    /// belongs to a record that began before (`XLogFindNextRecord`, PostgreSQL 18 `xlogreader.c`).
+    pub fn first_record(&self, size: u32) -> Option<u64> {
+        let rest = if self.flags & FIRST_IS_CONTINUATION == 0 {
+            0
+        } else {
+            u64::from(self.remaining).next_multiple_of(ALIGNMENT)
+        };
+        let header = u64::try_from(self.length()).unwrap_or(0);
+        let offset = header + rest;
+        (offset <= u64::from(size)).then_some(offset)
     }
 
     /// How many bytes the header has (`SizeOfXLogShortPHD`, `SizeOfXLogLongPHD`).

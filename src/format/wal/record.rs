@@ -61,7 +61,7 @@ impl RecordHeader {
     }
 
     /// Whether this is the record after which the rest of its segment is unused.
-    pub(super) fn is_switch(&self) -> bool {
+    pub fn is_switch(&self) -> bool {
         self.manager == RM_XLOG && self.info & INFO_OF_MANAGER == XLOG_SWITCH
     }
 }

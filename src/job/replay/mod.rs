@@ -6,7 +6,7 @@ mod segments;
 mod walk;
 
 pub use path::{TimelineChoice, choose};
-pub use segments::{Segments, WayFile};
+pub use segments::{Opened, Segments, WayFile};
 pub use walk::{Ending, Walk, Walked};
 
 #[cfg(test)]

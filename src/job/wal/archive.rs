@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::gaps::GapWatch;
+use super::proof::Proof;
 use super::sealer::Sealer;
 use crate::error::{Failure, Kind, Result};
 use crate::format::TimelineHistory;
 use crate::job::context::Context;
+use crate::job::replay::Segments;
 use crate::pool::Ticket;
 use crate::repository::{Repository, WalDirectory, WalEnd, WalFile};
 use crate::storage::{Durable, SegmentFile, Spare, nothing_durable, prove_end};
@@ -95,15 +97,75 @@ impl Archive {
         self.open.take().map_or(Ok(()), SegmentFile::leave)
     }
 
-    /// Where the archive ends on the way that `history` describes, with what is known of the open segment.
-    pub(super) fn end_along(&self, history: &TimelineHistory) -> Result<Option<WalEnd>> {
-        let mut end = self.directory.end_along(history)?;
-        if let (Some(end), Some(file)) = (&mut end, &self.open)
-            && end.file.segment == file.segment()
-        {
-            end.received = end.received.max(file.known());
+    /// Where the archive ends on the way that `history` describes. An open segment that is there from before is taken over
+    /// first, and what is in it proven.
+    pub(super) fn end_along(&mut self, history: &TimelineHistory) -> Result<Option<WalEnd>> {
+        let Some(mut end) = self.directory.end_along(history)? else {
+            return Ok(None);
+        };
+        let segment = end.file.segment;
+        let is_open = |file: &SegmentFile| file.segment() == segment;
+        if end.file.partial && !self.open.as_ref().is_some_and(is_open) {
+            self.take_over(segment, &history.to(segment.timeline))?;
         }
-        Ok(end)
+        if let Some(file) = self.open.as_ref().filter(|file| is_open(file)) {
+            end.received = file.known();
+        }
+        Ok(Some(end))
+    }
+
+    /// Opens a segment that is there from before. What is in it need not be received again as far as it proves itself.
+    fn take_over(&mut self, segment: Segment, history: &TimelineHistory) -> Result<()> {
+        self.check_place()?;
+        if let Some(other) = self.open.take() {
+            other.leave()?;
+        }
+        let size = self.directory.segment_size();
+        let mut file = SegmentFile::open(self.directory.path(), segment, size, None)?;
+        let received = file.received();
+        if received > segment.start(size) {
+            file.prove(|| self.proven_end(segment, received, history))?;
+        }
+        self.open = Some(file);
+        Ok(())
+    }
+
+    /// Up to where a segment holds what the server wrote, if that can be told.
+    fn proven_end(
+        &self,
+        segment: Segment,
+        received: Lsn,
+        history: &TimelineHistory,
+    ) -> Result<Option<Lsn>> {
+        let (server, name) = (&self.server, segment.name(self.directory.segment_size()));
+        let segments = Segments::new(self.directory.clone(), self.context.key.clone())?;
+        let proof = Proof {
+            segments: &segments,
+            history,
+            segment,
+            stop: &self.context.stop,
+        };
+        match proof.run() {
+            Ok(proven) => {
+                let proven = proven.as_ref();
+                if let Some((end, (why, page_end))) =
+                    proven.and_then(|proven| Some((proven.end, proven.ending.as_ref()?)))
+                    && received > *page_end
+                {
+                    log::warn!(
+                        "server {server}: WAL segment {name} is damaged behind {end}, it is received again from there: {why}"
+                    );
+                }
+                Ok(proven.map(|proven| proven.end))
+            }
+            Err(failure) if failure.kind() == Kind::Stopped => Err(failure),
+            Err(failure) => {
+                log::warn!(
+                    "server {server}: WAL segment {name} is received again, since what is there cannot be proven: {failure}"
+                );
+                Ok(None)
+            }
+        }
     }
 
     /// Gets ready to receive from `position`, the start of a segment, on `timeline`, which the server has `left` there if
@@ -121,18 +183,20 @@ impl Archive {
         if let Some(other) = self.open.take_if(|file| file.segment() != segment) {
             other.leave()?;
         }
+        let before = self.prove_before(segment)?;
         (self.position, self.repeats) = match &mut self.open {
             Some(file) => {
                 if file.has_failed() {
                     file.start_over()?;
                 }
-                self.durable = nothing_durable();
                 file.rewind(left)
             }
-            None => {
-                self.durable = self.prove_before(segment)?;
-                (position, position)
-            }
+            None => (position, position),
+        };
+        self.durable = if self.position < self.repeats {
+            nothing_durable()
+        } else {
+            before
         };
         self.prepare_spare();
         Ok(self.position)

@@ -152,7 +152,7 @@ pub(super) fn connect(
     server: &Server,
     repository: &Repository,
     mut answers: Answers,
-    archive: &Archive,
+    archive: &mut Archive,
     removed: Option<(Timeline, Lsn)>,
 ) -> Result<Session, Trouble> {
     let mut connection =
@@ -165,10 +165,10 @@ pub(super) fn connect(
         state.heard = Some(Instant::now());
     });
     let lineage = Lineage::fetch(&mut connection, identity.timeline)?;
-    let directory = archive.directory();
-    lineage.check(directory)?;
+    lineage.check(archive.directory())?;
     let end = archive.end_along(lineage.history());
     let end = end.map_err(Trouble::archive)?;
+    let directory = archive.directory();
     let followed = followed(repository, directory).map_err(Trouble::archive)?;
     let mut situation = Situation {
         end: end.as_ref(),
