@@ -1,5 +1,6 @@
 //! Complete backups: finding them.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,9 @@ use crate::codec::{Source, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::unit::Label;
+
+/// The longest file that is read as a whole.
+const LONGEST_CONTENT: u64 = 16 << 20;
 
 /// A complete backup.
 #[derive(Clone, Debug)]
@@ -50,6 +54,21 @@ impl Backup {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let begins = |plain: &[u8]| begins_segment(plain, file.size);
         Source::probe(&path, Suffixes::of_name(&name).1, key, &begins)
+    }
+
+    /// The plain bytes of a small file of it, compared with what the manifest says.
+    pub fn content(&self, file: &ManifestFile, key: &Arc<MasterKey>) -> Result<Vec<u8>> {
+        let doing = || format!("read {}", file.path.display());
+        let mut source = self.open(file, key).with_context(doing)?;
+        let mut content = Vec::new();
+        let mut limited = (&mut source).take(LONGEST_CONTENT);
+        limited.read_to_end(&mut content).with_context(doing)?;
+        let digests = source.finish().with_context(doing)?;
+        if digests.blake3 != file.blake3 || digests.sha256 != file.sha256 {
+            let message = "its bytes are not those that the manifest says";
+            return Err(Failure::new(Kind::Corrupt, message).context(doing()));
+        }
+        Ok(content)
     }
 
     /// Fails with [`Kind::Unsupported`] for a backup of the C program, which is listed, but cannot be read yet.

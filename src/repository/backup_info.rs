@@ -51,6 +51,8 @@ pub struct BackupInfo {
     pub system_identifier: Option<u64>,
     /// `STOP_TIME`: the server's clock at the end, microseconds since 1970 UTC; our own key.
     pub stop_time: Option<i64>,
+    /// `PARENT` where `TYPE=1`: the label of the backup on which this one builds, an incremental one of the C program.
+    pub parent: Option<String>,
     /// `WARNINGn`: what the server warned of while it sent the backup; our own keys.
     pub warnings: Vec<String>,
 }
@@ -117,6 +119,7 @@ impl BackupInfo {
             comments: String::new(),
             system_identifier: None,
             stop_time: None,
+            parent: None,
             warnings: Vec::new(),
         }
     }
@@ -182,10 +185,8 @@ impl BackupInfo {
         {
             return Err(corrupt(format!("LABEL is {other:?}, not {label}")));
         }
-        if values.number::<u32>("TYPE")?.unwrap_or(0) != 0 {
-            return Err(corrupt("the backup is an incremental one".to_owned())
-                .hint("this version restores full backups only"));
-        }
+        let incremental = values.number::<u32>("TYPE")?.unwrap_or(0) != 0;
+        let parent = values.text("PARENT").unwrap_or_default();
         Ok(BackupInfo {
             valid: values.text("STATUS") == Some("1"),
             wal: values.text("WAL").unwrap_or_default().to_owned(),
@@ -216,6 +217,7 @@ impl BackupInfo {
             comments: values.text("COMMENTS").unwrap_or_default().to_owned(),
             system_identifier: values.number("SYSTEM_IDENTIFIER")?,
             stop_time: values.number("STOP_TIME")?,
+            parent: incremental.then(|| parent.to_owned()),
             tablespaces: values.tablespaces,
             warnings: values.warnings,
         })
@@ -411,7 +413,10 @@ mod tests {
         assert_eq!(info.compression, Compression::Zstd);
         assert_eq!(info.end.1, Lsn(0xA00_0158));
         assert_eq!(info.comments, "k|v");
-        assert_eq!(info.system_identifier, None);
+        assert_eq!((info.system_identifier, info.parent), (None, None));
+        let increment = b"TYPE=1\nPARENT=20261122082250\n";
+        let increment = BackupInfo::parse(increment, &label()).unwrap();
+        assert_eq!(increment.parent.as_deref(), Some("20261122082250"));
         let old = BackupInfo::parse(b"COMPRESSION=5\n", &label()).unwrap();
         assert_eq!(old.compression, Compression::Gzip);
     }
@@ -436,7 +441,6 @@ mod tests {
             (b"START_TIMELINE=0\n", "START_TIMELINE"),
             (b"ENCRYPTION=4\n", "ENCRYPTION"),
             (b"LABEL=20200101000000\n", "LABEL"),
-            (b"TYPE=1\n", "incremental"),
             (b"A=\xff\n", "UTF-8"),
             (b"TABLESPACE1=a\nTABLESPACE_OID1=x\n", "TABLESPACE_OID1"),
         ] {

@@ -11,7 +11,7 @@ use crate::codec::Stored;
 use crate::crypto::Sha256;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::format::ConfigFile;
-use crate::unit::Label;
+use crate::unit::{Label, Segment, SegmentSize};
 
 /// No line is longer: two paths and what is around them.
 const MAX_LINE: u64 = 64 << 10;
@@ -68,6 +68,16 @@ impl Manifest {
     pub fn all_files(&self) -> impl Iterator<Item = &ManifestFile> {
         let config = self.config.iter().map(|(_, file)| file);
         self.files.iter().chain(&self.wal).chain(config)
+    }
+
+    /// The size of the WAL segments that are kept with the backup; each of them is whole.
+    pub fn segment_size(&self) -> Option<SegmentSize> {
+        let segments = self.wal.iter().filter_map(|file| {
+            let name = file.path.file_name()?.to_str()?;
+            let size = SegmentSize::new(file.size).ok()?;
+            Segment::parse(name, size).map(|_| size)
+        });
+        segments.max_by_key(|size| size.bytes())
     }
 
     /// Reads the manifest of the backup `label` in `directory`, and checks it against the list of digests.
@@ -155,12 +165,21 @@ impl Manifest {
 
     fn add(&mut self, line: Line, version: u32) -> Result<()> {
         match line {
-            Line::Tablespace(line) => self.tablespaces.push(line.parse()?),
+            Line::Tablespace(line) => {
+                let one = line.parse()?;
+                let same = |other: &TablespaceInfo| other.oid == one.oid || other.name == one.name;
+                if self.tablespaces.iter().any(same) {
+                    let (name, oid) = (&one.name, one.oid);
+                    let message = format!("the tablespace {name:?} (OID {oid}) is there twice");
+                    return Err(corrupt(message));
+                }
+                self.tablespaces.push(one);
+            }
             Line::Directory(line) => {
                 let path = line.path.below()?;
                 self.directories.push((path, mode(&line.mode)?));
             }
-            Line::Link(line) => self.links.push((line.path.below()?, line.target.any()?)),
+            Line::Link(line) => self.links.push(line.parse()?),
             Line::File(line) => self.files.push(line.parse(Some(self.stored))?),
             Line::Wal(line) => {
                 // Version 1 linked what the archive had, however that was stored, and did not say how.

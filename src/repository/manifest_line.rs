@@ -157,6 +157,19 @@ impl Head {
     }
 }
 
+impl LinkLine {
+    /// Its path, and its text, which leads nowhere but further down; that of `pg_wal` is not followed.
+    pub fn parse(self) -> Result<(PathBuf, PathBuf)> {
+        let path = self.path.below()?;
+        let target = if path == Path::new("pg_wal") {
+            self.target.any()?
+        } else {
+            self.target.below()?
+        };
+        Ok((path, target))
+    }
+}
+
 impl FileLine {
     /// The line of a file in a manifest whose head says `stored`.
     pub fn of(file: &ManifestFile, stored: Stored) -> FileLine {
@@ -221,7 +234,15 @@ impl TablespaceLine {
         }
     }
 
+    /// Reads a line. The name becomes part of the name of a directory.
     pub fn parse(self) -> Result<TablespaceInfo> {
+        let name = Path::new(&self.name);
+        let one = name.components().count() == 1 && stays_below(name);
+        let strange = |c: char| c == '/' || c.is_control();
+        if self.oid == 0 || !one || self.name.contains(strange) {
+            let named = format!("{} (OID {})", self.name, self.oid);
+            return Err(wrong("tablespace", &named));
+        }
         Ok(TablespaceInfo {
             name: self.name,
             oid: self.oid,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::layout::{BACKUPS, BACKUPS_OF_C, SYSTEM, WAL};
-use super::{SystemInfo, WalDirectory, system_info};
+use super::{Backup, SystemInfo, WalDirectory, system_info};
 use crate::error::{Context, Failure, Kind, Result};
 use crate::storage::{self, Places};
 use crate::unit::{SegmentSize, ServerName, Timeline};
@@ -110,6 +110,20 @@ impl Repository {
     pub fn wal(&self) -> Result<Option<WalDirectory>> {
         let system = self.system()?;
         Ok(system.map(|system| self.wal_of(system.segment_size)))
+    }
+
+    /// The WAL archive. Where nothing is known of it, as when nothing but the backup was saved, with segments of the size
+    /// that those have which the backup keeps: [`Kind::NotFound`] if it keeps none.
+    pub fn wal_for(&self, backup: &Backup) -> Result<WalDirectory> {
+        if let Some(wal) = self.wal()? {
+            return Ok(wal);
+        }
+        let size = backup.manifest()?.segment_size().ok_or_else(|| {
+            let message =
+                "there is no WAL: system.info is missing, and the backup keeps no WAL for itself";
+            Failure::new(Kind::NotFound, message)
+        })?;
+        Ok(self.wal_of(size))
     }
 
     /// The WAL archive, of segments of that size.

@@ -364,3 +364,53 @@ fn the_manifest_says_how_each_file_is_stored_whatever_its_name_ends_in() {
         .is_err()
     );
 }
+
+#[test]
+fn names_of_tablespaces_and_links_in_a_manifest_lead_nowhere_else() {
+    let head = r#"{"backup":{"manifest_version":2,"label":"20260101000000","system_identifier":7,"compression":"none","encryption":"none"}}"#;
+    let of = |lines: &[String]| {
+        let count = lines.len();
+        let text = format!("{head}\n{}\n{{\"end\":{count}}}\n", lines.join("\n"));
+        Manifest::parse(&mut text.as_bytes(), &label("20260101000000"))
+    };
+    let tablespace = |oid: u32, name: &str| {
+        format!(
+            r#"{{"tablespace":{{"oid":{oid},"name":{name},"location":{{"hex":"2f737276ff"}}}}}}"#
+        )
+    };
+    let good = [
+        tablespace(5, r#""tblspc_größe 1""#),
+        tablespace(6, r#""tblspc_..""#),
+    ];
+    let read = of(&good).unwrap();
+    assert_eq!(read.tablespaces[0].path.as_os_str().as_bytes(), b"/srv\xff");
+    for name in [
+        r#""x/../../../outside""#,
+        r#""../x""#,
+        r#""/x""#,
+        r#""x/""#,
+        r#""..""#,
+        r#"".""#,
+        r#""""#,
+        r#""a\nb""#,
+        r#""a\u0000b""#,
+    ] {
+        assert!(of(&[tablespace(5, name)]).is_err(), "{name}");
+    }
+    assert!(of(&[tablespace(0, r#""x""#)]).is_err());
+    assert!(of(&[tablespace(5, r#""x""#), tablespace(5, r#""y""#)]).is_err());
+    assert!(of(&[tablespace(5, r#""x""#), tablespace(6, r#""x""#)]).is_err());
+
+    let link =
+        |path: &str, target: &str| format!(r#"{{"link":{{"path":"{path}","target":"{target}"}}}}"#);
+    assert!(of(&[link("pg_wal", "/srv/wal"), link("a", "b/c")]).is_ok());
+    for (path, target) in [
+        ("a", "/etc"),
+        ("a", "../.."),
+        ("a", ""),
+        ("pg_wal/a", "/srv"),
+        ("../a", "b"),
+    ] {
+        assert!(of(&[link(path, target)]).is_err(), "{path} {target}");
+    }
+}

@@ -15,9 +15,6 @@ use crate::unit::{Segment, SegmentSize, Timeline};
 /// The suffix of the segment that is being received.
 const PARTIAL: &str = ".partial";
 
-/// The suffix of a timeline history file.
-const HISTORY: &str = ".history";
-
 /// The WAL archive of a server, `<base_dir>/<server>/wal`.
 #[derive(Clone, Debug)]
 pub struct WalDirectory {
@@ -178,14 +175,7 @@ impl WalDirectory {
         let names = self.names()?;
         let mut timelines: Vec<Timeline> = names
             .iter()
-            .filter_map(|name| {
-                let digits = name.strip_suffix(HISTORY).filter(|rest| rest.len() == 8)?;
-                let number = u32::from_str_radix(digits, 16).ok()?;
-                digits
-                    .bytes()
-                    .all(|b| b.is_ascii_hexdigit())
-                    .then_some(Timeline::new(number))?
-            })
+            .filter_map(|name| Timeline::of_history_name(name))
             .collect();
         timelines.sort_unstable();
         timelines.dedup();

@@ -29,6 +29,14 @@ impl Timeline {
     pub fn history_name(self) -> String {
         format!("{:08X}.history", self.number())
     }
+
+    /// The timeline of a history file by its name; the C program writes lower-case digits.
+    pub fn of_history_name(name: &str) -> Option<Timeline> {
+        let digits = name.strip_suffix(".history")?;
+        let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u32::from_str_radix(digits, 16).ok()?;
+        Timeline::new(number).filter(|_| digits.len() == 8 && hexadecimal)
+    }
 }
 
 impl fmt::Display for Timeline {

@@ -36,7 +36,7 @@ pub use port::free_port;
 pub use process::Process;
 pub use random::Random;
 pub use scratch::{Scratch, write_owned};
-pub use servers::{MAJORS, client, installed, server};
+pub use servers::{MAJORS, client, copy_tree, installed, server};
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;
 pub use user::{User, user};

@@ -4,6 +4,7 @@ mod branches;
 mod mixed;
 mod places;
 mod positions;
+mod saved;
 mod story;
 mod targets;
 mod timelines;

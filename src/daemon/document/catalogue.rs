@@ -12,7 +12,7 @@ pub(in crate::daemon) fn backup(server: &Server, done: &job::backup::Outcome) ->
     let info = &done.backup.info;
     Fields::of_server(server.name.as_str(), Some(info.version))
         .and(sizes(&done.backup))
-        .and(parent())
+        .and(parent(&done.backup))
         .with("Valid", valid(info.valid))
         .with("Elapsed", info.elapsed)
         .with("Warnings", warnings(info))
@@ -30,7 +30,7 @@ pub(in crate::daemon) fn list(server: &Server, catalogue: &Catalogue, sort: Sort
     let mut backups: Vec<Value> = entries
         .map(|entry| {
             element(entry)
-                .and(parent())
+                .and(parent(&entry.backup))
                 .with("Server", server.name.as_str())
                 .into()
         })
@@ -50,6 +50,7 @@ pub(super) fn element(entry: &Entry) -> Fields {
         .with("Comments", info.comments.as_str())
         .with("Keep", info.keep)
         .with("Valid", valid(info.valid))
+        .and(readable(&entry.backup))
         .with("WAL", entry.wal)
         .with("Delta", entry.delta)
         .with("Elapsed", info.elapsed)
@@ -70,6 +71,7 @@ pub(in crate::daemon) fn info(server: &Server, entry: &Entry) -> Fields {
         .with("Comments", info.comments.as_str())
         .with("Keep", info.keep)
         .with("Valid", valid(info.valid))
+        .and(readable(&entry.backup))
         .with("Elapsed", info.elapsed)
         .with("NumberOfTablespaces", tablespaces.len())
         .with("Tablespaces", tablespaces)
@@ -90,11 +92,17 @@ pub(super) fn sizes(backup: &Backup) -> Fields {
         .with("Encryption", backup.info.encryption.code())
 }
 
-/// There are only full backups yet.
-pub(super) fn parent() -> Fields {
+/// Whether it builds on another backup; this program takes full ones only.
+pub(super) fn parent(backup: &Backup) -> Fields {
+    let parent = backup.info.parent.as_deref();
     Fields::new()
-        .with("Incremental", false)
-        .with("IncrementalParent", Value::Null)
+        .with("Incremental", parent.is_some())
+        .with("IncrementalParent", parent.map_or(Value::Null, Value::from))
+}
+
+/// Whether this program can restore it, as far as that is known without reading it. Ours.
+fn readable(backup: &Backup) -> Fields {
+    Fields::new().with("Readable", backup.check_readable().is_ok())
 }
 
 fn tablespace(tablespace: &TablespaceInfo) -> Value {

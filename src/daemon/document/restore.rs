@@ -40,7 +40,7 @@ pub(in crate::daemon) fn restore(server: &Server, outcome: &Outcome) -> Fields {
     let info = &outcome.backup.info;
     Fields::of_server(server.name.as_str(), Some(info.version))
         .and(sizes(&outcome.backup))
-        .and(parent())
+        .and(parent(&outcome.backup))
         .with("Comments", info.comments.as_str())
         .with("Plan", plan(&outcome.plan))
         .with("Warnings", outcome.plan.warnings.clone())

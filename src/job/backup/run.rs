@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::pipeline::Pipeline;
 use super::receive::{Place, receive};
-use super::staging::{FileHead, Sizes, Staging};
+use super::staging::{FileHead, Staging};
 use super::wal::{self, Patience};
 use super::{Options, Outcome, complete, config, left_out, tablespaces};
 use crate::codec::Coding;
@@ -111,19 +111,25 @@ impl Job<'_> {
         self.passed("complete with its WAL");
         let stop_time = self.stop_time(&facts);
         self.context.stop.check()?;
+        let info = self.info(&facts, received, wal, stop_time);
+        let (path, info) = staging.commit(info)?;
+        Ok(Backup::own(label, path, info))
+    }
 
-        let elapsed = self.started.elapsed().as_secs_f64();
-        let info = |sizes: Sizes| BackupInfo {
+    /// What is known of the backup; how large it is is known when it is stored.
+    fn info(&self, facts: &Facts, received: Received, wal: String, stop_time: i64) -> BackupInfo {
+        let config = &self.context.config;
+        BackupInfo {
             valid: true,
             wal,
-            backup_size: sizes.stored,
-            restore_size: sizes.plain,
-            biggest_file: sizes.biggest,
-            elapsed,
+            backup_size: 0,
+            restore_size: 0,
+            biggest_file: 0,
+            elapsed: self.started.elapsed().as_secs_f64(),
             version: facts.version,
             keep: false,
-            compression: coding.compression,
-            encryption: coding.encryption,
+            compression: config.compression,
+            encryption: config.encryption,
             tablespaces: received.tablespaces,
             start: received.start,
             end: received.end,
@@ -131,10 +137,9 @@ impl Job<'_> {
             comments: String::new(),
             system_identifier: Some(facts.system_identifier),
             stop_time: Some(stop_time),
+            parent: None,
             warnings: received.warnings,
-        };
-        let (path, info) = staging.commit(info)?;
-        Ok(Backup::own(label, path, info))
+        }
     }
 
     /// Notes how long it took to get that far.

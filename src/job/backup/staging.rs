@@ -30,13 +30,13 @@ pub(super) struct FileHead {
 
 /// How large a backup is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sizes {
+struct Sizes {
     /// Bytes as stored.
-    pub stored: u64,
+    stored: u64,
     /// Bytes when restored, without WAL.
-    pub plain: u64,
+    plain: u64,
     /// Plain bytes of the largest file.
-    pub biggest: u64,
+    biggest: u64,
 }
 
 /// What was received under a path.
@@ -211,15 +211,15 @@ impl Staging {
         }
     }
 
-    /// Ends the manifest, adds `info`, makes everything durable and gives the backup its name. The last step.
-    pub(super) fn commit(
-        mut self,
-        info: impl FnOnce(Sizes) -> BackupInfo,
-    ) -> Result<(PathBuf, BackupInfo)> {
+    /// Ends the manifest, adds `info` with the sizes, makes everything durable and gives the backup its name. The last
+    /// step.
+    pub(super) fn commit(mut self, mut info: BackupInfo) -> Result<(PathBuf, BackupInfo)> {
         if let Some(manifest) = self.manifest.take() {
             self.sizes.stored += manifest.finish()?;
         }
-        let info = info(self.sizes);
+        info.backup_size = self.sizes.stored;
+        info.restore_size = self.sizes.plain;
+        info.biggest_file = self.sizes.biggest;
         let mut file = StagedFile::create(&self.path.join(INFO), 0o600)?;
         file.write_all(info.to_text(&self.label).as_bytes())
             .with_context(|| format!("write {INFO}"))?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::pipeline::Pipeline;
 use super::receive::{Place, receive};
-use super::staging::{Sizes, Staging};
+use super::staging::Staging;
 use crate::codec::{CHUNK, Coding, Source, Stored};
 use crate::crypto::{MasterKey, Secret};
 use crate::error::{Kind, Result};
@@ -92,13 +92,7 @@ impl Scratch {
         }
         pipeline.finish()?;
         staging.compare(manifest)?;
-        let info = |sizes: Sizes| {
-            let mut info = BackupInfo::parse(b"STATUS=1\n", &label).unwrap();
-            info.backup_size = sizes.stored;
-            info.restore_size = sizes.plain;
-            info.biggest_file = sizes.biggest;
-            info
-        };
+        let info = BackupInfo::parse(b"STATUS=1\n", &label).unwrap();
         let (path, info) = staging.commit(info)?;
         Ok(Backup::own(label, path, info))
     }

@@ -139,7 +139,7 @@ fn known(
     backup: &BackupInfo,
     timeline: Timeline,
 ) -> Result<Option<TimelineHistory>> {
-    if let Some(content) = segments.archive().history(timeline)? {
+    if let Some(content) = segments.history(timeline)? {
         return TimelineHistory::parse(timeline, &content).map(Some);
     }
     let alone = timeline == Timeline::FIRST || timeline == backup.end.0;

@@ -25,6 +25,7 @@ pub struct Segments {
     doubled: BTreeSet<Segment>,
     /// Those that `backup` keeps for itself.
     kept: BTreeMap<Segment, ManifestFile>,
+    histories: BTreeMap<Timeline, ManifestFile>,
     backup: Option<Backup>,
     followed: Option<Timeline>,
     key: Arc<MasterKey>,
@@ -69,6 +70,7 @@ impl Segments {
             doubled,
             archive,
             kept: BTreeMap::new(),
+            histories: BTreeMap::new(),
             backup: None,
             followed: None,
             key,
@@ -97,19 +99,34 @@ impl Segments {
     /// Adds those that a backup keeps for itself, for what the archive does not have.
     pub fn keep(&mut self, backup: &Backup, files: &[ManifestFile]) {
         self.kept.clear();
+        self.histories.clear();
         for file in files {
             let name = file.path.file_name().and_then(|name| name.to_str());
-            let segment = name.and_then(|name| Segment::parse(name, self.size()));
-            if let Some(segment) = segment {
+            if let Some(segment) = name.and_then(|name| Segment::parse(name, self.size())) {
                 self.kept.insert(segment, file.clone());
+            } else if let Some(timeline) = name.and_then(Timeline::of_history_name) {
+                self.histories.insert(timeline, file.clone());
             }
         }
         self.backup = Some(backup.clone());
     }
 
-    /// The archive.
-    pub fn archive(&self) -> &WalDirectory {
-        &self.archive
+    /// The content of the history file of a timeline: of the archive, else that which the backup keeps.
+    pub fn history(&self, timeline: Timeline) -> Result<Option<Vec<u8>>> {
+        if let Some(content) = self.archive.history(timeline)? {
+            return Ok(Some(content));
+        }
+        let (Some(backup), Some(file)) = (&self.backup, self.histories.get(&timeline)) else {
+            return Ok(None);
+        };
+        backup.content(file, &self.key).map(Some)
+    }
+
+    /// The timelines of which there is a history, sorted.
+    pub fn histories(&self) -> Result<Vec<Timeline>> {
+        let archived = self.archive.histories()?.into_iter();
+        let all: BTreeSet<Timeline> = archived.chain(self.histories.keys().copied()).collect();
+        Ok(all.into_iter().collect())
     }
 
     /// The size of a segment.

@@ -37,11 +37,14 @@ pub(super) fn find(
     let repository = context.repository(&server.name)?;
     let newest = matches!(identifier, "newest" | "latest");
     let named = repository.find(identifier)?;
+    if !newest {
+        named.check_readable()?;
+    }
     if !named.info.valid {
         let message = format!("the backup {} is not valid", named.label);
         return Err(Failure::new(Kind::Corrupt, message).hint("choose another one"));
     }
-    let mut search = Search::new(context, &repository, position)?;
+    let mut search = Search::new(context, &repository, &named, position)?;
     let mut others = repository.backups()?;
     others.retain(|backup| backup.info.valid && backup.label < named.label);
     if newest {
@@ -103,14 +106,10 @@ impl<'a> Search<'a> {
     fn new(
         context: &'a Context,
         repository: &Repository,
+        named: &Backup,
         position: &'a Position,
     ) -> Result<Search<'a>> {
-        let archive = repository.wal()?.ok_or_else(|| {
-            Failure::new(
-                Kind::NotFound,
-                "there is no WAL archive: system.info is missing",
-            )
-        })?;
+        let archive = repository.wal_for(named)?;
         Ok(Search {
             context,
             position,
@@ -131,6 +130,14 @@ impl<'a> Search<'a> {
         let mut refusals = Refusals::default();
         while let Some(backup) = backups.pop() {
             if !backups.is_empty() && lies_before(&backup, &self.position.target) {
+                continue;
+            }
+            if let Err(failure) = backup.check_readable() {
+                if self.position.target == Target::Immediate {
+                    // An older one would end earlier.
+                    return Err(failure);
+                }
+                refusals.other.get_or_insert(failure);
                 continue;
             }
             let (timeline, stop) = (self.position.timeline, &self.context.stop);

@@ -168,11 +168,11 @@ fn segments(choice: &Choice) -> Vec<(Segment, WayFile)> {
 /// after those that it knows (`findNewestTimeLine`, PostgreSQL `timeline.c`); for a standby those of its way only,
 /// since it would go over to the highest.
 fn histories(choice: &Choice, role: Role) -> Result<Vec<(Timeline, Vec<u8>)>> {
-    let archive = choice.segments.archive();
+    let segments = &choice.segments;
     let mut histories = Vec::new();
-    for timeline in archive.histories()? {
+    for timeline in segments.histories()? {
         if role == Role::Primary || choice.reach.history.contains(timeline) {
-            let content = archive.history(timeline)?;
+            let content = segments.history(timeline)?;
             histories.extend(content.map(|content| (timeline, content)));
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::FileReport;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::job::context::Context;
 use crate::job::replay::{Ending, Segments, TimelineChoice, Walk, choose};
 use crate::repository::{Backup, Manifest, Repository};
@@ -16,10 +16,12 @@ pub(super) fn check(
     backup: &Backup,
     manifest: &Manifest,
 ) -> Result<Option<FileReport>> {
-    let Some(archive) = repository.wal()? else {
-        return Ok(Some(report(
-            "system.info is missing: nothing is known of the WAL",
-        )));
+    let archive = match repository.wal_for(backup) {
+        Ok(archive) => archive,
+        Err(failure) if failure.kind() == Kind::NotFound => {
+            return Ok(Some(report(failure.message())));
+        }
+        Err(failure) => return Err(failure),
     };
     let mut segments = Segments::new(archive, context.key.clone())?;
     if !manifest.wal.is_empty() {

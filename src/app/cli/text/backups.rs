@@ -95,6 +95,10 @@ pub(super) fn info(fields: &Members) -> String {
     list.add("Biggest file", size(fields, "BiggestFileSize"));
     list.add("Took", seconds(fields, "Elapsed"));
     list.add("Valid", valid(fields));
+    if flag(fields, "Readable") == Some(false) {
+        let text = "the C program; this version lists it but cannot read it yet";
+        list.add("Written by", text.to_owned());
+    }
     list.add("Keep", yes(flag(fields, "Keep")));
     list.add("Start", place("Start"));
     list.add("Checkpoint", position(fields, "Checkpoint"));

@@ -58,9 +58,10 @@ pub(super) fn yes(flag: Option<bool>) -> &'static str {
     }
 }
 
-/// Whether a backup is valid.
+/// Whether a backup is valid; what the C program wrote this program cannot restore.
 pub(super) fn valid(fields: &Members) -> &'static str {
     match fields.get("Valid").and_then(Value::as_i64) {
+        Some(1) if flag(fields, "Readable") == Some(false) => "for the C program",
         Some(1) => "yes",
         Some(0) => "no",
         _ => "unknown",
