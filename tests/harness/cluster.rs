@@ -328,6 +328,41 @@ impl Cluster {
         standby
     }
 
+    /// A standby of this cluster as `pg_basebackup -R` makes one, in the directory `name` of `scratch`, streaming. Where
+    /// there is none of the server's version, the same is done by hand.
+    pub fn follower(&self, scratch: &Scratch, name: &str) -> Cluster {
+        let data = scratch.join(name);
+        let sockets = self.sockets.to_str().unwrap();
+        let port = self.port.to_string();
+        let program = client("pg_basebackup");
+        if self.major == program_major(&program) {
+            let mut command = user().command(program);
+            command
+                .args(["-h", sockets, "-p", &port, "-U", SUPERUSER])
+                .args(["-R", "-c", "fast", "-D"])
+                .arg(&data);
+            super::cluster_builder::run(&mut command);
+        } else {
+            self.copy_online(&data);
+            // Of pg_wal nothing is sent but the directories.
+            for entry in fs::read_dir(data.join("pg_wal")).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_file() {
+                    fs::remove_file(path).unwrap();
+                }
+            }
+            write_owned(&data.join("standby.signal"), "");
+            let auto_conf = data.join("postgresql.auto.conf");
+            let old = fs::read_to_string(&auto_conf).unwrap();
+            let line =
+                format!("primary_conninfo = 'host={sockets} port={port} user={SUPERUSER}'\n");
+            write_owned(&auto_conf, old + &line);
+        }
+        let mut standby = Cluster::adopt(scratch, self.major, data);
+        standby.start();
+        standby
+    }
+
     /// Copies the data directory of the running server: start of a backup, copy, stop, in one session.
     fn copy_online(&self, data: &Path) {
         use std::io::{BufRead, BufReader, Write};
@@ -393,6 +428,14 @@ fn is_ready(pidfile: &Path, pid: i32) -> bool {
 pub fn tail(text: &str, lines: usize) -> String {
     let all: Vec<_> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+/// The major version of a client program.
+fn program_major(program: &Path) -> u32 {
+    let output = Command::new(program).arg("--version").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let version = text.split(' ').nth(2).unwrap();
+    version.split('.').next().unwrap().trim().parse().unwrap()
 }
 
 fn unhex(text: &str) -> Vec<u8> {

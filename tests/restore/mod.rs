@@ -1,5 +1,6 @@
 //! Restore and verify, and what they stand on.
 
+mod after_recovery;
 mod branches;
 mod mixed;
 mod places;

@@ -1,5 +1,6 @@
 //! Recovery over a change of the timeline, and on the way that is asked for.
 
+use super::after_recovery::{Rows, majors};
 use super::story::{Story, label, last_row};
 use crate::harness::{server, wait_until, write_owned};
 
@@ -54,6 +55,42 @@ fn recovery_follows_timelines_or_stays() {
         .fails(1, "timeline 1 does not come from the backup");
     let old = story.restore("newest", &format!("lsn={},timeline=1", story.of(4).lsn));
     assert_eq!(label(&old), story.b);
+}
+
+/// The parent of the new timeline is the one on which the target lies, although a later one was followed: its history
+/// does not say of the later one that it was left before it began.
+#[test]
+fn recovery_ends_on_the_timeline_of_its_target() {
+    for major in majors() {
+        let mut rows = Rows::new(major, "");
+        rows.cluster.stop();
+        write_owned(&rows.cluster.data().join("standby.signal"), "");
+        rows.cluster.start();
+        rows.cluster.promote();
+        rows.cluster.wait_streaming("pgmoneta");
+        let xid = rows
+            .cluster
+            .sql("INSERT INTO t VALUES (4) RETURNING txid_current()");
+        rows.cluster.sql("INSERT INTO t VALUES (5)");
+        rows.cluster.wait_received("pgmoneta");
+        for (position, row, parents) in [
+            ("immediate".to_owned(), "1", "1"),
+            (format!("time={}", rows.time), "2", "1"),
+            (format!("xid={xid}"), "4", "1 2"),
+            ("current".to_owned(), "5", "1 2"),
+        ] {
+            let mut restored = rows.restore(&position);
+            restored.start();
+            restored.wait_primary(60);
+            assert_eq!(last_row(&restored), row, "{major} {position}");
+            assert_eq!(timeline(&restored), "3", "{major} {position}");
+            let history = restored.data().join("pg_wal/00000003.history");
+            let history = std::fs::read_to_string(history).unwrap();
+            let found = history.lines().filter_map(|line| line.split('\t').next());
+            let found: Vec<&str> = found.filter(|parent| !parent.is_empty()).collect();
+            assert_eq!(found.join(" "), parents, "{major} {position}: {history}");
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod places;
 mod plan;
 mod position;
 mod reach;
+mod recovery_files;
 mod run;
 mod scan;
 mod settings;

@@ -45,7 +45,7 @@ pub struct Plan {
     pub wal_bytes: u64,
     /// Where recovery will end, in words.
     pub position: String,
-    /// The recovery settings, lines of `postgresql.auto.conf`.
+    /// The settings that are written, as `name = value` without quotes.
     pub settings: Vec<String>,
     /// What a person must know before the server is started.
     pub warnings: Vec<String>,

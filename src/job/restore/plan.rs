@@ -6,7 +6,9 @@ use super::choice::Choice;
 use super::config_files::{self, Offer};
 use super::places::{Demand, Places};
 use super::position::{Position, Role, Target};
-use super::{Options, Plan, settings};
+use super::recovery_files::AUTO_CONF;
+use super::settings::{self, Lasting, Setting};
+use super::{Options, Plan};
 use crate::config::Server;
 use crate::error::{Context as _, Result};
 use crate::job::context::Context;
@@ -28,9 +30,6 @@ const LEFT_OUT: [&str; 7] = [
 /// The file that gets its name last: without it PostgreSQL starts nothing.
 pub(super) const CONTROL_FILE: &str = "global/pg_control";
 
-/// The file that recovery settings are written to.
-pub(super) const AUTO_CONF: &str = "postgresql.auto.conf";
-
 /// Everything that a restore writes.
 pub(super) struct Work {
     pub places: Places,
@@ -46,6 +45,10 @@ pub(super) struct Work {
     pub segments: Vec<(Segment, WayFile)>,
     /// The history files for `pg_wal`.
     pub histories: Vec<(Timeline, Vec<u8>)>,
+    /// The settings until recovery has ended.
+    pub recovery: Vec<Setting>,
+    /// The settings that stay.
+    pub lasting: Vec<Lasting>,
     /// What the person is told.
     pub plan: Plan,
 }
@@ -66,7 +69,14 @@ pub(super) fn plan(
         &choice.manifest.tablespaces,
     )?;
     let of_backup = choice.backup.info.end.0;
-    let settings = settings::lines(server, &name, position, &choice.reach, of_backup);
+    let recovery = settings::recovery(position, &choice.reach, of_backup);
+    let lasting = match position.role {
+        Role::Primary => Vec::new(),
+        Role::Replica => settings::of_standby(server, &name),
+    };
+    let all = recovery
+        .iter()
+        .chain(lasting.iter().map(|lasting| &lasting.setting));
     let mut work = Work {
         files: Vec::with_capacity(choice.manifest.files.len()),
         auto_conf: None,
@@ -78,9 +88,11 @@ pub(super) fn plan(
             target: places.data.clone(),
             tablespaces: places.tablespaces.clone(),
             position: describe(position, choice),
-            settings,
+            settings: all.map(Setting::to_string).collect(),
             ..Plan::default()
         },
+        recovery,
+        lasting,
         places,
     };
     let mut demand = Demand::default();
@@ -201,5 +213,6 @@ fn describe(position: &Position, choice: &Choice) -> String {
     if let Some(time) = time.or(reach.time) {
         text.push_str(&format!(", last transaction {time}"));
     }
-    text
+    // The C program's client prints an apostrophe as `\'`, which is no JSON.
+    text.replace('\'', "\u{2019}")
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::choice::{self, Choice};
-use super::plan::{AUTO_CONF, CONTROL_FILE, Work, plan};
+use super::plan::{CONTROL_FILE, Work, plan};
 use super::position::Position;
-use super::settings;
+use super::recovery_files::RecoveryFiles;
 use super::target::Target;
 use super::write::{Piece, Writer};
 use super::{Options, Outcome};
@@ -146,14 +146,14 @@ fn complete(work: &Work, writer: &Writer, position: &Position, target: &mut Targ
         Some(file) => (writer.content(file)?, file.mode),
         None => (Vec::new(), 0o600),
     };
-    let new = settings::edit(
-        &old,
-        &writer.backup.label,
-        &work.plan.position,
-        &work.plan.settings,
-    );
-    target.put(&data.join(AUTO_CONF), &new, mode)?;
-    target.put(&data.join(settings::signal_file(position.role)), b"", 0o600)?;
+    let files = RecoveryFiles {
+        label: &writer.backup.label,
+        role: position.role,
+        position: &work.plan.position,
+        recovery: &work.recovery,
+        lasting: &work.lasting,
+    };
+    files.write(target, data, (&old, mode))?;
     writer.stop.check()?;
     target.sync()?;
     writer.stop.check()?;

@@ -1,36 +1,53 @@
-//! The recovery settings: what is written to `postgresql.auto.conf`, and which signal file goes with it.
+//! The recovery settings. How they are written says [`super::recovery_files`].
 
-use std::fmt::Write as _;
+use std::fmt;
 
 use super::position::{Action, Position, Role, Target};
 use super::reach::Reach;
+use super::recovery_files::end_command;
 use crate::config::{Host, Server};
 use crate::job::replay::TimelineChoice;
-use crate::unit::{Label, Timeline};
+use crate::unit::Timeline;
 
-const BEGIN: &str = "# Begin of what pgmoneta wrote for recovery";
-const END: &str = "# End of what pgmoneta wrote for recovery";
+/// A setting for a file of PostgreSQL. Shown to people, and in documents, it has no apostrophes: the C program's client
+/// prints them as `\'`, which is no JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub name: &'static str,
+    /// Bytes: PostgreSQL's names need not be UTF-8.
+    pub value: Vec<u8>,
+}
 
-/// Settings of other recoveries, which must not hold for this one. Ours stand behind them and win, but a setting that
-/// is there twice confuses people.
-const OF_RECOVERY: [&str; 16] = [
-    "restore_command",
-    "archive_cleanup_command",
-    "recovery_end_command",
-    "recovery_target",
-    "recovery_target_action",
-    "recovery_target_inclusive",
-    "recovery_target_lsn",
-    "recovery_target_name",
-    "recovery_target_time",
-    "recovery_target_timeline",
-    "recovery_target_xid",
-    "recovery_min_apply_delay",
-    "primary_conninfo",
-    "primary_slot_name",
-    "promote_trigger_file",
-    "standby_mode",
-];
+/// A setting that stays when recovery has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lasting {
+    pub setting: Setting,
+    /// Why it was written: a line of text.
+    pub why: String,
+}
+
+impl Setting {
+    pub fn new(name: &'static str, value: impl Into<Vec<u8>>) -> Setting {
+        let value = value.into();
+        Setting { name, value }
+    }
+
+    /// The line, as `ALTER SYSTEM` writes it too (`write_auto_conf_file`, PostgreSQL 18 `guc.c`).
+    pub fn line(&self) -> Vec<u8> {
+        [self.name.as_bytes(), b" = ", &quote(&self.value)].concat()
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} =", self.name)?;
+        if !self.value.is_empty() {
+            let value = String::from_utf8_lossy(&self.value);
+            write!(f, " {}", value.replace('\'', "\u{2019}"))?;
+        }
+        Ok(())
+    }
+}
 
 /// The targets. PostgreSQL refuses a start with two that are not empty, and looks at them in the order of the file:
 /// those that `postgresql.conf` may have set must be emptied before ours is set (`error_multiple_recovery_targets`,
@@ -43,42 +60,19 @@ const TARGETS: [&str; 5] = [
     "recovery_target_xid",
 ];
 
-/// The file that tells PostgreSQL at its start what to do.
-pub(super) fn signal_file(role: Role) -> &'static str {
-    match role {
-        Role::Primary => "recovery.signal",
-        Role::Replica => "standby.signal",
-    }
-}
-
-/// The lines for `postgresql.auto.conf`, of a backup that ends on timeline `of_backup`.
-pub(super) fn lines(
-    server: &Server,
-    name: &str,
-    position: &Position,
-    reach: &Reach,
-    of_backup: Timeline,
-) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut set = |name: &str, value: &str| lines.push(format!("{name} = {}", quote(value)));
-    for name in TARGETS {
-        set(name, "");
-    }
+/// The settings until recovery has ended, of a backup that ends on timeline `of_backup`.
+pub(super) fn recovery(position: &Position, reach: &Reach, of_backup: Timeline) -> Vec<Setting> {
+    let mut settings: Vec<Setting> = TARGETS.map(|name| Setting::new(name, "")).to_vec();
+    let mut set = |name, value: &str| settings.push(Setting::new(name, value));
     set("archive_cleanup_command", "");
-    set("recovery_end_command", "");
+    set("recovery_end_command", &end_command(position.role));
     set("recovery_min_apply_delay", "0");
-    set("primary_slot_name", "");
-    match position.role {
-        Role::Primary => {
-            // PostgreSQL demands a command. It fails for each file, and then the file is looked for in pg_wal.
-            set("restore_command", "false");
-            set("primary_conninfo", "");
-        }
-        Role::Replica => {
-            set("restore_command", "");
-            set("primary_conninfo", &conninfo(server, name));
-        }
-    }
+    // PostgreSQL demands a command. It fails for each file, and then the file is looked for in pg_wal.
+    let command = match position.role {
+        Role::Primary => "false",
+        Role::Replica => "",
+    };
+    set("restore_command", command);
     set(
         "recovery_target_timeline",
         &timeline(position, reach, of_backup),
@@ -95,7 +89,27 @@ pub(super) fn lines(
             set("hot_standby", "on");
         }
     }
-    lines
+    settings
+}
+
+/// The settings of a standby that stay, as `pg_basebackup -R` leaves them too.
+pub(super) fn of_standby(server: &Server, name: &str) -> Vec<Lasting> {
+    let lasting = |name, value: String, why: &str| Lasting {
+        setting: Setting::new(name, value),
+        why: why.to_owned(),
+    };
+    vec![
+        lasting(
+            "primary_conninfo",
+            conninfo(server, name),
+            "the standby streams from the server that was backed up",
+        ),
+        lasting(
+            "primary_slot_name",
+            String::new(),
+            "a slot of the server that was backed up is not for this standby",
+        ),
+    ]
 }
 
 /// The target as PostgreSQL has it: setting, value, and whether what is there is replayed.
@@ -163,64 +177,19 @@ fn conninfo(server: &Server, name: &str) -> String {
 }
 
 /// A value as PostgreSQL's configuration files have it (`GUC_scanstr`, PostgreSQL `guc-file.l`).
-fn quote(value: &str) -> String {
-    let mut quoted = String::from("'");
-    for c in value.chars() {
-        match c {
-            '\'' => quoted.push_str("''"),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            c => quoted.push(c),
+pub(super) fn quote(value: &[u8]) -> Vec<u8> {
+    let mut quoted = vec![b'\''];
+    for &byte in value {
+        match byte {
+            b'\'' => quoted.extend(b"''"),
+            b'\\' => quoted.extend(b"\\\\"),
+            b'\n' => quoted.extend(b"\\n"),
+            b'\r' => quoted.extend(b"\\r"),
+            byte => quoted.push(byte),
         }
     }
-    quoted.push('\'');
+    quoted.push(b'\'');
     quoted
-}
-
-/// Puts our lines at the end of a `postgresql.auto.conf`, removes those of an earlier restore, and makes comments of
-/// settings of other recoveries.
-pub(super) fn edit(old: &[u8], label: &Label, position: &str, lines: &[String]) -> Vec<u8> {
-    let mut new = Vec::with_capacity(old.len() + 1024);
-    let mut ours = false;
-    for line in old.split_inclusive(|&byte| byte == b'\n') {
-        if line.starts_with(BEGIN.as_bytes()) {
-            ours = true;
-        }
-        if !ours {
-            if OF_RECOVERY.contains(&setting(line).as_str()) {
-                new.extend_from_slice(b"#");
-            }
-            new.extend_from_slice(line);
-        }
-        if line.starts_with(END.as_bytes()) {
-            ours = false;
-        }
-    }
-    if new.last().is_some_and(|&last| last != b'\n') {
-        new.push(b'\n');
-    }
-    let mut text = format!(
-        "{BEGIN}\n# Backup {label}, restored to {}\n",
-        position.replace(['\n', '\r'], " ")
-    );
-    for line in lines {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{line}");
-    }
-    text.push_str(END);
-    text.push('\n');
-    new.extend_from_slice(text.as_bytes());
-    new
-}
-
-/// The name of the setting that a line sets, in lower case; empty if it sets none.
-fn setting(line: &[u8]) -> String {
-    let line = line.trim_ascii_start();
-    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.$".contains(byte);
-    let name = line.iter().take_while(|byte| of_name(byte));
-    name.map(|&byte| char::from(byte).to_ascii_lowercase())
-        .collect()
 }
 
 #[cfg(test)]
@@ -229,27 +198,10 @@ mod tests {
 
     #[test]
     fn values_are_quoted_as_postgresql_reads_them() {
-        assert_eq!(quote("it's \\ here\n"), r"'it''s \\ here\n'");
-    }
-
-    #[test]
-    fn earlier_settings_are_put_out_of_force() {
-        let old = b"# Do not edit this file manually!\nwork_mem = '4MB'\nRecovery_Target_Name='x'\n  primary_conninfo = 'password=y'\nrecovery_targets = 1";
-        let label: Label = "20261122140300".parse().unwrap();
-        let lines = vec!["recovery_target = 'immediate'".to_owned()];
-        let once = edit(old, &label, "the end", &lines);
-        let text = String::from_utf8(once.clone()).unwrap();
-        assert_eq!(
-            text,
-            "# Do not edit this file manually!\nwork_mem = '4MB'\n#Recovery_Target_Name='x'\n#  primary_conninfo = \
-             'password=y'\nrecovery_targets = 1\n# Begin of what pgmoneta wrote for recovery\n# Backup 20261122140300, \
-             restored to the end\nrecovery_target = 'immediate'\n# End of what pgmoneta wrote for recovery\n"
-        );
-        assert_eq!(
-            edit(&once, &label, "the end", &lines),
-            once,
-            "a second time changes nothing"
-        );
-        assert!(edit(b"", &label, "x", &lines).starts_with(BEGIN.as_bytes()));
+        assert_eq!(quote(b"it's \\ here\n"), br"'it''s \\ here\n'");
+        let setting = Setting::new("recovery_target_name", "it's");
+        assert_eq!(setting.line(), b"recovery_target_name = 'it''s'");
+        assert_eq!(setting.to_string(), "recovery_target_name = it\u{2019}s");
+        assert_eq!(Setting::new("a", "").to_string(), "a =");
     }
 }

@@ -36,9 +36,11 @@ fn plan_fields(list: &mut FieldList, plan: &Members, dry: bool) {
     list.add("WAL", wal(&texts(plan, "WAL"), &size(plan, "WALBytes")));
     list.add("Tablespaces", tablespaces.join("\n"));
     list.add("Recovers to", text(plan, "Position"));
-    // Those that are only cleared say nothing to people.
-    let settings = texts(plan, "Settings").into_iter();
-    let settings: Vec<String> = settings.filter(|line| !line.ends_with("= ''")).collect();
+    // Those that are only cleared say nothing to people, nor how it is tidied up.
+    let telling =
+        |line: &String| !line.ends_with(" =") && !line.starts_with("recovery_end_command");
+    let settings = texts(plan, "Settings").into_iter().filter(telling);
+    let settings: Vec<String> = settings.collect();
     list.add("Settings", settings.join("\n"));
 }
 
@@ -66,7 +68,7 @@ mod tests {
                 }],
                 "WAL": ["000000010000000000000002", "000000010000000000000003"], "WALBytes": 33_554_432,
                 "Position": "the end of the backup",
-                "Settings": ["recovery_target_xid = ''", "recovery_target = 'immediate'"]
+                "Settings": ["recovery_target_xid =", "recovery_target = immediate"]
             }
         });
         let request = Request::Restore(crate::protocol::Restore::default());
@@ -79,7 +81,7 @@ mod tests {
              WAL          2 files, 000000010000000000000002 to 000000010000000000000003, 32.00MB\n\
              Tablespaces  fast (OID 16384, /fast) to /r/new\n\
              Recovers to  the end of the backup\n\
-             Settings     recovery_target = 'immediate'\n"
+             Settings     recovery_target = immediate\n"
         );
     }
 }

@@ -1,0 +1,160 @@
+//! What a restore says to recovery is gone when recovery has ended, without a hand: a standby of the restored server
+//! follows it, and nothing stays in a file.
+
+use std::fs;
+use std::path::Path;
+
+use super::story::{last_row, unique, wait_paused};
+use crate::harness::{Cluster, Daemon, Scratch, installed, write_owned};
+
+/// The majors on which this is shown: the oldest, one with all client programs, the newest.
+pub fn majors() -> impl Iterator<Item = u32> {
+    [13, 15, 18]
+        .into_iter()
+        .filter(|major| installed(*major).is_some())
+}
+
+/// A cluster with row 1 in a backup, row 2 behind it, a moment, and row 3.
+pub struct Rows {
+    pub scratch: Scratch,
+    pub cluster: Cluster,
+    pub daemon: Daemon,
+    pub time: String,
+}
+
+impl Rows {
+    pub fn new(major: u32, conf: &str) -> Rows {
+        let scratch = Scratch::new("rows");
+        let cluster = Cluster::builder(&scratch)
+            .major(major)
+            .conf("autovacuum = off")
+            .conf(conf)
+            .start();
+        let daemon = Daemon::builder(&scratch)
+            .server("primary", &cluster)
+            .start();
+        cluster.wait_streaming("pgmoneta");
+        cluster.sql("CREATE TABLE t (n int)");
+        cluster.sql("INSERT INTO t VALUES (1)");
+        daemon.backup("primary");
+        cluster.sql("INSERT INTO t VALUES (2)");
+        let time = cluster.sql("SELECT clock_timestamp()");
+        cluster.sql("INSERT INTO t VALUES (3)");
+        cluster.wait_received("pgmoneta");
+        Rows {
+            scratch,
+            cluster,
+            daemon,
+            time,
+        }
+    }
+
+    /// Restores into a new directory; not started.
+    pub fn restore(&self, position: &str) -> Cluster {
+        let into = unique(position);
+        let data = self
+            .daemon
+            .restore("primary", "newest", Some(position), &into);
+        Cluster::adopt(&self.scratch, self.cluster.major(), data)
+    }
+}
+
+/// What is left of recovery in the files of a data directory.
+fn leftovers(data: &Path) -> Vec<String> {
+    let words = ["recovery_", "restore_command", "include"];
+    let conf = fs::read_to_string(data.join("postgresql.auto.conf")).unwrap();
+    let mut found: Vec<String> = conf
+        .lines()
+        .filter(|line| !line.starts_with('#') && words.iter().any(|word| line.contains(word)))
+        .map(str::to_owned)
+        .collect();
+    for name in [
+        "recovery.signal",
+        "standby.signal",
+        "pg_wal/pgmoneta_recovery.conf",
+    ] {
+        found.extend(Some(name.to_owned()).filter(|name| data.join(name).exists()));
+    }
+    found
+}
+
+/// A row that is written to the restored server arrives at its standby, which stays one.
+fn assert_follows(restored: &Cluster, standby: &Cluster, row: u32) {
+    restored.sql(&format!("INSERT INTO t VALUES ({row})"));
+    standby.wait_sql("SELECT max(n) FROM t", &row.to_string(), 60);
+    assert_eq!(standby.sql("SELECT pg_is_in_recovery()"), "t");
+    assert_eq!(standby.sql("SHOW recovery_target_timeline"), "latest");
+    assert_eq!(standby.sql("SHOW recovery_target_time"), "");
+}
+
+#[test]
+fn a_standby_of_a_restored_server_follows_it() {
+    for major in majors() {
+        let rows = Rows::new(major, "");
+        for (position, row) in [
+            (format!("time={}", rows.time), "2"),
+            ("current".to_owned(), "3"),
+        ] {
+            let mut restored = rows.restore(&position);
+            restored.start();
+            restored.wait_primary(60);
+            assert_eq!(last_row(&restored), row);
+            let standby = restored.follower(&rows.scratch, &unique("standby"));
+            assert_follows(&restored, &standby, 10);
+            restored.restart();
+            assert_eq!(restored.sql("SELECT pg_is_in_recovery()"), "f");
+            restored.sql("ALTER SYSTEM SET work_mem = '6MB'");
+            assert_eq!(leftovers(restored.data()), [""; 0], "{major} {position}");
+            assert_follows(&restored, &standby, 11);
+        }
+    }
+}
+
+/// `ALTER SYSTEM` writes what its file includes into the file itself, and a copy of the server takes its files along.
+#[test]
+fn what_is_done_while_recovery_rests_leaves_nothing_behind() {
+    for major in majors() {
+        let rows = Rows::new(major, "");
+        let mut restored = rows.restore(&format!("time={},action=pause", rows.time));
+        restored.start();
+        wait_paused(&restored);
+        let standby = restored.follower(&rows.scratch, &unique("early"));
+        restored.sql("ALTER SYSTEM SET work_mem = '6MB'");
+        restored.kill();
+        restored.start();
+        wait_paused(&restored);
+        assert_eq!(last_row(&restored), "2");
+        restored.sql("SELECT pg_wal_replay_resume()");
+        restored.wait_primary(60);
+        assert_follows(&restored, &standby, 10);
+        assert_eq!(leftovers(restored.data()), [""; 0], "{major}");
+        restored.restart();
+        assert_eq!(restored.sql("SHOW work_mem"), "6MB");
+        let later = restored.follower(&rows.scratch, &unique("later"));
+        assert_follows(&restored, &later, 11);
+    }
+}
+
+/// Between the end of recovery and `recovery_end_command` there is a checkpoint: a server that dies there starts as a
+/// primary, and the command never runs.
+#[test]
+fn a_server_that_dies_at_the_end_of_recovery_keeps_no_settings_in_force() {
+    for major in majors() {
+        let rows = Rows::new(major, "");
+        let mut restored = rows.restore(&format!("time={}", rows.time));
+        restored.start();
+        restored.wait_primary(60);
+        restored.stop();
+        // As if the command had not run.
+        let data = restored.data().to_owned();
+        let mut conf = fs::read_to_string(data.join("postgresql.auto.conf")).unwrap();
+        conf.push_str("include_if_exists = 'recovery.signal'\n");
+        write_owned(&data.join("postgresql.auto.conf"), conf);
+        let settings =
+            "recovery_target_time = '2001-01-01'\nrecovery_target_timeline = 'current'\n";
+        write_owned(&data.join("pg_wal/pgmoneta_recovery.conf"), settings);
+        restored.start();
+        let standby = restored.follower(&rows.scratch, &unique("standby"));
+        assert_follows(&restored, &standby, 10);
+    }
+}
