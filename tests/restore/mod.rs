@@ -5,6 +5,7 @@ mod branches;
 mod mixed;
 mod places;
 mod positions;
+mod replayed;
 mod saved;
 mod story;
 mod targets;

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::page::MAGIC_18;
-use super::record::{INFO_OF_MANAGER, RM_XACT, RM_XLOG, Record, RecordHeader};
+use super::record::{INFO_OF_MANAGER, RM_TBLSPC, RM_XACT, RM_XLOG, Record, RecordHeader};
 use crate::unit::Lsn;
 
 /// PostgreSQL counts microseconds from 2000-01-01 UTC (`POSTGRES_EPOCH_JDATE`), we from 1970-01-01.
@@ -31,6 +31,9 @@ const CHECKPOINT_ONLINE: u8 = 0x10;
 const BACKUP_END: u8 = 0x50;
 const RESTORE_POINT: u8 = 0x70;
 const END_OF_RECOVERY: u8 = 0x90;
+
+/// `XLOG_TBLSPC_CREATE` (PostgreSQL `commands/tablespace.h`).
+const TABLESPACE_CREATE: u8 = 0x00;
 
 /// The most bytes of a record that are kept for [`Event::of`]: a prepared transaction names its xid after its
 /// subtransactions and dropped files, four million of the former.
@@ -81,6 +84,13 @@ pub enum Event {
         /// When.
         time: i64,
     },
+    /// A tablespace is made (`xl_tblspc_create_rec`).
+    Tablespace {
+        /// Its OID.
+        oid: u32,
+        /// Its path; empty if it is below `pg_tblspc`.
+        path: Vec<u8>,
+    },
     /// Anything else.
     Other,
 }
@@ -102,6 +112,7 @@ impl Event {
                     | RESTORE_POINT
                     | END_OF_RECOVERY
             ),
+            RM_TBLSPC => info == TABLESPACE_CREATE,
             _ => false,
         }
     }
@@ -111,10 +122,10 @@ impl Event {
         if !Event::wants(&record.header) {
             return Ok(Event::Other);
         }
-        let parse = if record.header.manager == RM_XACT {
-            transaction
-        } else {
-            log
+        let parse = match record.header.manager {
+            RM_XACT => transaction,
+            RM_TBLSPC => tablespace,
+            _ => log,
         };
         main_data(record.body)
             .and_then(|data| parse(record, Cursor(data)))
@@ -201,6 +212,13 @@ fn prepared_xid(record: &Record<'_>, mut data: Cursor<'_>) -> Option<u32> {
     }
     (xinfo & HAS_TWOPHASE != 0).then_some(())?;
     data.u32()
+}
+
+/// `xl_tblspc_create_rec`: the path ends with a zero byte.
+fn tablespace(_: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
+    let oid = data.u32()?;
+    let path = data.0.split(|&byte| byte == 0).next()?.to_vec();
+    Some(Event::Tablespace { oid, path })
 }
 
 fn log(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {

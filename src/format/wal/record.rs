@@ -12,6 +12,8 @@ const LONGEST: u32 = 1 << 30;
 pub(super) const RM_XLOG: u8 = 0;
 /// `RM_XACT_ID`.
 pub(super) const RM_XACT: u8 = 1;
+/// `RM_TBLSPC_ID`.
+pub(super) const RM_TBLSPC: u8 = 5;
 /// `XLOG_SWITCH` (PostgreSQL `catalog/pg_control.h`).
 const XLOG_SWITCH: u8 = 0x40;
 /// The bits of `xl_info` that belong to the resource manager (`XLR_RMGR_INFO_MASK`).

@@ -150,6 +150,22 @@ fn a_prepared_transaction_is_found_behind_everything_else() {
 }
 
 #[test]
+fn a_tablespace_is_made_at_a_path_or_in_place() {
+    let mut writer = Writer::new();
+    let at = |path: &[u8]| main_data(&[&16400u32.to_le_bytes()[..], path, b"\0"].concat());
+    let start = writer.record(5, 0, &at(b"/fast/\xFF"));
+    writer.record(5, 0, &at(b""));
+    writer.record(5, 0x10, &main_data(&16400u32.to_le_bytes()));
+    let (found, _) = decode(&writer.segments(), start);
+    let made = |path: &[u8]| Event::Tablespace {
+        oid: 16400,
+        path: path.to_vec(),
+    };
+    let events: Vec<_> = found.into_iter().map(|found| found.2).collect();
+    assert_eq!(events, [made(b"/fast/\xFF"), made(b""), Event::Other]);
+}
+
+#[test]
 fn a_commit_longer_than_what_is_kept_still_has_its_time() {
     let mut data = 0i64.to_le_bytes().to_vec();
     data.resize(20 << 20, 0);

@@ -10,6 +10,7 @@ mod plan;
 mod position;
 mod reach;
 mod recovery_files;
+mod replayed;
 mod run;
 mod scan;
 mod settings;

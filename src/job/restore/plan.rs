@@ -8,7 +8,7 @@ use super::places::{Demand, Places};
 use super::position::{Position, Role, Target};
 use super::recovery_files::AUTO_CONF;
 use super::settings::{self, Lasting, Setting};
-use super::{Options, Plan};
+use super::{Options, Plan, replayed};
 use crate::config::Server;
 use crate::error::{Context as _, Result};
 use crate::job::context::Context;
@@ -89,6 +89,7 @@ pub(super) fn plan(
             tablespaces: places.tablespaces.clone(),
             position: describe(position, choice),
             settings: all.map(Setting::to_string).collect(),
+            warnings: replayed::check(&choice.reach.tablespaces, &places)?,
             ..Plan::default()
         },
         recovery,

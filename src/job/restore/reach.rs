@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::position::{Position, Role, Target};
+use super::replayed::Replayed;
 use super::scan::{Hit, Scan};
 use crate::error::{Failure, Kind, Result};
 use crate::format::TimelineHistory;
@@ -26,6 +27,8 @@ pub(super) struct Reach {
     pub needed: Lsn,
     /// The last end of a transaction that is replayed, as far as known.
     pub time: Option<Timestamp>,
+    /// The tablespaces that recovery makes.
+    pub tablespaces: Vec<Replayed>,
 }
 
 /// What became of a look.
@@ -112,6 +115,7 @@ impl Reader<'_> {
             time,
             history: if goes_on { history } else { history.to(on) },
             files: walked.files,
+            tablespaces: scan.tablespaces,
         }))
     }
 }

@@ -1,8 +1,11 @@
 //! Finds the record at which PostgreSQL's recovery would stop.
 
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt as _;
 
 use super::position::{Position, Target};
+use super::replayed::Replayed;
 use crate::format::wal::{Event, Record};
 use crate::unit::{Lsn, Timestamp};
 
@@ -42,6 +45,10 @@ pub(super) struct Scan<'a> {
     pub time_before: Option<Timestamp>,
     /// The last end of a transaction from then on, and what came last before `hit`.
     pub time_after: Option<Timestamp>,
+    /// When the first checkpoint began, in whole seconds: that with which the backup began.
+    pub checkpoint: Option<Timestamp>,
+    /// The tablespaces that are made.
+    pub tablespaces: Vec<Replayed>,
 }
 
 impl<'a> Scan<'a> {
@@ -57,6 +64,8 @@ impl<'a> Scan<'a> {
             early: None,
             time_before: None,
             time_after: None,
+            checkpoint: None,
+            tablespaces: Vec::new(),
         }
     }
 
@@ -83,6 +92,9 @@ impl<'a> Scan<'a> {
                 Side::After => record.end,
             };
             if replayed >= self.consistent {
+                if side == Side::After {
+                    self.replay(record, event);
+                }
                 self.hit = Some(hit);
                 return ControlFlow::Break(());
             }
@@ -95,7 +107,23 @@ impl<'a> Scan<'a> {
                 self.time_after = self.time_after.max(time);
             }
         }
+        self.replay(record, event);
         ControlFlow::Continue(())
+    }
+
+    /// Takes note of a record that recovery replays.
+    fn replay(&mut self, record: &Record<'_>, event: &Event) {
+        match event {
+            Event::Checkpoint { time, .. } => {
+                self.checkpoint.get_or_insert(Timestamp(*time));
+            }
+            Event::Tablespace { oid, path } => self.tablespaces.push(Replayed {
+                oid: *oid,
+                path: OsStr::from_bytes(path).into(),
+                at: record.start,
+            }),
+            _ => {}
+        }
     }
 
     fn stops(&self, record: &Record<'_>, event: &Event) -> Option<Side> {
