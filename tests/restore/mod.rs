@@ -10,5 +10,6 @@ mod saved;
 mod story;
 mod targets;
 mod timelines;
+mod times;
 mod verify;
 mod wal_records;

@@ -73,14 +73,16 @@ impl Later {
         let into = self.scratch.directory(&unique("w"));
         let at = into.to_str().unwrap();
         let arguments = ["restore", "primary", "newest", "current", at, "-F", "json"];
-        let plan = self.daemon.cli(&arguments).ok().json()["Response"]["Plan"].clone();
-        let Value::Array(warnings) = &plan["Warnings"] else {
-            panic!("no warnings in {plan}");
+        let answer = self.daemon.cli(&arguments).ok().json();
+        let answer = &answer["Response"];
+        let Value::Array(warnings) = &answer["Warnings"] else {
+            panic!("no warnings in {answer}");
         };
         let warnings = warnings
             .iter()
             .map(|text| text.as_str().unwrap().to_owned());
-        (plan["Target"].as_str().unwrap().into(), warnings.collect())
+        let target = answer["Plan"]["Target"].as_str().unwrap();
+        (target.into(), warnings.collect())
     }
 }
 

@@ -63,5 +63,4 @@ fn plan(plan: &Plan) -> Fields {
         .with("WALBytes", plan.wal_bytes)
         .with("Position", plan.position.as_str())
         .with("Settings", plan.settings.clone())
-        .with("Warnings", plan.warnings.clone())
 }

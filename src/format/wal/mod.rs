@@ -11,7 +11,7 @@ mod record;
 
 pub use decoder::{Decoder, Invalid};
 pub use event::Event;
-pub use page::{LongHeader, PageHeader};
+pub use page::{LongHeader, PageHeader, first_record};
 pub use record::{Record, RecordHeader};
 
 #[cfg(test)]

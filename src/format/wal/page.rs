@@ -1,10 +1,15 @@
 //! The header of a WAL page.
 
+use std::io::{ErrorKind, Read};
+
 use super::cursor::Cursor;
 use crate::unit::Lsn;
 
 /// `MAXIMUM_ALIGNOF` of all platforms that PostgreSQL runs on today: records begin at multiples of it.
 const ALIGNMENT: u64 = 8;
+/// The bytes of a long header.
+const LONGEST_HEADER: usize = 40;
+
 /// `XLP_FIRST_IS_CONTRECORD`: the page begins in the middle of a record.
 pub(super) const FIRST_IS_CONTINUATION: u16 = 0x0001;
 /// `XLP_LONG_HEADER`: the header is a long one.
@@ -47,6 +52,36 @@ pub struct LongHeader {
     pub segment_size: u32,
     /// `xlp_xlog_blcksz`: the size of a page.
     pub page_size: u32,
+}
+
+/// Where in a segment the first record begins, in bytes from the beginning; `None` if none does. `Err` says why it cannot
+/// be read.
+pub fn first_record(segment: &mut impl Read) -> Result<Option<u64>, String> {
+    let mut start = 0;
+    let mut page = vec![0; LONGEST_HEADER];
+    let mut size = 0;
+    loop {
+        let read = segment.read_exact(&mut page);
+        match read {
+            // The end of the segment.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof && start > 0 => return Ok(None),
+            read => read.map_err(|error| error.to_string())?,
+        }
+        let header = PageHeader::parse(&page)?;
+        if let Some(long) = header.long {
+            size = usize::try_from(long.page_size).unwrap_or(0);
+        }
+        let rest = size.checked_sub(LONGEST_HEADER);
+        let rest = rest.filter(|_| size <= 65536).ok_or("no size of a page")?;
+        let page_size = u32::try_from(size).unwrap_or(0);
+        let offset = header.first_record(page_size);
+        if let Some(offset) = offset.filter(|offset| *offset < u64::from(page_size)) {
+            return Ok(Some(start + offset));
+        }
+        start += u64::try_from(size).unwrap_or(0);
+        let mut skipped = segment.take(u64::try_from(rest).unwrap_or(0));
+        std::io::copy(&mut skipped, &mut std::io::sink()).map_err(|error| error.to_string())?;
+    }
 }
 
 impl PageHeader {

@@ -1,6 +1,7 @@
 //! Reads archived WAL as PostgreSQL's recovery would read it: along a way of timelines, segment after segment, to the
 //! end of what is valid. Restore finds out with it what can be reached, verify that a backup has what it needs.
 
+mod look_back;
 mod path;
 mod segments;
 mod walk;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::{Ending, Segments, TimelineChoice, Walk, Walked, choose};
 use crate::crypto::{MasterKey, Secret};
 use crate::format::TimelineHistory;
-use crate::format::wal::synthetic::{MIB, SYSTEM, Writer, size};
+use crate::format::wal::synthetic::{MIB, SYSTEM, Writer, main_data, size};
 use crate::repository::{BackupInfo, WalDirectory};
 use crate::sys::Stop;
 use crate::unit::{Lsn, Segment, Timeline};
@@ -84,6 +84,17 @@ impl Archive {
             std::ops::ControlFlow::Continue(())
         })
         .unwrap()
+    }
+
+    fn last_end(&self, before: Lsn) -> Option<i64> {
+        let segments = self.segments();
+        let walk = Walk {
+            segments: &segments,
+            history: &TimelineHistory::first(),
+            system_identifier: Some(SYSTEM),
+            stop: &Stop::new().unwrap(),
+        };
+        walk.last_end_of_transaction(before).unwrap()
     }
 
     /// The timeline that a backup goes to, which ends on timeline 1 at `end`.
@@ -291,4 +302,32 @@ fn switches_that_go_back_are_followed_as_postgresql_does() {
     archive.store(&three, BEGIN, three.position());
     let walked = archive.walk(&history);
     assert_eq!((walked.end, name(&walked, 0)), (three.position(), 3));
+}
+
+#[test]
+fn the_last_transaction_is_found_behind_segments_without_one() {
+    let mut wal = Writer::new();
+    let commit = |wal: &mut Writer, time: i64| wal.record(1, 0, &main_data(&time.to_le_bytes()));
+    let first = commit(&mut wal, 5);
+    let second = commit(&mut wal, 7);
+    let after = wal.record(10, 0, &[0; 3]);
+    // Whole segments are the middle of this one.
+    wal.record(10, 0, &vec![1; 3 * MIB]);
+    let far = records(&mut wal, 100)[99];
+    let last = commit(&mut wal, 9);
+    let archive = Archive::new();
+    archive.store(&wal, BEGIN, wal.position());
+    let time = |micros: i64| Some(946_684_800_000_000 + micros);
+    assert_eq!(archive.last_end(first), None);
+    assert_eq!(archive.last_end(second), time(5));
+    assert_eq!(archive.last_end(after), time(7));
+    assert_eq!(archive.last_end(far), time(7));
+    assert_eq!(archive.last_end(wal.position()), time(9));
+    // A gap: what lies before it is not known.
+    let missing = Segment {
+        timeline: timeline(1),
+        number: 3,
+    };
+    std::fs::remove_file(archive.0.join(missing.name(size()))).unwrap();
+    assert_eq!(archive.last_end(last), None);
 }

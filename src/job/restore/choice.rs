@@ -83,7 +83,7 @@ fn is_named(target: &Target) -> bool {
     matches!(target, Target::Name(_) | Target::Xid(_))
 }
 
-/// Why the target cannot be reached from any backup so far.
+/// Why the target cannot be reached from any backup so far; from the oldest of them, it is too early or too late.
 #[derive(Default)]
 struct Refusals {
     early: Option<Interval>,
@@ -148,6 +148,9 @@ impl<'a> Search<'a> {
                     continue;
                 }
             };
+            if !backups.is_empty() && self.is_over(&backup, &way)? {
+                continue;
+            }
             let on_way = searched.as_ref().filter(|(other, _)| *other == way);
             let until = on_way.map(|(_, position)| *position);
             let start = backup.info.start.1;
@@ -155,8 +158,12 @@ impl<'a> Search<'a> {
                 (backup, manifest, Verdict::Reached(reach)) => {
                     return Ok(self.chosen(backup, manifest, reach));
                 }
-                (_, _, Verdict::TooEarly(interval)) => refusals.early = Some(interval),
+                (_, _, Verdict::TooEarly(interval)) => {
+                    refusals.late = None;
+                    refusals.early = Some(interval);
+                }
                 (_, _, Verdict::TooLate(interval)) => {
+                    refusals.early = None;
                     refusals.late = Some(match refusals.late.take() {
                         Some(newer) => newer.joined(interval),
                         None => interval,
@@ -172,17 +179,28 @@ impl<'a> Search<'a> {
         Err(refusals.failure(&self.position.target))
     }
 
+    /// Whether the archive shows that the time that is the target lies before the end of a backup.
+    fn is_over(&mut self, backup: &Backup, way: &TimelineHistory) -> Result<bool> {
+        self.segments.keep(backup, &[]);
+        let over = self.reader().is_over(backup, self.position, way);
+        Ok(over.context("read the archived WAL")? == Some(true))
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader {
+            segments: &self.segments,
+            system_identifier: self.system_identifier,
+            stop: &self.context.stop,
+        }
+    }
+
     fn look(&mut self, backup: Backup, until: Option<Lsn>) -> Result<(Backup, Manifest, Verdict)> {
         let manifest = backup
             .manifest()
             .with_context(|| format!("open the backup {}", backup.label))?;
         self.segments.keep(&backup, &manifest.wal);
-        let reader = Reader {
-            segments: &self.segments,
-            system_identifier: self.system_identifier,
-            stop: &self.context.stop,
-        };
-        let verdict = reader
+        let verdict = self
+            .reader()
             .look(&backup, self.position, until)
             .context("read the archived WAL")?;
         Ok((backup, manifest, verdict))

@@ -1,6 +1,7 @@
 //! Whether recovery from a backup reaches the target, proven by the WAL itself.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use super::position::{Position, Role, Target};
 use super::replayed::Replayed;
@@ -72,17 +73,13 @@ impl Reader<'_> {
     ) -> Result<Verdict> {
         let info = &backup.info;
         let history = choose(self.segments, info, position.timeline, self.stop)?;
-        let walk = Walk {
-            segments: self.segments,
-            history: &history,
-            system_identifier: self.system_identifier.or(info.system_identifier),
-            stop: self.stop,
-        };
-        let before = lies_before(backup, &position.target);
+        let walk = self.walk(&history, backup);
+        let before = lies_before(backup, &position.target)
+            || self.is_over(backup, position, &history)? == Some(true);
         let mut scan = Scan::new(position, info.end.1, before);
         let walked = walk.run(info.start.1, &mut |record, event| {
             if until.is_some_and(|until| record.start >= until) {
-                return std::ops::ControlFlow::Break(());
+                return ControlFlow::Break(());
             }
             scan.see(record, &event)
         })?;
@@ -118,15 +115,57 @@ impl Reader<'_> {
             tablespaces: scan.tablespaces,
         }))
     }
+
+    fn walk<'w>(&'w self, history: &'w TimelineHistory, backup: &Backup) -> Walk<'w> {
+        Walk {
+            segments: self.segments,
+            history,
+            system_identifier: self.system_identifier.or(backup.info.system_identifier),
+            stop: self.stop,
+        }
+    }
+
+    /// Whether a transaction ended after the time that is the target and is in the backup when that is consistent. Only
+    /// WAL can say so: the clock at a backup's end may be long after its last transaction. `None` if WAL does not reach
+    /// there, or the target is no time.
+    pub fn is_over(
+        &self,
+        backup: &Backup,
+        position: &Position,
+        history: &TimelineHistory,
+    ) -> Result<Option<bool>> {
+        let Target::Time(target) = position.target else {
+            return Ok(None);
+        };
+        let (start, end) = (backup.info.start.1, backup.info.end.1);
+        let walk = self.walk(history, backup);
+        let mut scan = Scan::new(position, end, false);
+        let walked = walk.run(start, &mut |record, event| {
+            if record.start >= end || scan.see(record, &event).is_break() || scan.early.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        if scan.early.is_some() {
+            return Ok(Some(true));
+        }
+        if walked.end < end {
+            return Ok(None);
+        }
+        if scan.time_before.is_some() {
+            return Ok(Some(false));
+        }
+        let last = walk.last_end_of_transaction(start)?.map(Timestamp);
+        // Where WAL does not say, what ended before the backup ended before its checkpoint, which is known to the second.
+        let last = last.or(scan.checkpoint.map(|time| Timestamp(time.0 + 1_000_000)));
+        Ok(last.map(|last| last > target || last == target && !position.inclusive))
+    }
 }
 
-/// Whether the target lies before the end of a backup by what is known of the backup alone.
+/// Whether a position lies before the end of a backup.
 pub(super) fn lies_before(backup: &Backup, target: &Target) -> bool {
-    match target {
-        Target::Lsn(lsn) => *lsn < backup.info.end.1,
-        Target::Time(time) => backup.info.stop_time.is_some_and(|stop| time.0 < stop),
-        _ => false,
-    }
+    matches!(target, Target::Lsn(lsn) if *lsn < backup.info.end.1)
 }
 
 impl Interval {
@@ -160,7 +199,7 @@ impl Interval {
             label: backup.label.clone(),
             timeline: history.timeline(),
             from: backup.info.end.1,
-            from_time: backup.info.stop_time.map(Timestamp).or(scan.time_before),
+            from_time: scan.time_before.or(backup.info.stop_time.map(Timestamp)),
             to: walked.end,
             to_time: scan.time_after,
             broken,

@@ -42,7 +42,6 @@ fn plan_fields(list: &mut FieldList, plan: &Members, dry: bool) {
     let settings = texts(plan, "Settings").into_iter().filter(telling);
     let settings: Vec<String> = settings.collect();
     list.add("Settings", settings.join("\n"));
-    list.add("Warnings", texts(plan, "Warnings").join("\n"));
 }
 
 fn wal(files: &[String], size: &str) -> String {
