@@ -247,9 +247,62 @@ fn a_start_that_is_refused_leaves_no_slot() {
     assert_eq!(older.sql("SELECT count(*) FROM pg_replication_slots"), "0");
     receiver.stop();
 
+    // It wrote other WAL on timeline 1, which its own timeline goes on from.
+    let kept = content(&receiver);
+    promote_again(&mut older);
+    receiver.start();
+    receiver.wait_alarm("differs at");
+    receiver.stop();
+    assert!(content(&receiver) == kept, "{:?}", receiver.names());
+    assert_eq!(older.sql("SELECT count(*) FROM pg_replication_slots"), "0");
+
     // The advice that was given: the older state on a timeline of its own.
     assert!(said.contains("standby.signal"), "{said}");
     let mut again = base.copy(&scratch, "again");
     promote_again(&mut again);
     follow(&mut receiver, &again, 2);
+}
+
+#[test]
+fn two_timelines_of_one_history_are_told_apart_by_their_wal() {
+    let scratch = Scratch::new("wal-twins");
+    let mut primary = small(&scratch);
+    let one = primary.standby(&scratch, "one");
+    let two = primary.standby(&scratch, "two");
+    let mut receiver = Receiver::new(&scratch, &primary, "", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&primary, 1);
+    receiver.wait_flushed(&primary);
+    receiver.stop();
+    // Both get all of it, and are promoted at the same position.
+    primary.stop();
+    one.promote();
+    two.promote();
+    let history =
+        |cluster: &Cluster| fs::read(cluster.data().join("pg_wal/00000002.history")).unwrap();
+    assert_eq!(history(&one), history(&two));
+    follow(&mut receiver, &one, 2);
+    write_wal(&two, 4);
+    let refused = |receiver: &mut Receiver| {
+        let kept = content(receiver);
+        receiver.configure(&two, "", CREATE);
+        receiver.start();
+        let said = receiver.wait_alarm("differs at");
+        receiver.stop();
+        assert!(said.contains("is kept"), "{said}");
+        assert!(content(receiver) == kept, "{:?}", receiver.names());
+        assert_eq!(two.sql("SELECT count(*) FROM pg_replication_slots"), "0");
+    };
+    refused(&mut receiver);
+
+    // Also where the archive ends with a complete segment, which the server ended early.
+    receiver.configure(&one, "", CREATE);
+    receiver.start();
+    receiver.wait_streaming();
+    one.sql("SELECT pg_switch_wal()");
+    receiver.wait_flushed(&one);
+    receiver.stop();
+    write_wal(&two, 2);
+    refused(&mut receiver);
+    follow(&mut receiver, &one, 2);
 }

@@ -8,6 +8,7 @@
 mod archive;
 mod gaps;
 mod lineage;
+mod probe;
 mod proof;
 mod receiver;
 mod seal;

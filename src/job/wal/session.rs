@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::archive::Archive;
 use super::lineage::{Lineage, known};
+use super::probe::Place;
 use super::start::{Note, Situation, Start};
 use super::trouble::Trouble;
 use crate::config::Server;
@@ -181,6 +182,15 @@ pub(super) fn connect(
         size: answers.facts.segment_size,
     };
     let mut start = situation.choose()?;
+    if let Some(end) = &end {
+        let place = Place {
+            context,
+            directory,
+            history: lineage.history(),
+            end,
+        };
+        connection = compare(&place, server, &start, connection)?;
+    }
     lineage.store(&mut connection, directory)?;
     if answers.slot.is_none() {
         let slot = make_slot(server, &mut answers, &mut connection)?;
@@ -193,6 +203,33 @@ pub(super) fn connect(
         acknowledged: situation.slot.unwrap_or(Lsn::ZERO),
         history: lineage.into_history(),
     })
+}
+
+/// Compares the newest WAL that the archive has on the way to a start with the server's.
+fn compare(
+    place: &Place<'_>,
+    server: &Server,
+    start: &Start,
+    connection: Connection,
+) -> Result<Connection, Trouble> {
+    let known = place.read(start).unwrap_or_else(|failure| {
+        let name = &server.name;
+        log::warn!(
+            "server {name}: the archive's newest WAL is not compared with the server's: {failure}"
+        );
+        None
+    });
+    let Some(known) = known else {
+        return Ok(connection);
+    };
+    match known.compare(connection, server)? {
+        Some(connection) => Ok(connection),
+        None => {
+            let context = place.context;
+            let login = context.login(server);
+            Ok(Connection::open(&login, Mode::Replication, &context.stop)?)
+        }
+    }
 }
 
 /// What is known of the timeline that the archive followed until now: as it was noted, else the newest one.
