@@ -38,7 +38,7 @@ impl SegmentFile {
         );
         Failure::new(Kind::Corrupt, message).hint(
             "the server went back to an older state without a new timeline, or another copy of the cluster took its \
-             place; move the WAL archive away and take a new backup",
+             place; connect to the server that the archive follows, or give this one a section of its own",
         )
     }
 }
