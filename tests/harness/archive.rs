@@ -76,7 +76,8 @@ impl Reference {
             "the length of {}",
             path.display()
         );
-        if let Some(at) = (0..known).find(|at| stored[*at] != generated[*at]) {
+        if stored[..known] != generated[..known] {
+            let at = (0..known).find(|at| stored[*at] != generated[*at]).unwrap();
             panic!(
                 "{} differs from what the server generated at byte {at} of {known}",
                 path.display()

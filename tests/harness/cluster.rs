@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use rustix::process::Signal;
 
 use super::cluster_builder::Builder;
-use super::port::free_port;
+use super::port::Port;
 use super::process::Process;
 use super::scratch::{Scratch, write_owned};
 use super::servers::{client, copy_tree, installed};
@@ -24,7 +24,7 @@ pub struct Cluster {
     data: PathBuf,
     sockets: PathBuf,
     log: PathBuf,
-    port: u16,
+    port: Port,
     /// Arguments that every start gets.
     arguments: Vec<String>,
     process: Option<Process>,
@@ -41,12 +41,12 @@ impl Cluster {
         let data = data.into();
         let name = data.file_name().unwrap().to_str().unwrap().to_owned();
         let bin = installed(major).unwrap_or_else(|| panic!("PostgreSQL {major} is missing"));
-        let port = free_port();
+        let port = Port::reserve();
         Self {
             major,
             bin,
             sockets: scratch.path().to_owned(),
-            log: scratch.join(format!("{name}-{port}.log")),
+            log: scratch.join(format!("{name}-{}.log", port.number())),
             port,
             arguments: Vec::new(),
             process: None,
@@ -79,7 +79,7 @@ impl Cluster {
 
     /// The TCP port on 127.0.0.1, also part of the socket's name.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The directory of the Unix socket.
@@ -94,17 +94,13 @@ impl Cluster {
 
     /// Starts the server and waits until it lets clients in.
     pub fn start(&mut self) {
-        // Right after a kill -9 the old server's processes may still hold its shared memory.
-        for _ in 0..50 {
-            if self.try_start() {
-                return;
-            }
-            if !self.log().contains("shared memory block") {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        panic!("the server does not start");
+        wait_until("the server starts", 60, || {
+            let started = self.try_start();
+            // Right after a kill -9 the old server's processes may still hold its shared memory.
+            let in_use = started || self.log().contains("shared memory block");
+            assert!(in_use, "the server does not start");
+            started
+        });
     }
 
     /// Starts the server; false when it ends instead of letting clients in.
@@ -116,7 +112,7 @@ impl Cluster {
             .command(self.bin.join("postgres"))
             .arg("-D")
             .arg(&self.data)
-            .args(["-p", &self.port.to_string(), "-k"])
+            .args(["-p", &self.port().to_string(), "-k"])
             .arg(&self.sockets)
             .args(["-c", "listen_addresses=127.0.0.1"])
             .args(&self.arguments)
@@ -191,7 +187,7 @@ impl Cluster {
 
     /// Promotes a standby and waits until it is a primary.
     pub fn promote(&self) {
-        self.sql("SELECT pg_promote(true, 60)");
+        self.sql("SELECT pg_promote(true, 600)");
         wait_until("the standby is promoted", 60, || {
             self.sql("SELECT pg_is_in_recovery()") == "f"
         });
@@ -215,7 +211,7 @@ impl Cluster {
         command
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h"])
             .arg(&self.sockets)
-            .args(["-p", &self.port.to_string()])
+            .args(["-p", &self.port().to_string()])
             .args(["-U", SUPERUSER, "-d", database]);
         command
     }
@@ -318,7 +314,7 @@ impl Cluster {
         let conninfo = format!(
             "primary_conninfo = 'host={} port={} user={SUPERUSER} application_name={name}'",
             self.sockets.display(),
-            self.port
+            self.port()
         );
         write_owned(&data.join("standby.signal"), "");
         let mut standby = Cluster::adopt(scratch, self.major, data);
@@ -333,7 +329,7 @@ impl Cluster {
     pub fn follower(&self, scratch: &Scratch, name: &str) -> Cluster {
         let data = scratch.join(name);
         let sockets = self.sockets.to_str().unwrap();
-        let port = self.port.to_string();
+        let port = self.port().to_string();
         let program = client("pg_basebackup");
         if self.major == program_major(&program) {
             let mut command = user().command(program);
@@ -405,7 +401,7 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal(Signal::QUIT); // immediate shutdown
-            process.wait_at_most(10);
+            process.wait_at_most(30);
         }
         if std::thread::panicking() {
             eprintln!("--- {}\n{}", self.log.display(), tail(&self.log(), 60));

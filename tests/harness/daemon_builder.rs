@@ -10,6 +10,12 @@ use super::scratch::{Scratch, write_owned};
 /// The master key's secret.
 pub const MASTER_KEY: &str = "a master key of the tests";
 
+/// Deadlines of the daemon, unless a test has its own: no test fails because a machine takes its time.
+const PATIENT: [(&str, &str); 2] = [
+    ("authentication_timeout", "600s"),
+    ("blocking_timeout", "600s"),
+];
+
 /// What a new daemon is to be like.
 pub struct DaemonBuilder<'a> {
     scratch: &'a Scratch,
@@ -80,11 +86,17 @@ impl<'a> DaemonBuilder<'a> {
             self.scratch.directory(&format!("{}/{name}", self.name));
         }
         let at = directory.display();
-        let configuration = format!(
+        let mut configuration = format!(
             "[pgmoneta]\nhost = 127.0.0.1\nunix_socket_dir = {at}/run\nbase_dir = {at}/repo\n\
-             log_type = console\nlog_level = debug\n{}{}",
-            self.global, self.servers
+             log_type = console\nlog_level = debug\n{}",
+            self.global
         );
+        for (key, value) in PATIENT {
+            if !self.global.contains(key) {
+                writeln!(configuration, "{key} = {value}").unwrap();
+            }
+        }
+        configuration.push_str(&self.servers);
         write_owned(&directory.join("pgmoneta.conf"), configuration);
         let daemon = Daemon {
             directory,

@@ -1,20 +1,31 @@
-/* Preloaded into a daemon under test: makes calls of the C library fail, wait or lie while a file of that name is in
- * the directory PGMONETA_FAULTS. Only files below PGMONETA_FAULTS_BELOW are concerned.
+/* Preloaded into a process under test: makes calls of the C library fail, wait or lie, or ends the process at one of
+ * them. Only files below PGMONETA_FAULTS_BELOW are concerned.
+ *
+ * While a file of that name is in the directory PGMONETA_FAULTS:
  *   sync    fsync, fdatasync, syncfs and so on fail with EIO, as a dying disk
  *   hang    they wait until the file is gone
  *   full    writes to regular files fail with ENOSPC
  *   garble  of what is written to files with the text in the switch in their path, one bit is another one
  *   clock   CLOCK_REALTIME is off by as many seconds as the file says
- * Each fault that was really caused leaves a file hit-<name> there.
+ * Each fault that was caused adds a byte to the file hit-<name> there.
+ *
+ * The file "steps" there is mapped: the process counts its calls in it, and the test says at which of them the process
+ * is killed or waits (struct steps; tests/harness/steps.rs has the same layout).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -44,35 +55,128 @@ static void hit(const char *name)
     int saved = errno;
     snprintf(label, sizeof label, "hit-%s", name);
     if (path_of(path, label)) {
-        int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0666);
-        if (fd >= 0)
+        int fd = REAL(open)(path, O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0666);
+        if (fd >= 0) {
+            if (REAL(write)(fd, "x", 1) < 0)
+                abort();
             close(fd);
+        }
     }
     errno = saved;
 }
 
-static ssize_t name_of(char *path, int fd)
+static int is_below(const char *path)
+{
+    const char *below = getenv("PGMONETA_FAULTS_BELOW");
+    return below != NULL && strncmp(path, below, strlen(below)) == 0;
+}
+
+/* The path of an open file; empty if it has none. */
+static void path_of_fd(char *path, int fd)
 {
     char link[64];
     int saved = errno;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, path, PATH_MAX - 1);
+    path[length > 0 ? length : 0] = 0;
     errno = saved;
-    if (length >= 0)
-        path[length] = 0;
-    return length;
 }
 
 static int concerned(int fd)
 {
-    const char *below = getenv("PGMONETA_FAULTS_BELOW");
     char path[PATH_MAX];
-    ssize_t length = name_of(path, fd);
-    return below != NULL && length >= (ssize_t)strlen(below) && strncmp(path, below, strlen(below)) == 0;
+    path_of_fd(path, fd);
+    return is_below(path);
+}
+
+/* Calls that open or change a file. */
+enum call { OPEN, CREATE, WRITE, SYNC, RENAME, LINK, UNLINK, CALLS };
+
+/* What the process does at the call that is aimed at. */
+enum action { NOTHING, COUNT, KILL, HOLD };
+
+struct steps {
+    _Atomic uint64_t action;
+    _Atomic uint64_t call;
+    _Atomic uint64_t number;        /* the first call of this kind is 1 */
+    _Atomic uint64_t reached;       /* 1 once it was killed or held */
+    _Atomic uint64_t counts[CALLS]; /* calls so far */
+    char part[256];                 /* only files with this in their path count */
+};
+
+static struct steps *steps;
+static pthread_once_t steps_mapped = PTHREAD_ONCE_INIT;
+
+static void map_steps(void)
+{
+    char path[PATH_MAX];
+    int fd = path_of(path, "steps") ? REAL(open)(path, O_RDWR | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return;
+    void *mapped = mmap(NULL, sizeof *steps, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (mapped != MAP_FAILED)
+        steps = mapped;
+}
+
+static void die(void)
+{
+    kill(getpid(), SIGKILL);
+    for (;;)
+        pause();
+}
+
+/* Counts a call; whether the process is to be killed at it. Waits while it is to be held. */
+static int step(enum call call, const char *path)
+{
+    int saved = errno;
+    pthread_once(&steps_mapped, map_steps);
+    errno = saved;
+    if (steps == NULL || steps->action == NOTHING || !is_below(path) || strstr(path, steps->part) == NULL)
+        return 0;
+    uint64_t number = atomic_fetch_add(&steps->counts[call], 1) + 1;
+    if (steps->action == KILL && steps->call == call && steps->number == number) {
+        steps->reached = 1;
+        return 1;
+    }
+    if (steps->action == HOLD && steps->call == call && steps->number <= number) {
+        steps->reached = 1;
+        while (steps->action == HOLD)
+            usleep(1000);
+        errno = saved;
+    }
+    return 0;
+}
+
+static int step_fd(enum call call, int fd)
+{
+    char path[PATH_MAX];
+    if (steps != NULL && steps->action == NOTHING)
+        return 0;
+    path_of_fd(path, fd);
+    return step(call, path);
+}
+
+static int step_at(enum call call, int directory, const char *name)
+{
+    char path[2 * PATH_MAX] = "";
+    if (name[0] != '/' && directory != AT_FDCWD) {
+        path_of_fd(path, directory);
+        strcat(path, "/");
+    }
+    return step(call, strncat(path, name, PATH_MAX));
+}
+
+static void step_or_die(enum call call, int directory, const char *name)
+{
+    if (step_at(call, directory, name))
+        die();
 }
 
 static int sync_fails(int fd)
 {
+    if (step_fd(SYNC, fd))
+        die();
     if (!concerned(fd))
         return 0;
     while (wanted("hang")) {
@@ -96,13 +200,17 @@ static int is_full(int fd)
     return 1;
 }
 
+int fsync(int fd) { return sync_fails(fd) ? -1 : REAL(fsync)(fd); }
+int fdatasync(int fd) { return sync_fails(fd) ? -1 : REAL(fdatasync)(fd); }
+int syncfs(int fd) { return sync_fails(fd) ? -1 : REAL(syncfs)(fd); }
+
 static size_t text_of(char *text, size_t size, const char *name)
 {
     char path[PATH_MAX];
     int saved = errno;
     ssize_t length = 0;
     if (path_of(path, name)) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        int fd = REAL(open)(path, O_RDONLY | O_CLOEXEC);
         if (fd >= 0) {
             length = read(fd, text, size - 1);
             close(fd);
@@ -119,7 +227,8 @@ static void *garbled(int fd, const void *data, size_t size)
     char text[64], path[PATH_MAX];
     if (size == 0 || !wanted("garble") || !concerned(fd) || text_of(text, sizeof text, "garble") == 0)
         return NULL;
-    if (name_of(path, fd) < 0 || strstr(path, text) == NULL)
+    path_of_fd(path, fd);
+    if (strstr(path, text) == NULL)
         return NULL;
     unsigned char *other = malloc(size);
     if (other != NULL) {
@@ -130,28 +239,109 @@ static void *garbled(int fd, const void *data, size_t size)
     return other;
 }
 
-int fsync(int fd) { return sync_fails(fd) ? -1 : REAL(fsync)(fd); }
-int fdatasync(int fd) { return sync_fails(fd) ? -1 : REAL(fdatasync)(fd); }
-int syncfs(int fd) { return sync_fails(fd) ? -1 : REAL(syncfs)(fd); }
-
+/* A process that is killed in a write has written half of it. */
 ssize_t write(int fd, const void *data, size_t size)
 {
+    int dies = step_fd(WRITE, fd);
     if (is_full(fd))
         return -1;
     void *other = garbled(fd, data, size);
-    ssize_t written = REAL(write)(fd, other != NULL ? other : data, size);
+    ssize_t written = REAL(write)(fd, other != NULL ? other : data, dies ? size / 2 : size);
+    if (dies)
+        die();
     free(other);
     return written;
 }
 
-ssize_t writev(int fd, const struct iovec *parts, int count) { return is_full(fd) ? -1 : REAL(writev)(fd, parts, count); }
-ssize_t pwrite(int fd, const void *data, size_t size, off_t at) { return is_full(fd) ? -1 : REAL(pwrite)(fd, data, size, at); }
-ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) { return is_full(fd) ? -1 : REAL(pwrite64)(fd, data, size, at); }
-ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at) { return is_full(fd) ? -1 : REAL(pwritev)(fd, parts, count, at); }
-int fallocate(int fd, int mode, off_t at, off_t size) { return is_full(fd) ? -1 : REAL(fallocate)(fd, mode, at, size); }
-int fallocate64(int fd, int mode, off64_t at, off64_t size) { return is_full(fd) ? -1 : REAL(fallocate64)(fd, mode, at, size); }
-int posix_fallocate(int fd, off_t at, off_t size) { return is_full(fd) ? ENOSPC : REAL(posix_fallocate)(fd, at, size); }
-int posix_fallocate64(int fd, off64_t at, off64_t size) { return is_full(fd) ? ENOSPC : REAL(posix_fallocate64)(fd, at, size); }
+#define WRITTEN_AT(name)                                                      \
+    int dies = step_fd(WRITE, fd);                                            \
+    if (is_full(fd))                                                          \
+        return -1;                                                            \
+    ssize_t written = REAL(name)(fd, data, dies ? size / 2 : size, at);       \
+    if (dies)                                                                 \
+        die();                                                                \
+    return written
+
+ssize_t pwrite(int fd, const void *data, size_t size, off_t at) { WRITTEN_AT(pwrite); }
+ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) { WRITTEN_AT(pwrite64); }
+
+static int change_fails(int fd)
+{
+    if (step_fd(WRITE, fd))
+        die();
+    return is_full(fd);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count) { return change_fails(fd) ? -1 : REAL(writev)(fd, parts, count); }
+ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at) { return change_fails(fd) ? -1 : REAL(pwritev)(fd, parts, count, at); }
+int fallocate(int fd, int mode, off_t at, off_t size) { return change_fails(fd) ? -1 : REAL(fallocate)(fd, mode, at, size); }
+int fallocate64(int fd, int mode, off64_t at, off64_t size) { return change_fails(fd) ? -1 : REAL(fallocate64)(fd, mode, at, size); }
+int posix_fallocate(int fd, off_t at, off_t size) { return change_fails(fd) ? ENOSPC : REAL(posix_fallocate)(fd, at, size); }
+int posix_fallocate64(int fd, off64_t at, off64_t size) { return change_fails(fd) ? ENOSPC : REAL(posix_fallocate64)(fd, at, size); }
+
+#define OPENED(name, directory, ...)                                            \
+    mode_t mode = 0;                                                            \
+    if ((flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE) {                \
+        va_list more;                                                           \
+        va_start(more, flags);                                                  \
+        mode = va_arg(more, mode_t);                                            \
+        va_end(more);                                                           \
+    }                                                                           \
+    step_or_die(flags &O_CREAT ? CREATE : OPEN, directory, path);               \
+    return REAL(name)(__VA_ARGS__, flags, mode)
+
+int open(const char *path, int flags, ...) { OPENED(open, AT_FDCWD, path); }
+int open64(const char *path, int flags, ...) { OPENED(open64, AT_FDCWD, path); }
+int openat(int at, const char *path, int flags, ...) { OPENED(openat, at, at, path); }
+int openat64(int at, const char *path, int flags, ...) { OPENED(openat64, at, at, path); }
+
+int mkdir(const char *path, mode_t mode)
+{
+    step_or_die(CREATE, AT_FDCWD, path);
+    return REAL(mkdir)(path, mode);
+}
+
+int symlink(const char *target, const char *path)
+{
+    step_or_die(CREATE, AT_FDCWD, path);
+    return REAL(symlink)(target, path);
+}
+
+int rename(const char *from, const char *to)
+{
+    step_or_die(RENAME, AT_FDCWD, to);
+    return REAL(rename)(from, to);
+}
+
+int link(const char *from, const char *to)
+{
+    step_or_die(LINK, AT_FDCWD, to);
+    return REAL(link)(from, to);
+}
+
+int linkat(int from_at, const char *from, int to_at, const char *to, int flags)
+{
+    step_or_die(LINK, to_at, to);
+    return REAL(linkat)(from_at, from, to_at, to, flags);
+}
+
+int unlink(const char *path)
+{
+    step_or_die(UNLINK, AT_FDCWD, path);
+    return REAL(unlink)(path);
+}
+
+int unlinkat(int at, const char *path, int flags)
+{
+    step_or_die(UNLINK, at, path);
+    return REAL(unlinkat)(at, path, flags);
+}
+
+int rmdir(const char *path)
+{
+    step_or_die(UNLINK, AT_FDCWD, path);
+    return REAL(rmdir)(path);
+}
 
 static long clock_offset(void)
 {

@@ -1,4 +1,4 @@
-//! Faults in a daemon: a disk that cannot sync, a full one, a clock that jumps.
+//! Faults in a daemon: a disk that cannot sync, a full one, a clock that jumps, a kill at a chosen call.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,20 +8,25 @@ use std::sync::OnceLock;
 use super::cluster_builder::run;
 use super::daemon_builder::DaemonBuilder;
 use super::scratch::{Scratch, shared, write_owned};
+use super::steps::Steps;
 use super::user::user;
 
 /// The switches for the faults of one daemon; see `faults.c` for what each does. Linux only.
 pub struct Faults {
     directory: PathBuf,
     below: PathBuf,
+    /// Its calls on files.
+    pub steps: Steps,
 }
 
 impl Faults {
     /// Switches in `scratch`, for files below `below`; all off.
     pub fn new(scratch: &Scratch, below: &Path) -> Self {
+        let directory = scratch.directory("faults");
         Self {
-            directory: scratch.directory("faults"),
+            steps: Steps::create(&directory),
             below: below.to_owned(),
+            directory,
         }
     }
 
@@ -60,7 +65,12 @@ impl Faults {
 
     /// Whether the fault was caused since it was switched on last.
     pub fn happened(&self, name: &str) -> bool {
-        self.hit(name).exists()
+        self.times(name) > 0
+    }
+
+    /// How often the fault was caused since it was switched on last.
+    pub fn times(&self, name: &str) -> u64 {
+        fs::metadata(self.hit(name)).map_or(0, |file| file.len())
     }
 
     fn hit(&self, name: &str) -> PathBuf {
@@ -76,7 +86,8 @@ fn library() -> PathBuf {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/harness/faults.c");
             let library = shared().join("faults.so");
             let mut cc = Command::new("cc");
-            cc.args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o"]);
+            cc.args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror"]);
+            cc.args(["-U_FORTIFY_SOURCE", "-o"]); // it would replace the calls before we do
             cc.arg(&library).arg(source).arg("-ldl");
             run(&mut cc);
             user().own(&library);

@@ -10,6 +10,7 @@ mod cluster_builder;
 mod daemon;
 mod daemon_builder;
 mod faults;
+mod hold;
 mod load;
 mod pages;
 mod port;
@@ -20,6 +21,7 @@ mod selftest;
 mod servers;
 #[cfg(target_os = "linux")]
 mod small_disk;
+mod steps;
 mod user;
 mod wait;
 
@@ -30,14 +32,16 @@ pub use cluster_builder::{Builder, REPLICATION_PASSWORD, REPLICATION_USER, run};
 pub use daemon::{Daemon, Output, program};
 pub use daemon_builder::{DaemonBuilder, MASTER_KEY};
 pub use faults::Faults;
+pub use hold::HeldSender;
 pub use load::{Load, assert_all_there};
 pub use pages::{Pages, check_pages};
-pub use port::free_port;
+pub use port::{Port, free_port};
 pub use process::Process;
 pub use random::Random;
 pub use scratch::{Scratch, write_owned};
 pub use servers::{MAJORS, client, copy_tree, installed, server};
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;
+pub use steps::{Call, Steps};
 pub use user::{User, user};
-pub use wait::wait_until;
+pub use wait::{patience, wait_until};

@@ -5,10 +5,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::wait::patience;
+
 /// A child process; killed when dropped.
 pub struct Process {
     child: Child,
     name: String,
+    /// How it ended; its number may be another process's since.
+    status: Option<ExitStatus>,
 }
 
 impl Process {
@@ -17,6 +21,7 @@ impl Process {
         Self {
             child,
             name: name.into(),
+            status: None,
         }
     }
 
@@ -27,30 +32,33 @@ impl Process {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        // Fails when it is gone already, which whoever waits for it sees.
-        let _ = kill_process(self.pid(), signal);
+        if self.status.is_none() {
+            // Fails when it is gone already, which whoever waits for it sees.
+            let _ = kill_process(self.pid(), signal);
+        }
     }
 
     /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
+        self.status = self.child.try_wait().unwrap();
+        self.status
     }
 
-    /// Waits for its end; panics when it takes longer than `seconds`.
+    /// Waits for its end; panics when it takes much longer than `seconds` (see [`patience`]).
     pub fn wait(&mut self, seconds: u64) -> ExitStatus {
         self.wait_at_most(seconds)
-            .unwrap_or_else(|| panic!("{} has not ended after {seconds} s", self.name))
+            .unwrap_or_else(|| panic!("{} has not ended after {:?}", self.name, patience(seconds)))
     }
 
     /// Ends it at once and waits for its end.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
-        self.child.wait().unwrap();
+        self.status = Some(self.child.wait().unwrap());
     }
 
-    /// Waits for its end, `None` when it takes longer.
+    /// Waits for its end, `None` when it takes much longer.
     pub fn wait_at_most(&mut self, seconds: u64) -> Option<ExitStatus> {
-        let end = Instant::now() + Duration::from_secs(seconds);
+        let end = Instant::now() + patience(seconds);
         loop {
             if let Some(status) = self.ended() {
                 return Some(status);
@@ -65,8 +73,6 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.kill();
-        }
+        self.kill();
     }
 }

@@ -117,10 +117,12 @@ fn sweep() {
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix("pgm-")) else {
             continue;
         };
-        let pid = rest.split('-').next().and_then(|pid| pid.parse().ok());
+        let pid: Option<i32> = rest.split('-').next().and_then(|pid| pid.parse().ok());
         let alive = pid
             .and_then(rustix::process::Pid::from_raw)
             .is_none_or(|pid| rustix::process::test_kill_process(pid).is_ok());
+        // Where processes are few, as in a container, a dead run had our number.
+        let alive = alive && pid != i32::try_from(std::process::id()).ok();
         if !alive {
             let _ = fs::remove_dir_all(entry.path());
         }

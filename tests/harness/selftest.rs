@@ -178,6 +178,8 @@ fn faults_happen() {
         faults.on(fault);
         assert!(!works(program, arguments), "{fault} does not happen");
         assert!(faults.happened(fault));
+        let times = faults.times(fault);
+        assert!(!works(program, arguments) && faults.times(fault) > times);
         faults.off(fault);
         assert!(works(program, arguments));
     }
@@ -187,6 +189,59 @@ fn faults_happen() {
     let now: u64 = now.trim().parse().unwrap();
     let real = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
     assert!((real - now).abs_diff(864_000) < 60);
+}
+
+/// Calls are counted, and a process is killed or waits at the one that is aimed at.
+#[cfg(target_os = "linux")]
+#[test]
+fn calls_are_counted_and_hit() {
+    use super::{Call, Faults};
+
+    let scratch = Scratch::new("steps");
+    let below = scratch.directory("below");
+    let faults = Faults::new(&scratch, &below);
+    let path = |name: &str| below.join(name);
+    let start = || {
+        let (one, two, last) = (path("one"), path("two"), path("last"));
+        let script = format!(
+            "echo 1234567 >{}; echo 1234567 >{}; mv {1} {}",
+            one.display(),
+            two.display(),
+            last.display()
+        );
+        let mut shell = user().command("sh");
+        let shell = shell.args(["-c", &script]).envs(faults.environment());
+        Process::new(shell.spawn().unwrap(), "sh")
+    };
+    let counted = |call: Call| faults.steps.counted()[call as usize];
+    faults.steps.count("/below/");
+    assert!(start().wait(30).success());
+    assert_eq!((counted(Call::Create), counted(Call::Write)), (2, 2));
+    assert!(path("last").exists());
+    faults.steps.count("/two");
+    assert!(start().wait(30).success());
+    assert_eq!((counted(Call::Create), counted(Call::Write)), (1, 1));
+
+    fs::remove_file(path("last")).unwrap();
+    faults.steps.kill_at("", Call::Write, 2);
+    assert!(!start().wait(30).success());
+    assert!(faults.steps.reached());
+    assert_eq!(fs::read(path("one")).unwrap(), b"1234567\n");
+    assert_eq!(fs::read(path("two")).unwrap(), b"1234", "half of it");
+    assert!(!path("last").exists());
+
+    faults.steps.hold_at("/two", Call::Write, 1);
+    let mut shell = start();
+    faults.steps.wait_reached();
+    assert_eq!(fs::read(path("two")).unwrap(), b"");
+    assert!(shell.ended().is_none());
+    faults.steps.release();
+    assert!(shell.wait(30).success());
+    assert!(path("last").exists());
+    // Beyond the last call nothing happens.
+    faults.steps.kill_at("", Call::Write, 3);
+    assert!(start().wait(30).success());
+    assert!(!faults.steps.reached());
 }
 
 /// A small disk is small, and gone afterwards.

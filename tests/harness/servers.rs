@@ -35,7 +35,9 @@ pub fn server() -> (u32, PathBuf) {
 
 /// A client program (psql, pgbench, pg_basebackup …), of the newest version that has it.
 pub fn client(name: &str) -> PathBuf {
-    let mut candidates: Vec<_> = MAJORS.into_iter().rev().flat_map(places).collect();
+    // Debian's /usr/bin/psql is a Perl script that looks for the program and takes longer than most queries.
+    let mut candidates: Vec<_> = MAJORS.into_iter().rev().flat_map(places_of).collect();
+    candidates.extend(places_of_any());
     if let Some(path) = std::env::var_os("PATH") {
         candidates.extend(std::env::split_paths(&path));
     }
@@ -47,11 +49,24 @@ pub fn client(name: &str) -> PathBuf {
 }
 
 fn places(major: u32) -> Vec<PathBuf> {
-    vec![
+    let mut places = places_of(major).to_vec();
+    places.extend(places_of_any());
+    places
+}
+
+/// Directories that have one major version.
+fn places_of(major: u32) -> [PathBuf; 4] {
+    [
         cache().join(major.to_string()).join("bin"),
         format!("/usr/lib/postgresql/{major}/bin").into(), // Debian
         format!("/usr/pgsql-{major}/bin").into(),          // PGDG's packages for Fedora and RHEL
         format!("/usr/local/pgsql-{major}/bin").into(),
+    ]
+}
+
+/// Directories that may have any version.
+fn places_of_any() -> [PathBuf; 2] {
+    [
         "/usr/local/bin".into(), // FreeBSD, OpenBSD
         "/usr/bin".into(),       // Fedora
     ]
