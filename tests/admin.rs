@@ -6,14 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::unit::Encryption;
 
-use crate::harness::{Output, Random, Scratch, program, user};
+use crate::harness::{Call, Faults, Output, Scratch, patience, program, user};
 
 /// A home directory with what the tool needs in it.
 struct Home {
@@ -299,34 +298,50 @@ fn without_home_the_home_directory_is_that_of_the_user() {
     Output::of(command.args(["user", "add", "-U", "x", "-P", "y"])).fails(1, "set HOME");
 }
 
-/// Kills at any moment leave the old file or the new one, and what was answered is there.
+/// A kill at any call on a file leaves the old file or the new one, and what was answered is there.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_killed_tool_leaves_the_old_file_or_the_new_one() {
     let home = Home::with_key();
-    let mut random = Random::new();
-    let mut answered = Vec::new();
-    for round in 0..16 {
-        let name = format!("user{round}");
+    let faults = Faults::new(&home.scratch, home.scratch.path());
+    let add = |name: &str| {
         let mut command = home.command();
-        command.stdout(Stdio::null()).arg("-f").arg(home.users());
-        let mut child = command
-            .args(["user", "add", "-g", "-U", &name])
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_micros(random.below(500_000)));
-        child.kill().unwrap();
-        if child.wait().unwrap().success() {
-            answered.push(name);
+        command.envs(faults.environment()).stdout(Stdio::null());
+        command.arg("-f").arg(home.users());
+        let status = command.args(["user", "add", "-g", "-U", name]).status();
+        status.unwrap().success()
+    };
+    assert!(add("first"));
+    faults.steps.count("");
+    assert!(add("second"));
+    let counted = faults.steps.counted();
+    let calls =
+        Call::ALL.map(|call| (1..=counted[call as usize]).map(move |number| (call, number)));
+    let calls: Vec<_> = calls.into_iter().flatten().collect();
+    assert!(
+        counted[Call::Rename as usize] == 1 && calls.len() > 5,
+        "{calls:?}"
+    );
+    let mut names = vec!["first".to_owned(), "second".to_owned()];
+    for (call, number) in calls {
+        let name = format!("{call:?}{number}");
+        faults.steps.kill_at("", call, number);
+        assert!(!add(&name), "it was not killed at {name}");
+        let text = fs::read_to_string(home.users()).unwrap();
+        assert!(text.ends_with('\n'), "{text:?}");
+        let there: Vec<_> = text
+            .lines()
+            .map(|line| line.split(':').next().unwrap())
+            .collect();
+        if there.len() > names.len() {
+            names.push(name);
         }
-        let text = fs::read_to_string(home.users()).unwrap_or_default();
-        assert!(text.is_empty() || text.ends_with('\n'), "{text:?}");
-        for name in text.lines().map(|line| line.split(':').next().unwrap()) {
+        assert_eq!(there, names);
+        for name in there {
             assert_eq!(home_password_length(&text, name), 64 + 44);
         }
-        for name in &answered {
-            assert!(text.contains(&format!("{name}:")), "{name} was lost");
-        }
     }
+    faults.steps.release();
     home.user("add", &["-U", "last", "-P", "x"]).ok();
     assert_eq!(home.password("last"), "x");
 }
@@ -413,7 +428,7 @@ impl Terminal {
     /// Waits for a question and types an answer.
     fn answer(&mut self, question: &str, answer: &str) {
         while !self.shown[self.seen..].contains(question) {
-            let bytes = self.output.recv_timeout(Duration::from_secs(30));
+            let bytes = self.output.recv_timeout(patience(30));
             let bytes = bytes.unwrap_or_else(|_| panic!("no {question:?} in {:?}", self.shown));
             self.shown.push_str(&String::from_utf8_lossy(&bytes));
         }
@@ -424,7 +439,7 @@ impl Terminal {
 
     /// Waits for the end, which must be a good one; all that was shown.
     fn end(mut self) -> String {
-        while let Ok(bytes) = self.output.recv_timeout(Duration::from_secs(30)) {
+        while let Ok(bytes) = self.output.recv_timeout(patience(30)) {
             self.shown.push_str(&String::from_utf8_lossy(&bytes));
         }
         drop(self.child.stdin.take());

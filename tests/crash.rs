@@ -1,19 +1,23 @@
-//! kill -9 of the daemon at random moments while it streams, seals, backs up, verifies and restores. After each the
-//! catalogue is an old or a new one, what it lists is good, nothing half made is left, the WAL has no gap, is the
-//! server's byte for byte, and reaches what was acknowledged.
+//! kill -9 of the daemon while it streams and seals, at any call on a file by which it backs up, verifies, restores or
+//! clears up at its start. After each the catalogue is an old or a new one, what it lists is good, nothing half made is
+//! left, the WAL has no gap, is the server's byte for byte, and reaches what was acknowledged.
+#![cfg(target_os = "linux")]
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::harness::{
-    Cluster, Daemon, Load, Process, Random, Reference, Scratch, assert_sound, user,
+    Call, Cluster, Daemon, Faults, Load, Process, Random, Reference, Scratch, assert_sound, user,
 };
 
 /// Crashes in each of the two tests.
 const CRASHES: u32 = 50;
+/// After so many of them a backup is completed, so that restores do not have to read more and more WAL.
+const FRESH: u32 = 5;
 
 #[test]
 fn crashes_with_compressed_wal() {
@@ -26,7 +30,6 @@ fn crashes_with_plain_wal() {
 }
 
 fn crashes(storage: &str) {
-    let mut random = Random::new();
     let scratch = Scratch::new("crash");
     let archive = scratch.directory("archive");
     let cluster = Cluster::builder(&scratch)
@@ -36,40 +39,38 @@ fn crashes(storage: &str) {
             archive.display()
         ))
         .start();
-    let mut daemon = Daemon::builder(&scratch)
+    let faults = Faults::new(&scratch, &scratch.join("moneta"));
+    let builder = Daemon::builder(&scratch)
         .global(storage)
-        .server("primary", &cluster)
-        .start();
+        .server("primary", &cluster);
+    let daemon = faults.daemon(builder).start();
     cluster.wait_streaming("pgmoneta");
     let mut reference = Reference::new(&cluster, &archive);
     let mut load = Load::start(&cluster, &scratch, 0, 1, Duration::from_millis(2));
     let mut bulk = start_bulk(&cluster);
-    let mut interrupted = 0;
-    let mut known = BTreeSet::from([daemon.backup("primary")]);
+    let mut killer = Killer::new(daemon, faults, &scratch);
+    let mut known = check_catalogue(&killer.daemon, &BTreeSet::new());
 
     for crash in 0..CRASHES {
-        let mut job = start_job(&daemon, &mut random, crash);
-        std::thread::sleep(Duration::from_millis(random.below(1200)));
-        daemon.kill();
-        interrupted += u32::from(!job.wait(30).success());
-        reference.check(&daemon.wal("primary"), &acknowledged(&cluster));
-        daemon.start();
-        known = check_catalogue(&daemon, &known);
+        if crash % FRESH == FRESH - 1 {
+            killer.complete(Job::Backup);
+        }
+        killer.kill_in_a_job();
+        reference.check(&killer.daemon.wal("primary"), &acknowledged(&cluster));
+        if killer.kill_in_the_start() {
+            reference.check(&killer.daemon.wal("primary"), &acknowledged(&cluster));
+        }
+        killer.daemon.start();
+        known = check_catalogue(&killer.daemon, &known);
     }
 
-    println!(
-        "{interrupted} of {CRASHES} crashes hit a job; {} backups were completed",
-        known.len()
-    );
-    assert!(
-        interrupted > CRASHES / 5 && known.len() > 1,
-        "the crashes hit too little"
-    );
+    println!("killed at: {:?}", killer.hits);
     load.stop();
     bulk.kill();
     cluster.wait_quiet();
     cluster.wait_received("pgmoneta");
     let rows = cluster.fingerprint();
+    let mut daemon = killer.daemon;
     let data = daemon.restore("primary", "newest", Some("current"), "last");
     let mut restored = Cluster::adopt(&scratch, cluster.major(), data).with("archive_mode", "off");
     restored.start();
@@ -87,24 +88,145 @@ fn acknowledged(cluster: &Cluster) -> String {
 }
 
 /// What the daemon is busy with when it is killed.
-fn start_job(daemon: &Daemon, random: &mut Random, crash: u32) -> Process {
-    let mut command = match random.below(4) {
-        0 | 1 => daemon.cli_command(&["backup", "primary"]),
-        2 => daemon.cli_command(&["verify", "primary", "newest"]),
-        _ => {
-            let directory = daemon.directory().join(format!("restored-{crash}"));
-            fs::create_dir(&directory).unwrap();
-            user().own(&directory);
-            daemon.cli_command(&[
-                "restore",
-                "primary",
-                "newest",
-                "current",
-                directory.to_str().unwrap(),
-            ])
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Job {
+    Backup,
+    Verify,
+    Restore,
+}
+
+impl Job {
+    /// What the paths of its files have in them.
+    fn part(self) -> &'static str {
+        match self {
+            Job::Backup | Job::Verify => "/primary/basebackup",
+            Job::Restore => "/restored-",
         }
-    };
-    Process::new(quiet(&mut command).spawn().unwrap(), "pgmoneta-cli")
+    }
+}
+
+/// Kills the daemon at calls on files, each kind of call and each call of a kind as likely as the others.
+struct Killer {
+    daemon: Daemon,
+    faults: Faults,
+    random: Random,
+    /// What a client says.
+    said: PathBuf,
+    restored: u32,
+    /// How many calls of each kind a job made when it was not interrupted.
+    totals: BTreeMap<Job, [u64; Call::ALL.len()]>,
+    /// How often the daemon was killed where.
+    hits: BTreeMap<String, u32>,
+}
+
+impl Killer {
+    /// One that knows from a run of each job how many calls it makes; the catalogue has two backups then.
+    fn new(daemon: Daemon, faults: Faults, scratch: &Scratch) -> Self {
+        let mut killer = Self {
+            daemon,
+            faults,
+            random: Random::new(),
+            said: scratch.join("said"),
+            restored: 0,
+            totals: BTreeMap::new(),
+            hits: BTreeMap::new(),
+        };
+        // The second backup is another one: unchanged files are linked.
+        for job in [Job::Backup, Job::Backup, Job::Verify, Job::Restore] {
+            killer.complete(job);
+        }
+        killer
+    }
+
+    /// Does a job to its end, and notes its calls.
+    fn complete(&mut self, job: Job) {
+        self.faults.steps.count(job.part());
+        let status = self.start(job).wait(300);
+        assert!(status.success(), "{job:?}: {}", self.said());
+        self.totals.insert(job, self.faults.steps.counted());
+    }
+
+    /// Starts jobs until the daemon was killed in one.
+    fn kill_in_a_job(&mut self) {
+        let jobs = [Job::Backup, Job::Backup, Job::Verify, Job::Restore];
+        loop {
+            let job = jobs[self.random.below(4) as usize];
+            let totals = self.totals[&job];
+            let calls: Vec<Call> = Call::ALL
+                .into_iter()
+                .filter(|call| totals[*call as usize] > 0)
+                .filter(|call| job != Job::Verify || *call == Call::Open)
+                .collect();
+            let call = calls[self.random.below(calls.len() as u64) as usize];
+            let number = 1 + self.random.below(totals[call as usize]);
+            self.faults.steps.kill_at(job.part(), call, number);
+            let status = self.start(job).wait(300);
+            if self.faults.steps.reached() {
+                assert!(!status.success(), "{job:?} succeeded before its end");
+                self.take_dead();
+                return self.note(format!("{job:?} {call:?}"));
+            }
+            // This time it had less to do.
+            assert!(status.success(), "{job:?}: {}", self.said());
+            self.totals.insert(job, self.faults.steps.counted());
+        }
+    }
+
+    /// Kills the daemon while it clears up after a crash in a backup, if there is something to clear up.
+    fn kill_in_the_start(&mut self) -> bool {
+        let left = self.daemon.unfinished("primary");
+        let backups = self.daemon.backups("primary");
+        let count = left.iter().map(|name| count_entries(&backups.join(name)));
+        let count: u64 = count.sum();
+        if count == 0 || self.random.below(2) == 0 {
+            return false;
+        }
+        let number = 1 + self.random.below(count);
+        let steps = &self.faults.steps;
+        steps.kill_at("/basebackup/.", Call::Unlink, number);
+        let status = self.daemon.try_start();
+        assert!(steps.reached(), "{number} of {count}: {status:?}");
+        if status.is_none() {
+            self.take_dead();
+        }
+        self.note("Start Unlink".to_owned());
+        true
+    }
+
+    /// Waits for the end of a daemon that kills itself.
+    fn take_dead(&mut self) {
+        self.daemon.process().wait(30);
+        self.daemon.kill();
+    }
+
+    fn note(&mut self, place: String) {
+        self.faults.steps.release();
+        *self.hits.entry(place).or_default() += 1;
+    }
+
+    fn start(&mut self, job: Job) -> Process {
+        let mut command = match job {
+            Job::Backup => self.daemon.cli_command(&["backup", "primary"]),
+            Job::Verify => self.daemon.cli_command(&["verify", "primary", "newest"]),
+            Job::Restore => {
+                self.restored += 1;
+                let directory = format!("restored-{}", self.restored);
+                let directory = self.daemon.directory().join(directory);
+                fs::create_dir(&directory).unwrap();
+                user().own(&directory);
+                let directory = directory.to_str().unwrap();
+                self.daemon
+                    .cli_command(&["restore", "primary", "newest", "current", directory])
+            }
+        };
+        let said = File::create(&self.said).unwrap();
+        let child = quiet(&mut command).stderr(said).spawn().unwrap();
+        Process::new(child, "pgmoneta-cli")
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.said).unwrap()
+    }
 }
 
 fn quiet(command: &mut Command) -> &mut Command {
@@ -112,6 +234,26 @@ fn quiet(command: &mut Command) -> &mut Command {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+}
+
+fn entries(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
+/// Files and directories below a directory, and itself.
+fn count_entries(path: &Path) -> u64 {
+    if !path.symlink_metadata().unwrap().is_dir() {
+        return 1;
+    }
+    1 + entries(path)
+        .iter()
+        .map(|path| count_entries(path))
+        .sum::<u64>()
 }
 
 /// Checks the catalogue after a start; its labels.
@@ -124,15 +266,8 @@ fn check_catalogue(daemon: &Daemon, known: &BTreeSet<String>) -> BTreeSet<String
     for label in listed.difference(known) {
         daemon.cli(&["verify", "primary", label]).ok();
     }
-    for entry in fs::read_dir(daemon.directory()).unwrap() {
-        let path = entry.unwrap().path();
-        if path
-            .file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .starts_with("restored-")
-        {
+    for path in entries(daemon.directory()) {
+        if name(&path).starts_with("restored-") {
             fs::remove_dir_all(path).unwrap(); // whatever the restore came to
         }
     }
@@ -150,7 +285,7 @@ fn start_bulk(cluster: &Cluster) -> Process {
     std::thread::spawn(move || {
         while writeln!(
             input,
-            "TRUNCATE bulk; INSERT INTO bulk SELECT g, md5(g::text) FROM generate_series(1, 12000) g; \
+            "TRUNCATE bulk; INSERT INTO bulk SELECT g, md5(g::text) FROM generate_series(1, 6000) g; \
              SELECT pg_sleep(0.2);"
         )
         .is_ok()

@@ -1,11 +1,14 @@
-//! The daemon is killed, or its disk fails, while WAL pours in: no gap, no acknowledged byte missing, nothing but the
-//! server's bytes.
+//! The daemon is killed at any call on a file by which it receives and seals, or its disk fails, while WAL pours in: no
+//! gap, no acknowledged byte missing, nothing but the server's bytes.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
 
 use super::setup::write_wal;
-use crate::harness::{Cluster, Daemon, Faults, Load, Random, Reference, Scratch, wait_until};
+use crate::harness::{Call, Cluster, Daemon, Faults, Load, Random, Reference, Scratch, wait_until};
+
+/// What the paths of the archive's files have in them.
+const WAL: &str = "/primary/wal";
 
 struct Setup {
     cluster: Cluster,
@@ -48,9 +51,41 @@ impl Setup {
         Load::start(&self.cluster, &self.scratch, 0, 2, Duration::from_millis(1))
     }
 
-    fn pause(&mut self) {
-        let millis = self.random.below(700);
-        std::thread::sleep(Duration::from_millis(millis));
+    /// Calls of each kind that the daemon makes while some segments are received and sealed.
+    fn count(&self) -> [u64; Call::ALL.len()] {
+        self.faults.steps.count(WAL);
+        write_wal(&self.cluster, 3);
+        self.cluster.wait_received("pgmoneta");
+        wait_until("segments are prepared and sealed", 30, || {
+            self.faults.steps.counted()[Call::Rename as usize] >= 4
+        });
+        self.faults.steps.counted()
+    }
+
+    /// Writes WAL until the daemon is killed at a call, of a random kind and at a random distance.
+    fn kill(&mut self, counted: &[u64; Call::ALL.len()]) -> Call {
+        let calls = Call::ALL.map(|call| (call, counted[call as usize]));
+        let calls: Vec<_> = calls.into_iter().filter(|(_, count)| *count > 0).collect();
+        let (call, count) = calls[self.random.below(calls.len() as u64) as usize];
+        let number = 1 + self.random.below(count);
+        self.faults.steps.kill_at(WAL, call, number);
+        wait_until("the daemon is killed", 60, || {
+            write_wal(&self.cluster, 1);
+            !self.daemon.is_running()
+        });
+        assert!(self.faults.steps.reached(), "{}", self.daemon.log());
+        self.daemon.kill();
+        self.faults.steps.release();
+        call
+    }
+
+    /// Waits until the daemon has written some more.
+    fn pass(&mut self) {
+        let number = 1 + self.random.below(200);
+        self.faults.steps.count(WAL);
+        wait_until("some WAL is received", 60, || {
+            self.faults.steps.counted()[Call::Write as usize] >= number
+        });
     }
 
     /// What the slot keeps of our last report.
@@ -81,14 +116,15 @@ fn a_killed_daemon_goes_on_where_it_was() {
     for global in ["compression = zstd", "compression = none"] {
         let mut setup = Setup::new(global);
         let load = setup.load();
+        let counted = setup.count();
+        let mut hits = Vec::new();
         for _ in 0..10 {
-            write_wal(&setup.cluster, 2);
-            setup.pause();
-            setup.daemon.kill();
+            hits.push(setup.kill(&counted));
             setup.check();
             setup.daemon.start();
             setup.cluster.wait_streaming("pgmoneta");
         }
+        println!("killed at: {hits:?}");
         let gone = setup.daemon.log().contains("in the archive; hint");
         assert!(!gone, "a gap was told: {}", setup.daemon.log());
         setup.finish(load);
@@ -101,7 +137,7 @@ fn a_disk_that_fails_now_and_then_costs_nothing_but_time() {
     let load = setup.load();
     for round in 0..4 {
         for fault in ["sync", "full"] {
-            setup.pause();
+            setup.pass();
             setup.faults.on(fault);
             write_wal(&setup.cluster, 2);
             let what = format!("{fault} has failed");
