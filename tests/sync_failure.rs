@@ -3,7 +3,6 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::time::Duration;
 
 use super::harness::{Cluster, Daemon, Faults, Scratch, wait_until};
 
@@ -20,9 +19,7 @@ impl Setup {
         let scratch = Scratch::new("sync");
         let cluster = Cluster::builder(&scratch).start();
         let faults = Faults::new(&scratch, &scratch.join("moneta/repo"));
-        let builder = Daemon::builder(&scratch)
-            .global("blocking_timeout = 5s")
-            .server("primary", &cluster);
+        let builder = Daemon::builder(&scratch).server("primary", &cluster);
         let daemon = faults.daemon(builder).start();
         cluster.wait_streaming("pgmoneta");
         cluster.sql("CREATE TABLE t (n int)");
@@ -73,10 +70,13 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
         before = setup.flushed();
         last = setup.write();
     }
-    // Across several attempts of the receiver to go on.
-    for _ in 0..6 {
-        std::thread::sleep(Duration::from_millis(500));
+    // Across several attempts of the receiver to go on: each ends with the first sync that fails.
+    for _ in 0..2 {
         last = setup.write();
+        let times = setup.faults.times("sync");
+        wait_until("another sync has failed", 30, || {
+            setup.faults.times("sync") > times
+        });
         assert!(
             !setup.is_flushed(&last),
             "acknowledged without a sync: {last}"
@@ -132,11 +132,16 @@ fn a_commit_waits_for_the_sync() {
         .spawn()
         .unwrap();
     wait_until("a sync waits", 30, || setup.faults.happened("hang"));
-    std::thread::sleep(Duration::from_secs(2));
-    assert!(
-        commit.try_wait().unwrap().is_none(),
-        "committed although the sync has not ended"
-    );
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    setup.cluster.wait_sql(waiting, "1", 30);
+    // And it goes on waiting, as often as one looks.
+    for _ in 0..30 {
+        assert_eq!(setup.cluster.sql(waiting), "1");
+        assert!(
+            commit.try_wait().unwrap().is_none(),
+            "committed although the sync has not ended"
+        );
+    }
     setup.faults.off("hang");
     wait_until("the commit ends", 30, || {
         commit.try_wait().unwrap().is_some()
