@@ -4,22 +4,27 @@
 
 use std::fs;
 
-use super::harness::{Cluster, Daemon, Faults, Scratch, wait_until};
+use super::harness::{Cluster, Daemon, Faults, HeldSender, Process, Scratch, wait_until};
 
 /// A cluster with a daemon whose repository can be made to fail.
 struct Setup {
     daemon: Daemon,
     cluster: Cluster,
     faults: Faults,
-    scratch: Scratch,
+    _scratch: Scratch,
 }
 
 impl Setup {
-    fn new() -> Self {
+    /// With faults in its directory `below`.
+    fn new(below: &str) -> Self {
         let scratch = Scratch::new("sync");
         let cluster = Cluster::builder(&scratch).start();
-        let faults = Faults::new(&scratch, &scratch.join("moneta/repo"));
-        let builder = Daemon::builder(&scratch).server("primary", &cluster);
+        let faults = Faults::new(&scratch, &scratch.join("moneta/repo/primary").join(below));
+        let builder = Daemon::builder(&scratch).server_with(
+            "primary",
+            &cluster,
+            "wal_receiver_timeout = 600s",
+        );
         let daemon = faults.daemon(builder).start();
         cluster.wait_streaming("pgmoneta");
         cluster.sql("CREATE TABLE t (n int)");
@@ -27,7 +32,7 @@ impl Setup {
             daemon,
             cluster,
             faults,
-            scratch,
+            _scratch: scratch,
         };
         setup.wait_flushed(&setup.write());
         setup
@@ -60,7 +65,7 @@ impl Setup {
 
 #[test]
 fn nothing_is_acknowledged_after_a_failed_sync() {
-    let setup = Setup::new();
+    let setup = Setup::new("wal");
     setup.faults.on("sync");
     let mut before = setup.flushed();
     let mut last = setup.write();
@@ -94,7 +99,7 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
 
 #[test]
 fn wal_that_a_disk_garbles_when_it_is_sealed_stays_plain() {
-    let mut setup = Setup::new();
+    let mut setup = Setup::new("wal");
     setup.faults.on_with("garble", ".zstd.tmp");
     let name = "SELECT pg_walfile_name(pg_switch_wal())";
     let segment = setup.daemon.wal("primary").join(setup.cluster.sql(name));
@@ -116,7 +121,7 @@ fn wal_that_a_disk_garbles_when_it_is_sealed_stays_plain() {
 
 #[test]
 fn a_commit_waits_for_the_sync() {
-    let setup = Setup::new();
+    let setup = Setup::new("wal");
     setup
         .cluster
         .configure("synchronous_standby_names = 'pgmoneta'");
@@ -151,7 +156,7 @@ fn a_commit_waits_for_the_sync() {
 
 #[test]
 fn a_backup_that_cannot_be_synced_is_not_listed() {
-    let mut setup = Setup::new();
+    let mut setup = Setup::new("basebackup");
     let first = setup.daemon.backup("primary");
     setup.faults.on("sync");
     let output = setup.daemon.cli(&["backup", "primary"]);
@@ -159,12 +164,42 @@ fn a_backup_that_cannot_be_synced_is_not_listed() {
     assert!(setup.faults.happened("sync"));
     setup.faults.off("sync");
     assert_eq!(setup.daemon.labels("primary"), [first]);
-    setup.daemon.kill(); // it would try again by itself, but after a pause
+    setup.daemon.kill();
     setup.daemon.start();
     setup.cluster.wait_streaming("pgmoneta");
     setup.daemon.cli(&["backup", "primary"]).ok();
     let labels = setup.daemon.labels("primary");
     assert_eq!(labels.len(), 2);
     setup.daemon.cli(&["verify", "primary", "newest"]).ok();
-    drop(setup.scratch);
+}
+
+#[test]
+fn a_backup_is_not_listed_before_its_wal_is_synced() {
+    let setup = Setup::new("wal");
+    let held = HeldSender::stop(&setup.cluster, "pgmoneta");
+    let child = setup.daemon.cli_command(&["backup", "primary"]).spawn();
+    let mut backup = Process::new(child.unwrap(), "pgmoneta-cli");
+    // It comes last.
+    wait_until("the control file is stored", 60, || {
+        let backups = setup.daemon.backups("primary");
+        setup.daemon.unfinished("primary").iter().any(|name| {
+            backups
+                .join(name)
+                .join("data/global/pg_control.zstd")
+                .exists()
+        })
+    });
+    setup.faults.on("sync");
+    drop(held);
+    for _ in 0..2 {
+        let times = setup.faults.times("sync");
+        wait_until("a sync of WAL has failed", 30, || {
+            setup.faults.times("sync") > times
+        });
+        assert!(backup.ended().is_none() && setup.daemon.labels("primary").is_empty());
+    }
+    setup.faults.off("sync");
+    assert!(backup.wait(60).success());
+    assert_eq!(setup.daemon.labels("primary").len(), 1);
+    setup.daemon.cli(&["verify", "primary", "newest"]).ok();
 }
