@@ -4,14 +4,11 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 
 use super::by_hand::check_sums;
-use crate::harness::{Cluster, Daemon, Process, Scratch, wait_until};
+use crate::harness::{Cluster, Daemon, HeldSender, Process, Scratch, wait_until};
 
-/// The names in the directory of a server's backups.
+/// The names of a server's backups, of those that are not complete too.
 fn names(daemon: &Daemon) -> Vec<String> {
-    let entries = fs::read_dir(daemon.backups("primary")).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    [daemon.labels("primary"), daemon.unfinished("primary")].concat()
 }
 
 #[test]
@@ -41,9 +38,10 @@ fn a_second_backup_is_refused_and_the_first_goes_on() {
     let scratch = Scratch::new("second");
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
-        .server_with("primary", &cluster, "max_rate = 8000000")
+        .server_with("primary", &cluster, "wal_receiver_timeout = 600s")
         .start();
     cluster.wait_streaming("pgmoneta");
+    let held = HeldSender::stop(&cluster, "pgmoneta");
     let child = daemon.cli_command(&["backup", "primary"]).spawn().unwrap();
     let mut first = Process::new(child, "backup");
     wait_until("the first backup is being built", 60, || {
@@ -54,6 +52,7 @@ fn a_second_backup_is_refused_and_the_first_goes_on() {
     }
     let refused = daemon.cli(&["--format", "json", "backup", "primary"]);
     assert_eq!(refused.json()["Outcome"]["Error"], 102, "{refused}");
+    drop(held);
     assert!(first.wait(120).success());
     let [label] = &names(&daemon)[..] else {
         panic!("{:?}", names(&daemon))

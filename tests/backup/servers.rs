@@ -7,7 +7,9 @@ use std::path::Path;
 use pgmoneta::format::BackupManifest;
 
 use super::by_hand::{Lines, check_sums, restore, verify};
-use crate::harness::{Cluster, Daemon, MAJORS, Process, Scratch, installed, wait_until};
+use crate::harness::{
+    Cluster, Daemon, HeldSender, MAJORS, Process, Scratch, installed, wait_until,
+};
 
 /// A cluster with two tablespaces, and what only few clusters have: an empty database directory in one of them.
 fn with_tablespaces(scratch: &Scratch, major: u32) -> Cluster {
@@ -120,32 +122,25 @@ fn two_servers_are_backed_up_at_once() {
         .name("other")
         .own_identity()
         .start();
-    let slow = "max_rate = 16000000";
+    let patient = "wal_receiver_timeout = 600s";
     let daemon = Daemon::builder(&scratch)
-        .server_with("one", &one, slow)
-        .server_with("other", &other, slow)
+        .server_with("one", &one, patient)
+        .server_with("other", &other, patient)
         .start();
     for cluster in [&one, &other] {
         cluster.wait_streaming("pgmoneta");
     }
+    let held = [&one, &other].map(|cluster| HeldSender::stop(cluster, "pgmoneta"));
     let start = |server: &str| {
         let child = daemon.cli_command(&["backup", server]).spawn().unwrap();
         Process::new(child, "backup")
     };
     let mut jobs = [start("one"), start("other")];
-    let building = |server: &str| {
-        let mut entries = fs::read_dir(daemon.backups(server)).unwrap();
-        entries.any(|entry| {
-            entry
-                .unwrap()
-                .file_name()
-                .to_string_lossy()
-                .starts_with(".new-")
-        })
-    };
+    let building = |server: &str| !daemon.unfinished(server).is_empty();
     wait_until("both are being built", 60, || {
         building("one") && building("other")
     });
+    drop(held);
     for job in &mut jobs {
         assert!(job.wait(120).success());
     }

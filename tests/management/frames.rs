@@ -206,14 +206,16 @@ fn idle_clients_are_dropped_and_others_served_meanwhile() {
     let scratch = Scratch::new("idle");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)
-        .global("authentication_timeout = 3s")
+        .global("authentication_timeout = 5s")
         .server("primary", &cluster)
         .start();
-    let mut idle: Vec<_> = (0..20).map(|_| connect(&daemon.socket())).collect();
-    for (index, stream) in idle.iter_mut().enumerate() {
+    let idle = (0..20).map(|index| {
+        let mut stream = connect(&daemon.socket());
         // Some say nothing, some say the beginning of something long.
         stream.write_all(&b"\0\0\0\x10\0\0{"[..index % 8]).unwrap();
-    }
+        stream
+    });
+    let idle: Vec<_> = idle.collect();
     assert!(exchange(&daemon.socket(), &frame(&request(9, "{}"))).contains("\"Status\":true"));
     for mut stream in idle {
         assert_undecodable(&answer(&mut stream), "an idle client");
@@ -225,7 +227,6 @@ fn more_clients_than_can_be_served_are_told_so() {
     let scratch = Scratch::new("many");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)
-        .global("authentication_timeout = 60s")
         .server("primary", &cluster)
         .start();
     let idle: Vec<_> = (0..64).map(|_| connect(&daemon.socket())).collect();

@@ -4,18 +4,17 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Cluster, Daemon, Process, Scratch, wait_until};
+use crate::harness::{Cluster, Daemon, HeldSender, Process, Scratch, wait_until};
 
-/// A daemon whose backups take about a minute: the cluster has 40 MB, and 1 MB a second is read.
+/// A daemon that reads backups at that rate; the cluster has more than 20 MB.
 fn slow(scratch: &Scratch, rate: &str) -> (Cluster, Daemon) {
     let cluster = Cluster::builder(scratch).start();
-    cluster.sql("CREATE TABLE big AS SELECT g, md5(g::text) FROM generate_series(1, 200000) g");
+    let section = format!("max_rate = {rate}\nwal_receiver_timeout = 600s");
     let daemon = Daemon::builder(scratch)
-        .server_with("primary", &cluster, &format!("max_rate = {rate}"))
+        .server_with("primary", &cluster, &section)
         .start();
     cluster.wait_streaming("pgmoneta");
     (cluster, daemon)
@@ -47,27 +46,20 @@ fn is_idle(daemon: &Daemon) -> bool {
 #[test]
 fn a_stop_gives_a_running_backup_up_and_leaves_nothing_of_it() {
     let scratch = Scratch::new("giveup");
-    let (_cluster, mut daemon) = slow(&scratch, "1M");
+    // A backup takes ten minutes.
+    let (_cluster, mut daemon) = slow(&scratch, "32k");
     for signal in [Signal::TERM, Signal::INT] {
         let client = begin(&daemon, &["backup", "primary"]);
-        let begun = Instant::now();
         daemon.signal(signal);
         let status = daemon.process().wait(20);
         assert!(status.success(), "{status}");
-        assert!(
-            begun.elapsed() < Duration::from_secs(10),
-            "{:?}",
-            begun.elapsed()
-        );
         let output = client.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(
             String::from_utf8_lossy(&output.stderr).contains("stopping"),
             "{output:?}"
         );
-        let left: Vec<_> = std::fs::read_dir(daemon.backups("primary"))
-            .unwrap()
-            .collect();
+        let left = [daemon.labels("primary"), daemon.unfinished("primary")].concat();
         assert!(left.is_empty(), "{left:?}");
         daemon.kill();
         daemon.start();
@@ -77,7 +69,8 @@ fn a_stop_gives_a_running_backup_up_and_leaves_nothing_of_it() {
 #[test]
 fn a_second_backup_is_refused_and_the_first_is_not_disturbed() {
     let scratch = Scratch::new("busy");
-    let (_cluster, daemon) = slow(&scratch, "8M");
+    let (cluster, daemon) = slow(&scratch, "0");
+    let held = HeldSender::stop(&cluster, "pgmoneta");
     let mut first = begin(&daemon, &["backup", "primary"]);
     let output = daemon.cli(&["-F", "json", "backup", "primary"]);
     assert_eq!(output.status, 1, "{output}");
@@ -93,6 +86,7 @@ fn a_second_backup_is_refused_and_the_first_is_not_disturbed() {
             .stdout
             .contains("Running     backup")
     );
+    drop(held);
     assert!(first.wait().unwrap().success());
     assert_eq!(daemon.labels("primary").len(), 1);
     daemon.cli(&["verify", "primary", "newest"]).ok();
@@ -101,8 +95,9 @@ fn a_second_backup_is_refused_and_the_first_is_not_disturbed() {
 #[test]
 fn a_client_that_goes_away_changes_nothing() {
     let scratch = Scratch::new("ctrlc");
-    let (_cluster, daemon) = slow(&scratch, "8M");
+    let (cluster, daemon) = slow(&scratch, "0");
     for (count, signal) in [(1, Signal::INT), (2, Signal::KILL)] {
+        let held = HeldSender::stop(&cluster, "pgmoneta");
         let client = begin(&daemon, &["backup", "primary"]);
         kill_process(Pid::from_child(&client), signal).unwrap();
         let output = client.wait_with_output().unwrap();
@@ -112,6 +107,7 @@ fn a_client_that_goes_away_changes_nothing() {
             assert!(said.contains("the backup goes on in the daemon"), "{said}");
         }
         assert!(!is_idle(&daemon));
+        drop(held);
         wait_until("the backup is done", 120, || is_idle(&daemon));
         assert_eq!(daemon.labels("primary").len(), count);
     }
@@ -121,7 +117,7 @@ fn a_client_that_goes_away_changes_nothing() {
 #[test]
 fn a_terminal_shows_the_progress_and_is_clean_afterwards() {
     let scratch = Scratch::new("terminal");
-    let (_cluster, daemon) = slow(&scratch, "8M");
+    let (_cluster, daemon) = slow(&scratch, "4M");
     let (mut screen, terminal) = terminal();
     let mut command = daemon.cli_command(&["backup", "primary"]);
     let mut client = Process::new(

@@ -3,18 +3,16 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long any answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::harness::patience;
 
 /// Connects to a daemon.
 pub fn connect(socket: &Path) -> UnixStream {
     let stream = UnixStream::connect(socket).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(patience(60))).unwrap();
+    stream.set_write_timeout(Some(patience(60))).unwrap();
     stream
 }
 

@@ -9,11 +9,11 @@ use pgmoneta::storage::SegmentFile;
 use pgmoneta::unit::{Lsn, Segment, SegmentSize, Timeline};
 
 use super::setup::{advises, login, open};
-use crate::harness::{Cluster, MAJORS, Scratch, installed};
+use crate::harness::{Cluster, MAJORS, Scratch, installed, patience};
 
 /// Receives into a segment file up to `end`, and reports what is durable.
 fn receive(replication: &mut Replication, file: &mut SegmentFile, end: Lsn) {
-    let give_up = Instant::now() + Duration::from_secs(60);
+    let give_up = Instant::now() + patience(60);
     while file.position() < end || replication.has_more().unwrap() {
         assert!(Instant::now() < give_up);
         let event = replication.next(Duration::from_secs(10)).unwrap();
@@ -29,10 +29,10 @@ fn receive(replication: &mut Replication, file: &mut SegmentFile, end: Lsn) {
 /// Receives from a server that goes down. It waits with its end until all is acknowledged, and then the end is noticed
 /// at once.
 fn receive_until_broken(replication: &mut Replication, file: &mut SegmentFile) -> Failure {
-    let give_up = Instant::now() + Duration::from_secs(60);
+    let give_up = Instant::now() + patience(60);
     loop {
         assert!(Instant::now() < give_up);
-        match replication.next(Duration::from_secs(30)) {
+        match replication.next(patience(30)) {
             Ok(Event::Wal { start, bytes, .. }) => {
                 file.append(start, bytes).unwrap();
             }
@@ -109,7 +109,7 @@ fn a_server_that_dies_is_noticed_at_once() {
     while replication.next(Duration::from_secs(1)).unwrap() != Event::Quiet {}
     assert!(!replication.has_more().unwrap());
     cluster.kill();
-    let failure = replication.next(Duration::from_secs(60)).unwrap_err();
+    let failure = replication.next(patience(60)).unwrap_err();
     assert_eq!(failure.kind(), Kind::Network, "{failure:?}");
 }
 
@@ -129,7 +129,7 @@ fn wal_that_is_gone_is_named_with_a_way_out() {
     let failure = match started {
         Err(failure) => failure,
         Ok(mut replication) => loop {
-            match replication.next(Duration::from_secs(30)) {
+            match replication.next(patience(30)) {
                 Ok(event) => assert!(matches!(event, Event::Keepalive { .. }), "{event:?}"),
                 Err(failure) => break failure,
             }
@@ -165,7 +165,7 @@ fn a_slot_that_is_lost_says_so_and_names_the_way_out() {
         let failure = match Replication::start(connection, "archive", Timeline::FIRST, from) {
             Err(failure) => failure,
             Ok(mut replication) => loop {
-                match replication.next(Duration::from_secs(30)) {
+                match replication.next(patience(30)) {
                     Ok(event) => assert!(matches!(event, Event::Keepalive { .. }), "{event:?}"),
                     Err(failure) => break failure,
                 }
@@ -190,11 +190,11 @@ fn a_timeline_ends_where_the_next_one_begins() {
     standby.promote();
     let mut end = from;
     loop {
-        match replication.next(Duration::from_secs(30)).unwrap() {
+        match replication.next(patience(30)).unwrap() {
             Event::Wal { start, bytes, .. } => end = start.advance(bytes.len() as u64),
             Event::EndOfTimeline => break,
             Event::Keepalive { .. } => {}
-            Event::Quiet => panic!("nothing in 30 s"),
+            Event::Quiet => panic!("nothing more comes"),
         }
     }
     let (mut connection, next) = replication.finish().unwrap();

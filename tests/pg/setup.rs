@@ -1,7 +1,6 @@
 //! Log-ins for the clusters of the tests.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pgmoneta::config::{AuthMethods, Host, TlsFiles, TlsMode};
 use pgmoneta::crypto::Secret;
@@ -9,7 +8,7 @@ use pgmoneta::error::{Failure, Result};
 use pgmoneta::pg::{Connection, Login, Mode};
 use pgmoneta::sys::Stop;
 
-use crate::harness::{Cluster, REPLICATION_PASSWORD, REPLICATION_USER};
+use crate::harness::{Cluster, REPLICATION_PASSWORD, REPLICATION_USER, patience};
 
 /// The log-in of the role that may replicate and nothing else, over TCP with its password.
 pub fn login(cluster: &Cluster) -> Login {
@@ -24,8 +23,8 @@ pub fn login(cluster: &Cluster) -> Login {
         auth: AuthMethods::default(),
         keep_alive: true,
         nodelay: true,
-        login_timeout: Duration::from_secs(30),
-        read_timeout: Duration::from_secs(60),
+        login_timeout: patience(30),
+        read_timeout: patience(60),
     }
 }
 

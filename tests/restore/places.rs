@@ -231,27 +231,50 @@ fn postgresqls_own_check_passes() {
     );
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_restore_that_is_stopped_leaves_nothing() {
+    use crate::harness::{Call, Faults};
+
     let scratch = Scratch::new("stop");
     let cluster = Cluster::builder(&scratch).start();
-    cluster.sql("CREATE TABLE t AS SELECT g, repeat(md5(g::text), 20) AS x FROM generate_series(1, 600000) g");
-    let mut daemon = Daemon::builder(&scratch)
-        .global("compression = zstd\nworkers = 1")
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
-    let label = daemon.backup("primary");
     let directory = scratch.directory("r");
-    let mut cli =
-        daemon.cli_command(&["restore", "primary", "newest", directory.to_str().unwrap()]);
-    let mut cli = cli.spawn().unwrap();
-    let target = directory.join(format!("primary-{label}"));
-    wait_until("files are there", 60, || target.join("base").exists());
-    let begun = std::time::Instant::now();
-    daemon.stop();
-    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
-    assert!(!cli.wait().unwrap().success());
+    let faults = Faults::new(&scratch, &directory);
+    let builder = Daemon::builder(&scratch)
+        .global("workers = 1")
+        .server("primary", &cluster);
+    let mut daemon = faults.daemon(builder).start();
+    cluster.wait_streaming("pgmoneta");
+    daemon.backup("primary");
+    loop {
+        let restore = ["restore", "primary", "newest", directory.to_str().unwrap()];
+        faults.steps.hold_at("", Call::Write, 50);
+        let mut cli = daemon.cli_command(&restore).spawn().unwrap();
+        faults.steps.wait_reached();
+        assert_ne!(fs::read_dir(&directory).unwrap().count(), 0);
+        daemon.signal(rustix::process::Signal::TERM);
+        // The receivers stop first, then the jobs.
+        let receivers = "SELECT count(*) FROM pg_stat_replication";
+        cluster.wait_sql(receivers, "0", 30);
+        faults.steps.release();
+        assert!(daemon.process().wait(30).success());
+        daemon.kill();
+        if !cli.wait().unwrap().success() {
+            break;
+        }
+        // The end of the restore was quicker than the stop.
+        fs::remove_dir_all(
+            fs::read_dir(&directory)
+                .unwrap()
+                .next()
+                .unwrap()
+                .unwrap()
+                .path(),
+        )
+        .unwrap();
+        daemon.start();
+        cluster.wait_streaming("pgmoneta");
+    }
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
 }
 

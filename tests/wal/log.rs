@@ -8,7 +8,7 @@ static LINES: Lines = Lines(Mutex::new(Vec::new()));
 
 impl log::Log for Lines {
     fn enabled(&self, metadata: &log::Metadata) -> bool {
-        metadata.level() <= log::Level::Info
+        metadata.level() <= log::Level::Debug
     }
 
     fn log(&self, record: &log::Record) {
@@ -32,12 +32,18 @@ pub fn collect() {
     static BEGIN: Once = Once::new();
     BEGIN.call_once(|| {
         log::set_logger(&LINES).expect("no other logger in the tests");
-        log::set_max_level(log::LevelFilter::Info);
+        log::set_max_level(log::LevelFilter::Debug);
     });
 }
 
-/// What was logged of a server.
+/// What was logged of a server for people.
 pub fn of(server: &str) -> Vec<String> {
+    let all = with_details(server).into_iter();
+    all.filter(|line| !line.starts_with("DEBUG")).collect()
+}
+
+/// What was logged of a server, details too.
+pub fn with_details(server: &str) -> Vec<String> {
     let wanted = format!("server {server}: ");
     let lines = LINES.lines();
     let mine = lines.iter().filter(|line| line.contains(&wanted));

@@ -122,6 +122,12 @@ impl Receiver {
         log::of(&self.name)
     }
 
+    /// How many tries have failed without a word for people.
+    pub fn silent_tries(&self) -> usize {
+        let lines = log::with_details(&self.name);
+        lines.len() - self.log().len()
+    }
+
     /// Waits until all that the server has written is on stable storage here.
     pub fn wait_flushed(&self, cluster: &Cluster) -> Lsn {
         let end: Lsn = cluster

@@ -9,7 +9,7 @@ use pgmoneta::unit::Lsn;
 
 use super::relay::Relay;
 use super::setup::{Receiver, slot_flush, write_wal};
-use crate::harness::{Cluster, Daemon, MAJORS, Scratch, installed, wait_until};
+use crate::harness::{Cluster, Daemon, HeldSender, MAJORS, Scratch, installed, wait_until};
 
 const CREATE: &str = "create_slot = yes";
 const KEEP: &str = "wal_keep_size = '4GB'\nmax_wal_size = '4GB'\n";
@@ -104,24 +104,22 @@ fn a_server_that_was_stopped_or_killed_is_found_again_and_the_log_says_so_once()
     let mut cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
         .conf(KEEP)
+        .conf("wal_sender_timeout = 0")
         .start();
     let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     receiver.wait_streaming();
     write_wal(&cluster, 1);
 
-    let stopped = Instant::now();
+    // A server waits for ever for a receiver that holds it up.
     cluster.stop();
     wait_until("the shutdown is noticed", 5, || {
         !receiver.state().is_streaming()
     });
-    assert!(
-        stopped.elapsed() < Duration::from_secs(20),
-        "it held the server up"
-    );
-    let tries = receiver.log().len();
-    // Three tries, at 1, 3 and 7 s.
-    std::thread::sleep(Duration::from_secs(8));
-    assert_eq!(receiver.log().len(), tries, "{:?}", receiver.log());
+    let (told, tries) = (receiver.log().len(), receiver.silent_tries());
+    wait_until("it has tried again and again", 10, || {
+        receiver.silent_tries() >= tries + 2
+    });
+    assert_eq!(receiver.log().len(), told, "{:?}", receiver.log());
     cluster.start();
     receiver.wait_streaming();
     write_wal(&cluster, 2);
@@ -220,45 +218,45 @@ fn the_end_of_a_segment_is_reported_at_once() {
     let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     let receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     receiver.wait_streaming();
+    let mut quickest = Duration::MAX;
     for _ in 0..5 {
         cluster.sql("SELECT pg_logical_emit_message(false, 'x', 'y'); SELECT pg_switch_wal()");
         // The server sends the rest of the segment and nothing behind it.
         let begun = Instant::now();
         receiver.wait_flushed(&cluster);
         cluster.wait_received("pgmoneta");
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            begun.elapsed()
-        );
+        quickest = quickest.min(begun.elapsed());
     }
+    // Without that, each would have come with the report that is due every 10 s.
+    assert!(quickest < Duration::from_secs(5), "{quickest:?}");
 }
 
 #[test]
 fn a_silent_server_is_left_after_the_timeout() {
     let scratch = Scratch::new("wal-silent");
     let cluster = Cluster::builder(&scratch).conf(KEEP).start();
-    let section = format!("{CREATE}\nwal_receiver_timeout = 4s");
+    let section = format!("{CREATE}\nwal_receiver_timeout = 6s");
     let mut receiver = Receiver::new(&scratch, &cluster, "", &section).started();
     receiver.wait_streaming();
-    std::thread::sleep(Duration::from_secs(6));
+    let told = receiver.log().len();
+    cluster.wait_sql(
+        "SELECT now() - backend_start > '9 s' FROM pg_stat_replication",
+        "t",
+        30,
+    );
     assert!(
-        receiver.state().is_streaming(),
+        receiver.state().is_streaming() && receiver.log().len() == told,
         "an idle server is not a silent one"
     );
-    let sender =
-        || cluster.sql("SELECT pid FROM pg_stat_replication WHERE application_name = 'pgmoneta'");
-    let pid = sender().parse().unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
     let silent = Instant::now();
+    let held = HeldSender::stop(&cluster, "pgmoneta");
     wait_until(
         "the silence is noticed",
         10,
-        || matches!(receiver.state().phase, Phase::Reconnecting(why) if why.contains("no sign of life for 4s")),
+        || matches!(receiver.state().phase, Phase::Reconnecting(why) if why.contains("no sign of life for 6s")),
     );
     assert!(silent.elapsed() >= Duration::from_secs(2));
-    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    drop(held);
     receiver.wait_streaming();
     write_wal(&cluster, 1);
     receiver.wait_flushed(&cluster);
