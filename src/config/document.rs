@@ -8,6 +8,7 @@ use toml::Table;
 use super::problem::{Findings, wrong};
 use super::{classic, tables};
 use crate::error::{Context, Result};
+use crate::unit::without_mark;
 
 /// The longest file that is read, in bytes.
 const LONGEST: u64 = 4 << 20;
@@ -62,8 +63,9 @@ pub(super) fn read(file: &Path, dialect: Dialect, findings: &mut Findings) -> Op
             return None;
         }
     };
-    let text = match std::str::from_utf8(&text) {
-        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
+    let text = without_mark(&text);
+    let text = match std::str::from_utf8(text) {
+        Ok(text) => text,
         Err(error) => {
             let front = text.get(..error.valid_up_to()).unwrap_or_default();
             findings.add(Some(line_of(front)), "", wrong("the text is not UTF-8"));

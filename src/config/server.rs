@@ -1,5 +1,6 @@
 //! From the values of a server's section to the typed server.
 
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use super::build::{check_socket, threads};
@@ -91,18 +92,56 @@ fn tls_word(word: &str) -> TlsMode {
 
 fn host(text: &str) -> Host {
     if text.starts_with('/') {
-        Host::Unix(PathBuf::from(text))
-    } else {
-        Host::Tcp(text.to_owned())
+        return Host::Unix(PathBuf::from(text));
     }
+    // As in URLs; the brackets are no part of the address.
+    let inside = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    Host::Tcp(
+        inside
+            .filter(|text| is_ipv6(text))
+            .unwrap_or(text)
+            .to_owned(),
+    )
+}
+
+/// Whether a text is an IPv6 address, maybe with a zone (`fe80::1%eth0`).
+fn is_ipv6(text: &str) -> bool {
+    let address = match text.split_once('%') {
+        Some((address, zone)) if !zone.is_empty() => address,
+        Some(_) => return false,
+        None => text,
+    };
+    address.parse::<Ipv6Addr>().is_ok()
+}
+
+/// The longest name of a host, characters (RFC 1035, section 2.3.4).
+const LONGEST_HOST: usize = 253;
+
+/// What a resolver may know: letters, digits, `-`, `_` and dots, or an address.
+fn is_host(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let named =
+        name.len() <= LONGEST_HOST && name.chars().all(fits) && !name.starts_with(['-', '.']);
+    named || is_ipv6(name)
 }
 
 fn check_host(host: &Host, port: u16) -> Result<(), Failure> {
     match host {
-        Host::Tcp(name) if name.contains(char::is_whitespace) => {
-            Err(wrong(format!("{name:?} is neither a name nor an address")))
+        Host::Tcp(name) if is_host(name) => Ok(()),
+        Host::Tcp(name) => {
+            let problem = wrong(format!(
+                "{name:?} is neither a name nor an address of a host"
+            ));
+            Err(if name.contains(',') {
+                problem.hint("a server has one host: give another host a section of its own")
+            } else if name.contains(':') {
+                problem.hint("host has no port and no scheme: the port is said with port =")
+            } else {
+                problem
+            })
         }
-        Host::Tcp(_) => Ok(()),
         Host::Unix(directory) => check_socket(&directory.join(format!(".s.PGSQL.{port}"))),
     }
 }

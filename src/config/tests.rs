@@ -329,6 +329,12 @@ const BAD_SERVER: &[&str] = &[
     "[../x]\nhost = h\nport = 1\nuser = u\nwal_slot = s",
     "[other]\nhost = localhost\nport = 5432\nuser = u\nwal_slot = repl",
     "[other]\nhost = a b\nport = 5432\nuser = u\nwal_slot = s",
+    "[other]\nhost = a,b\nport = 5432\nuser = u\nwal_slot = s",
+    "[other]\nhost = db1:5432\nport = 5432\nuser = u\nwal_slot = s",
+    "[other]\nhost = [db1]\nport = 5432\nuser = u\nwal_slot = s",
+    "[other]\nhost = [::1\nport = 5432\nuser = u\nwal_slot = s",
+    "[other]\nhost = postgresql://db1\nport = 5432\nuser = u\nwal_slot = s",
+    "[other]\nhost = -h\nport = 5432\nuser = u\nwal_slot = s",
     "just words",
     "= value",
     "[open",
@@ -416,6 +422,25 @@ fn both_sections_of_a_name_are_named() {
         problems,
         [":11: section [primary] is there already, in line 6"]
     );
+}
+
+#[test]
+fn a_host_is_a_name_an_address_or_a_directory() {
+    let place = Place::new();
+    for (text, host) in [
+        ("db1.example.org", "db1.example.org"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+        ("[fe80::1%eth0]", "fe80::1%eth0"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("my_db-1.", "my_db-1."),
+    ] {
+        let lines = format!("[other]\nhost = {text}\nport = 5432\nuser = u\nwal_slot = s");
+        let config = place.with("", &lines).unwrap().config;
+        let other = config.server("other").unwrap();
+        assert_eq!(other.host, Host::Tcp(host.to_owned()), "{text}");
+    }
 }
 
 #[test]

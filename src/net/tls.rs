@@ -15,6 +15,7 @@ use rustls::{
 
 use super::{Deadline, Stream};
 use crate::error::{Failure, Kind, Result};
+use crate::unit::without_mark;
 
 /// Whose certificate is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,10 +156,7 @@ fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(certificate)?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-        config_failure(format!("read the key {}: {error}", key.display()))
-            .hint("tls_key_file must hold an unencrypted private key in PEM format")
-    })?;
+    let private = private_key(key)?;
     builder
         .with_client_auth_cert(chain, private)
         .map_err(|error| {
@@ -169,11 +167,21 @@ fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
         })
 }
 
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
+    let wrong = |what: String| config_failure(format!("read the key {}: {what}", path.display()));
+    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    PrivateKeyDer::from_pem_slice(without_mark(&text)).map_err(|error| {
+        wrong(error.to_string())
+            .hint("tls_key_file must hold an unencrypted private key in PEM format")
+    })
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let wrong =
         |what: String| config_failure(format!("read certificates from {}: {what}", path.display()));
-    let found = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
+    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let found = CertificateDer::pem_slice_iter(without_mark(&text))
+        .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(|error| wrong(error.to_string()))?;
     if found.is_empty() {
         return Err(wrong("there is none in it".to_owned()));

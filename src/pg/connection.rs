@@ -37,21 +37,44 @@ pub struct Connection {
 /// PostgreSQL mbutils.c).
 const AS_IT_IS: &str = "SQL_ASCII";
 
+/// The databases that every cluster has unless somebody removed them. What is asked is about the cluster, so that any
+/// of them will do.
+const DATABASES: [&str; 2] = ["postgres", "template1"];
+
+/// Whether a database is not there (invalid_catalog_name) or not open to the role (insufficient_privilege).
+fn is_closed(failure: &Failure) -> bool {
+    matches!(failure.code(), Some("3D000" | "42501"))
+}
+
 impl Connection {
     /// Connects and logs in. An [`Kind::Authentication`] failure says that one side does not let the other in; its
     /// hint says what to change.
     pub fn open(login: &Login, mode: Mode, stop: &Stop) -> Result<Connection> {
         let deadline = Deadline::after(login.login_timeout);
-        let log_in = |encoding| Self::log_in(login, mode, encoding, (deadline, stop));
-        let result = match mode {
+        let log_in =
+            |database, encoding| Self::log_in(login, mode, (database, encoding), (deadline, stop));
+        let [first, others @ ..] = DATABASES;
+        let mut result = match mode {
             // Paths are bytes, and a path that is not of this encoding would be an error.
-            Mode::Replication => log_in(AS_IT_IS),
-            Mode::Sql => match log_in("UTF8") {
-                // feature_not_supported: nothing converts the encoding of the database to UTF-8 (MULE_INTERNAL).
-                Err(failure) if failure.code() == Some("0A000") => log_in(AS_IT_IS),
-                result => result,
-            },
+            Mode::Replication => log_in(first, AS_IT_IS),
+            Mode::Sql => log_in(first, "UTF8"),
         };
+        for database in others {
+            match &result {
+                Err(failure) if mode == Mode::Sql && is_closed(failure) => {
+                    // Why not the first one says more than why not the others.
+                    result = log_in(database, "UTF8").or(result);
+                }
+                _ => break,
+            }
+        }
+        // feature_not_supported: nothing converts the encoding of the database to UTF-8 (MULE_INTERNAL).
+        if result
+            .as_ref()
+            .is_err_and(|failure| failure.code() == Some("0A000"))
+        {
+            result = log_in(first, AS_IT_IS);
+        }
         result.map_err(|failure| {
             let (host, port, user) = (&login.host, login.port, &login.user);
             failure.context(format!("log in to PostgreSQL on {host}:{port} as {user:?}"))
@@ -61,13 +84,13 @@ impl Connection {
     fn log_in(
         login: &Login,
         mode: Mode,
-        encoding: &str,
+        (database, encoding): (&str, &str),
         (deadline, stop): (Deadline, &Stop),
     ) -> Result<Connection> {
         let mut wire = Wire::new(connect(login, deadline, stop)?);
         let mut parameters = vec![
             ("user", login.user.as_str()),
-            ("database", "postgres"),
+            ("database", database),
             ("application_name", login.application_name.as_str()),
             ("client_encoding", encoding),
         ];

@@ -61,7 +61,7 @@ impl Login {
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// SQL, in database `postgres`.
+    /// SQL, in database `postgres`, or `template1` where that is missing or closed to the role.
     Sql,
     /// Physical replication.
     Replication,

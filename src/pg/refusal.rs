@@ -98,6 +98,9 @@ impl Report {
             "42501" if says("pg_control_system") => {
                 "let the role call it: GRANT EXECUTE ON FUNCTION pg_control_system() TO …"
             }
+            "3D000" => {
+                "create the database postgres, or let the role connect to template1: nothing is written to either"
+            }
             "53300" => {
                 "end other connections, or raise max_wal_senders (replication) or max_connections on the server"
             }

@@ -202,6 +202,28 @@ impl WalDirectory {
         Ok(swept)
     }
 
+    /// What is in the directory and is nothing of ours: files of other names, and directories.
+    pub fn strays(&self) -> Result<Vec<PathBuf>> {
+        let doing = || format!("read directory {}", self.path.display());
+        let mut strays = Vec::new();
+        for entry in std::fs::read_dir(&self.path).with_context(doing)? {
+            let entry = entry.with_context(doing)?;
+            let name = entry.file_name();
+            let ours = name.to_str().is_some_and(|name| {
+                name.starts_with('.')
+                    || Timeline::of_history_name(name).is_some()
+                    || self.wal_file(name).is_some()
+            });
+            // A file may have gone meanwhile.
+            let is_directory = entry.file_type().is_ok_and(|found| found.is_dir());
+            if !ours || is_directory {
+                strays.push(entry.path());
+            }
+        }
+        strays.sort();
+        Ok(strays)
+    }
+
     fn wal_file(&self, name: &str) -> Option<WalFile> {
         let (plain, suffixes, partial) = match name.strip_suffix(PARTIAL) {
             Some(plain) => (plain, Suffixes::NONE, true),

@@ -4,7 +4,6 @@
 //! bits. Nothing here touches a file or a socket.
 
 mod clock;
-mod escaped;
 mod label;
 mod lsn;
 mod method;
@@ -12,12 +11,12 @@ mod name;
 mod segment;
 mod size;
 mod span;
+mod text;
 mod timeline;
 mod timestamp;
 mod version;
 
 pub use clock::timestamp;
-pub use escaped::escaped;
 pub use label::Label;
 pub use lsn::Lsn;
 pub use method::{Compression, Encryption, Level};
@@ -25,6 +24,7 @@ pub use name::ServerName;
 pub use segment::{Segment, SegmentSize};
 pub use size::ByteSize;
 pub use span::Span;
+pub use text::{escaped, without_mark};
 pub use timeline::Timeline;
 pub use timestamp::Timestamp;
 pub use version::PgVersion;

@@ -8,6 +8,7 @@ use super::users::refusal;
 use crate::crypto::{MasterKey, Secret};
 use crate::error::{Context, Failure, Kind, Result};
 use crate::storage::{DirectoryLock, Secrecy, check_secrecy, replace};
+use crate::unit::without_mark;
 
 /// A users or admins file. Lines may be of any length.
 pub struct UsersFile {
@@ -22,7 +23,7 @@ impl UsersFile {
         let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
         Ok(UsersFile {
             path: path.to_owned(),
-            text,
+            text: without_mark(&text).to_vec(),
         })
     }
 

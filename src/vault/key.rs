@@ -12,6 +12,7 @@ use crate::error::{Context, Failure, Kind, Result};
 use crate::storage::{
     DirectoryLock, Secrecy, check_secrecy, create_directory, create_new, sync_directory,
 };
+use crate::unit::without_mark;
 
 /// The longest master secret in bytes that the C program can read back: its line buffer holds 124 base64 characters.
 pub const LONGEST_SHARED_KEY: usize = 93;
@@ -42,7 +43,9 @@ pub fn load_master_key(path: &Path) -> Result<MasterKey> {
             format!("master key {}: {what}", path.display()),
         )
     };
-    let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = without_mark(&text)
+        .split(|&byte| byte == b'\n')
+        .map(<[u8]>::trim_ascii);
     let secret = lines.next().unwrap_or_default();
     let salt = lines.next().unwrap_or_default();
     if secret.is_empty() {

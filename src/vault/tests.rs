@@ -286,3 +286,15 @@ fn two_writers_lose_nothing() {
     });
     assert_eq!(Vault::load(&path, &key).unwrap().len(), 40);
 }
+
+#[test]
+fn a_byte_order_mark_is_taken_in_every_file() {
+    let place = Place::new();
+    let key_file = place.file("marked.key", format!("\u{feff}{KEY_FILE}"));
+    let key = load_master_key(&key_file).unwrap();
+    let users = place.file("users.conf", format!("\u{feff}{RECORD}\n"));
+    let expected = password(&place.file("plain.conf", RECORD), &key, "u");
+    assert_eq!(password(&users, &key, "u"), expected);
+    UsersFile::edit(&users, "u", &secret("another one"), &key).unwrap();
+    assert_eq!(password(&users, &key, "u"), "another one");
+}

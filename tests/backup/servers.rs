@@ -112,6 +112,40 @@ fn a_standby_is_backed_up_while_its_primary_is_idle() {
 }
 
 #[test]
+fn a_backup_that_would_begin_before_the_archive_is_refused_before_the_transfer() {
+    let scratch = Scratch::new("before");
+    let primary = Cluster::builder(&scratch).start();
+    primary.sql("CHECKPOINT");
+    let standby = primary.standby(&scratch, "standby");
+    let replayed = || {
+        let written = primary.sql("SELECT pg_current_wal_flush_lsn()");
+        let sql = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
+        standby.wait_sql(&sql, "t", 60);
+    };
+    for number in 0..3 {
+        primary.sql(&format!("CREATE TABLE t{number} (n int)"));
+        primary.sql("SELECT pg_switch_wal()");
+    }
+    replayed();
+    // A slot that keeps nothing: WAL is received from now on.
+    standby.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
+    let daemon = Daemon::builder(&scratch)
+        .server("standby", &standby)
+        .start();
+    standby.wait_streaming("pgmoneta");
+    primary.sql("CREATE TABLE later (n int)");
+    replayed();
+    // Until something of it was flushed the segments before could still come.
+    let sql = "SELECT restart_lsn > '0/0' FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
+    standby.wait_sql(sql, "t", 60);
+    let refused = daemon.cli(&["backup", "standby"]).fails(1, "CHECKPOINT");
+    assert!(refused.stderr.contains("would begin at"), "{refused}");
+    primary.sql("CHECKPOINT");
+    replayed();
+    daemon.backup("standby");
+}
+
+#[test]
 fn two_servers_are_backed_up_at_once() {
     let scratch = Scratch::new("two");
     let one = Cluster::builder(&scratch)

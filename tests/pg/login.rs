@@ -219,3 +219,22 @@ fn a_role_that_may_not_ask_for_the_identity_is_told_the_grant() {
     assert_eq!(failure.code(), Some("42501"));
     assert!(advises(&failure, "GRANT EXECUTE"), "{failure:?}");
 }
+
+#[test]
+fn without_the_database_postgres_another_one_is_asked() {
+    let scratch = Scratch::new("pg-nodatabase");
+    let cluster = Cluster::builder(&scratch).start();
+    cluster.sql("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC");
+    let facts = || Facts::read(&mut open(&login(&cluster), Mode::Sql).unwrap()).unwrap();
+    facts();
+    cluster.sql_in("template1", "DROP DATABASE postgres");
+    facts();
+    open(&login(&cluster), Mode::Replication).unwrap();
+    cluster.sql_in(
+        "template1",
+        "REVOKE CONNECT ON DATABASE template1 FROM PUBLIC",
+    );
+    let failure = refused(&login(&cluster), Mode::Sql);
+    assert_eq!(failure.code(), Some("3D000"));
+    assert!(advises(&failure, "template1"), "{failure:?}");
+}

@@ -13,7 +13,7 @@ use crate::error::{Context as _, Failure, Kind, Result};
 use crate::format::{BackupLabel, BackupManifest};
 use crate::job::context::Context;
 use crate::pg::{BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Facts, Mode, Warning};
-use crate::repository::{Backup, BackupInfo, SystemInfo, TablespaceInfo};
+use crate::repository::{Backup, BackupInfo, SystemInfo, TablespaceInfo, WalDirectory};
 use crate::status::{Activity, Phase, Progress};
 use crate::unit::{Encryption, Label, Lsn, Timeline};
 
@@ -89,18 +89,18 @@ impl Job<'_> {
             version: facts.version,
             segment_size: facts.segment_size,
         })?;
+        let archive = repository
+            .wal()?
+            .ok_or_else(|| Failure::new(Kind::Internal, "the archive is not bound"))?;
         let label = Label::after(
             jiff::Zoned::now().datetime(),
             repository.newest_label()?.as_ref(),
         )?;
         let coding = self.coding();
         let mut staging = Staging::create(&repository, &label, facts.system_identifier, &coding)?;
-        let received = self.receive(&label, (&facts, &objects), &mut staging)?;
+        let received = self.receive(&label, (&facts, &objects), &archive, &mut staging)?;
         self.passed("received");
         wal::wait(self.context, self.server, received.end)?;
-        let archive = repository
-            .wal()?
-            .ok_or_else(|| Failure::new(Kind::Internal, "the archive is not bound"))?;
         let patience = if received.label.from_standby {
             Patience::Standby
         } else {
@@ -190,6 +190,7 @@ impl Job<'_> {
         &self,
         label: &Label,
         (facts, objects): (&Facts, &ClusterObjects),
+        archive: &WalDirectory,
         staging: &mut Staging,
     ) -> Result<Received> {
         let login = self.context.login(self.server);
@@ -205,8 +206,7 @@ impl Job<'_> {
             max_rate: self.server.max_rate.map(|rate| rate.0),
         };
         let mut backup = BaseBackup::start(connection, &options)?;
-        // Before hours of transfer.
-        left_out::check(backup.warnings())?;
+        self.check_begun(&backup, archive)?;
         let start = backup.start_position();
         let total = backup.tablespaces().iter().filter_map(|found| found.size);
         self.progress.expect(total.sum());
@@ -239,6 +239,12 @@ impl Job<'_> {
             tablespaces,
             warnings,
         })
+    }
+
+    /// Refuses before the transfer what would be refused after it.
+    fn check_begun(&self, backup: &BaseBackup, archive: &WalDirectory) -> Result<()> {
+        left_out::check(backup.warnings())?;
+        wal::check_start(self.context, self.server, archive, backup.start_position())
     }
 
     /// The tablespaces, by the names that they have on the server.

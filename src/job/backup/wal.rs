@@ -25,6 +25,36 @@ const SEALING: Duration = Duration::from_secs(10);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Refuses a backup that begins before what the archive has, before anything is transferred: a standby begins it at its
+/// last restart point, which may lie before the WAL that its slot keeps for us.
+pub(super) fn check_start(
+    context: &Context,
+    server: &Server,
+    archive: &WalDirectory,
+    (timeline, start): (Timeline, Lsn),
+) -> Result<()> {
+    let size = archive.segment_size();
+    let needed = Segment::containing(timeline, start, size);
+    // Asked first: what comes meanwhile is no reason to refuse.
+    let flushed = context.board.receiver(&server.name).flushed;
+    let files = archive.segments()?;
+    let there = files
+        .iter()
+        .any(|file| file.segment.number == needed.number);
+    if there || flushed <= needed.start(size) {
+        return Ok(());
+    }
+    let message = format!(
+        "the backup would begin at {start}, in the WAL segment {}, which is not in the archive: WAL is received from \
+         later on",
+        needed.name(size)
+    );
+    Err(Failure::new(Kind::NotFound, message).hint(
+        "run CHECKPOINT on the primary, wait until the standby has replayed it, and take the backup again: it begins \
+         later then",
+    ))
+}
+
 /// Waits until the archive is durable up to the end of the backup. Fails when no WAL arrives any more.
 pub(super) fn wait(context: &Context, server: &Server, end: (Timeline, Lsn)) -> Result<()> {
     let timeout = context.config.blocking_timeout.duration().max(PATIENCE);

@@ -50,6 +50,7 @@ impl Archive {
     ) -> Result<Archive> {
         let directory = repository.wal_of(size);
         directory.sweep()?;
+        tell_strays(server, &directory)?;
         let mut archive = Archive {
             context: context.clone(),
             server: server.clone(),
@@ -340,4 +341,15 @@ impl Archive {
             .inspect_err(|failure| log::debug!("server {}: {failure}", self.server))
             .ok()
     }
+}
+
+/// Names what lies in the directory and is no WAL: it is left alone, and not restored.
+fn tell_strays(server: &ServerName, directory: &WalDirectory) -> Result<()> {
+    for path in directory.strays()? {
+        log::warn!(
+            "server {server}: {} is no file of a WAL archive: it is left alone, and nothing is done with it",
+            path.display()
+        );
+    }
+    Ok(())
 }

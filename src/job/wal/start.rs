@@ -192,20 +192,24 @@ impl Situation<'_> {
     }
 
     fn behind(&self, end: &WalEnd) -> Trouble {
+        let file = end.file.path.file_name().unwrap_or_default();
         let message = format!(
-            "the server's WAL ends at {}, the archive has it up to {} already",
-            self.identity.position, end.received
+            "the server's WAL ends at {}, the archive has it up to {} already, in {}",
+            self.identity.position,
+            end.received,
+            file.display()
         );
         if self.in_recovery {
             // A standby that was restarted replays what it has, and gets there.
             return Trouble::Passing(Failure::new(Kind::Server, message));
         }
         Trouble::Lasting(Failure::new(Kind::Corrupt, message).hint(
-            "the server went back to an older state, or another copy of the cluster took its place; nothing is \
-             overwritten: if this is the state to go on from, bring it back once more, and before its first start copy the \
-             .history files of the archive into its pg_wal, set recovery_target_timeline = 'current', and make an empty \
-             file standby.signal in its data directory; then promote it: it gets a timeline of its own, which the archive \
-             follows; else give this server a section of its own",
+            "the server went back to an older state, or another copy of the cluster took its place, or somebody put that \
+             file into the archive; nothing is overwritten: if the file does not belong there, take it out; if the server's \
+             is the state to go on from, bring it back once more, and before its first start copy the .history files of \
+             the archive into its pg_wal, set recovery_target_timeline = 'current', and make an empty file standby.signal \
+             in its data directory; then promote it: it gets a timeline of its own, which the archive follows; else give \
+             this server a section of its own",
         ))
     }
 

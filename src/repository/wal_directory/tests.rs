@@ -330,3 +330,40 @@ proptest! {
         prop_assert_eq!(end.next, segment(last).end(size));
     }
 }
+
+#[test]
+fn what_is_no_file_of_an_archive_is_named() {
+    let scratch = Scratch::new("strays");
+    scratch.put_all(&[
+        "000000010000000000000001",
+        "000000010000000000000002.zstd.aes",
+        "000000010000000000000003.partial",
+        ".spare.1",
+        ".00000002.history.tmp",
+    ]);
+    fs::write(scratch.0.path.join("00000002.history"), "1\t0/3000000\tx\n").unwrap();
+    fs::write(scratch.0.path.join("0000000a.history"), "").unwrap();
+    assert!(scratch.0.strays().unwrap().is_empty());
+    for name in [
+        "notes.txt",
+        "000000010000000000000003.partial~",
+        "2.history",
+        "00000001000000000000000",
+    ] {
+        scratch.put(name);
+    }
+    fs::create_dir(scratch.0.path.join("000000010000000000000004")).unwrap();
+    let strays = scratch.0.strays().unwrap();
+    let names: Vec<_> = strays.iter().filter_map(|path| path.file_name()).collect();
+    assert_eq!(
+        names,
+        [
+            "00000001000000000000000",
+            "000000010000000000000003.partial~",
+            "000000010000000000000004",
+            "2.history",
+            "notes.txt"
+        ]
+    );
+    assert_eq!(scratch.0.segments().unwrap().len(), 4);
+}

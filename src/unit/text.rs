@@ -20,6 +20,13 @@ pub fn escaped(bytes: &[u8]) -> String {
     text
 }
 
+/// The content of a file that people edit, without the byte order mark that some editors put in front of UTF-8.
+pub fn without_mark(content: &[u8]) -> &[u8] {
+    content
+        .strip_prefix("\u{feff}".as_bytes())
+        .unwrap_or(content)
+}
+
 fn hexadecimal(bytes: &[u8], text: &mut String) {
     for byte in bytes {
         // Writing to a string cannot fail.
@@ -30,6 +37,12 @@ fn hexadecimal(bytes: &[u8], text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_content() {
+        assert_eq!(without_mark(b"\xef\xbb\xbfx"), b"x");
+        assert_eq!(without_mark(b"x\xef\xbb\xbf"), b"x\xef\xbb\xbf");
+    }
 
     #[test]
     fn what_is_not_text_is_escaped() {
