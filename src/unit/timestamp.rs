@@ -3,14 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::DateTime;
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use crate::error::{Failure, Kind};
 
 /// A moment in microseconds since 1970 UTC, the precision of PostgreSQL's `timestamptz`. Reads
-/// `YYYY-MM-DD HH:MM:SS[.ffffff]` with a time zone (`Europe/Berlin`, `UTC`), with an offset (`+02`, `-03:30`), or
-/// without either, which is local time. Prints local time with its offset.
+/// `YYYY-MM-DD[ HH:MM[:SS[.ffffff]]]` with a time zone (`Europe/Berlin`, `UTC`), with an offset (`+02`, `-03:30`), or
+/// without either, which is local time; a date alone is its midnight. Prints local time with its offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
@@ -43,13 +44,14 @@ impl FromStr for Timestamp {
         let wrong = |what: &str| {
             let shown: String = text.chars().take(60).collect();
             Failure::new(Kind::Usage, format!("{shown:?} is not a time: {what}")).hint(
-                "a time looks like 2026-11-22 14:03:00, 2026-11-22 14:03:00.123456+01 or 2026-11-22 14:03:00 Europe/Berlin",
+                "a time looks like 2026-11-22 14:03:00, 2026-11-22 14:03:00.123456+01, 2026-11-22 14:03:00 Europe/Berlin \
+                 or 2026-11-22, which is midnight",
             )
         };
-        let (civil, zone) = split(text);
-        let shape = civil.len() >= 16 && civil.as_bytes().get(4) == Some(&b'-');
-        let civil: Option<DateTime> = civil.parse().ok().filter(|_| shape);
-        let civil = civil.ok_or_else(|| wrong("no date and time"))?;
+        if text.eq_ignore_ascii_case("epoch") {
+            return Ok(Timestamp(0));
+        }
+        let (civil, zone) = civil(text).ok_or_else(|| wrong("no date and time"))?;
         let zone = named(zone).ok_or_else(|| wrong("the time zone is not known"))?;
         let ambiguous = zone.to_ambiguous_zoned(civil);
         match ambiguous.offset() {
@@ -66,14 +68,87 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Splits the date and time from the zone.
-fn split(text: &str) -> (&str, &str) {
-    let time = text.find([' ', 'T', 't']).map_or(text.len(), |at| at + 1);
+/// Reads date and time; what is left is the zone. Without a time it is midnight, as in PostgreSQL (`DecodeDateTime`,
+/// `datetime.c`).
+fn civil(text: &str) -> Option<(DateTime, &str)> {
+    let of_date = |c: char| c.is_ascii_digit() || c == '-';
+    let end = text.find(|c| !of_date(c)).unwrap_or(text.len());
+    let (day, rest) = text.split_at_checked(end)?;
+    let day = date(day)?;
+    let is_time = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    let (rest, basic) = match rest.strip_prefix(['T', 't']).filter(|rest| is_time(rest)) {
+        Some(rest) => (rest, true),
+        None => (rest.trim_start(), false),
+    };
+    if !is_time(rest) {
+        return Some((day.at(0, 0, 0, 0), rest));
+    }
     let of_time = |c: char| c.is_ascii_digit() || c == ':' || c == '.';
-    let rest = text.get(time..).unwrap_or_default();
     let end = rest.find(|c| !of_time(c)).unwrap_or(rest.len());
-    let (civil, zone) = text.split_at(time + end);
-    (civil, zone.trim())
+    let (clock, zone) = rest.split_at_checked(end)?;
+    let clock = time(clock, basic)?;
+    Some((
+        day.at(0, 0, 0, 0).checked_add(clock).ok()?,
+        zone.trim_start(),
+    ))
+}
+
+/// `2026-11-22`, `2026-1-5` or `20261122`.
+fn date(text: &str) -> Option<Date> {
+    let parts: Vec<&str> = match text.len() {
+        8 if !text.contains('-') => vec![text.get(..4)?, text.get(4..6)?, text.get(6..)?],
+        _ => text.split('-').collect(),
+    };
+    let [year, month, day] = parts.as_slice() else {
+        return None;
+    };
+    let sane = year.len() == 4
+        && [month, day]
+            .iter()
+            .all(|part| (1..=2).contains(&part.len()));
+    sane.then_some(())?;
+    Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
+}
+
+/// The time since midnight: `14:03`, `14:03:00`, `14:03:00.123456`; `1403` and `140300` too where the form is a `basic`
+/// one. `24:00:00` is the end of the day, second 60 the first one of the next minute, and fractions are rounded to
+/// microseconds, as PostgreSQL does.
+fn time(text: &str, basic: bool) -> Option<SignedDuration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let parts: Vec<&str> = if whole.contains(':') {
+        whole.split(':').collect()
+    } else if basic && matches!(whole.len(), 4 | 6) {
+        [whole.get(..2), whole.get(2..4), whole.get(4..6)]
+            .into_iter()
+            .flatten()
+            .collect()
+    } else {
+        return None;
+    };
+    let two = |part: &&str| -> Option<i64> {
+        let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+        (digits && (1..=2).contains(&part.len())).then(|| part.parse().ok())?
+    };
+    let (hours, minutes, seconds) = match parts.as_slice() {
+        [hours, minutes] if fraction.is_empty() && !text.contains('.') => {
+            (two(hours)?, two(minutes)?, 0)
+        }
+        [hours, minutes, seconds] => (two(hours)?, two(minutes)?, two(seconds)?),
+        _ => return None,
+    };
+    let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits || hours > 24 || minutes > 59 || seconds > 60 {
+        return None;
+    }
+    let place = |index: usize| {
+        let digit = fraction.as_bytes().get(index).map_or(0, |byte| byte - b'0');
+        i64::from(digit)
+    };
+    let micros = (0..6).fold(0, |micros, index| micros * 10 + place(index));
+    let micros = micros + i64::from(place(6) >= 5);
+    let since = (hours * 3600 + minutes * 60 + seconds) * 1_000_000 + micros;
+    // The day ends at 24:00:00.
+    (since <= 86_400_000_000).then(|| SignedDuration::from_micros(since))
 }
 
 fn named(zone: &str) -> Option<TimeZone> {
@@ -128,6 +203,20 @@ mod tests {
                 "2026-07-01 14:03:00 Europe/Berlin",
                 "2026-07-01 12:03:00.000000+00",
             ),
+            ("2026-11-22Z", "2026-11-22 00:00:00.000000+00"),
+            ("2026-11-22 +01", "2026-11-21 23:00:00.000000+00"),
+            ("2026-11-22+01", "2026-11-21 23:00:00.000000+00"),
+            ("2026-11-22 Europe/Berlin", "2026-11-21 23:00:00.000000+00"),
+            ("2026-1-5 4:03 UTC", "2026-01-05 04:03:00.000000+00"),
+            ("20261122T140300Z", "2026-11-22 14:03:00.000000+00"),
+            ("20261122 14:03:00Z", "2026-11-22 14:03:00.000000+00"),
+            ("2026-11-22 24:00:00Z", "2026-11-23 00:00:00.000000+00"),
+            ("2026-11-22 14:59:60Z", "2026-11-22 15:00:00.000000+00"),
+            (
+                "2026-11-22 14:03:00.9999999Z",
+                "2026-11-22 14:03:01.000000+00",
+            ),
+            ("epoch", "1970-01-01 00:00:00.000000+00"),
             (
                 "2026-12-31 23:59:59.999999+00",
                 "2026-12-31 23:59:59.999999+00",
@@ -173,7 +262,15 @@ mod tests {
         for text in [
             "",
             "now",
-            "2026-11-22",
+            "2026-11-22T",
+            "2026-11-22 14:03:61",
+            "2026-11-22 14:03.5",
+            "2026-11-22 14:03:00.x",
+            "2026-11-22 140300",
+            "2026-11",
+            "26-11-22",
+            "2026-02-30",
+            "infinity",
             "14:03:00",
             "2026-13-22 14:03:00",
             "2026-11-22 24:03:00",

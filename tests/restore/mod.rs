@@ -3,6 +3,7 @@
 mod after_recovery;
 mod branches;
 mod mixed;
+mod names;
 mod places;
 mod positions;
 mod replayed;

@@ -1,6 +1,7 @@
 //! The command line of `pgmoneta-cli`.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
@@ -68,11 +69,10 @@ impl Arguments {
             None => (None, inner),
         };
         let row = find(word, subword).ok_or_else(missing)?;
-        let words = match innermost.try_get_many::<String>("words") {
+        let words: Vec<OsString> = match innermost.try_get_many::<OsString>("words") {
             Ok(Some(words)) => words.cloned().collect(),
             _ => Vec::new(),
         };
-        let words: Vec<String> = words;
         let (least, most) = row.arguments;
         if !(least..=most).contains(&words.len()) {
             let kind = clap::error::ErrorKind::WrongNumberOfValues;
@@ -82,12 +82,46 @@ impl Arguments {
             };
             return Err(command().error(kind, wrong));
         }
+        let words = texts(row, words).ok_or_else(|| {
+            let wrong = "what is not UTF-8 can be part of a position only";
+            command().error(clap::error::ErrorKind::InvalidUtf8, wrong)
+        });
         Ok(Arguments {
             row,
-            words,
+            words: words?,
             options: Options::of(&matches, innermost),
         })
     }
+}
+
+/// The words as text. In the position of a restore, which may have the name of a restore point of any encoding, bytes that
+/// are no UTF-8 become `\xHH`, as a position has them; elsewhere these are wrong.
+fn texts(row: &Row, words: Vec<OsString>) -> Option<Vec<String>> {
+    let position = (row.name() == "restore" && words.len() == 4).then_some(2);
+    let texts = words.into_iter().enumerate().map(|(index, word)| {
+        let word = word.into_string();
+        word.or_else(|word| {
+            let bytes = word.as_bytes();
+            let text = (position == Some(index)).then(|| escape_invalid(bytes));
+            text.ok_or(())
+        })
+        .ok()
+    });
+    texts.collect()
+}
+
+fn escape_invalid(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        let backslashes = text.bytes().rev().take_while(|byte| *byte == b'\\');
+        if !chunk.invalid().is_empty() && backslashes.count() % 2 == 1 {
+            // It stands for itself, not for the beginning of an escape.
+            text.push('\\');
+        }
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
 }
 
 impl Options {
@@ -182,6 +216,7 @@ fn of_row(row: &Row, name: &'static str) -> Command {
     if row.arguments.1 > 0 {
         // Options may stand between the words, so the parser sees them in parts: they are counted later.
         let words = Arg::new("words").num_args(1..).action(ArgAction::Append);
+        let words = words.value_parser(value_parser!(OsString));
         command = command.arg(words.hide(true));
     }
     command
@@ -349,6 +384,33 @@ mod tests {
             (host.host.as_deref(), host.port),
             (Some("example"), Some(5002))
         );
+    }
+
+    #[test]
+    fn only_a_position_may_have_other_bytes_than_utf8() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let line = |at: usize| {
+            let words = [
+                "pgmoneta-cli",
+                "restore",
+                "primary",
+                "newest",
+                "name=ü\\",
+                "/r",
+            ];
+            let words = words.into_iter().enumerate();
+            words.map(move |(index, word)| {
+                let mut word = word.as_bytes().to_vec();
+                if index == at {
+                    word.push(0xE9);
+                }
+                OsString::from_vec(word)
+            })
+        };
+        let arguments = Arguments::parse(line(4)).unwrap();
+        assert_eq!(arguments.words[2], r"name=ü\\\xe9");
+        assert_eq!(Arguments::parse(line(3)).err().unwrap().exit_code(), 2);
+        assert_eq!(Arguments::parse(line(5)).err().unwrap().exit_code(), 2);
     }
 
     #[test]

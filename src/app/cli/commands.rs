@@ -86,7 +86,8 @@ The cluster is made in <DIRECTORY>/<SERVER>-<BACKUP>, which must be empty or mis
 The position is where recovery ends:
   (none), immediate   the end of the backup
   current             everything that was received
-  time=TIME           before the first commit after that time, such as 2026-11-22 14:00:00+00
+  time=TIME           before the first commit after that time, such as 2026-11-22 14:00:00+00,
+                      or 2026-11-22, which is midnight
   lsn=LSN, xid=XID, name=NAME   a WAL position, a transaction, a restore point
 and after commas: timeline=NUMBER, latest or current (the default: the timeline that the
 archive follows), inclusive=true|false, action=pause|promote|shutdown, primary (the

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Failure, Kind, Result};
 use crate::job::replay::TimelineChoice;
-use crate::unit::{Lsn, Timestamp};
+use crate::unit::{Lsn, Timestamp, escaped};
 
 /// How many bytes PostgreSQL takes for the name of a restore point (`MAXFNAMELEN` without its zero byte).
 const LONGEST_NAME: usize = 63;
@@ -32,8 +32,8 @@ pub(super) enum Target {
     Immediate,
     /// At the end of everything that was received.
     Current,
-    /// At the first restore point of that name.
-    Name(String),
+    /// At the first restore point of that name, which need not be UTF-8.
+    Name(Vec<u8>),
     /// At the end of that transaction.
     Xid(u64),
     /// At that position.
@@ -74,17 +74,65 @@ impl Position {
     /// Reads a position; `None` is the end of the backup, for a replica everything that was received.
     pub fn parse(text: Option<&str>) -> Result<Position> {
         let mut said = Said::default();
-        for token in text.unwrap_or_default().split(',').map(str::trim) {
-            if !token.is_empty() {
-                said.take(token)?;
-            }
+        for token in tokens(text.unwrap_or_default()) {
+            said.take(&token)?;
         }
         said.finish()
     }
 }
 
+/// The words that a position may have, and their keys.
+const KEYS: [&str; 11] = [
+    "current",
+    "immediate",
+    "primary",
+    "replica",
+    "name",
+    "xid",
+    "lsn",
+    "time",
+    "timeline",
+    "inclusive",
+    "action",
+];
+
+/// Splits a position at its commas. The name of a restore point may have commas: it goes on to the next word that a position
+/// may have, and `\,` is part of it whatever follows.
+fn tokens(text: &str) -> Vec<String> {
+    let mut tokens: Vec<String> = Vec::new();
+    let last = text.strip_suffix(',').filter(|rest| !escapes(rest));
+    for part in last.unwrap_or(text).split(',') {
+        let key = part.split_once('=').map_or(part, |(key, _)| key).trim();
+        match tokens.last_mut().filter(|last| is_name(last)) {
+            Some(name) if escapes(name) || !KEYS.contains(&key) => {
+                name.push(',');
+                name.push_str(part);
+            }
+            _ => tokens.push(part.to_owned()),
+        }
+    }
+    tokens.retain(|token| !token.trim().is_empty());
+    tokens
+}
+
+fn is_name(token: &str) -> bool {
+    let key = token.split_once('=').map(|(key, _)| key.trim());
+    key == Some("name")
+}
+
+/// Whether a comma that follows is escaped: after an odd number of backslashes.
+fn escapes(text: &str) -> bool {
+    let backslashes = text.bytes().rev().take_while(|byte| *byte == b'\\');
+    backslashes.count() % 2 == 1
+}
+
 impl Said {
     fn take(&mut self, token: &str) -> Result<()> {
+        if let Some((_, text)) = token.split_once('=').filter(|_| is_name(token)) {
+            // A name may begin or end with a blank.
+            return once(&mut self.target, name(text)?, TARGETS);
+        }
+        let token = token.trim();
         let (key, value) = match token.split_once('=') {
             Some((key, value)) => (key.trim(), Some(value.trim())),
             None => (token, None),
@@ -94,7 +142,6 @@ impl Said {
             ("immediate", None) => once(&mut self.target, Target::Immediate, TARGETS),
             ("primary", None) => once(&mut self.role, Role::Primary, "role"),
             ("replica", None) => once(&mut self.role, Role::Replica, "role"),
-            ("name", Some(value)) => once(&mut self.target, name(value)?, TARGETS),
             ("xid", Some(value)) => once(&mut self.target, xid(value)?, TARGETS),
             ("lsn", Some(value)) => once(&mut self.target, Target::Lsn(value.parse()?), TARGETS),
             ("time", Some(value)) => once(&mut self.target, Target::Time(value.parse()?), TARGETS),
@@ -155,14 +202,38 @@ fn unknown(token: &str) -> Failure {
 }
 
 fn name(text: &str) -> Result<Target> {
-    if text.is_empty() || text.len() > LONGEST_NAME {
+    let name = unescaped(text.as_bytes());
+    if name.is_empty() || name.len() > LONGEST_NAME {
         let what = format!("the name of a restore point has 1 to {LONGEST_NAME} bytes");
         return Err(usage(&what));
     }
-    if text.contains('\0') {
+    if name.contains(&0) {
         return Err(usage("a name cannot have a zero byte"));
     }
-    Ok(Target::Name(text.to_owned()))
+    Ok(Target::Name(name))
+}
+
+/// The bytes of a name: `\xHH` is a byte, `\,` a comma and `\\` a backslash; any other backslash stands for itself.
+fn unescaped(mut text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    while let Some((&first, rest)) = text.split_first() {
+        let (byte, rest) = match (first, rest) {
+            (b'\\', [b'x', high, low, after @ ..]) => match (hex(*high), hex(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, after),
+                _ => (first, rest),
+            },
+            (b'\\', [escaped @ (b',' | b'\\'), rest @ ..]) => (*escaped, rest),
+            _ => (first, rest),
+        };
+        bytes.push(byte);
+        text = rest;
+    }
+    bytes
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    let value = char::from(digit).to_digit(16)?;
+    u8::try_from(value).ok()
 }
 
 fn xid(text: &str) -> Result<Target> {
@@ -206,7 +277,10 @@ impl fmt::Display for Target {
         match self {
             Target::Immediate => f.write_str("the end of the backup"),
             Target::Current => f.write_str("the end of what was received"),
-            Target::Name(name) => write!(f, "the restore point {name:?}"),
+            Target::Name(name) => match std::str::from_utf8(name) {
+                Ok(name) => write!(f, "the restore point {name:?}"),
+                Err(_) => write!(f, "the restore point \"{}\"", escaped(name)),
+            },
             Target::Xid(xid) => write!(f, "transaction {xid}"),
             Target::Lsn(lsn) => write!(f, "position {lsn}"),
             Target::Time(time) => time.fmt(f),
@@ -252,7 +326,7 @@ mod tests {
         assert_eq!(parse("xid=4294968296").target, Target::Xid(4_294_968_296));
         assert_eq!(parse("lsn=1/A0").target, Target::Lsn(Lsn(0x1_0000_00A0)));
         let name = parse("name=it's = \"here\", action=pause");
-        assert_eq!(name.target, Target::Name("it's = \"here\"".to_owned()));
+        assert_eq!(name.target, Target::Name(b"it's = \"here\"".to_vec()));
         assert_eq!(name.action, Action::Pause);
         let time =
             parse("time=2026-11-22 14:03:00.5+01,timeline=3,inclusive=off,action=shutdown,replica");
@@ -271,6 +345,29 @@ mod tests {
             TimelineChoice::Current
         );
         assert_eq!(parse("immediate,replica").action, Action::Pause);
+    }
+
+    #[test]
+    fn every_restore_point_can_be_named() {
+        for (text, name) in [
+            ("name=a,b", &b"a,b"[..]),
+            ("name=a,b,c=d,,e", b"a,b,c=d,,e"),
+            ("name= a ", b" a "),
+            ("name=a,", b"a"),
+            ("name=a\\,action=pause", b"a,action=pause"),
+            (r"name=caf\xE9\x2c \x", b"caf\xE9, \\x"),
+            (r#"name=it's \"here\" = now"#, br#"it's \"here\" = now"#),
+            (r"name=a\\,replica", br"a\"),
+            (r"name=\", br"\"),
+            ("name=ü\\xzz", "ü\\xzz".as_bytes()),
+        ] {
+            assert_eq!(parse(text).target, Target::Name(name.to_vec()), "{text}");
+        }
+        let name = parse(" name=a, b ,timeline=3, action=pause");
+        assert_eq!(name.target, Target::Name(b"a, b ".to_vec()));
+        assert_eq!(name.action, Action::Pause);
+        let bytes = Target::Name(b"caf\xE9".to_vec());
+        assert_eq!(bytes.to_string(), r#"the restore point "caf\xe9""#);
     }
 
     #[test]
@@ -298,6 +395,9 @@ mod tests {
             "name=x,inclusive=off",
             "replica,action=promote",
             "recovery_target=immediate",
+            "name=a,action=stop",
+            "name=a,xid=5",
+            r"name=\x00",
         ] {
             assert_eq!(
                 Position::parse(Some(text)).unwrap_err().kind(),

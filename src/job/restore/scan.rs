@@ -138,7 +138,7 @@ impl<'a> Scan<'a> {
             Target::Current => None,
             Target::Lsn(lsn) => (record.start >= *lsn).then_some(side),
             Target::Name(wanted) => match event {
-                Event::RestorePoint { name, .. } if name == wanted.as_bytes() => Some(Side::After),
+                Event::RestorePoint { name, .. } if name == wanted => Some(Side::After),
                 _ => None,
             },
             Target::Xid(wanted) => {

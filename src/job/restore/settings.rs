@@ -7,7 +7,7 @@ use super::reach::Reach;
 use super::recovery_files::end_command;
 use crate::config::{Host, Server};
 use crate::job::replay::TimelineChoice;
-use crate::unit::Timeline;
+use crate::unit::{Timeline, escaped};
 
 /// A setting for a file of PostgreSQL. Shown to people, and in documents, it has no apostrophes: the C program's client
 /// prints them as `\'`, which is no JSON.
@@ -42,7 +42,10 @@ impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} =", self.name)?;
         if !self.value.is_empty() {
-            let value = String::from_utf8_lossy(&self.value);
+            let value = match std::str::from_utf8(&self.value) {
+                Ok(value) => value.to_owned(),
+                Err(_) => escaped(&self.value),
+            };
             write!(f, " {}", value.replace('\'', "\u{2019}"))?;
         }
         Ok(())
@@ -78,7 +81,8 @@ pub(super) fn recovery(position: &Position, reach: &Reach, of_backup: Timeline) 
         &timeline(position, reach, of_backup),
     );
     if let Some((name, value, inclusive)) = target(position, reach) {
-        set(name, &value);
+        settings.push(Setting::new(name, value));
+        let mut set = |name, value: &str| settings.push(Setting::new(name, value));
         set(
             "recovery_target_inclusive",
             if inclusive { "on" } else { "off" },
@@ -113,24 +117,30 @@ pub(super) fn of_standby(server: &Server, name: &str) -> Vec<Lasting> {
 }
 
 /// The target as PostgreSQL has it: setting, value, and whether what is there is replayed.
-fn target(position: &Position, reach: &Reach) -> Option<(&'static str, String, bool)> {
+fn target(position: &Position, reach: &Reach) -> Option<(&'static str, Vec<u8>, bool)> {
     let inclusive = position.inclusive;
     // The end of WAL is no target for PostgreSQL, but its last record is one.
     let last = || {
         reach
             .last
-            .map(|last| ("recovery_target_lsn", last.to_string(), true))
+            .map(|last| ("recovery_target_lsn", last.to_string().into_bytes(), true))
     };
     match &position.target {
         Target::Immediate if reach.hit.is_some() => {
-            Some(("recovery_target", "immediate".to_owned(), true))
+            Some(("recovery_target", b"immediate".to_vec(), true))
         }
         Target::Name(name) => Some(("recovery_target_name", name.clone(), true)),
-        Target::Xid(xid) => Some(("recovery_target_xid", xid.to_string(), inclusive)),
-        Target::Time(time) => Some(("recovery_target_time", time.utc(), inclusive)),
-        Target::Lsn(lsn) if reach.hit.is_some() => {
-            Some(("recovery_target_lsn", lsn.to_string(), inclusive))
-        }
+        Target::Xid(xid) => Some((
+            "recovery_target_xid",
+            xid.to_string().into_bytes(),
+            inclusive,
+        )),
+        Target::Time(time) => Some(("recovery_target_time", time.utc().into_bytes(), inclusive)),
+        Target::Lsn(lsn) if reach.hit.is_some() => Some((
+            "recovery_target_lsn",
+            lsn.to_string().into_bytes(),
+            inclusive,
+        )),
         Target::Lsn(_) | Target::Immediate => last(),
         Target::Current if position.action == Action::Promote => None,
         Target::Current if position.role == Role::Replica => None,
