@@ -18,33 +18,43 @@ pub struct BackupLabel {
 }
 
 impl BackupLabel {
-    /// Reads the file. Lines that are not needed here are skipped.
+    /// Reads the file as PostgreSQL does (`read_backup_label`, PostgreSQL 18 `xlogrecovery.c`): it needs the two
+    /// positions, the first of them with the name of its segment, which says the timeline.
     pub fn parse(bytes: &[u8]) -> Result<BackupLabel> {
         let text = String::from_utf8_lossy(bytes);
         let line = |key: &str| {
             let mut lines = text.lines();
-            let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
-            value.ok_or_else(|| wrong(&format!("it has no {key:?}")))
+            lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
         };
+        let needed = |key: &str| line(key).ok_or_else(|| wrong(&format!("it has no {key:?}")));
         let position = |text: &str| -> Result<Lsn> {
             let parsed = text.parse();
             parsed.map_err(|_| wrong(&format!("{text:?} is not a WAL position")))
         };
         // "0/2000028 (file 000000010000000000000002)"
-        let start = line("START WAL LOCATION")?;
-        let start = start
-            .split_once(' ')
-            .map_or(start, |(position, _)| position);
-        let timeline = line("START TIMELINE")?;
+        let start = needed("START WAL LOCATION")?;
+        let (start, file) = start.split_once(" (file ").unwrap_or((start, ""));
+        let timeline =
+            timeline_of(file).ok_or_else(|| wrong(&format!("{file:?} is no segment")))?;
+        if let Some(said) = line("START TIMELINE")
+            && said.parse::<Timeline>().ok() != Some(timeline)
+        {
+            let what = format!("it is of timeline {said:?}, and its segment of {timeline}");
+            return Err(wrong(&what));
+        }
         Ok(BackupLabel {
             start: position(start)?,
-            timeline: timeline
-                .parse()
-                .map_err(|_| wrong(&format!("{timeline:?} is not a timeline")))?,
-            checkpoint: position(line("CHECKPOINT LOCATION")?)?,
-            from_standby: line("BACKUP FROM")? == "standby",
+            timeline,
+            checkpoint: position(needed("CHECKPOINT LOCATION")?)?,
+            from_standby: line("BACKUP FROM") == Some("standby"),
         })
     }
+}
+
+/// The timeline in the name of a segment, its first eight digits.
+fn timeline_of(file: &str) -> Option<Timeline> {
+    let digits = file.get(..8)?;
+    Timeline::new(u32::from_str_radix(digits, 16).ok()?)
 }
 
 fn wrong(what: &str) -> Failure {
@@ -55,7 +65,7 @@ fn wrong(what: &str) -> Failure {
 mod tests {
     use super::*;
 
-    const LABEL: &str = "START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\n\
+    const LABEL: &str = "START WAL LOCATION: 0/2000028 (file 000000030000000000000002)\n\
         CHECKPOINT LOCATION: 0/2000060\nBACKUP METHOD: streamed\nBACKUP FROM: primary\n\
         START TIME: 2026-11-22 14:00:00 UTC\nLABEL: pgmoneta_20261122140000\nSTART TIMELINE: 3\n";
 
@@ -71,16 +81,22 @@ mod tests {
     }
 
     #[test]
+    fn what_postgresql_does_not_need_may_be_missing() {
+        for key in ["START TIMELINE", "BACKUP FROM", "BACKUP METHOD", "LABEL"] {
+            let label = BackupLabel::parse(LABEL.replace(key, "X").as_bytes()).unwrap();
+            assert_eq!(label.timeline.number(), 3, "{key}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
-        for key in [
-            "START WAL LOCATION",
-            "CHECKPOINT LOCATION",
-            "START TIMELINE",
-            "BACKUP FROM",
-        ] {
+        for key in ["START WAL LOCATION", "CHECKPOINT LOCATION"] {
             let failure = BackupLabel::parse(LABEL.replace(key, "X").as_bytes()).unwrap_err();
             assert!(failure.message().contains(key), "{failure}");
         }
+        let other = LABEL.replace("TIMELINE: 3", "TIMELINE: 4");
+        assert!(BackupLabel::parse(other.as_bytes()).is_err());
+        assert!(BackupLabel::parse(LABEL.replace("(file", "file").as_bytes()).is_err());
         assert!(BackupLabel::parse(b"\xff\n").is_err());
     }
 }
