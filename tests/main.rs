@@ -15,6 +15,7 @@
 //! | [`pg`] | the PostgreSQL client against real servers: log-ins, facts, slots, replication, base backups |
 //! | [`restore`] | what is restored is what was there at that position; what cannot be reached or is damaged is refused |
 //! | [`sync_failure`] | nothing is acknowledged and no backup is listed without a sync |
+//! | [`trees`] | random trees of timelines: recovered, promoted, switched back, every end and random moments restored |
 //! | [`wal`] | the WAL receiver: streams, comes back, follows timelines, calls for a person, overwrites nothing |
 //! | [`zero_loss`] | what clients saw committed survives the loss of the server |
 //!
@@ -48,5 +49,6 @@ mod matrix;
 mod pg;
 mod restore;
 mod sync_failure;
+mod trees;
 mod wal;
 mod zero_loss;

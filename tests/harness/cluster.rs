@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use rustix::process::Signal;
 
@@ -24,7 +25,7 @@ pub struct Cluster {
     data: PathBuf,
     sockets: PathBuf,
     log: PathBuf,
-    port: Port,
+    port: Arc<Port>,
     /// Arguments that every start gets.
     arguments: Vec<String>,
     process: Option<Process>,
@@ -41,7 +42,7 @@ impl Cluster {
         let data = data.into();
         let name = data.file_name().unwrap().to_str().unwrap().to_owned();
         let bin = installed(major).unwrap_or_else(|| panic!("PostgreSQL {major} is missing"));
-        let port = Port::reserve();
+        let port = Arc::new(Port::reserve());
         Self {
             major,
             bin,
@@ -52,6 +53,13 @@ impl Cluster {
             process: None,
             data,
         }
+    }
+
+    /// Takes the place of another server, which does not run: its clients reach this one now.
+    #[must_use]
+    pub fn in_place_of(mut self, other: &Cluster) -> Self {
+        self.port = other.port.clone();
+        self
     }
 
     /// Adds a server setting that wins over the configuration files.

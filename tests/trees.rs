@@ -1,0 +1,297 @@
+//! Random trees of timelines. A cluster is recovered to random moments in its own place, promoted again, and switched back
+//! to a server of before, while one daemon receives its WAL. Then the end of every timeline and random moments are
+//! restored, and what is there is compared with what clients saw committed on the way to it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use pgmoneta::repository::WalDirectory;
+use pgmoneta::unit::SegmentSize;
+
+use super::harness::{Cluster, Daemon, Random, Scratch, installed, write_owned};
+
+/// How many random moments of each tree are restored.
+const MOMENTS: usize = 10;
+
+#[test]
+fn five_trees_on_three_versions() {
+    grow_all(&[(13, 2), (15, 3), (18, 4), (15, 2), (13, 4)]);
+}
+
+#[test]
+fn four_more_trees_and_one_of_eight_timelines() {
+    grow_all(&[(18, 8), (13, 3), (18, 2), (15, 4), (18, 3)]);
+}
+
+/// Grows trees of so many timelines, each on a major version.
+fn grow_all(trees: &[(u32, u32)]) {
+    let mut random = Random::new();
+    for &(major, timelines) in trees {
+        if installed(major).is_none() {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "PostgreSQL {major} is missing"
+            );
+            continue;
+        }
+        let mut tree = Tree::new(major, random.below(2) == 0);
+        while tree.newest < timelines {
+            tree.grow(&mut random);
+        }
+        tree.check(&mut random);
+    }
+}
+
+/// A commit that a client saw.
+struct Row {
+    number: usize,
+    xid: String,
+    /// The server's clock, after it and before the next one.
+    time: String,
+}
+
+struct Tree {
+    scratch: Scratch,
+    daemon: Daemon,
+    /// The server that clients work with, and its timeline.
+    live: (u32, Cluster),
+    /// Those that are stopped, in the state in which they can go on.
+    stopped: Vec<(u32, Cluster)>,
+    /// The highest timeline.
+    newest: u32,
+    rows: Vec<Row>,
+    /// What clients saw on each timeline, in order: numbers of rows.
+    seen: BTreeMap<u32, Vec<usize>>,
+    /// What was done, for a failure.
+    story: Vec<String>,
+}
+
+impl Tree {
+    fn new(major: u32, compressed: bool) -> Tree {
+        let scratch = Scratch::new("tree");
+        let cluster = Cluster::builder(&scratch)
+            .major(major)
+            .wal_segment_mib(1)
+            .conf("autovacuum = off\nwal_keep_size = '1GB'\nmax_wal_size = '1GB'")
+            .start();
+        let storage = if compressed {
+            "compression = zstd\nencryption = aes-256-gcm"
+        } else {
+            "compression = none"
+        };
+        let daemon = Daemon::builder(&scratch)
+            .global(storage)
+            .server("primary", &cluster)
+            .start();
+        cluster.wait_streaming("pgmoneta");
+        cluster.sql("CREATE TABLE t (n int, filler text)");
+        daemon.backup("primary");
+        let mut tree = Tree {
+            scratch,
+            daemon,
+            live: (1, cluster),
+            stopped: Vec::new(),
+            newest: 1,
+            rows: Vec::new(),
+            seen: BTreeMap::from([(1, Vec::new())]),
+            story: vec![format!("PostgreSQL {major}")],
+        };
+        tree.commit(200);
+        tree.commit(30_000);
+        tree
+    }
+
+    /// Commits a row with a filler of so many blocks of 32 bytes.
+    fn commit(&mut self, blocks: u64) {
+        let number = self.rows.len();
+        let insert = format!(
+            "INSERT INTO t SELECT {number}, string_agg(md5(random()::text), '') FROM generate_series(0, {blocks}) \
+             RETURNING txid_current()"
+        );
+        let mut psql = self.live.1.psql("postgres");
+        let output = psql.args(["-c", &insert, "-c", "SELECT clock_timestamp()"]);
+        let output = String::from_utf8(output.output().unwrap().stdout).unwrap();
+        let (xid, time) = output.trim().split_once('\n').expect(&output);
+        self.rows.push(Row {
+            number,
+            xid: xid.to_owned(),
+            time: time.to_owned(),
+        });
+        self.seen.get_mut(&self.live.0).unwrap().push(number);
+    }
+
+    /// A new branch, or more of an old one.
+    fn grow(&mut self, random: &mut Random) {
+        match random.below(5) {
+            0 | 1 => self.recover(random),
+            2 | 3 => self.promote(),
+            _ if self.stopped.is_empty() => self.recover(random),
+            _ => self.switch_back(random),
+        }
+        assert_eq!(
+            self.content(&self.live.1),
+            self.seen[&self.live.0],
+            "{:?}",
+            self.story
+        );
+        self.live.1.wait_streaming("pgmoneta");
+        for _ in 0..=random.below(3) {
+            let blocks = [1, 500, 12_000, 40_000][random.below(4) as usize];
+            self.commit(blocks);
+        }
+        if random.below(4) == 0 {
+            self.live.1.sql("SELECT pg_switch_wal()");
+        }
+        if random.below(6) == 0 {
+            self.story.push("a backup".to_owned());
+            self.daemon.backup("primary");
+        }
+    }
+
+    /// Stops the server when all of its WAL is received.
+    fn stop(&mut self) {
+        self.live.1.wait_received("pgmoneta");
+        self.live.1.stop();
+    }
+
+    /// Puts a server in the place of the live one.
+    fn replace(&mut self, timeline: u32, cluster: Cluster) {
+        let cluster = cluster.in_place_of(&self.live.1);
+        self.stopped
+            .push(std::mem::replace(&mut self.live, (timeline, cluster)));
+        // It tries again after a while that grows with each try.
+        self.daemon.stop();
+        self.live.1.start();
+        self.live.1.wait_primary(60);
+        self.daemon.start();
+    }
+
+    /// It was wrong: recovery to another moment, on any timeline.
+    fn recover(&mut self, random: &mut Random) {
+        self.stop();
+        let (timeline, count) = self.moment(random);
+        let position = self.position(random, timeline, count);
+        self.newest += 1;
+        self.story
+            .push(format!("{}: recovered to {position}", self.newest));
+        let data = self.restore("newest", &position);
+        let cluster = Cluster::adopt(&self.scratch, self.live.1.major(), data);
+        let seen = self.seen[&timeline][..count].to_vec();
+        self.seen.insert(self.newest, seen);
+        self.replace(self.newest, cluster);
+        self.check_timeline();
+    }
+
+    /// A fail-over, to the server itself.
+    fn promote(&mut self) {
+        self.stop();
+        self.newest += 1;
+        self.story
+            .push(format!("{}: promoted from {}", self.newest, self.live.0));
+        let cluster = &mut self.live.1;
+        // So that it takes a number that the archive does not have.
+        for entry in fs::read_dir(self.daemon.wal("primary")).unwrap() {
+            let path = entry.unwrap().path();
+            let there = cluster
+                .data()
+                .join("pg_wal")
+                .join(path.file_name().unwrap());
+            if path.extension().is_some_and(|end| end == "history") && !there.exists() {
+                write_owned(&there, fs::read(path).unwrap());
+            }
+        }
+        cluster.configure("recovery_target_timeline = 'current'");
+        write_owned(&cluster.data().join("standby.signal"), "");
+        cluster.start();
+        cluster.promote();
+        let seen = self.seen[&self.live.0].clone();
+        self.seen.insert(self.newest, seen);
+        self.live.0 = self.newest;
+        self.check_timeline();
+    }
+
+    /// A server of before takes its place again, on its own timeline.
+    fn switch_back(&mut self, random: &mut Random) {
+        self.stop();
+        let index = random.below(self.stopped.len() as u64) as usize;
+        let (timeline, cluster) = self.stopped.swap_remove(index);
+        self.story.push(format!("back to {timeline}"));
+        self.replace(timeline, cluster);
+    }
+
+    fn check_timeline(&self) {
+        let cluster = &self.live.1;
+        cluster.sql("CHECKPOINT");
+        let timeline = cluster.sql("SELECT timeline_id FROM pg_control_checkpoint()");
+        assert_eq!(timeline, self.live.0.to_string(), "{:?}", self.story);
+    }
+
+    /// A moment on a timeline: how many rows of those that were seen there are to be there. There are more behind.
+    fn moment(&self, random: &mut Random) -> (u32, usize) {
+        let timelines: Vec<_> = self.seen.keys().copied().collect();
+        let timeline = timelines[random.below(timelines.len() as u64) as usize];
+        let rows = self.seen[&timeline].len() as u64;
+        (timeline, 1 + random.below(rows - 1) as usize)
+    }
+
+    /// In words of the command line.
+    fn position(&self, random: &mut Random, timeline: u32, count: usize) -> String {
+        let row = &self.rows[self.seen[&timeline][count - 1]];
+        match random.below(2) {
+            0 => format!("xid={},timeline={timeline}", row.xid),
+            _ => format!("time={},timeline={timeline}", row.time),
+        }
+    }
+
+    /// Compares the ends of all timelines and random moments.
+    fn check(&mut self, random: &mut Random) {
+        self.stop();
+        let followed = self.live.0;
+        for (timeline, seen) in &self.seen {
+            let position = if *timeline == followed {
+                "current".to_owned()
+            } else {
+                format!("current,timeline={timeline}")
+            };
+            self.restores(&position, seen);
+        }
+        for _ in 0..MOMENTS {
+            let (timeline, count) = self.moment(random);
+            let position = self.position(random, timeline, count);
+            self.restores(&position, &self.seen[&timeline][..count]);
+        }
+        let size = SegmentSize::new(1 << 20).unwrap();
+        let wal = WalDirectory::new(&self.daemon.wal("primary"), size);
+        assert_eq!(wal.gaps(&[]).unwrap(), [], "{:?}", self.story);
+    }
+
+    fn restores(&self, position: &str, seen: &[usize]) {
+        let data = self.restore("newest", position);
+        let mut restored = Cluster::adopt(&self.scratch, self.live.1.major(), data.clone());
+        restored.start();
+        restored.wait_primary(60);
+        assert_eq!(
+            self.content(&restored),
+            seen,
+            "{position}: {:?}",
+            self.story
+        );
+        restored.kill();
+        fs::remove_dir_all(data).unwrap();
+    }
+
+    fn restore(&self, backup: &str, position: &str) -> PathBuf {
+        let into = format!("{}", fs::read_dir(self.daemon.directory()).unwrap().count());
+        self.daemon
+            .restore("primary", backup, Some(position), &into)
+    }
+
+    /// The rows that are there.
+    fn content(&self, cluster: &Cluster) -> Vec<usize> {
+        let rows = cluster.sql("SELECT n FROM t ORDER BY n");
+        let rows: Vec<usize> = rows.lines().map(|row| row.parse().unwrap()).collect();
+        assert!(rows.iter().all(|row| *row == self.rows[*row].number));
+        rows
+    }
+}
