@@ -16,6 +16,7 @@
 //! | [`restore`] | what is restored is what was there at that position; what cannot be reached or is damaged is refused |
 //! | [`sync_failure`] | nothing is acknowledged and no backup is listed without a sync |
 //! | [`trees`] | random trees of timelines: recovered, promoted, switched back, every end and random moments restored |
+//! | [`unmounted`] | a repository that is not there is missed, not made anew, and nothing is acknowledged without it |
 //! | [`wal`] | the WAL receiver: streams, comes back, follows timelines, calls for a person, overwrites nothing |
 //! | [`zero_loss`] | what clients saw committed survives the loss of the server |
 //!
@@ -50,5 +51,6 @@ mod pg;
 mod restore;
 mod sync_failure;
 mod trees;
+mod unmounted;
 mod wal;
 mod zero_loss;

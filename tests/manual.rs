@@ -163,7 +163,7 @@ fn commands(help: &str) -> Vec<String> {
     list.lines()
         .filter(|line| !line.contains("not there yet"))
         .filter_map(|line| line.split_whitespace().next())
-        .filter(|command| !["conf", "clear", "s3", "help"].contains(command))
+        .filter(|command| !["conf", "clear", "s3", "wal", "help"].contains(command))
         .map(str::to_owned)
         .collect()
 }

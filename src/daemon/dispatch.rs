@@ -78,6 +78,10 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> Answered {
             let version = job::catalogue::version(context, server)?;
             document::progress(server, version, &context.board, &command)
         }
+        Request::WalBegin { server } => {
+            let server = find(context, &server)?;
+            document::beginning(server, &job::wal::begin(context, server)?)
+        }
         Request::Other { command, .. } => return Err(not_yet(&format!("the command {command}"))),
     }))
 }

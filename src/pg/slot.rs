@@ -12,8 +12,8 @@ use crate::unit::{Lsn, Timeline};
 pub struct Slot {
     /// Whether physical.
     pub physical: bool,
-    /// Whether someone streams from it.
-    pub active: bool,
+    /// The process of the server that streams from it to someone.
+    pub active: Option<String>,
     /// `wal_status` ("reserved", "extended", "unreserved", "lost"), if any.
     pub wal_status: Option<String>,
     /// restart_lsn
@@ -24,7 +24,7 @@ impl Slot {
     /// Looks a slot up (Sql connection).
     pub fn find(connection: &mut Connection, name: &str) -> Result<Option<Slot>> {
         let sql = format!(
-            "SELECT slot_type, active, wal_status, restart_lsn FROM pg_catalog.pg_replication_slots \
+            "SELECT slot_type, active_pid, wal_status, restart_lsn FROM pg_catalog.pg_replication_slots \
              WHERE slot_name = {}",
             escape_literal(name)
         );
@@ -36,7 +36,7 @@ impl Slot {
         let restart = row.optional(3).with_context(doing)?;
         Ok(Some(Slot {
             physical: row.text(0).with_context(doing)? == "physical",
-            active: row.boolean(1).with_context(doing)?,
+            active: row.optional(1).with_context(doing)?.map(str::to_owned),
             wal_status: row.optional(2).with_context(doing)?.map(str::to_owned),
             restart: restart.map(position).transpose().with_context(doing)?,
         }))

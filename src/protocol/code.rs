@@ -139,6 +139,8 @@ fn codes(command: Command) -> Codes {
         Command::Mode => Codes::of_server(2800, 2804),
         Command::S3Ls => Codes::of_server(2900, 2905),
         Command::S3Restore => Codes::of_server(3100, 3102),
+        // Not of the C program.
+        Command::WalBegin => Codes::of_server(10_000, 10_001),
         // These have no codes of their own.
         Command::ConfLs | Command::ConfReload | Command::Clear => Codes::all(2),
         Command::Ping | Command::Shutdown | Command::Status | Command::StatusDetails => {

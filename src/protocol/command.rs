@@ -59,10 +59,12 @@ pub enum Command {
     S3Ls,
     /// Restores from a bucket.
     S3Restore,
+    /// Lets the WAL archive of a server begin. Not of the C program.
+    WalBegin,
 }
 
 /// Each command with its number and the word that the C client translates it to.
-const TABLE: [(Command, u16, &str); 27] = [
+const TABLE: [(Command, u16, &str); 28] = [
     (Command::Backup, 1, "backup"),
     (Command::ListBackup, 2, "list-backup"),
     (Command::Restore, 3, "restore"),
@@ -90,6 +92,7 @@ const TABLE: [(Command, u16, &str); 27] = [
     (Command::Progress, 25, "progress"),
     (Command::S3Ls, 200, "s3 ls"),
     (Command::S3Restore, 201, "s3 restore"),
+    (Command::WalBegin, 10_000, "wal begin"),
 ];
 
 impl Command {
@@ -133,7 +136,8 @@ impl Command {
             | Command::Mode
             | Command::Progress
             | Command::S3Ls
-            | Command::S3Restore => true,
+            | Command::S3Restore
+            | Command::WalBegin => true,
             Command::Shutdown
             | Command::Status
             | Command::StatusDetails
@@ -182,7 +186,7 @@ mod tests {
         }
         assert_eq!(
             TABLE.len(),
-            Command::S3Restore as usize + 1,
+            Command::WalBegin as usize + 1,
             "no command lacks a row"
         );
         assert_eq!(Command::from_code(0), None);

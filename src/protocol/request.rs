@@ -88,6 +88,11 @@ pub enum Request {
         /// The command that is asked for; any if it is none of ours.
         command: String,
     },
+    /// Let the WAL archive of the server begin.
+    WalBegin {
+        /// The server.
+        server: String,
+    },
     /// A command of the C program that this version cannot do, with the members of its request.
     Other {
         /// The command.
@@ -133,6 +138,7 @@ impl Request {
                 server: server()?,
                 command: fields.text("Command")?.unwrap_or_default(),
             },
+            Command::WalBegin => Request::WalBegin { server: server()? },
             other => Request::Other {
                 command: other,
                 members: members.clone(),
@@ -153,6 +159,7 @@ impl Request {
             Request::Info { .. } => Command::Info,
             Request::Verify { .. } => Command::Verify,
             Request::Progress { .. } => Command::Progress,
+            Request::WalBegin { .. } => Command::WalBegin,
             Request::Other { command, .. } => *command,
         }
     }
@@ -203,6 +210,9 @@ impl Request {
             Request::Progress { server, command } => {
                 put("Server", server.as_str().into());
                 put("Command", command.as_str().into());
+            }
+            Request::WalBegin { server } => {
+                put("Server", server.as_str().into());
             }
             Request::Other {
                 members: others, ..

@@ -217,6 +217,7 @@ fn what_our_client_asks_is_what_the_daemon_reads() {
             server: server(),
             command: "backup".to_owned(),
         },
+        Request::WalBegin { server: server() },
         Request::Restore(Restore {
             server: server(),
             backup: "newest".to_owned(),

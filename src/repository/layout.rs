@@ -19,6 +19,9 @@ pub(super) const MARK: &str = ".pgmoneta";
 /// The cluster that the archive belongs to.
 pub(super) const SYSTEM: &str = "system.info";
 
+/// There while the WAL archive may begin.
+pub(super) const BEGINNING: &str = "wal.begin";
+
 /// How the directory of a backup begins that is being built.
 pub(super) const STAGING: &str = ".new-";
 

@@ -7,6 +7,7 @@
 mod backup;
 mod backup_info;
 mod base_directory;
+mod beginning;
 mod directories;
 mod layout;
 mod manifest;

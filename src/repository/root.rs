@@ -147,6 +147,11 @@ impl Repository {
         format!("read {}", self.system_path().display())
     }
 
+    /// The name of the server.
+    fn name(&self) -> std::borrow::Cow<'_, str> {
+        self.root.file_name().unwrap_or_default().to_string_lossy()
+    }
+
     fn check_same(&self, bound: &SystemInfo, system: &SystemInfo) -> Result<()> {
         let root = self.root.display();
         if bound.system_identifier != system.system_identifier {
@@ -158,8 +163,9 @@ impl Repository {
                 ),
             )
             .hint(format!(
-                "correct host and port, or give the new cluster a section of its own, or move {root} away if the old \
-                 cluster is gone for good"
+                "correct host and port, or give the new cluster a section of its own, or, if the old cluster is gone for \
+                 good, move {root} away and begin anew: pgmoneta-cli wal begin {}",
+                self.name()
             )));
         }
         if bound.segment_size != system.segment_size {
@@ -172,7 +178,9 @@ impl Repository {
                 ),
             )
             .hint(format!(
-                "the size was changed with pg_resetwal: move {root} away and take a new backup"
+                "the size was changed with pg_resetwal: move {root} away, begin anew with pgmoneta-cli wal begin {}, and \
+                 take a new backup",
+                self.name()
             )));
         }
         Ok(())

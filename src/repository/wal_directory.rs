@@ -70,11 +70,6 @@ impl WalDirectory {
         self
     }
 
-    /// What must stay in its place.
-    pub fn places(&self) -> &Places {
-        &self.places
-    }
-
     /// Checks that the directory is the one that was found. To be called before anything is written.
     pub fn check_place(&self) -> Result<()> {
         self.places.check()

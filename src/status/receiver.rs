@@ -47,6 +47,8 @@ pub struct ReceiverState {
     pub unsealed: usize,
     /// How many segments were sealed since the start.
     pub sealed: u64,
+    /// Whether the next try to connect is to come at once.
+    pub hurry: bool,
     /// Why segments cannot be sealed at the moment.
     pub sealing: Option<String>,
 }

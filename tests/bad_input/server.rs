@@ -96,6 +96,9 @@ fn a_slot_in_use_is_said_and_waited_for() {
         .start();
     daemon.wait_log("is active for PID", 30);
     other.kill();
+    // What the other one received is not here.
+    daemon.wait_log("was used before", 120);
+    daemon.cli(&["wal", "begin", "primary"]).ok();
     cluster.wait_streaming("pgmoneta");
 }
 

@@ -183,7 +183,7 @@ fn slots_are_made_read_and_found() {
         assert_eq!(Slot::find(&mut sql, "a'b\\").unwrap(), None);
         replication.create_replication_slot("archive").unwrap();
         let slot = Slot::find(&mut sql, "archive").unwrap().unwrap();
-        assert!(slot.physical && !slot.active, "{slot:?}");
+        assert!(slot.physical && slot.active.is_none(), "{slot:?}");
         assert_eq!(slot.wal_status.as_deref(), Some("reserved"));
         assert!(slot.restart.is_some());
         if major >= 15 {

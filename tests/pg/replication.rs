@@ -79,7 +79,7 @@ fn wal_arrives_as_the_server_wrote_it_and_is_acknowledged() {
         );
         let slot = Slot::find(&mut open(&login, Mode::Sql).unwrap(), "archive");
         let slot = slot.unwrap().unwrap();
-        assert!(slot.active && slot.restart == Some(file.position()));
+        assert!(slot.active.is_some() && slot.restart == Some(file.position()));
 
         let connection = open(&login, Mode::Replication).unwrap();
         let other = Replication::start(connection, "archive", identity.timeline, from);

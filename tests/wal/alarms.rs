@@ -79,6 +79,9 @@ fn a_slot_in_use_is_waited_for() {
     );
     other.kill().unwrap();
     other.wait().unwrap();
+    // What the other one received is not here.
+    receiver.wait_alarm("was used before");
+    receiver.begin();
     receiver.wait_streaming();
 }
 

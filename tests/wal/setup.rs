@@ -98,6 +98,11 @@ impl Receiver {
         }
     }
 
+    /// Lets its archive begin, as a person does.
+    pub fn begin(&self) {
+        pgmoneta::job::wal::begin(&self.context, self.server()).unwrap();
+    }
+
     pub fn state(&self) -> ReceiverState {
         self.context.board.receiver(&self.server().name)
     }

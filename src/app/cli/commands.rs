@@ -94,6 +94,14 @@ archive follows), inclusive=true|false, action=pause|promote|shutdown, primary (
 default: promotes) or replica (a standby).
 With `newest` the backup is the newest one that the position can be reached from.";
 
+const WAL_BEGIN: &str = "\
+Needed where the archive has no WAL though the replication slot was used before, and where
+directories of the server are missing: either the archive is lost, or its file system is
+not mounted, and a server removes WAL that was received. Without this, nothing is received.
+WAL is then received from where the slot is; what comes before is not in the archive, and
+earlier backups cannot be recovered beyond the gap: take a full backup.
+It is good for one beginning: a later loss needs it again.";
+
 /// Every command.
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Row] = &[
@@ -118,6 +126,9 @@ pub(super) const COMMANDS: &[Row] = &[
         "Ask whether the daemon is there", "pgmoneta-cli ping && echo it is there"),
     row(("progress", None), "<SERVER> [COMMAND]", (1, 2), Command::Progress,
         "Show how far an operation on a server has come", "pgmoneta-cli progress primary backup"),
+    row(("wal", Some("begin")), "<SERVER>", (1, 1), Command::WalBegin,
+        "Let the WAL archive of a server begin, or begin anew", "pgmoneta-cli wal begin primary")
+        .more(WAL_BEGIN),
     row(("shutdown", None), "", (0, 0), Command::Shutdown,
         "Stop the daemon", "pgmoneta-cli shutdown"),
     later(("archive", None), "<SERVER> <BACKUP> [POSITION] <DIRECTORY>", (3, 4), Command::Archive,
@@ -157,6 +168,7 @@ pub(super) const GROUPS: &[(&str, &str)] = &[
     ("conf", "The configuration of the daemon"),
     ("clear", "Reset what the daemon counts"),
     ("s3", "Backups in a bucket"),
+    ("wal", "The WAL archive of a server"),
 ];
 
 /// The row of a command.

@@ -33,6 +33,7 @@ pub(super) fn request(arguments: &Arguments) -> Result<Request> {
             server: needed(0),
             command: needed(1),
         },
+        Command::WalBegin => Request::WalBegin { server: needed(0) },
         Command::Status => Request::Status,
         Command::StatusDetails => Request::StatusDetails,
         Command::Shutdown => Request::Shutdown,

@@ -2,12 +2,14 @@
 //!
 //! The names are those of the C program, and mean what they mean there; what it does not have is ours and says so.
 
+mod beginning;
 mod catalogue;
 mod progress;
 mod restore;
 mod status;
 mod verify;
 
+pub(super) use beginning::beginning;
 pub(super) use catalogue::{backup, info, list};
 pub(super) use progress::progress;
 pub(super) use restore::{restore, restore_options};

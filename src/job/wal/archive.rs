@@ -36,6 +36,9 @@ pub(super) struct Archive {
     gaps: GapWatch,
     /// Whether to look for gaps when the next segment is begun.
     gap_expected: bool,
+    repository: Repository,
+    /// Whether it is noted that the archive may begin, which it does with the first bytes on stable storage.
+    beginning: bool,
     /// When the archive was in its place.
     looked: Instant,
 }
@@ -64,6 +67,8 @@ impl Archive {
             position: Lsn::ZERO,
             repeats: Lsn::ZERO,
             gap_expected: false,
+            repository: repository.clone(),
+            beginning: true,
             looked: Instant::now(),
         };
         archive.sealer.recover()?;
@@ -73,7 +78,7 @@ impl Archive {
 
     /// Whether it is still the archive of that repository, the very directories.
     pub(super) fn is_of(&self, repository: &Repository) -> bool {
-        self.directory.places().same(repository.places())
+        self.repository.places().same(repository.places())
     }
 
     /// Checks that what is written next gets to where the rest is.
@@ -178,6 +183,7 @@ impl Archive {
         left: Option<Lsn>,
     ) -> Result<Lsn> {
         self.check_place()?;
+        self.beginning = self.repository.may_begin();
         self.tend();
         self.timeline = timeline;
         let segment = Segment::containing(timeline, position, self.directory.segment_size());
@@ -295,6 +301,9 @@ impl Archive {
         }
         if let Some(file) = &mut self.open {
             let durable = file.sync()?;
+            if std::mem::take(&mut self.beginning) {
+                self.repository.end_beginning()?;
+            }
             if self.position >= self.repeats {
                 self.durable = durable;
             }

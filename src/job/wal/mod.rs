@@ -6,6 +6,7 @@
 //! stops. Restoring is not done here.
 
 mod archive;
+mod beginning;
 mod gaps;
 mod lineage;
 mod probe;
@@ -18,6 +19,7 @@ mod start;
 mod stream;
 mod trouble;
 
+pub use beginning::{Beginning, begin};
 pub use gaps::look_for_gaps;
 pub use receiver::run;
 pub use session::note_facts;

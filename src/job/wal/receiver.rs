@@ -21,6 +21,9 @@ use crate::unit::{Lsn, Timeline};
 /// The pauses between tries, in seconds; the last one stays.
 const PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 30];
 
+/// How often to look in a pause whether somebody wants the next try at once.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// How long a stream must have run for the pauses to begin anew.
 const STABLE: Duration = Duration::from_secs(30);
 
@@ -236,7 +239,27 @@ impl Receiver<'_> {
             Trouble::Passing(failure) => self.tell_passing(&failure),
             Trouble::Lasting(failure) => self.tell_lasting(&failure),
         }
-        self.context.stop.pause(pause).is_ok()
+        self.pause(pause)
+    }
+
+    /// Pauses before the next try, not any longer than until somebody wants it; `false` if the daemon stops.
+    fn pause(&mut self, pause: Duration) -> bool {
+        let (board, name) = (&self.context.board, &self.server.name);
+        let until = Instant::now() + pause;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            if self.context.stop.pause(left.min(LOOK)).is_err() {
+                return false;
+            }
+            if board.receiver(name).hurry {
+                board.update_receiver(name, |state| state.hurry = false);
+                self.tries = 0;
+                return true;
+            }
+        }
     }
 
     fn tell_passing(&mut self, failure: &Failure) {

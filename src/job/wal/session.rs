@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::archive::Archive;
+use super::beginning;
 use super::lineage::{Lineage, known};
 use super::probe::Place;
 use super::start::{Note, Situation, Start};
@@ -53,10 +54,12 @@ pub(super) fn ask(
     };
     repository.bind(&system).map_err(Trouble::archive)?;
     let slot = Slot::find(&mut connection, &server.wal_slot)?;
-    match &slot {
-        Some(slot) => check_slot(server, slot)?,
-        None if server.create_slot => {}
-        None => return Err(Trouble::Lasting(missing_slot(server))),
+    if let Some(slot) = &slot {
+        check_slot(server, slot)?;
+    }
+    beginning::check(server, repository, slot.as_ref())?;
+    if slot.is_none() && !server.create_slot {
+        return Err(Trouble::Lasting(missing_slot(server)));
     }
     Ok(Answers {
         connection,

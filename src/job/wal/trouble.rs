@@ -18,7 +18,7 @@ pub(super) enum Trouble {
 const SLOT_IN_USE_TRIES: u32 = 4;
 
 /// object_in_use: somebody streams from the slot.
-const OBJECT_IN_USE: &str = "55006";
+pub(super) const OBJECT_IN_USE: &str = "55006";
 
 /// undefined_file: a WAL segment or a history file is not there any more.
 const UNDEFINED_FILE: &str = "58P01";

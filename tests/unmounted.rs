@@ -1,0 +1,252 @@
+//! A repository that is not there: nothing is made anew that should be found, and nothing is acknowledged without it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::{Cluster, Daemon, Output, Scratch, user, wait_until, write_owned};
+
+/// How much WAL the server may remove, by the slot.
+fn restart(cluster: &Cluster) -> String {
+    cluster.sql("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'")
+}
+
+/// Writes a few segments of 1 MiB.
+fn write(cluster: &Cluster) {
+    cluster.sql("CREATE TABLE IF NOT EXISTS filler (t text)");
+    for _ in 0..3 {
+        cluster.sql(
+            "INSERT INTO filler SELECT repeat(md5(g::text), 30) FROM generate_series(1, 1000) g",
+        );
+        cluster.sql("SELECT pg_switch_wal()");
+    }
+}
+
+/// Waits until status says `text` of what must be looked after.
+fn wait_problem(daemon: &Daemon, text: &str) {
+    wait_until(&format!("status says {text:?}"), 120, || {
+        let status = daemon.cli(&["status"]);
+        status.status == 1 && format!("{}{}", status.stdout, status.stderr).contains(text)
+    });
+}
+
+fn entries(path: &Path) -> Vec<String> {
+    let entries = fs::read_dir(path).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn make(path: &Path) {
+    fs::create_dir(path).unwrap();
+    user().own(path);
+}
+
+#[test]
+fn a_daemon_finds_its_repository_or_does_not_start() {
+    let scratch = Scratch::new("unfound");
+    let cluster = Cluster::builder(&scratch).create();
+    let mut daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .create();
+    let (base, away) = (daemon.base_dir(), scratch.join("away"));
+    let configuration = daemon.configuration();
+    let create = |more: &[&str]| {
+        let mut words = vec![
+            "repository",
+            "create",
+            "-c",
+            configuration.to_str().unwrap(),
+        ];
+        words.extend(more);
+        daemon.admin(&words)
+    };
+    let refused = |text: &str| {
+        let output = Output::of(&mut daemon.command()).fails(1, text);
+        assert!(
+            output.stderr.contains("pgmoneta-admin repository create"),
+            "{output}"
+        );
+        assert!(output.stderr.contains("mounted"), "{output}");
+    };
+    fs::rename(&base, &away).unwrap();
+    refused("is not there");
+    assert!(!base.exists(), "it was made anew");
+    make(&base);
+    refused("repository.info");
+    assert_eq!(entries(&base), Vec::<String>::new());
+
+    // Not in a directory that belongs to something else; once, and not twice.
+    write_owned(&base.join("something"), "else");
+    create(&[]).fails(1, "not empty");
+    assert_eq!(entries(&base), ["something"]);
+    fs::remove_file(base.join("something")).unwrap();
+    let done = create(&["-F", "json"]).ok().json();
+    assert_eq!(done["Outcome"]["Status"], true);
+    create(&[]).fails(1, "repository already");
+    let missing = scratch.join("missing/repository");
+    daemon
+        .admin(&["repository", "create", missing.to_str().unwrap()])
+        .fails(1, "missing");
+    fs::remove_dir_all(&base).unwrap();
+    fs::rename(&away, &base).unwrap();
+
+    // The C program leaves no such file, but what it keeps.
+    fs::remove_file(base.join("repository.info")).unwrap();
+    refused("repository.info");
+    for path in ["primary", "primary/wal", "primary/backup"] {
+        make(&base.join(path));
+    }
+    refused("repository.info");
+    write_owned(
+        &base.join("primary/wal/000000010000000000000001.partial"),
+        "x",
+    );
+    daemon.start();
+    assert!(base.join("repository.info").is_file());
+    assert!(base.join("primary/basebackup").is_dir());
+}
+
+#[test]
+fn a_repository_that_goes_away_is_missed_until_it_is_back() {
+    let scratch = Scratch::new("unmounted");
+    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    write(&cluster);
+    cluster.wait_received("pgmoneta");
+    daemon.backup("primary");
+    for lost in ["", "primary", "primary/wal", "primary/basebackup"] {
+        let (here, away) = (daemon.base_dir().join(lost), scratch.join("away"));
+        fs::rename(&here, &away).unwrap();
+        make(&here);
+        let before = restart(&cluster);
+        write(&cluster);
+        wait_problem(&daemon, "is not what was there at the start");
+        write(&cluster);
+        daemon.cli(&["backup", "primary"]).fails(1, "");
+        assert_eq!(entries(&here), Vec::<String>::new(), "{lost}");
+        // What was open when it went away may have been acknowledged, in its own segment; nothing after it.
+        let behind = cluster.sql(&format!(
+            "SELECT pg_wal_lsn_diff(restart_lsn, '{before}') <= 1024 * 1024 FROM pg_replication_slots"
+        ));
+        assert_eq!(
+            behind,
+            "t",
+            "{lost}: from {before} to {}",
+            restart(&cluster)
+        );
+        fs::remove_dir(&here).unwrap();
+        fs::rename(&away, &here).unwrap();
+        cluster.wait_streaming("pgmoneta");
+        cluster.wait_received("pgmoneta");
+    }
+    daemon.backup("primary");
+    daemon.cli(&["verify", "primary", "oldest"]).ok();
+    daemon.cli(&["status"]).ok();
+}
+
+#[test]
+fn a_lost_archive_begins_anew_with_consent_only() {
+    let scratch = Scratch::new("lostwal");
+    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let mut daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    write(&cluster);
+    cluster.wait_received("pgmoneta");
+    daemon.backup("primary");
+    daemon
+        .cli(&["wal", "begin", "primary"])
+        .fails(1, "nothing needs to begin");
+    daemon.cli(&["wal", "begin", "other"]).fails(1, "no server");
+    let wal = daemon.wal("primary");
+    let permission = daemon.base_dir().join("primary/wal.begin");
+    assert!(!permission.exists());
+
+    // Twice: the consent is good for one beginning.
+    for lost in ["its files", "its directory", "all of the server"] {
+        daemon.stop();
+        let left = restart(&cluster);
+        match lost {
+            "its files" => {
+                for name in entries(&wal) {
+                    fs::remove_file(wal.join(name)).unwrap();
+                }
+            }
+            "its directory" => fs::remove_dir_all(&wal).unwrap(),
+            _ => fs::remove_dir_all(daemon.base_dir().join("primary")).unwrap(),
+        }
+        daemon.start();
+        write(&cluster);
+        wait_problem(&daemon, "pgmoneta-cli wal begin primary");
+        assert_eq!(restart(&cluster), left, "{lost}");
+        assert_eq!(wal.exists(), lost == "its files", "{lost}");
+        assert!(!wal.exists() || entries(&wal).is_empty());
+
+        let begun = daemon.cli(&["wal", "begin", "primary", "-F", "json"]).ok();
+        let position = begun.json()["Response"]["Position"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let at = cluster.sql(&format!("SELECT '{position}'::pg_lsn <= '{left}'"));
+        assert_eq!(at, "t", "{position}, {left}");
+        cluster.wait_streaming("pgmoneta");
+        cluster.wait_received("pgmoneta");
+        wait_until("the consent is used up", 60, || !permission.exists());
+        daemon
+            .cli(&["wal", "begin", "primary"])
+            .fails(1, "nothing needs to begin");
+    }
+    let label = daemon.backup("primary");
+    daemon.cli(&["verify", "primary", &label]).ok();
+}
+
+#[test]
+fn a_new_archive_takes_no_slot_that_was_used_for_another_one() {
+    let scratch = Scratch::new("usedslot");
+    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let mut first = Daemon::builder(&scratch)
+        .name("first")
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    write(&cluster);
+    cluster.wait_received("pgmoneta");
+    first.stop();
+    let left = restart(&cluster);
+    let mut second = Daemon::builder(&scratch)
+        .name("second")
+        .server("primary", &cluster)
+        .start();
+    wait_problem(&second, "was used before");
+    assert_eq!(restart(&cluster), left);
+    second.stop();
+
+    // As with the C program: WAL up to the slot, of an archive that belongs to no cluster yet.
+    for name in entries(&first.wal("primary")) {
+        let to = second.wal("primary").join(&name);
+        fs::copy(first.wal("primary").join(&name), &to).unwrap();
+        user().own(&to);
+    }
+    fs::remove_file(second.base_dir().join("primary/system.info")).unwrap();
+    second.start();
+    cluster.wait_streaming("pgmoneta");
+    cluster.wait_received("pgmoneta");
+    second.stop();
+
+    // A slot that was made for it, and never used.
+    cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
+    cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
+    let _third = Daemon::builder(&scratch)
+        .name("third")
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    write(&cluster);
+    cluster.wait_received("pgmoneta");
+}
