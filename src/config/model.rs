@@ -100,7 +100,7 @@ pub struct Server {
     pub tls: TlsMode,
     /// The files that TLS needs.
     pub tls_files: TlsFiles,
-    /// The password exchanges that are allowed besides SCRAM-SHA-256.
+    /// How the server may let us in besides SCRAM-SHA-256.
     pub auth: AuthMethods,
 }
 
@@ -155,13 +155,17 @@ pub struct TlsFiles {
     pub authority: Option<PathBuf>,
 }
 
-/// The password exchanges that a server may ask for besides SCRAM-SHA-256.
+/// How a server may let us in besides SCRAM-SHA-256, which alone shows that the server knows the password.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuthMethods {
     /// MD5 challenge and response.
     pub md5: bool,
     /// The password in clear.
     pub password: bool,
+    /// No question at all, which is what `trust`, `peer` and `ident` look like from here.
+    pub trust: bool,
+    /// No question at all over TLS, where we have a certificate to show.
+    pub cert: bool,
 }
 
 /// How many days, weeks, months and years backups are kept; `None` where unset.

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
 use super::build::{check_socket, threads};
-use super::model::{AuthMethods, Checkpoint, Host, Retention, Server, TlsMode};
+use super::model::{AuthMethods, Checkpoint, Host, Retention, Server, TlsFiles, TlsMode};
 use super::problem::{Findings, wrong};
 use super::section::Section;
 use super::tls::check_tls_files;
@@ -59,6 +59,7 @@ pub(super) fn server(
         Some(Value::Integer(number)) if number >= 0 => section.number("workers"),
         _ => main.number("workers"),
     };
+    let auth = auth(section, (&host, tls), &tls_files, findings);
     Some(Server {
         name: name?,
         host,
@@ -78,7 +79,7 @@ pub(super) fn server(
         wal_receiver_timeout: section.time("wal_receiver_timeout"),
         tls,
         tls_files,
-        auth: auth(section),
+        auth,
     })
 }
 
@@ -179,13 +180,41 @@ fn max_rate(section: &Section<'_>, main: &Section<'_>) -> Option<ByteSize> {
     }
 }
 
-fn auth(section: &Section<'_>) -> AuthMethods {
-    match section.any("auth") {
-        Some(Value::Words(words)) => AuthMethods {
-            md5: words.contains(&"md5"),
-            password: words.contains(&"password"),
-        },
-        _ => AuthMethods::default(),
+/// What is allowed if nothing is said depends on who else could be at the other end: nobody at that of a Unix socket, and
+/// nobody at that of a connection on which both sides have shown their certificates.
+fn auth(
+    section: &Section<'_>,
+    (host, tls): (&Host, TlsMode),
+    files: &TlsFiles,
+    findings: &mut Findings,
+) -> AuthMethods {
+    const KEY: &str = "auth";
+    let unix = matches!(host, Host::Unix(_));
+    let words = match section.own(KEY) {
+        Some(Value::Words(words)) => words,
+        _ => {
+            return AuthMethods {
+                trust: unix,
+                cert: tls == TlsMode::Verify && files.certificate.is_some(),
+                ..AuthMethods::default()
+            };
+        }
+    };
+    let has = |word: &str| words.contains(&word);
+    let line = section.line_of(KEY);
+    if has("peer") && !unix {
+        let problem = wrong("peer works over a Unix socket only")
+            .hint("trust allows a server to let us in without any proof");
+        findings.add(line, KEY, problem);
+    }
+    if has("cert") && (tls == TlsMode::Off || files.certificate.is_none()) {
+        findings.add(line, KEY, wrong("cert needs tls and tls_cert_file"));
+    }
+    AuthMethods {
+        md5: has("md5"),
+        password: has("password"),
+        trust: has("trust") || has("peer"),
+        cert: has("cert"),
     }
 }
 

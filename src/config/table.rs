@@ -88,7 +88,7 @@ pub const OPTIONS: &[Setting] = &[
     server("port", Integer(1, PORT), "", "Its port.").required(),
     server("user", Text, "", "The role with REPLICATION to log in as; its password is in the users file.").required(),
     server("wal_slot", Text, "", "The physical replication slot: lower case letters, digits and _.").required(),
-    server("auth", WordList(words::AUTH), "scram-sha-256", "The password exchanges that are allowed."),
+    server("auth", WordList(words::AUTH), "scram-sha-256", "How the server may let us in; scram-sha-256 always. Where the key is not set, trust and peer are allowed over a Unix socket, and cert with tls = verify and tls_cert_file."),
     server("tls", Word(words::TLS), "off", "Whether the connection is encrypted, and the certificate verified; on by default if a tls file is set, verify if tls_ca_file is."),
     server("tls_cert_file", Path, "", "Our certificate for the server, PEM."),
     server("tls_key_file", Path, "", "Its key, PEM."),

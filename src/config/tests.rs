@@ -176,7 +176,7 @@ fn what_a_server_leaves_open_is_inherited() {
         one.auth,
         AuthMethods {
             md5: true,
-            password: false
+            ..AuthMethods::default()
         }
     );
     assert_eq!(
@@ -197,6 +197,8 @@ fn what_a_server_leaves_open_is_inherited() {
         (two.checkpoint, two.wal_receiver_timeout),
         (Checkpoint::Fast, Span(3600))
     );
+    // Who else could listen at the path of a Unix socket?
+    assert!(two.auth.trust && !one.auth.trust);
     // Retention is kept, but nothing removes a backup yet.
     assert_eq!(config.not_yet.len(), 2, "{:?}", config.not_yet);
 }
@@ -234,7 +236,8 @@ fn toml_says_the_same() {
         zeta.auth,
         AuthMethods {
             md5: true,
-            password: true
+            password: true,
+            ..AuthMethods::default()
         }
     );
 }
@@ -314,7 +317,9 @@ const BAD_SERVER: &[&str] = &[
     "tls = verify",
     "tls = maybe",
     "tls_ca_file = /nowhere/ca.pem",
-    "auth = trust",
+    "auth = peer",
+    "auth = cert",
+    "auth = ident",
     "follow = primary",
     "follow = nobody",
     "workers = -2",

@@ -41,7 +41,14 @@ pub(super) const TLS: Words = &[
     ("verify", &[]),
 ];
 
-pub(super) const AUTH: Words = &[("scram-sha-256", &[]), ("md5", &[]), ("password", &[])];
+pub(super) const AUTH: Words = &[
+    ("scram-sha-256", &[]),
+    ("md5", &[]),
+    ("password", &[]),
+    ("trust", &[]),
+    ("peer", &[]),
+    ("cert", &[]),
+];
 
 pub(super) const STORAGE: Words = &[("local", &[]), ("ssh", &[]), ("s3", &[]), ("azure", &[])];
 

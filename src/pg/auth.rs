@@ -1,5 +1,5 @@
 //! Proving who we are, and that the server knows it too: SCRAM-SHA-256 (RFC 5802, RFC 7677), with channel binding
-//! over TLS; MD5 and the bare password only where the configuration permits them.
+//! over TLS; MD5, the bare password and no proof at all only where the configuration permits them.
 
 use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
@@ -28,7 +28,7 @@ const SASL_FINAL: i32 = 12;
 pub(super) fn authenticate(wire: &mut Wire, login: &Login, deadline: Deadline) -> Result<()> {
     let (request, data) = next_request(wire, deadline)?;
     match request {
-        OK => return Ok(()),
+        OK if without_a_question(wire, login) => return Ok(()),
         CLEARTEXT if login.auth.password => {
             let password = password(login)?;
             send_password(wire, password.expose(), deadline)?;
@@ -49,6 +49,12 @@ pub(super) fn authenticate(wire: &mut Wire, login: &Login, deadline: Deadline) -
             "the server asks for another log-in (request {other}) after the first one"
         ))),
     }
+}
+
+/// Whether the server may let us in without a question. It has shown nothing then: anybody who listens there could.
+fn without_a_question(wire: &Wire, login: &Login) -> bool {
+    let shown = wire.stream().encrypted() && login.tls_files.certificate.is_some();
+    login.auth.trust || login.auth.cert && shown
 }
 
 /// The next request of the server and what comes with it.
@@ -94,6 +100,11 @@ fn send_password(wire: &mut Wire, password: &[u8], deadline: Deadline) -> Result
 /// A request that is not answered: not permitted, or not known.
 fn unwelcome(request: i32) -> Failure {
     let (what, hint) = match request {
+        OK => (
+            "lets us in without asking for the password (trust, or a certificate)",
+            "this may not be the server that you think it is; use scram-sha-256 in pg_hba.conf of the server, or permit it \
+             with auth = trust for this server (auth = cert where it asks for a certificate)",
+        ),
         CLEARTEXT => (
             "asks for the password in clear (password)",
             "use scram-sha-256 in pg_hba.conf of the server, or permit it with auth = password for this server",

@@ -37,7 +37,10 @@ fn server(script: impl FnOnce(&mut TcpStream) + Send + 'static) -> (Login, JoinH
         application_name: "pgmoneta".to_owned(),
         tls: TlsMode::Off,
         tls_files: TlsFiles::default(),
-        auth: AuthMethods::default(),
+        auth: AuthMethods {
+            trust: true,
+            ..AuthMethods::default()
+        },
         keep_alive: true,
         nodelay: true,
         login_timeout: Duration::from_secs(20),
@@ -151,6 +154,23 @@ fn log_ins_that_are_not_permitted_get_no_answer() {
         assert!(failure.message().contains(name), "{failure:?}");
         assert!(failure.advice().is_some());
         assert_eq!(said, b"", "{name}");
+    }
+}
+
+#[test]
+fn a_server_that_asks_nothing_is_not_talked_to() {
+    // A certificate shows nothing to a server without TLS.
+    for cert in [false, true] {
+        let (mut login, thread) = server(|socket| welcome(socket, "17.2"));
+        login.auth = AuthMethods {
+            cert,
+            ..AuthMethods::default()
+        };
+        login.tls_files.certificate = cert.then(|| "client.crt".into());
+        let failure = open(&login).err().expect("the log-in must fail");
+        assert_eq!(failure.kind(), Kind::Authentication, "{failure:?}");
+        assert!(failure.advice().unwrap().contains("auth = trust"));
+        assert_eq!(thread.join().unwrap(), b"", "nothing is said to it");
     }
 }
 

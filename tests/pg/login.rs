@@ -68,14 +68,14 @@ fn md5_and_the_bare_password_need_permission() {
             "old",
             AuthMethods {
                 md5: true,
-                password: false,
+                ..AuthMethods::default()
             },
         ),
         (
             "bare",
             AuthMethods {
-                md5: false,
                 password: true,
+                ..AuthMethods::default()
             },
         ),
     ] {
@@ -85,6 +85,8 @@ fn md5_and_the_bare_password_need_permission() {
         let other = AuthMethods {
             md5: !permitted.md5,
             password: !permitted.password,
+            trust: true,
+            cert: true,
         };
         for auth in [AuthMethods::default(), other] {
             login.auth = auth;
@@ -98,6 +100,36 @@ fn md5_and_the_bare_password_need_permission() {
         assert_eq!(rows[0].text(0).unwrap(), user);
         login.password = Some(secret("q"));
         assert_eq!(refused(&login, Mode::Sql).code(), Some("28P01"));
+    }
+}
+
+#[test]
+fn a_server_that_asks_nothing_needs_permission() {
+    let scratch = Scratch::new("pg-trust");
+    let mut cluster = Cluster::builder(&scratch).create();
+    cluster.hba("local all,replication all trust\nhost all,replication all 127.0.0.1/32 trust\n");
+    cluster.start();
+    let tcp = login(&cluster);
+    let mut unix = tcp.clone();
+    unix.host = Host::Unix(cluster.sockets().to_owned());
+    for mut login in [tcp, unix] {
+        for cert in [false, true] {
+            login.auth = AuthMethods {
+                md5: true,
+                password: true,
+                cert,
+                trust: false,
+            };
+            let failure = refused(&login, Mode::Replication);
+            assert_eq!(failure.kind(), Kind::Authentication);
+            assert!(failure.message().contains("without asking"), "{failure:?}");
+            assert!(advises(&failure, "auth = trust"), "{failure:?}");
+        }
+        login.auth = AuthMethods {
+            trust: true,
+            ..AuthMethods::default()
+        };
+        open(&login, Mode::Replication).unwrap();
     }
 }
 

@@ -11,7 +11,9 @@ use pgmoneta::pg::{BaseBackup, BaseBackupOptions, Login, Mode};
 
 use super::certificates::Certificate;
 use super::setup::{advises, login, open, refused};
-use crate::harness::{Cluster, REPLICATION_PASSWORD, REPLICATION_USER, Scratch, client, user};
+use crate::harness::{
+    Cluster, REPLICATION_PASSWORD, REPLICATION_USER, Scratch, client, user, write_owned,
+};
 
 /// A server that takes encrypted connections only, and the log-in for it with its authority.
 fn encrypted(scratch: &Scratch, server: &Certificate, authority: &Certificate) -> (Cluster, Login) {
@@ -106,6 +108,21 @@ fn our_own_certificate_is_shown_where_it_is_asked_for() {
     with.tls_files.certificate = Some(certificate);
     with.tls_files.key = Some(key.clone());
     open(&with, Mode::Sql).unwrap();
+    // Where the certificate is all that is asked for, it must be allowed, and it must be there.
+    cluster
+        .hba("local all postgres trust\nhostssl all,replication all 127.0.0.1/32 cert map=any\n");
+    write_owned(&cluster.data().join("pg_ident.conf"), "any /^.*$ repl\n");
+    cluster.reload();
+    cluster.wait_sql(
+        "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'cert'",
+        "1",
+        30,
+    );
+    let failure = refused(&with, Mode::Sql);
+    assert!(advises(&failure, "auth = cert"), "{failure:?}");
+    let mut permitted = with.clone();
+    permitted.auth.cert = true;
+    open(&permitted, Mode::Sql).unwrap();
     // A key of another certificate, and a file that is no key.
     let (_, other) = authority
         .sign("other", "127.0.0.1")
