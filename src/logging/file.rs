@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,8 @@ use jiff::Zoned;
 
 use super::pattern::expand;
 use super::settings::{LogMode, LogSettings};
-use crate::error::{Context, Result};
+use crate::error::{Context, Failure, Kind, Result};
+use crate::sys;
 
 /// Who may read the log: we and our group.
 const MODE: u32 = 0o640;
@@ -95,6 +96,7 @@ impl LogFile {
 
 fn open(path: &Path, mode: LogMode) -> Result<(File, u64)> {
     let doing = || format!("open log file {}", path.display());
+    check_link(path).with_context(doing)?;
     let mut options = OpenOptions::new();
     options.append(true);
     let file = match options.open(path) {
@@ -109,11 +111,50 @@ fn open(path: &Path, mode: LogMode) -> Result<(File, u64)> {
             file.set_permissions(permissions).with_context(doing)?;
             file
         }
-        result => result.with_context(doing)?,
+        result => {
+            let file = result.with_context(doing)?;
+            check_own(&file).with_context(doing)?;
+            file
+        }
     };
     if mode == LogMode::Create {
         file.set_len(0).with_context(doing)?;
     }
     let size = file.metadata().with_context(doing)?.len();
     Ok((file, size))
+}
+
+/// A symbolic link that somebody else made, where others may write, would have us write to a file of their choice.
+fn check_link(path: &Path) -> Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(link) if link.is_symlink() => check_owner(link.uid(), "the symbolic link"),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a file which is there is one to write a log to: a regular one is ours, or root's who lets us, and has no other
+/// name. A terminal or a pipe may be anybody's.
+fn check_own(file: &File) -> Result<()> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(());
+    }
+    check_owner(metadata.uid(), "it")?;
+    if metadata.nlink() > 1 {
+        let names = metadata.nlink();
+        return Err(Failure::new(
+            Kind::Permission,
+            format!("it has {names} names (hard links)"),
+        )
+        .hint("remove it, and look for who made it; or name a path where only we may write"));
+    }
+    Ok(())
+}
+
+fn check_owner(owner: u32, what: &str) -> Result<()> {
+    if owner == 0 || owner == sys::user_id() {
+        return Ok(());
+    }
+    let message = format!("{what} belongs to user {owner}, neither to us nor to root");
+    Err(Failure::new(Kind::Permission, message).hint("name a path where only we may write"))
 }

@@ -10,6 +10,9 @@ use rustix::io::Errno;
 
 use crate::error::{Context, Failure, Kind, Result};
 
+/// The longest content of a lock file, in bytes: a pid with some blanks.
+const LONGEST: u64 = 64;
+
 /// A file that at most one process has locked, with that process's pid in it. The lock belongs to the open file:
 /// it lives on in a forked child and ends with the last process that has it, however that ends, so that a file that
 /// was left behind locks nobody out.
@@ -21,7 +24,7 @@ pub struct LockFile {
 
 impl LockFile {
     /// Opens the file, making it if it is not there, locks it and gives it the permission bits `mode`. [`Kind::Busy`] if another process has
-    /// it; the message says which.
+    /// it; the message says which. [`Kind::Permission`] if the file is not what we would have made; it is not changed then.
     pub fn acquire(path: &Path, mode: u32) -> Result<LockFile> {
         let doing = || format!("lock {}", path.display());
         loop {
@@ -31,36 +34,48 @@ impl LockFile {
                 .create(true)
                 .truncate(false)
                 .mode(mode)
-                // Where others may write, a symbolic link would make us write to a file of their choice.
-                .custom_flags(libc::O_NOFOLLOW)
+                // Where others may write, a symbolic link would make us write to a file of their choice, and a pipe would
+                // let us wait.
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
                 .open(path)
                 .with_context(doing)?;
+            check_kind(&file).with_context(doing)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Err(held(file).context(doing())),
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(Failure::from(error).context(doing())),
             }
+            let lock = LockFile {
+                file,
+                path: path.to_owned(),
+            };
             // Its last holder may have removed it after we opened it; then the name is free, or another file's.
-            let ours = file.metadata().with_context(doing)?;
-            if ours.mode() & 0o777 != mode {
+            if !lock.is_in_place() {
+                continue;
+            }
+            lock.check_content().with_context(doing)?;
+            if lock.file.metadata().with_context(doing)?.mode() & 0o777 != mode {
                 // The umask took bits away, or somebody changed them.
-                file.set_permissions(Permissions::from_mode(mode))
-                    .with_context(doing)?;
+                let permissions = Permissions::from_mode(mode);
+                lock.file.set_permissions(permissions).with_context(doing)?;
             }
-            let named = std::fs::metadata(path);
-            if named.is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino())) {
-                return Ok(LockFile {
-                    file,
-                    path: path.to_owned(),
-                });
-            }
+            return Ok(lock);
         }
     }
 
     /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the path still leads to the file.
+    pub fn is_in_place(&self) -> bool {
+        let named = std::fs::symlink_metadata(&self.path);
+        match (self.file.metadata(), named) {
+            (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) == (named.dev(), named.ino()),
+            _ => false,
+        }
     }
 
     /// Writes the pid of this process into the file, decimal with a line feed.
@@ -72,6 +87,40 @@ impl LockFile {
             .and_then(|()| self.file.write_all(pid.as_bytes()))
             .with_context(|| format!("write {}", self.path.display()))
     }
+
+    /// A path that was mistyped leads to something else than a lock file.
+    fn check_content(&self) -> Result<()> {
+        let mut text = Vec::new();
+        (&self.file).take(LONGEST + 1).read_to_end(&mut text)?;
+        let first = text.split(u8::is_ascii_whitespace).next();
+        let pid = first.is_none_or(|word| word.iter().all(u8::is_ascii_digit));
+        if pid && text.len() <= usize::try_from(LONGEST).unwrap_or(usize::MAX) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Kind::Permission,
+            "it has other content than the number of a process",
+        )
+        .hint("name another path, or remove the file if nobody needs it"))
+    }
+}
+
+/// Checks that a file is a regular one, is ours, and has no other name: a hard link that somebody else made would have us
+/// write to the file of another name.
+fn check_kind(file: &File) -> Result<()> {
+    let metadata = file.metadata()?;
+    let ours = rustix::process::geteuid().as_raw();
+    let wrong = if !metadata.is_file() {
+        "it is not a regular file".to_owned()
+    } else if metadata.uid() != ours {
+        format!("it belongs to user {}, not to us", metadata.uid())
+    } else if metadata.nlink() > 1 {
+        format!("it has {} names (hard links)", metadata.nlink())
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(Kind::Permission, wrong)
+        .hint("remove it, and look for who made it; or name a path where only we may write"))
 }
 
 fn held(file: File) -> Failure {
@@ -114,5 +163,31 @@ mod tests {
         std::os::unix::fs::symlink("/nonexistent", &path).unwrap();
         assert!(LockFile::acquire(&path, 0o600).is_err(), "a symbolic link");
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_lock_file_is_not_touched() {
+        let root = std::env::temp_dir().join(format!("pgmoneta-locks-{}", std::process::id()));
+        std::fs::create_dir(&root).unwrap();
+        let (path, secret) = (root.join("lock"), root.join("secret"));
+        let refused = |why: &str| {
+            let failure = LockFile::acquire(&path, 0o640).unwrap_err();
+            assert_eq!(failure.kind(), Kind::Permission, "{failure}");
+            assert!(failure.message().contains(why), "{failure}");
+        };
+        std::fs::write(&secret, "c2VjcmV0\n").unwrap();
+        std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+        std::fs::hard_link(&secret, &path).unwrap();
+        refused("2 names");
+        std::fs::rename(&secret, root.join("away")).unwrap();
+        std::fs::remove_file(root.join("away")).unwrap();
+        // The path itself, named by mistake.
+        refused("other content");
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "c2VjcmV0\n");
+        std::fs::remove_file(&path).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        refused("regular");
+        std::fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -14,5 +14,5 @@ pub use detach::{Detached, Ready, detach};
 pub use kernel::{forget_cached, start_writeback, syncfs_is_proof};
 pub use lock::LockFile;
 pub use notify::notify;
-pub use process::{peer_user_id, set_backlog, set_private_umask, user_id};
+pub use process::{forbid_core_dumps, peer_user_id, set_backlog, set_private_umask, user_id};
 pub use stop::{Stop, stop_on_interrupt};

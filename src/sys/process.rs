@@ -14,6 +14,36 @@ pub fn set_private_umask() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
+/// From now on no core file of this process is written, nor may others of the same user look into its memory: it holds
+/// keys and passwords.
+pub fn forbid_core_dumps() -> Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none).context("forbid core files")?;
+    undumpable().context("forbid core dumps")
+}
+
+/// A program that takes core dumps by a pipe (core(5)) is not bound by the limit.
+#[cfg(target_os = "linux")]
+fn undumpable() -> Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+#[cfg(target_os = "freebsd")]
+fn undumpable() -> Result<()> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    Ok(set_dumpable_behavior(None, DumpableBehavior::NotDumpable)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+fn undumpable() -> Result<()> {
+    Ok(())
+}
+
 /// Sets how many connections may wait to be accepted by a socket that listens.
 pub fn set_backlog(listener: impl AsFd, backlog: u32) -> Result<()> {
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);

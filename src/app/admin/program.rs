@@ -87,6 +87,7 @@ impl Done {
 }
 
 fn run(arguments: &mut Arguments) -> Result<Done> {
+    sys::forbid_core_dumps()?;
     if sys::user_id() == 0 {
         return Err(Failure::new(
             Kind::Permission,

@@ -50,6 +50,7 @@ fn format(arguments: &Arguments, configured: OutputFormat) -> Output {
 }
 
 fn run(arguments: &Arguments, output: &mut Output) -> std::result::Result<u8, Refused> {
+    sys::forbid_core_dumps()?;
     let request = request(arguments)?;
     let (target, mut config) = target(&arguments.options)?;
     *output = format(arguments, config.output);

@@ -39,6 +39,7 @@ pub fn main() -> ExitCode {
 }
 
 fn serve(arguments: &Arguments) -> Result<()> {
+    sys::forbid_core_dumps()?;
     if sys::user_id() == 0 {
         return Err(
             Failure::new(Kind::Permission, "the daemon does not run as root")
