@@ -7,5 +7,6 @@ mod exclusion;
 mod frames;
 mod health;
 mod life;
+mod paths;
 mod running;
 mod wire;

@@ -21,6 +21,9 @@ const WAKE: Token = Token(2);
 /// How long to wait before accepting again after that failed, for want of descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
+/// How long nothing may happen before it is time to look after what the daemon holds.
+pub(super) const TEND: Duration = Duration::from_secs(5);
+
 /// What wakes the main thread.
 #[derive(Clone)]
 pub(super) struct Wake {
@@ -77,6 +80,18 @@ impl EventLoop {
         Ok(events)
     }
 
+    /// From now on clients come by another listener, which does not block.
+    pub(super) fn listen(&mut self, listener: std::os::unix::net::UnixListener) -> Result<()> {
+        let mut listener = UnixListener::from_std(listener);
+        let registry = self.poll.registry();
+        registry
+            .register(&mut listener, LISTENER, Interest::READABLE)
+            .context("watch for clients")?;
+        // The old one leaves the event loop as it is closed.
+        self.listener = listener;
+        Ok(())
+    }
+
     /// What wakes it.
     pub(super) fn wake(&self) -> Wake {
         self.wake.clone()
@@ -85,7 +100,8 @@ impl EventLoop {
     /// Waits until something happens; `false` if the daemon is to stop.
     pub(super) fn wait(&mut self) -> Result<bool> {
         let mut events = Events::with_capacity(16);
-        match self.poll.poll(&mut events, self.retry) {
+        let longest = self.retry.map_or(TEND, |retry| retry.min(TEND));
+        match self.poll.poll(&mut events, Some(longest)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => result.context("wait for requests and signals")?,
         }
@@ -144,10 +160,14 @@ impl EventLoop {
 
 /// SIGHUP: the log file may have been moved away.
 fn hang_up() {
-    if let Err(failure) = logging::reopen() {
-        log::error!("{failure}");
+    match logging::reopen() {
+        Ok(true) => log::info!("SIGHUP: the log was reopened"),
+        Ok(false) => {}
+        Err(failure) => {
+            log::error!("SIGHUP: the log was not reopened, the old one goes on: {failure}")
+        }
     }
-    log::warn!("SIGHUP: the log was reopened; changes of the configuration need a restart yet");
+    log::warn!("SIGHUP: changes of the configuration need a restart yet");
 }
 
 /// SIGTERM and SIGINT stop; a second one ends the process at once, which loses nothing that was acknowledged.

@@ -33,6 +33,8 @@ pub(super) struct Held {
     socket: ManagementSocket,
     pidfile: LockFile,
     base: Arc<BaseDirectory>,
+    /// What could not be made anew at the last look.
+    told: Vec<String>,
 }
 
 impl Held {
@@ -41,6 +43,33 @@ impl Held {
         self.pidfile.write_pid()?;
         self.base.write_pid()?;
         self.socket.write_pid()
+    }
+
+    /// Makes anew what somebody removed, such as a cleaner of temporary files; the listener of a socket that was made anew.
+    /// What fails is told once, and tried again.
+    pub(super) fn tend(&mut self, config: &Config) -> Option<UnixListener> {
+        let pidfile = if self.pidfile.is_in_place() {
+            Ok(())
+        } else {
+            lock_pidfile(config).and_then(|mut pidfile| {
+                pidfile.write_pid()?;
+                self.pidfile = pidfile;
+                log::warn!("{} was gone; it was made anew", config.pidfile.display());
+                Ok(())
+            })
+        };
+        let socket = self.socket.tend(config);
+        let failures = [pidfile.as_ref().err(), socket.as_ref().err()];
+        let failures: Vec<_> = failures
+            .into_iter()
+            .flatten()
+            .map(ToString::to_string)
+            .collect();
+        if failures != self.told {
+            failures.iter().for_each(|failure| log::error!("{failure}"));
+        }
+        self.told = failures;
+        socket.ok().flatten()
     }
 
     /// Removes what the next daemon makes anew, and gives the repository free.
@@ -84,15 +113,19 @@ impl Prepared {
                 socket,
                 pidfile,
                 base: base.clone(),
+                told: Vec::new(),
             },
             base,
         })
     }
 }
 
-/// Removes a lock file and then lets the lock go, so that nobody locks what is about to be removed.
+/// Removes a lock file and then lets the lock go, so that nobody locks what is about to be removed. What somebody put in its
+/// place stays.
 pub(super) fn forget(lock: LockFile) {
-    if let Err(failure) = storage::remove_file(lock.path()) {
+    if lock.is_in_place()
+        && let Err(failure) = storage::remove_file(lock.path())
+    {
         log::warn!("{failure}");
     }
     drop(lock);

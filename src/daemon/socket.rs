@@ -1,7 +1,8 @@
 //! The management socket of this machine.
 
+use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use super::prepare::forget;
 use crate::config::Config;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::storage;
-use crate::sys::{LockFile, set_backlog};
+use crate::sys::{LockFile, set_backlog, user_id};
 
 /// The longest path of a Unix socket that all systems take, in bytes (`sun_path` of the BSDs has 104, with its NUL).
 const LONGEST_PATH: usize = 103;
@@ -18,6 +19,8 @@ const LONGEST_PATH: usize = 103;
 /// lives is never taken away.
 pub(super) struct ManagementSocket {
     path: PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
     lock: LockFile,
 }
 
@@ -35,19 +38,16 @@ impl ManagementSocket {
             )
             .hint("choose a shorter unix_socket_dir"));
         }
-        storage::create_directories(&config.unix_socket_dir).context("make unix_socket_dir")?;
-        let mut lock = path.clone().into_os_string();
-        lock.push(".lock");
-        let mut lock = LockFile::acquire(Path::new(&lock), 0o600).map_err(|failure| {
-            if failure.kind() == Kind::Busy {
-                failure.hint(IN_USE)
-            } else {
-                failure
-            }
-        })?;
-        lock.write_pid()?;
+        let lock = lock(config)?;
         match bind(&path, config.backlog) {
-            Ok(listener) => Ok((ManagementSocket { path, lock }, listener)),
+            Ok((listener, identity)) => {
+                let socket = ManagementSocket {
+                    path,
+                    identity,
+                    lock,
+                };
+                Ok((socket, listener))
+            }
             Err(failure) => {
                 forget(lock);
                 Err(failure)
@@ -60,9 +60,30 @@ impl ManagementSocket {
         self.lock.write_pid()
     }
 
-    /// Removes the socket and its lock.
+    /// Makes the socket and its lock anew if somebody removed them; the new listener.
+    pub(super) fn tend(&mut self, config: &Config) -> Result<Option<UnixListener>> {
+        if !self.lock.is_in_place() {
+            self.lock = lock(config)?;
+        }
+        if self.is_in_place() {
+            return Ok(None);
+        }
+        let (listener, identity) = bind(&self.path, config.backlog)?;
+        self.identity = identity;
+        log::warn!("{} was gone; it was made anew", self.path.display());
+        Ok(Some(listener))
+    }
+
+    fn is_in_place(&self) -> bool {
+        std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity)
+    }
+
+    /// Removes the socket and its lock; what somebody put in their place stays.
     pub(super) fn remove(self) {
-        if let Err(failure) = storage::remove_file(&self.path) {
+        if self.is_in_place()
+            && let Err(failure) = storage::remove_file(&self.path)
+        {
             log::warn!("{failure}");
         }
         forget(self.lock);
@@ -71,30 +92,71 @@ impl ManagementSocket {
 
 const IN_USE: &str = "a daemon with the same unix_socket_dir is running already";
 
-fn bind(path: &Path, backlog: u32) -> Result<UnixListener> {
-    // We hold the lock, but a daemon of the C program knows no lock: ask whether somebody answers.
-    match UnixStream::connect(path) {
-        Ok(_) => {
-            let busy = format!("somebody listens on {} already", path.display());
-            return Err(Failure::new(Kind::Busy, busy).hint(IN_USE));
+fn lock(config: &Config) -> Result<LockFile> {
+    storage::create_directories(&config.unix_socket_dir).context("make unix_socket_dir")?;
+    let mut path = config.socket_path().into_os_string();
+    path.push(".lock");
+    let lock = LockFile::acquire(Path::new(&path), 0o600);
+    let mut lock = lock.map_err(|failure| {
+        if failure.kind() == Kind::Busy {
+            failure.hint(IN_USE)
+        } else {
+            failure
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            storage::remove_file(path)?;
-        }
-        Err(error) => return Err(error).with_context(|| format!("look at {}", path.display())),
-    }
+    })?;
+    lock.write_pid()?;
+    Ok(lock)
+}
+
+/// Binds the socket; what listens, and its device and inode.
+fn bind(path: &Path, backlog: u32) -> Result<(UnixListener, (u64, u64))> {
+    clear(path)?;
     let doing = || format!("listen on {}", path.display());
     let listener = UnixListener::bind(path).with_context(doing)?;
-    let ready = std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-        .and_then(|()| listener.set_nonblocking(true))
-        .map_err(Failure::from)
-        .and_then(|()| set_backlog(&listener, backlog));
+    let ready = own_socket(path).and_then(|metadata| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        set_backlog(&listener, backlog)?;
+        Ok((metadata.dev(), metadata.ino()))
+    });
     match ready {
-        Ok(()) => Ok(listener),
+        Ok(identity) => Ok((listener, identity)),
         Err(failure) => {
             storage::remove_file(path)?;
             Err(failure.context(doing()))
         }
     }
+}
+
+/// Removes the socket that a dead daemon left. Anything else stays.
+fn clear(path: &Path) -> Result<()> {
+    let doing = || format!("look at {}", path.display());
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        result => result.with_context(doing)?,
+    };
+    // We hold the lock, but a daemon of the C program knows no lock: ask whether somebody answers.
+    match UnixStream::connect(path) {
+        Ok(_) => {
+            let busy = format!("somebody listens on {} already", path.display());
+            Err(Failure::new(Kind::Busy, busy).hint(IN_USE))
+        }
+        // This is what is said of a file that is no socket, too.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            own_socket(path)?;
+            storage::remove_file(path)
+        }
+        Err(error) => Err(error).with_context(doing),
+    }
+}
+
+/// Checks that a socket of ours is at `path`, and nothing else.
+fn own_socket(path: &Path) -> Result<Metadata> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    if metadata.file_type().is_socket() && metadata.uid() == user_id() {
+        return Ok(metadata);
+    }
+    let message = format!("{} is not a socket of ours", path.display());
+    Err(Failure::new(Kind::Permission, message)
+        .hint("remove it if nobody needs it, or choose another unix_socket_dir"))
 }

@@ -1,9 +1,10 @@
 //! The main thread: starts all others, hands requests out, and ends everything in order.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::dispatch::Services;
-use super::events::EventLoop;
+use super::events::{EventLoop, TEND};
 use super::jobs::Jobs;
 use super::prepare::{Held, Prepared};
 use super::receivers::Receivers;
@@ -105,10 +106,18 @@ impl Supervisor {
     }
 
     fn serve(&mut self) -> Result<()> {
+        let mut tended = Instant::now();
         while self.events.wait()? {
             self.jobs.reap();
-            if self.events.take_hang_up() {
+            let hang_up = self.events.take_hang_up();
+            if hang_up {
                 self.jobs.refresh(&self.services.context);
+            }
+            if hang_up || tended.elapsed() >= TEND {
+                tended = Instant::now();
+                if let Some(listener) = self.held.tend(&self.services.context.config) {
+                    self.events.listen(listener)?;
+                }
             }
             while let Some(socket) = self.events.accept() {
                 self.jobs.start(socket, &self.services);

@@ -34,11 +34,12 @@ pub fn start(settings: &LogSettings) -> Result<()> {
     Ok(())
 }
 
-/// Opens the log file anew, because somebody moved it away or a day is over. Where that fails the old one stays.
-pub fn reopen() -> Result<()> {
+/// Opens the log file anew, because somebody moved it away or a day is over; `false` where the log is no file. Where that
+/// fails the old one stays.
+pub fn reopen() -> Result<bool> {
     match LOGGER.get() {
         Some(logger) => logger.reopen(),
-        None => Ok(()),
+        None => Ok(false),
     }
 }
 
@@ -111,10 +112,10 @@ impl Logger {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reopen(&self) -> Result<()> {
+    fn reopen(&self) -> Result<bool> {
         match &mut self.output().destination {
-            Destination::File(file) => file.reopen(&Zoned::now()),
-            Destination::Console | Destination::Syslog(_) => Ok(()),
+            Destination::File(file) => file.reopen(&Zoned::now()).map(|()| true),
+            Destination::Console | Destination::Syslog(_) => Ok(false),
         }
     }
 
