@@ -110,8 +110,8 @@ impl BaseDirectory {
         } else {
             Repository::make(&root, &self.places)?
         };
+        repository.note_backups()?;
         if !begun {
-            repository.mark()?;
             info.with(server).write(&self.path)?;
         }
         servers.insert(server.clone(), repository.clone());
@@ -124,7 +124,7 @@ impl BaseDirectory {
         self.places.check().context("base_dir")?;
         let mut servers = self.servers();
         let repository = Repository::make(&self.path.join(server.as_str()), &self.places)?;
-        repository.mark()?;
+        repository.note_backups()?;
         let info = self.info()?;
         if !info.has(server) {
             info.with(server).write(&self.path)?;

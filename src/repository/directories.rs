@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use super::Repository;
-use super::layout::{BACKUPS, BACKUPS_OF_C, MARK, SYSTEM, WAL};
+use super::backup::complete;
+use super::layout::{BACKUPS, BACKUPS_OF_C, MADE, SYSTEM, WAL};
 use crate::error::{Failure, Kind, Result};
 use crate::storage::{self, Place, Places};
 
-/// What is in the file [`MARK`].
-const MARK_TEXT: &str =
-    "The backups of a server are here. Without this file nothing is written here.\n";
+/// What is in the file [`MADE`].
+const MADE_TEXT: &str =
+    "Backups were made. Where this file is and no backup, their directory is not mounted.\n";
 
 impl Repository {
     /// Makes what is missing of the directories below `root`, which lies in the places `above`.
@@ -26,13 +27,12 @@ impl Repository {
     /// Finds the directories below `root`, which lies in the places `above`, and which were made or found before.
     pub(super) fn open(root: &Path, above: &Places) -> Result<Repository> {
         let repository = Repository::hold(root, above)?;
-        let directory = repository.backup_path();
-        if directory.join(MARK).exists() {
+        if !root.join(MADE).exists() || repository.has_backups()? {
             return Ok(repository);
         }
         let message = format!(
-            "{} is not the directory of the backups, or it is not mounted: there is no {MARK} in it",
-            directory.display()
+            "{} has no backup, though there were some: it is not mounted, or they were removed",
+            repository.backup_path().display()
         );
         Err(Failure::new(Kind::NotFound, message))
     }
@@ -73,12 +73,20 @@ impl Repository {
                 .any(|name| storage::is_empty_directory(&root.join(name)).is_ok_and(|empty| !empty))
     }
 
-    /// Notes that the directory of the backups is the right one.
-    pub(super) fn mark(&self) -> Result<()> {
-        let mark = self.backup_path().join(MARK);
-        if mark.exists() {
-            return Ok(());
+    /// Notes whether there are backups, so that their loss is seen at the next start.
+    pub fn note_backups(&self) -> Result<()> {
+        let made = self.path().join(MADE);
+        match (self.has_backups()?, made.exists()) {
+            (true, false) => {
+                self.check_place()?;
+                storage::replace(&made, MADE_TEXT.as_bytes())
+            }
+            (false, true) => storage::remove_file(&made),
+            _ => Ok(()),
         }
-        storage::create_new(&mark, MARK_TEXT.as_bytes())
+    }
+
+    fn has_backups(&self) -> Result<bool> {
+        Ok(!complete(&self.backup_path())?.is_empty())
     }
 }

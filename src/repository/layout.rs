@@ -13,8 +13,8 @@ pub(super) const BACKUPS: &str = "basebackup";
 /// The backups of the C program, and where version 0.1.0 of this program had its own.
 pub(super) const BACKUPS_OF_C: &str = "backup";
 
-/// In the directory of the backups: a file system that is mounted there has it, the empty directory below has not.
-pub(super) const MARK: &str = ".pgmoneta";
+/// There once a backup was complete: a directory without backups is not mounted then.
+pub(super) const MADE: &str = "backup.made";
 
 /// The cluster that the archive belongs to.
 pub(super) const SYSTEM: &str = "system.info";

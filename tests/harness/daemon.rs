@@ -236,9 +236,8 @@ impl Daemon {
 
     /// Makes the repository, which [`DaemonBuilder::create`] has done: for tests that take its directory away.
     pub fn create_repository(&self) {
-        let configuration = self.configuration();
-        let configuration = configuration.to_str().unwrap();
-        self.admin(&["repository", "create", "-c", configuration])
+        let base = self.base_dir();
+        self.admin(&["repository", "create", base.to_str().unwrap()])
             .ok();
     }
 
@@ -302,13 +301,12 @@ impl Daemon {
         }
     }
 
-    /// What is hidden among the backups of a server, besides the mark that their directory has: backups that are not
-    /// complete, temporary files.
+    /// What is hidden among the backups of a server: those that are not complete, and temporary files.
     pub fn unfinished(&self, server: &str) -> Vec<String> {
         let entries = fs::read_dir(self.backups(server)).unwrap();
         entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.starts_with('.') && name != ".pgmoneta")
+            .filter(|name| name.starts_with('.'))
             .collect()
     }
 

@@ -113,6 +113,10 @@ impl Job<'_> {
         self.context.stop.check()?;
         let info = self.info(&facts, received, wal, stop_time);
         let (path, info) = staging.commit(info)?;
+        if let Err(failure) = repository.note_backups() {
+            // It is made up for at the next start.
+            log::warn!("server {}: {failure}", self.server.name);
+        }
         Ok(Backup::own(label, path, info))
     }
 

@@ -93,7 +93,6 @@ fn directories_of_a_server_are_made_once() {
     for lost in ["primary", "primary/wal", "primary/basebackup"] {
         let scratch = Scratch::new(&format!("once-{}", lost.len()));
         let base = scratch.made();
-        let root = scratch.base().join("primary");
         base.repository(&server()).unwrap();
         let (here, away) = (scratch.base().join(lost), scratch.0.join("away"));
         fs::rename(&here, &away).unwrap();
@@ -119,7 +118,6 @@ fn directories_of_a_server_are_made_once() {
                     .places()
                     .same(base.repository(&server()).unwrap().places())
         );
-        assert!(root.join("basebackup").join(".pgmoneta").exists());
     }
 }
 
@@ -127,9 +125,11 @@ fn directories_of_a_server_are_made_once() {
 fn an_empty_place_to_mount_backups_on_is_not_taken_for_them() {
     let scratch = Scratch::new("mount");
     let base = scratch.made();
-    base.repository(&server()).unwrap();
-    drop(base);
+    let repository = base.repository(&server()).unwrap();
     let backup = scratch.base().join("primary/basebackup");
+    fs::create_dir(backup.join("20260101000000")).unwrap();
+    repository.note_backups().unwrap();
+    drop(base);
     fs::rename(&backup, scratch.0.join("away")).unwrap();
     fs::create_dir(&backup).unwrap();
     let base = open(&scratch.base()).unwrap();
@@ -137,6 +137,15 @@ fn an_empty_place_to_mount_backups_on_is_not_taken_for_them() {
     assert!(refused.message().contains("not mounted"), "{refused}");
     fs::remove_dir(&backup).unwrap();
     fs::rename(scratch.0.join("away"), &backup).unwrap();
+    base.repository(&server()).unwrap();
+    drop(base);
+    // Those that a person gave up are not missed any more.
+    fs::remove_dir(backup.join("20260101000000")).unwrap();
+    let base = open(&scratch.base()).unwrap();
+    assert!(base.repository(&server()).is_err());
+    base.begin(&server()).unwrap();
+    drop(base);
+    let base = open(&scratch.base()).unwrap();
     base.repository(&server()).unwrap();
 }
 
@@ -189,5 +198,5 @@ fn the_repository_of_version_0_1_0_is_taken_over() {
     assert!(!root.join("wal").exists() && !root.join("basebackup").exists());
     fs::rename(root.join("away"), root.join("wal")).unwrap();
     base.repository(&server()).unwrap();
-    assert!(root.join("basebackup/.pgmoneta").exists());
+    assert!(root.join("basebackup").exists());
 }
