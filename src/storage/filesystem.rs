@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Result};
 use crate::sys;
 
-/// The room on a file system, in bytes.
+/// The room on a file system; bytes where nothing else is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
     /// What a process without privileges may still write.
     pub free: u64,
     /// All there is.
     pub total: u64,
+    /// How many files a process without privileges may still make; the largest number where there is no limit.
+    pub free_files: u64,
 }
 
 /// A directory, opened before a tree is written below it, so that the sync at the end learns of every write error
@@ -41,6 +43,12 @@ impl Filesystem {
         Ok(Space {
             free: stat.f_bavail.saturating_mul(stat.f_frsize),
             total: stat.f_blocks.saturating_mul(stat.f_frsize),
+            // Where files are not counted, there are none at all.
+            free_files: if stat.f_files == 0 {
+                u64::MAX
+            } else {
+                stat.f_favail
+            },
         })
     }
 

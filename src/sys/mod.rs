@@ -9,6 +9,7 @@ mod lock;
 mod notify;
 mod process;
 mod stop;
+mod user;
 
 pub use detach::{Detached, Ready, detach};
 pub use kernel::{forget_cached, start_writeback, syncfs_is_proof};
@@ -16,3 +17,4 @@ pub use lock::LockFile;
 pub use notify::notify;
 pub use process::{forbid_core_dumps, peer_user_id, set_backlog, set_private_umask, user_id};
 pub use stop::{Stop, stop_on_interrupt};
+pub use user::{Right, check_rights, effective_user_id, user_name};

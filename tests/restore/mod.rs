@@ -2,6 +2,7 @@
 
 mod after_recovery;
 mod branches;
+mod dry_run;
 mod mixed;
 mod names;
 mod places;

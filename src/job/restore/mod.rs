@@ -2,6 +2,7 @@
 //! position. The position is proven to be reachable before one byte is written, every byte is checked against the
 //! manifest while it is written, and `global/pg_control` gets its name last: what can be started is complete.
 
+mod access;
 mod choice;
 mod config_files;
 mod options;

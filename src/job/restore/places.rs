@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::Options;
+use super::access::out_of_sight;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::repository::TablespaceInfo;
 use crate::storage::{Claim, Claimed, Filesystem};
@@ -27,9 +28,16 @@ pub(super) struct Places {
     pub tablespaces: Vec<(TablespaceInfo, PathBuf)>,
 }
 
-/// How many bytes go where.
+/// What is needed below a directory.
+#[derive(Clone, Copy, Default)]
+struct Needed {
+    bytes: u64,
+    files: u64,
+}
+
+/// How much goes where.
 #[derive(Default)]
-pub(super) struct Demand(BTreeMap<PathBuf, u64>);
+pub(super) struct Demand(BTreeMap<PathBuf, Needed>);
 
 impl Places {
     /// Finds and checks them. `name` is that of the data directory below `options.directory`.
@@ -161,7 +169,14 @@ pub(super) fn check_empty(path: &Path) -> Result<bool> {
     let doing = || format!("look into {}", path.display());
     match std::fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(taken(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            // Or something above it is none.
+            let there = path.symlink_metadata().is_ok();
+            if there { Err(taken(path)) } else { Ok(false) }
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(out_of_sight(path, "look into"))
+        }
         Err(error) => Err(error).with_context(doing),
         Ok(mut entries) => match entries.next() {
             None => Ok(true),
@@ -201,36 +216,47 @@ impl Demand {
     /// Adds a file of `bytes` below `directory`.
     pub fn add(&mut self, directory: &Path, bytes: u64) {
         let blocks = bytes.div_ceil(BLOCK).saturating_mul(BLOCK);
-        match self.0.get_mut(directory) {
-            Some(sum) => *sum = sum.saturating_add(blocks),
-            None => {
-                self.0.insert(directory.to_owned(), blocks);
-            }
+        if !self.0.contains_key(directory) {
+            self.0.insert(directory.to_owned(), Needed::default());
+        }
+        if let Some(needed) = self.0.get_mut(directory) {
+            needed.bytes = needed.bytes.saturating_add(blocks);
+            needed.files = needed.files.saturating_add(1);
         }
     }
 
     /// Fails with [`Kind::NoSpace`] if a file system has not enough room.
     pub fn check(&self) -> Result<()> {
-        let mut devices: BTreeMap<u64, (&Path, u64)> = BTreeMap::new();
-        for (path, bytes) in &self.0 {
+        let mut devices: BTreeMap<u64, (&Path, Needed)> = BTreeMap::new();
+        for (path, more) in &self.0 {
             let place = existing(path).unwrap_or(Path::new("/"));
             let device = std::fs::metadata(place)
                 .with_context(|| format!("look at {}", place.display()))?
                 .dev();
-            devices.entry(device).or_insert((place, 0)).1 += bytes;
+            let (_, needed) = devices.entry(device).or_insert((place, Needed::default()));
+            needed.bytes = needed.bytes.saturating_add(more.bytes);
+            needed.files = needed.files.saturating_add(more.files);
         }
-        for (place, bytes) in devices.into_values() {
-            let needed = bytes.saturating_add(bytes / 100).saturating_add(RESERVE);
-            let free = Filesystem::space(place)?.free;
-            if needed > free {
-                let message = format!(
-                    "not enough space on the file system of {}: {} are needed, {} are free",
-                    place.display(),
-                    ByteSize(needed),
-                    ByteSize(free)
-                );
-                return Err(Failure::new(Kind::NoSpace, message));
-            }
+        for (place, needed) in devices.into_values() {
+            let space = Filesystem::space(place)?;
+            let reserve = needed.bytes / 100 + RESERVE;
+            let bytes = needed.bytes.saturating_add(reserve);
+            let short = if bytes > space.free {
+                let (bytes, free) = (ByteSize(bytes), ByteSize(space.free));
+                format!(
+                    "space on the file system of {}: {bytes} are needed, {free} are free",
+                    place.display()
+                )
+            } else if needed.files > space.free_files {
+                let (files, free) = (needed.files, space.free_files);
+                format!(
+                    "room for files on the file system of {}: {files} are needed, {free} can be made",
+                    place.display()
+                )
+            } else {
+                continue;
+            };
+            return Err(Failure::new(Kind::NoSpace, format!("not enough {short}")));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::access;
 use super::choice::{self, Choice};
 use super::plan::{CONTROL_FILE, Work, plan};
 use super::position::Position;
@@ -28,7 +29,17 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
     let guard = context.board.begin(&server.name, Activity::Restore)?;
     let mut choice = choice::find(context, server, &options.backup, &position)?;
     let mut work = plan(context, server, options, &position, &mut choice)?;
+    access::check_places(&work)?;
     let (backup, outcome_plan) = (choice.backup.clone(), work.plan.clone());
+    let writer = Arc::new(Writer {
+        pieces: pieces(&mut work, &choice),
+        backup: choice.backup,
+        key: context.key.clone(),
+        segments: choice.segments,
+        progress: guard.progress().clone(),
+        stop: context.stop.clone(),
+    });
+    access::check_stored(&writer, work.auto_conf.as_ref())?;
     if options.dry_run {
         return Ok(Outcome {
             backup,
@@ -44,14 +55,6 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
         work.plan.target.display(),
         work.plan.position
     );
-    let writer = Arc::new(Writer {
-        pieces: pieces(&mut work, &choice),
-        backup: choice.backup,
-        key: context.key.clone(),
-        segments: choice.segments,
-        progress: guard.progress().clone(),
-        stop: context.stop.clone(),
-    });
     let text = format!(
         "restore of backup {} of server {} by process {}\n",
         backup.label,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crate::codec::Digests;
+use crate::codec::{Digests, Source};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::job::replay::{Segments, WayFile};
@@ -15,7 +15,7 @@ use crate::repository::{Backup, ManifestFile};
 use crate::status::Progress;
 use crate::storage::StagedFile;
 use crate::sys::Stop;
-use crate::unit::Lsn;
+use crate::unit::{Lsn, SegmentSize};
 
 /// How many bytes are decoded before they are written.
 const BUFFER: usize = 256 << 10;
@@ -116,6 +116,45 @@ impl Writer {
             .map(|piece| piece.path.as_path())
     }
 
+    /// The files of the backup that are written.
+    pub fn files(&self) -> impl Iterator<Item = &ManifestFile> {
+        self.pieces.iter().filter_map(|piece| match &piece.what {
+            What::File(file) => Some(file),
+            What::Wal(..) => None,
+        })
+    }
+
+    /// Reads a file of the backup and compares it with the manifest.
+    pub fn check(&self, file: &ManifestFile) -> Result<()> {
+        let mut source = self.backup.open(file, &self.key)?;
+        std::io::copy(&mut source, &mut std::io::sink())?;
+        check(file, &source.finish()?)
+    }
+
+    /// Reads the segment in which recovery ends to its end: so far it was read up to there.
+    pub fn check_last_segment(&self) -> Result<()> {
+        let wal = self.pieces.iter().filter_map(|piece| match &piece.what {
+            What::File(_) => None,
+            What::Wal(file, _) => Some(*file),
+        });
+        let Some(last) = wal.max_by_key(|file| file.segment.number) else {
+            return Ok(());
+        };
+        let size = self.segments.size();
+        let read = || {
+            let mut source = self.open_segment(last)?;
+            std::io::copy(&mut source, &mut std::io::sink())?;
+            check_segment(&source.finish()?, size)
+        };
+        read().with_context(|| format!("restore WAL segment {}", last.segment.name(size)))
+    }
+
+    fn open_segment(&self, file: WayFile) -> Result<Source> {
+        let opened = self.segments.open(file)?;
+        let gone = || Failure::new(Kind::NotFound, "it is gone from the WAL archive");
+        Ok(opened.ok_or_else(gone)?.source)
+    }
+
     fn file(
         &self,
         piece: &Piece,
@@ -161,10 +200,7 @@ impl Writer {
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
         let size = self.segments.size();
-        let opened = self.segments.open(stored)?;
-        let mut source = opened
-            .ok_or_else(|| Failure::new(Kind::NotFound, "it is gone from the WAL archive"))?
-            .source;
+        let mut source = self.open_segment(stored)?;
         let path = &piece.path;
         let mut target = piece.create(0o600)?;
         let mut buffer = vec![0; BUFFER];
@@ -182,11 +218,7 @@ impl Writer {
             left -= count;
             self.progress.advance(count);
         }
-        let digests = source.finish()?;
-        if digests.plain_size != size.bytes() || left > 0 {
-            let message = format!("it has {} bytes", digests.plain_size);
-            return Err(Failure::new(Kind::Corrupt, message));
-        }
+        check_segment(&source.finish()?, size)?;
         let file = target.file();
         file.set_len(size.bytes())
             .with_context(|| format!("write {}", path.display()))?;
@@ -228,6 +260,15 @@ pub(super) fn check(file: &ManifestFile, found: &Digests) -> Result<()> {
     let message = format!("{what} is not the one in the manifest ({stored} was changed)");
     Err(Failure::new(Kind::Corrupt, message)
         .hint("`pgmoneta-cli verify` names every bad file; choose another backup"))
+}
+
+/// Whether a segment has the bytes of one.
+fn check_segment(found: &Digests, size: SegmentSize) -> Result<()> {
+    if found.plain_size == size.bytes() {
+        return Ok(());
+    }
+    let message = format!("it has {} bytes", found.plain_size);
+    Err(Failure::new(Kind::Corrupt, message))
 }
 
 /// Sets the permission bits, whatever the umask is, and the time.
