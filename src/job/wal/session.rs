@@ -285,10 +285,11 @@ pub(super) fn tell(server: &Server, note: Note) {
             parted,
         } => log::warn!(
             "server {name}: the server is on timeline {timeline}, which timeline {followed}, that the archive followed until \
-             now, left at {parted}: a fail-over was taken back; WAL is received on timeline {timeline}, and that of \
-             timeline {followed} is kept and stays a target of restore (timeline={followed}); hint: before this server or \
-             a standby of it is promoted, copy the .history files of the archive ({}) into its pg_wal and set \
-             recovery_target_timeline = 'current': it takes a number then that the archive does not have",
+             now, left at {parted}: a fail-over was taken back, or this is a standby that does not follow it; WAL is \
+             received on timeline {timeline}, and that of timeline {followed} is kept and stays a target of restore \
+             (timeline={followed}); hint: before this server or a standby of it is promoted, copy the .history files of \
+             the archive ({}) into its pg_wal and set recovery_target_timeline = 'current': it takes a number then that \
+             the archive does not have",
             followed.history_name()
         ),
         Note::Unconnected { timeline, from } => log::warn!(
