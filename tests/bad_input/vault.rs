@@ -50,6 +50,7 @@ fn an_encrypted_backup_needs_its_master_key() {
     daemon.stop();
     let other = Daemon::builder(&scratch)
         .name("other")
+        .own_vault()
         .server("primary", &cluster)
         .create();
     drop(other);

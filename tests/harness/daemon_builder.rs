@@ -6,9 +6,7 @@ use super::cluster::Cluster;
 use super::cluster_builder::{REPLICATION_PASSWORD, REPLICATION_USER};
 use super::daemon::Daemon;
 use super::scratch::{Scratch, write_owned};
-
-/// The master key's secret.
-pub const MASTER_KEY: &str = "a master key of the tests";
+use super::vault::{copy_vault, make_vault};
 
 /// Deadlines of the daemon, unless a test has its own: no test fails because a machine takes its time.
 const PATIENT: [(&str, &str); 2] = [
@@ -23,6 +21,7 @@ pub struct DaemonBuilder<'a> {
     global: String,
     servers: String,
     password: String,
+    own_vault: bool,
     environment: Vec<(String, String)>,
 }
 
@@ -34,6 +33,7 @@ impl<'a> DaemonBuilder<'a> {
             global: String::new(),
             servers: String::new(),
             password: REPLICATION_PASSWORD.to_owned(),
+            own_vault: false,
             environment: Vec::new(),
         }
     }
@@ -73,6 +73,12 @@ impl<'a> DaemonBuilder<'a> {
         self
     }
 
+    /// A master key that no other daemon has. Without this, daemons with the same password share one.
+    pub fn own_vault(mut self) -> Self {
+        self.own_vault = true;
+        self
+    }
+
     /// Adds a variable to the environment of the daemon.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
@@ -103,21 +109,11 @@ impl<'a> DaemonBuilder<'a> {
             environment: self.environment,
             process: None,
         };
-        daemon.admin(&["-P", MASTER_KEY, "master-key"]).ok();
-        let users = daemon.directory().join("pgmoneta_users.conf");
-        let users = users.to_str().unwrap();
-        daemon
-            .admin(&[
-                "-f",
-                users,
-                "-U",
-                REPLICATION_USER,
-                "-P",
-                &self.password,
-                "user",
-                "add",
-            ])
-            .ok();
+        if self.own_vault {
+            make_vault(daemon.directory(), &self.password);
+        } else {
+            copy_vault(daemon.directory(), &self.password);
+        }
         daemon.create_repository();
         daemon
     }

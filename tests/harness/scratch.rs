@@ -67,7 +67,8 @@ pub fn write_owned(path: &Path, content: impl AsRef<[u8]>) {
     user().own(path);
 }
 
-fn make(path: &Path) {
+/// Makes a directory that belongs to the unprivileged user, mode 0700.
+pub fn make(path: &Path) {
     fs::create_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
     user().own(path);
