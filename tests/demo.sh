@@ -130,6 +130,12 @@ echo "It is $moment."
 step "The accident"
 sql "$port" "DROP TABLE orders"
 
+# What the daemon has not received yet cannot be restored.
+until [ "$(psql -X -q -A -t -h "$work/run" -p "$port" -U postgres -c \
+    "SELECT restart_lsn >= pg_current_wal_flush_lsn() FROM pg_replication_slots" postgres)" = t ]; do
+    sleep 0.2
+done
+
 step "Back to the moment before"
 run pgmoneta-cli -c pgmoneta.conf restore primary newest "time=$moment" "$work/restored"
 restored=$(echo "$work"/restored/primary-*)

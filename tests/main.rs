@@ -24,6 +24,11 @@
 //! PostgreSQL is looked for in the usual places and in the directory that `PGMONETA_TEST_SERVERS` names
 //! (`target/postgresql` if unset; one directory for each major version, with `bin` in it).
 //! A major version that is missing fails the tests where `CI` is set and is reported and left out elsewhere.
+//!
+//! No test depends on how fast a machine is: it waits for what is done, not for a time, and what must be hit is aimed
+//! at by what the program does (`harness::Steps`, `harness::HeldSender`). How long a test waits before it gives up is in
+//! one place (`harness::patience`); `PGMONETA_TEST_PATIENCE` is the factor, 4 if unset. A test that takes chances prints
+//! `PGMONETA_TEST_SEED`, which can be set to take the same ones again.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

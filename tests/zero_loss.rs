@@ -53,7 +53,7 @@ fn lose_the_server(round: u32) {
     let mut bench = start_pgbench(&scratch, &cluster);
     load.wait_begun(&cluster, round);
     // A different moment in each round; the point is to hit the server anywhere in its work.
-    let enough = LEAST + Random::new().below(500);
+    let enough = LEAST + Random::new().below(300);
     wait_until("enough is committed", 60, || {
         committed(&cluster, "acknowledged") >= enough
             && committed(&cluster, "pgbench_history") >= LEAST

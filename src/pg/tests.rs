@@ -128,11 +128,11 @@ fn a_message_that_is_cut_short_is_a_broken_connection() {
 #[test]
 fn a_silent_server_is_given_up_at_the_deadline() {
     let (mut login, thread) = server(hear_startup);
-    login.login_timeout = Duration::from_millis(200);
-    let begun = Instant::now();
+    // Long enough to say hello on any machine.
+    login.login_timeout = Duration::from_secs(2);
+    login.read_timeout = Duration::from_secs(3600);
     let failure = open(&login).err().unwrap();
     assert_eq!(failure.kind(), Kind::Timeout, "{failure:?}");
-    assert!(begun.elapsed() < Duration::from_secs(10));
     thread.join().unwrap();
 }
 
@@ -242,7 +242,8 @@ fn a_challenge_that_is_no_answer_to_ours_is_refused() {
         });
         assert_eq!(failure.kind(), Kind::Authentication, "{failure:?}");
         assert_eq!(said, b"");
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        // It would calculate for an hour.
+        assert!(begun.elapsed() < Duration::from_secs(300));
     }
 }
 
