@@ -61,7 +61,8 @@ impl Facts {
                 wal_level: row.text(2)?.to_owned(),
                 block_size,
                 relation_segment_size: blocks.saturating_mul(u64::from(block_size)),
-                checksums: row.boolean(5)?,
+                // From PostgreSQL 19 on also inprogress-on and inprogress-off: not every page has one.
+                checksums: row.text(5)? == "on",
                 in_recovery: row.boolean(6)?,
                 now_micros: row.parse(7)?,
             })

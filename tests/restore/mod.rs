@@ -5,6 +5,7 @@ mod branches;
 mod dry_run;
 mod mixed;
 mod names;
+mod newer;
 mod places;
 mod positions;
 mod replayed;

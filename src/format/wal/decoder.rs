@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::event::{Event, KEPT};
-use super::page::{FIRST_IS_CONTINUATION, FIRST_IS_OVERWRITE, PageHeader};
+use super::page::{FIRST_IS_CONTINUATION, PageHeader};
 use super::record::{HEADER_LENGTH, Record, RecordHeader};
 use crate::unit::{Lsn, SegmentSize};
 
@@ -174,7 +174,7 @@ impl Decoder {
         let header = self.header(page)?;
         self.check_page(&header, address)?;
         let offset = match self.inside.take() {
-            Some(record) if header.flags & FIRST_IS_OVERWRITE == 0 => {
+            Some(record) if !header.is_overwrite() => {
                 match self.resume(record, &header, page, found)? {
                     ControlFlow::Continue(Some(offset)) => offset,
                     ControlFlow::Continue(None) => return Ok(ControlFlow::Continue(())),

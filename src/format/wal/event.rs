@@ -1,7 +1,7 @@
 //! The records that recovery can stop at, or that say where WAL came from.
 
 use super::cursor::Cursor;
-use super::page::MAGIC_18;
+use super::page::{MAGIC_18, MAGIC_19};
 use super::record::{INFO_OF_MANAGER, RM_TBLSPC, RM_XACT, RM_XLOG, Record, RecordHeader};
 use crate::unit::Lsn;
 
@@ -91,6 +91,11 @@ pub enum Event {
         /// Its path; empty if it is below `pg_tblspc`.
         path: Vec<u8>,
     },
+    /// One of these, as a version of PostgreSQL writes it that is newer than this program: what it says is not known.
+    NotKnown {
+        /// `xlp_magic` of its page.
+        magic: u16,
+    },
     /// Anything else.
     Other,
 }
@@ -121,6 +126,10 @@ impl Event {
     pub fn of(record: &Record<'_>) -> Result<Event, String> {
         if !Event::wants(&record.header) {
             return Ok(Event::Other);
+        }
+        let magic = record.magic;
+        if magic > MAGIC_19 {
+            return Ok(Event::NotKnown { magic });
         }
         let parse = match record.header.manager {
             RM_XACT => transaction,
@@ -238,9 +247,10 @@ fn log(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
             start: Lsn(data.u64()?),
         },
         _ => {
-            // CheckPoint: `redo` is first; `time`, seconds since 1970, is at byte 64 in all versions.
+            // CheckPoint: `redo` is first; `time`, seconds since 1970, is at byte 64 up to PostgreSQL 18. 19 has
+            // logicalDecodingEnabled and a multixact offset of 64 bits before it.
             let redo = Lsn(data.u64()?);
-            data.bytes(56)?;
+            data.bytes(if record.magic > MAGIC_18 { 64 } else { 56 })?;
             let time = data.i64()?.checked_mul(1_000_000)?;
             Event::Checkpoint { redo, time }
         }

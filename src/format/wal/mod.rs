@@ -1,7 +1,7 @@
-//! The write-ahead log as PostgreSQL 13 to 18 write it: pages, records, and the few records that recovery can stop at.
+//! The write-ahead log as PostgreSQL 13 to 19 write it: pages, records, and the few records that recovery can stop at.
 //!
 //! [`Decoder`] is fed the bytes of segments in order and finds every record, checked as PostgreSQL's recovery checks
-//! it, and thereby the end of valid WAL. What lies in which file is not known here.
+//! it, and thereby the end of valid WAL; of later versions too, whose records nobody here can read. What lies in which file is not known here.
 
 mod cursor;
 mod decoder;

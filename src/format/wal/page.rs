@@ -14,17 +14,22 @@ const LONGEST_HEADER: usize = 40;
 pub(super) const FIRST_IS_CONTINUATION: u16 = 0x0001;
 /// `XLP_LONG_HEADER`: the header is a long one.
 const LONG_HEADER: u16 = 0x0002;
-/// `XLP_FIRST_IS_OVERWRITE_CONTRECORD`: the record that was to continue here was given up, another begins.
-pub(super) const FIRST_IS_OVERWRITE: u16 = 0x0008;
-/// `XLP_ALL_FLAGS`.
-const ALL_FLAGS: u16 = 0x000F;
+/// `XLP_FIRST_IS_OVERWRITE_CONTRECORD`: the record that was to continue here was given up, another begins. Up to PostgreSQL
+/// 18 there was `XLP_BKP_REMOVABLE` before it.
+const FIRST_IS_OVERWRITE_18: u16 = 0x0008;
+const FIRST_IS_OVERWRITE: u16 = 0x0004;
+/// `XLP_ALL_FLAGS`, up to PostgreSQL 18 and in 19.
+const ALL_FLAGS_18: u16 = 0x000F;
+const ALL_FLAGS: u16 = 0x0007;
 
 /// `XLOG_PAGE_MAGIC` of PostgreSQL 13, the oldest that we know. The versions after it have 0xD10D (14), 0xD110 (15),
-/// 0xD113 (16), 0xD116 (17) and 0xD118 (18); later ones count on.
+/// 0xD113 (16), 0xD116 (17), 0xD118 (18) and 0xD120 (19); later ones count on.
 const OLDEST_MAGIC: u16 = 0xD106;
-const NEWEST_MAGIC: u16 = 0xD1FF;
+const NEWEST_MAGIC: u16 = 0xD2FF;
 /// `XLOG_PAGE_MAGIC` of PostgreSQL 18.
 pub(super) const MAGIC_18: u16 = 0xD118;
+/// `XLOG_PAGE_MAGIC` of PostgreSQL 19, the newest of which we know the records.
+pub(super) const MAGIC_19: u16 = 0xD120;
 
 /// The header of a WAL page (`XLogPageHeaderData`, PostgreSQL `access/xlog_internal.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +98,15 @@ impl PageHeader {
         if !(OLDEST_MAGIC..=NEWEST_MAGIC).contains(&header.magic) {
             return Err(format!("page magic {:04X} is not known", header.magic));
         }
-        if header.flags & !ALL_FLAGS != 0 {
+        let known = if header.magic <= MAGIC_18 {
+            ALL_FLAGS_18
+        } else if header.magic <= MAGIC_19 {
+            ALL_FLAGS
+        } else {
+            // What a later version may add.
+            u16::MAX
+        };
+        if header.flags & !known != 0 {
             return Err(format!("page flags {:04X} are not known", header.flags));
         }
         if header.flags & LONG_HEADER == 0 {
@@ -139,6 +152,16 @@ impl PageHeader {
         let header = u64::try_from(self.length()).unwrap_or(0);
         let offset = header + rest;
         (offset <= u64::from(size)).then_some(offset)
+    }
+
+    /// Whether a record that was to continue on this page was given up.
+    pub(super) fn is_overwrite(&self) -> bool {
+        let flag = if self.magic <= MAGIC_18 {
+            FIRST_IS_OVERWRITE_18
+        } else {
+            FIRST_IS_OVERWRITE
+        };
+        self.flags & flag != 0
     }
 
     /// How many bytes the header has (`SizeOfXLogShortPHD`, `SizeOfXLogLongPHD`).

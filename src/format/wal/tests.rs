@@ -89,6 +89,69 @@ fn a_record_that_was_given_up_is_passed_over() {
     assert_eq!(found, [start, after]);
 }
 
+/// PostgreSQL 19 moved the flag, and versions that nobody knows may have more.
+#[test]
+fn a_record_that_was_given_up_is_passed_over_by_later_versions_too() {
+    for (magic, flags) in [(0xD118, 8), (0xD120, 4), (0xD130, 4), (0xD130, 0x14)] {
+        let mut writer = Writer::new();
+        writer.magic = magic;
+        let start = writer.record(10, 0, b"before");
+        let before = writer.last;
+        writer.record(10, 0, &vec![1; 20_000]);
+        writer.bytes.truncate(PAGE);
+        writer.last = before;
+        let after = writer.flagged(0, 0xD0, b"XLOG_OVERWRITE_CONTRECORD", flags);
+        let (found, _) = decode(&writer.segments(), start);
+        let found: Vec<_> = found.iter().map(|f| f.0).collect();
+        assert_eq!(found, [start, after], "{magic:X}");
+    }
+    let mut writer = Writer::new();
+    writer.magic = 0xD120;
+    let start = writer.flagged(10, 0, b"before", 8);
+    assert_eq!(decode(&writer.segments(), start).0.len(), 0, "no such flag");
+}
+
+#[test]
+fn records_of_a_version_that_is_not_known_say_nothing() {
+    let time = 7i64;
+    for (magic, known) in [
+        (0xD118, true),
+        (0xD120, true),
+        (0xD121, false),
+        (0xD234, false),
+    ] {
+        let mut writer = Writer::new();
+        writer.magic = magic;
+        let start = writer.record(1, 0, &main_data(&time.to_le_bytes()));
+        writer.record(10, 0, b"heap");
+        let mut checkpoint = vec![0; if magic >= 0xD120 { 72 } else { 64 }];
+        checkpoint[..8].copy_from_slice(&0x1_0000_0028u64.to_le_bytes());
+        checkpoint.extend(1_800_000_000i64.to_le_bytes());
+        writer.record(0, 0x10, &main_data(&checkpoint));
+        let end = writer.position();
+        let (found, result) = decode(&writer.segments(), start);
+        let events: Vec<_> = found.into_iter().map(|found| found.2).collect();
+        let unknown = Event::NotKnown { magic };
+        let expected = if known {
+            [
+                Event::Commit {
+                    xid: 700,
+                    time: 946_684_800_000_007,
+                },
+                Event::Other,
+                Event::Checkpoint {
+                    redo: Lsn(0x1_0000_0028),
+                    time: 1_800_000_000_000_000,
+                },
+            ]
+        } else {
+            [unknown.clone(), Event::Other, unknown]
+        };
+        assert_eq!(events, expected, "{magic:X}");
+        assert_eq!(result.unwrap_err().at, end, "{magic:X}");
+    }
+}
+
 #[test]
 fn a_changed_byte_ends_valid_wal_at_its_record() {
     let mut writer = Writer::new();

@@ -331,3 +331,15 @@ fn the_last_transaction_is_found_behind_segments_without_one() {
     std::fs::remove_file(archive.0.join(missing.name(size()))).unwrap();
     assert_eq!(archive.last_end(last), None);
 }
+
+#[test]
+fn wal_of_a_version_that_is_not_known_is_walked() {
+    let mut wal = Writer::new();
+    wal.magic = 0xD134;
+    let end = records(&mut wal, 200)[199];
+    let archive = Archive::new();
+    archive.store(&wal, BEGIN, end);
+    let walked = archive.walk(&TimelineHistory::first());
+    assert_eq!((walked.end, walked.files.len()), (end, 2));
+    assert!(matches!(walked.ending, Ending::Received(_)));
+}

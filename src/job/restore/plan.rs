@@ -96,6 +96,8 @@ pub(super) fn plan(
         lasting,
         places,
     };
+    let unknown = choice.reach.not_known.map(replayed::unknown);
+    work.plan.warnings.extend(unknown);
     let mut demand = Demand::default();
     let offer = config_files::offer(choice, &work.places, &mut demand);
     work.take_files(choice, &mut demand);

@@ -30,6 +30,8 @@ pub(super) struct Reach {
     pub time: Option<Timestamp>,
     /// The tablespaces that recovery makes.
     pub tablespaces: Vec<Replayed>,
+    /// The page magic, where a newer version of PostgreSQL wrote the WAL, of which these are not known.
+    pub not_known: Option<u16>,
 }
 
 /// What became of a look.
@@ -83,6 +85,7 @@ impl Reader<'_> {
             }
             scan.see(record, &event)
         })?;
+        scan.check_known()?;
         let interval = Interval::of(backup, &history, &scan, &walked, self.segments.size());
         if before || scan.early.is_some() {
             return Ok(Verdict::TooEarly(interval));
@@ -113,6 +116,7 @@ impl Reader<'_> {
             history: if goes_on { history } else { history.to(on) },
             files: walked.files,
             tablespaces: scan.tablespaces,
+            not_known: scan.not_known,
         }))
     }
 
@@ -147,6 +151,7 @@ impl Reader<'_> {
                 ControlFlow::Continue(())
             }
         })?;
+        scan.check_known()?;
         if scan.early.is_some() {
             return Ok(Some(true));
         }

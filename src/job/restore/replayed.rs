@@ -29,6 +29,15 @@ enum There {
     Other(&'static str),
 }
 
+/// What is to be said where nobody knows what recovery makes.
+pub(super) fn unknown(magic: u16) -> String {
+    format!(
+        "the WAL is that of a newer version of PostgreSQL than this version of pgmoneta knows (page magic {magic:04X}): \
+         tablespaces that were made after the backup began, which recovery makes where they were, and limits that were \
+         raised are not known"
+    )
+}
+
 /// Refuses tablespaces where something is at their path: a server on this host may use it, and recovery would change
 /// its files. What is to be said of the others.
 pub(super) fn check(replayed: &[Replayed], places: &Places) -> Result<Vec<String>> {

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::position::{Position, Target};
 use super::replayed::Replayed;
+use crate::error::{Failure, Kind, Result};
 use crate::format::wal::{Event, Record};
 use crate::unit::{Lsn, Timestamp};
 
@@ -49,6 +50,8 @@ pub(super) struct Scan<'a> {
     pub checkpoint: Option<Timestamp>,
     /// The tablespaces that are made.
     pub tablespaces: Vec<Replayed>,
+    /// The page magic of records that a newer version of PostgreSQL wrote.
+    pub not_known: Option<u16>,
 }
 
 impl<'a> Scan<'a> {
@@ -66,6 +69,7 @@ impl<'a> Scan<'a> {
             time_after: None,
             checkpoint: None,
             tablespaces: Vec::new(),
+            not_known: None,
         }
     }
 
@@ -122,7 +126,30 @@ impl<'a> Scan<'a> {
                 path: OsStr::from_bytes(path).into(),
                 at: record.start,
             }),
+            Event::NotKnown { magic } => self.not_known = Some(*magic),
             _ => {}
+        }
+    }
+
+    /// Fails if the target is to be found in records that a newer version of PostgreSQL wrote.
+    pub fn check_known(&self) -> Result<()> {
+        let position = matches!(
+            self.target,
+            Target::Immediate | Target::Current | Target::Lsn(_)
+        );
+        match self.not_known.filter(|_| !position) {
+            None => Ok(()),
+            Some(magic) => {
+                let message = format!(
+                    "{} cannot be looked for: the WAL is that of a newer version of PostgreSQL than this version of pgmoneta \
+                     knows (page magic {magic:04X})",
+                    self.target
+                );
+                Err(Failure::new(Kind::Unsupported, message).hint(
+                    "without a position, with `current` or with lsn= it can be restored; a newer version of pgmoneta may \
+                     know more",
+                ))
+            }
         }
     }
 
