@@ -4,6 +4,7 @@
 mod clock;
 #[cfg(target_os = "linux")]
 mod disk;
+mod forged;
 mod names;
 mod server;
 mod stored;

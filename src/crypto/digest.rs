@@ -38,6 +38,11 @@ impl std::fmt::Debug for Sha256 {
     }
 }
 
+/// Whether two digests are the same, in a time that does not tell where they differ.
+pub fn equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    openssl::memcmp::eq(one, other)
+}
+
 /// The digest of a certificate (DER) that binds a SCRAM exchange to the TLS connection (`tls-server-end-point`,
 /// RFC 5929 section 4.1): by the hash of the certificate's own signature, or SHA-256 where that is MD5 or SHA-1.
 /// `None` where the signature has no hash of its own (Ed25519): then there is no such binding.

@@ -2,6 +2,8 @@
 
 use openssl::hash::MessageDigest;
 use openssl::pkcs5::pbkdf2_hmac;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
 
 use super::Secret;
 use super::gcm::{Decryptor, Encryptor, IV_LENGTH, TAG_LENGTH};
@@ -44,6 +46,22 @@ impl MasterKey {
             )),
             length => derive(&self.0, salt, 1, length),
         }
+    }
+
+    /// The HMAC-SHA-256 (RFC 2104) of a message under a key that is derived for `purpose` only: HMAC-SHA-256 of the master
+    /// key and the purpose. A container's key is an HMAC of the master key too, of a salt and a counter, which are 20 bytes;
+    /// a purpose must be longer.
+    pub fn authenticate(&self, purpose: &str, message: &[u8]) -> Result<[u8; 32]> {
+        if purpose.len() <= SALT_LENGTH + size_of::<u32>() {
+            return Err(Failure::new(
+                Kind::Internal,
+                "the purpose of a key is too short",
+            ));
+        }
+        let key = hmac(self.0.expose(), purpose.as_bytes())?;
+        let code = hmac(key.expose(), message)?;
+        let wrong = |_| Failure::new(Kind::Internal, "an HMAC has another length than 32 bytes");
+        code.expose().try_into().map_err(wrong)
     }
 
     /// Puts `plain` into a container with a new salt and IV.
@@ -95,6 +113,15 @@ impl MasterKey {
         decryptor.finish(tag)?;
         Ok(Secret::new(std::mem::take(&mut *plain)))
     }
+}
+
+fn hmac(key: &[u8], message: &[u8]) -> Result<Secret> {
+    let code = PKey::hmac(key).and_then(|key| {
+        let mut signer = Signer::new(MessageDigest::sha256(), &key)?;
+        signer.sign_oneshot_to_vec(message)
+    });
+    code.map(Secret::new)
+        .map_err(|error| failed("compute an HMAC", &error))
 }
 
 fn derive(secret: &Secret, salt: &[u8], iterations: usize, length: usize) -> Result<Secret> {
@@ -195,6 +222,25 @@ mod tests {
         }
         assert!(master.open(&container, Encryption::Aes128).is_err());
         assert!(other.open(&container, Encryption::Aes256).is_err());
+    }
+
+    /// RFC 4231, test cases 2 and 4; and the key of one purpose is not that of another.
+    #[test]
+    fn messages_are_authenticated_for_one_purpose() {
+        let code = hmac(b"Jefe", b"what do ya want for nothing?").unwrap();
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(hex(code.expose()), expected);
+        let code = hmac(&count::<25>(1), &[0xcd; 50]).unwrap();
+        let expected = "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b";
+        assert_eq!(hex(code.expose()), expected);
+
+        let master = master();
+        let of = |purpose: &str, message: &[u8]| master.authenticate(purpose, message);
+        let one = of("for this purpose alone", b"x").unwrap();
+        assert_eq!(one, of("for this purpose alone", b"x").unwrap());
+        assert_ne!(one, of("for that purpose alone", b"x").unwrap());
+        assert_ne!(one, of("for this purpose alone", b"y").unwrap());
+        assert!(of("twenty bytes exactly", b"x").is_err());
     }
 
     #[test]

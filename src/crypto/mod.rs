@@ -11,7 +11,7 @@ mod master;
 mod random;
 mod secret;
 
-pub use digest::{Sha256, certificate_digest};
+pub use digest::{Sha256, certificate_digest, equal};
 pub use gcm::{IV_LENGTH, TAG_LENGTH};
 pub use master::{CONTAINER_OVERHEAD, MasterKey, SALT_LENGTH};
 pub use random::{fill, random_below};

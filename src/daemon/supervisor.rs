@@ -9,6 +9,7 @@ use super::jobs::Jobs;
 use super::prepare::{Held, Prepared};
 use super::receivers::Receivers;
 use crate::config::Config;
+use crate::crypto::MasterKey;
 use crate::error::Result;
 use crate::job::context::Context;
 use crate::pool::Pool;
@@ -41,7 +42,7 @@ impl Supervisor {
         std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
         let started = held.write_pid().and_then(|()| {
             let events = EventLoop::new(listener)?;
-            sweep(&config, &base);
+            sweep(&config, &base, &key);
             let context = Context {
                 board: Board::new(),
                 pool: Arc::new(Pool::new(config.workers)?),
@@ -141,11 +142,11 @@ impl Supervisor {
 
 /// Puts the backups of version 0.1.0 where they belong now. What a crash left is no backup and no WAL; if it cannot be
 /// removed now, it is no harm but the room it takes.
-fn sweep(config: &Config, base: &BaseDirectory) {
+fn sweep(config: &Config, base: &BaseDirectory, key: &MasterKey) {
     for server in &config.servers {
         let name = &server.name;
         let swept = base.repository(name).and_then(|repository| {
-            repository.adopt()?;
+            repository.adopt(key)?;
             repository.sweep()
         });
         match swept {

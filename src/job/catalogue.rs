@@ -1,9 +1,9 @@
 //! The catalogue: which backups there are of a server, and how much WAL lies behind them.
 
 use crate::config::Server;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Failure, Kind, Result};
 use crate::job::context::Context;
-use crate::repository::{Backup, Repository};
+use crate::repository::{Authenticity, Backup, Repository};
 use crate::unit::{Lsn, PgVersion};
 
 /// A backup and its distance to others.
@@ -15,6 +15,8 @@ pub struct Entry {
     pub wal: u64,
     /// WAL from the start of the backup before it to its own, in bytes; 0 for the oldest.
     pub delta: u64,
+    /// Whether the backup was written with the master key, and is as it was written.
+    pub authentic: bool,
 }
 
 /// The catalogue of a server.
@@ -42,6 +44,7 @@ pub fn list(context: &Context, server: &Server) -> Result<Catalogue> {
         entries.push(Entry {
             wal: archive.end.since(start),
             delta: before.map_or(0, |before| start.since(before)),
+            authentic: backup.authenticity(&context.key)? == Authenticity::Proven,
             backup,
         });
         before = Some(start);
@@ -63,11 +66,8 @@ pub fn find(context: &Context, server: &Server, identifier: &str) -> Result<Entr
     let listed = entries
         .into_iter()
         .find(|entry| entry.backup.label == backup.label);
-    Ok(listed.unwrap_or(Entry {
-        backup,
-        wal: 0,
-        delta: 0,
-    }))
+    let gone = || Failure::new(Kind::NotFound, "it was removed in this moment");
+    listed.ok_or_else(gone)
 }
 
 /// The version of a server: as it last said itself, else as the repository has it.

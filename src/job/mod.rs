@@ -1,5 +1,6 @@
 //! What the daemon does: one folder or file for each verb, each with one `run`.
 
+mod authentic;
 pub mod backup;
 pub mod catalogue;
 pub mod context;

@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::layout::STAGING;
+use super::layout::{INFO, MANIFEST, STAGING};
+use super::signature::{Authenticity, Signature};
 use super::wal_directory::begins_segment;
 use super::{BackupInfo, Manifest, ManifestFile, Origin, Repository};
 use crate::codec::{Source, Suffixes};
@@ -26,23 +27,47 @@ pub struct Backup {
     pub info: BackupInfo,
     /// Which program wrote it.
     pub origin: Origin,
+    /// What proves where `info` comes from, if there is something.
+    pub(super) signature: Option<Signature>,
 }
 
 impl Backup {
-    /// One that this program has just completed.
-    pub fn own(label: Label, path: PathBuf, info: BackupInfo) -> Backup {
-        Backup {
+    /// One that this program has just completed, in the directory `path`.
+    pub fn completed(label: Label, path: PathBuf) -> Result<Backup> {
+        let (info, signature) = BackupInfo::read(&path, &label)?;
+        Ok(Backup {
             label,
             path,
             info,
             origin: Origin::Own,
+            signature,
+        })
+    }
+
+    /// Whether it was written with this master key, and is as it was written: `info` and, since it has the digest, the
+    /// manifest.
+    pub fn authenticity(&self, key: &MasterKey) -> Result<Authenticity> {
+        match self.signature {
+            // Without the digest of the manifest it proves nothing of that.
+            Some(_) if self.info.manifest_sha256.is_none() => Ok(Authenticity::Refuted),
+            Some(signature) if signature.is_of(key)? => Ok(Authenticity::Proven),
+            Some(_) => Ok(Authenticity::Refuted),
+            None => Ok(Authenticity::Unsigned),
         }
     }
 
-    /// Reads backup.manifest and checks it against backup.sha256. [`Kind::Unsupported`] for a backup of the C program.
+    /// Reads backup.manifest and checks it against the digest in backup.info, or in backup.sha256 if that has none.
+    /// [`Kind::Unsupported`] for a backup of the C program.
     pub fn manifest(&self) -> Result<Manifest> {
         self.check_readable()?;
-        Manifest::read(&self.path, &self.label)
+        let manifest = Manifest::read(&self.path, &self.label, self.info.manifest_sha256)?;
+        let (said, stored) = (self.info.encryption, manifest.stored.encryption);
+        if said == stored {
+            return Ok(manifest);
+        }
+        let message =
+            format!("{INFO} says that the encryption is {said}, {MANIFEST} that it is {stored}");
+        Err(Failure::new(Kind::Corrupt, message))
     }
 
     /// Opens a file of it to read its plain bytes, as its manifest says that it is stored.
@@ -163,9 +188,10 @@ impl Repository {
 
 /// Reads a backup as far as the list of backups needs it; `own` if only this program writes where it lies.
 fn read(label: Label, path: PathBuf, own: bool) -> Backup {
-    let info = BackupInfo::read(&path, &label).unwrap_or_else(|failure| {
+    let read = BackupInfo::read(&path, &label);
+    let (info, signature) = read.unwrap_or_else(|failure| {
         log::warn!("the backup {label} is not valid: {failure}");
-        BackupInfo::unreadable()
+        (BackupInfo::unreadable(), None)
     });
     let origin = if own { Origin::Own } else { Origin::of(&path) };
     Backup {
@@ -173,6 +199,7 @@ fn read(label: Label, path: PathBuf, own: bool) -> Backup {
         path,
         info,
         origin,
+        signature,
     }
 }
 

@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::layout::INFO;
+use super::signature::{Signature, signed};
+use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
+use crate::format::hex;
+use crate::storage;
 use crate::unit::{Compression, Encryption, Label, Lsn, PgVersion, Timeline, escaped};
 
 /// Longer than any that makes sense: a few kilobytes, more with many tablespaces.
@@ -51,6 +55,8 @@ pub struct BackupInfo {
     pub system_identifier: Option<u64>,
     /// `STOP_TIME`: the server's clock at the end, microseconds since 1970 UTC; our own key.
     pub stop_time: Option<i64>,
+    /// `MANIFEST_SHA256`: of `backup.manifest`; our own key.
+    pub manifest_sha256: Option<[u8; 32]>,
     /// `PARENT` where `TYPE=1`: the label of the backup on which this one builds, an incremental one of the C program.
     pub parent: Option<String>,
     /// `WARNINGn`: what the server warned of while it sent the backup; our own keys.
@@ -119,6 +125,7 @@ impl BackupInfo {
             comments: String::new(),
             system_identifier: None,
             stop_time: None,
+            manifest_sha256: None,
             parent: None,
             warnings: Vec::new(),
         }
@@ -169,6 +176,9 @@ impl BackupInfo {
         if let Some(time) = self.stop_time {
             line("STOP_TIME", &time);
         }
+        if let Some(digest) = &self.manifest_sha256 {
+            line("MANIFEST_SHA256", &hex::encode(digest));
+        }
         for (number, warning) in (1..).zip(&self.warnings) {
             line(&format!("WARNING{number}"), warning);
         }
@@ -217,18 +227,31 @@ impl BackupInfo {
             comments: values.text("COMMENTS").unwrap_or_default().to_owned(),
             system_identifier: values.number("SYSTEM_IDENTIFIER")?,
             stop_time: values.number("STOP_TIME")?,
+            manifest_sha256: values.digest("MANIFEST_SHA256")?,
             parent: incremental.then(|| parent.to_owned()),
             tablespaces: values.tablespaces,
             warnings: values.warnings,
         })
     }
 
-    /// Reads the file of the backup `label` in `directory`.
-    pub(super) fn read(directory: &Path, label: &Label) -> Result<BackupInfo> {
+    /// The file's text with the HMAC under `key`, which is its last line.
+    pub fn signed_text(&self, label: &Label, key: &MasterKey) -> Result<String> {
+        signed(self.to_text(label), key)
+    }
+
+    /// Puts it in the place of what `directory` has of the backup `label`, durably and signed.
+    pub(super) fn replace(&self, directory: &Path, label: &Label, key: &MasterKey) -> Result<()> {
+        let text = self.signed_text(label, key)?;
+        storage::replace(&directory.join(INFO), text.as_bytes())
+    }
+
+    /// Reads the file of the backup `label` in `directory`, and its signature if it has one.
+    pub(super) fn read(directory: &Path, label: &Label) -> Result<(BackupInfo, Option<Signature>)> {
         let path = directory.join(INFO);
         let doing = || format!("read {}", path.display());
         let text = std::fs::read(&path).with_context(doing)?;
-        BackupInfo::parse(&text, label).with_context(doing)
+        let info = BackupInfo::parse(&text, label).with_context(doing)?;
+        Ok((info, Signature::find(&text).with_context(doing)?))
     }
 }
 
@@ -291,6 +314,13 @@ impl<'a> Values<'a> {
 
     fn number<T: FromStr>(&self, key: &str) -> Result<Option<T>> {
         self.text(key).map(|value| parsed(key, value)).transpose()
+    }
+
+    fn digest(&self, key: &str) -> Result<Option<[u8; 32]>> {
+        let wrong = || corrupt(format!("{key} is no SHA-256"));
+        self.text(key)
+            .map(|digits| hex::decode_array(digits).ok_or_else(wrong))
+            .transpose()
     }
 
     fn code<T>(&self, key: &str, from: impl Fn(u32) -> Option<T>) -> Result<Option<T>> {
@@ -370,6 +400,7 @@ mod tests {
             checkpoint: Lsn(0xA00_0080),
             system_identifier: Some(u64::MAX),
             stop_time: Some(1_795_335_773_000_001),
+            manifest_sha256: Some([0xa5; 32]),
             warnings: vec!["skipping special file \"./a=b\"".to_owned()],
             ..BackupInfo::unreadable()
         }
@@ -396,7 +427,7 @@ mod tests {
             COMPRESSION_LZ4_ELAPSED ENCRYPTION_ELAPSED LINKING_ELAPSED MANIFEST_ELAPSED REMOTE_SSH_ELAPSED \
             REMOTE_S3_ELAPSED REMOTE_AZURE_ELAPSED MAJOR_VERSION MINOR_VERSION KEEP TABLESPACES COMPRESSION ENCRYPTION \
             TABLESPACE1 TABLESPACE_OID1 TABLESPACE_PATH1 TABLESPACE2 TABLESPACE_OID2 TABLESPACE_PATH2 START_WALPOS \
-            END_WALPOS CHKPT_WALPOS START_TIMELINE END_TIMELINE TYPE PARENT COMMENTS EXTRA SYSTEM_IDENTIFIER STOP_TIME WARNING1";
+            END_WALPOS CHKPT_WALPOS START_TIMELINE END_TIMELINE TYPE PARENT COMMENTS EXTRA SYSTEM_IDENTIFIER STOP_TIME MANIFEST_SHA256 WARNING1";
         assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
         assert!(text.contains("\nCOMPRESSION=18\nENCRYPTION=2\n"));
         assert!(text.contains("\nSTART_WALPOS=0/A000028\n"));
@@ -441,6 +472,7 @@ mod tests {
             (b"START_TIMELINE=0\n", "START_TIMELINE"),
             (b"ENCRYPTION=4\n", "ENCRYPTION"),
             (b"LABEL=20200101000000\n", "LABEL"),
+            (b"MANIFEST_SHA256=12\n", "MANIFEST_SHA256"),
             (b"A=\xff\n", "UTF-8"),
             (b"TABLESPACE1=a\nTABLESPACE_OID1=x\n", "TABLESPACE_OID1"),
         ] {

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use super::layout::{MANIFEST, SUMS};
+use super::layout::{INFO, MANIFEST, SUMS};
 use super::manifest_line::{Line, VERSION, mode};
 use super::{TablespaceInfo, sums};
 use crate::codec::Stored;
 use crate::crypto::Sha256;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::format::ConfigFile;
-use crate::unit::{Label, Segment, SegmentSize};
+use crate::unit::{Encryption, Label, Segment, SegmentSize};
 
 /// No line is longer: two paths and what is around them.
 const MAX_LINE: u64 = 64 << 10;
@@ -80,13 +80,17 @@ impl Manifest {
         segments.max_by_key(|size| size.bytes())
     }
 
-    /// Reads the manifest of the backup `label` in `directory`, and checks it against the list of digests.
-    pub(super) fn read(directory: &Path, label: &Label) -> Result<Manifest> {
-        let sums = directory.join(SUMS);
-        let expected = File::open(&sums)
-            .map_err(Into::into)
-            .and_then(|file| sums::find(BufReader::new(file), Path::new(MANIFEST)))
-            .with_context(|| format!("read {}", sums.display()))?;
+    /// Reads the manifest of the backup `label` in `directory`, and checks that its SHA-256 is the expected one, or else
+    /// that in the list of digests.
+    pub(super) fn read(
+        directory: &Path,
+        label: &Label,
+        expected: Option<[u8; 32]>,
+    ) -> Result<Manifest> {
+        let (expected, place) = match expected {
+            Some(digest) => (digest, INFO),
+            None => (Manifest::listed_digest(directory)?, SUMS),
+        };
         let path = directory.join(MANIFEST);
         let doing = || format!("read {}", path.display());
         let input = Hashing {
@@ -98,10 +102,19 @@ impl Manifest {
         // What is behind a bad line counts for the digest too, and a wrong digest is the better explanation.
         io::copy(&mut input, &mut io::sink()).with_context(doing)?;
         if input.into_inner().sha256.finish() != expected {
-            return Err(corrupt(format!("its SHA-256 is not the one in {SUMS}")))
+            return Err(corrupt(format!("its SHA-256 is not the one in {place}")))
                 .with_context(doing);
         }
         manifest.with_context(doing)
+    }
+
+    /// The SHA-256 of the manifest in `directory` as the list of digests has it.
+    pub(super) fn listed_digest(directory: &Path) -> Result<[u8; 32]> {
+        let sums = directory.join(SUMS);
+        File::open(&sums)
+            .map_err(Into::into)
+            .and_then(|file| sums::find(BufReader::new(file), Path::new(MANIFEST)))
+            .with_context(|| format!("read {}", sums.display()))
     }
 
     /// Reads the list of digests in the directory of a backup: names relative to it, and SHA-256.
@@ -180,16 +193,40 @@ impl Manifest {
                 self.directories.push((path, mode(&line.mode)?));
             }
             Line::Link(line) => self.links.push(line.parse()?),
-            Line::File(line) => self.files.push(line.parse(Some(self.stored))?),
+            Line::File(line) => {
+                let file = line.parse(Some(self.stored))?;
+                self.check_encrypted(&file)?;
+                self.files.push(file);
+            }
             Line::Wal(line) => {
                 // Version 1 linked what the archive had, however that was stored, and did not say how.
                 let known = (version > 1).then_some(self.stored);
-                self.wal.push(line.parse(known)?);
+                let file = line.parse(known)?;
+                self.check_encrypted(&file)?;
+                self.wal.push(file);
             }
-            Line::Config(line) => self.config.push(line.parse(self.stored)?),
+            Line::Config(line) => {
+                let config = line.parse(self.stored)?;
+                self.check_encrypted(&config.1)?;
+                self.config.push(config);
+            }
             Line::Backup(_) | Line::End(_) => {}
         }
         Ok(())
+    }
+}
+
+impl Manifest {
+    /// Refuses a plain file in an encrypted backup: none is ever written.
+    fn check_encrypted(&self, file: &ManifestFile) -> Result<()> {
+        let plain = |stored: Stored| stored.encryption == Encryption::None;
+        if plain(self.stored) || !file.stored.is_some_and(plain) {
+            return Ok(());
+        }
+        let path = file.path.display();
+        Err(corrupt(format!(
+            "{path} is not encrypted, as the backup is"
+        )))
     }
 }
 

@@ -105,14 +105,14 @@ impl ManifestWriter {
         result.with_context(|| format!("write {SUMS}"))
     }
 
-    /// Ends both files; how many bytes they have. They are not durable yet.
-    pub fn finish(mut self) -> Result<u64> {
+    /// Ends both files; how many bytes they have, and the SHA-256 of the manifest. They are not durable yet.
+    pub fn finish(mut self) -> Result<(u64, [u8; 32])> {
         self.line(&Line::End(self.lines))?;
         let sha256 = std::mem::take(&mut self.sha256).finish();
         self.sum(&sha256, Path::new(MANIFEST))?;
         close(self.manifest).with_context(|| format!("write {MANIFEST}"))?;
         close(self.sums).with_context(|| format!("write {SUMS}"))?;
-        Ok(self.bytes)
+        Ok((self.bytes, sha256))
     }
 
     fn line(&mut self, line: &Line) -> Result<()> {

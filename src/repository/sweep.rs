@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use super::backup::{complete, names};
 use super::layout::STAGING;
-use super::{Origin, Repository};
+use super::{BackupInfo, Manifest, Origin, Repository};
+use crate::crypto::MasterKey;
 use crate::error::Result;
 use crate::storage;
+use crate::unit::Label;
 
 impl Repository {
     /// Removes what crashes left behind: backups that were being built, and temporary files. How many there were.
@@ -48,14 +50,28 @@ impl Repository {
 
     /// Moves the backups of version 0.1.0, which lie where the C program would offer and delete them, to where it does not
     /// see them; how many. One that cannot be moved stays where it is, and is read there.
-    pub fn adopt(&self) -> Result<usize> {
+    ///
+    /// That version signed nothing. Where there is no backup of a later one yet, those that are there are taken as they are
+    /// and signed with `key`; afterwards a backup without a signature is one that somebody else has put there.
+    pub fn adopt(&self, key: &MasterKey) -> Result<usize> {
+        let mut found = complete(&self.c_backup_path())?;
+        found.retain(|label| {
+            let from = self.c_backup_path().join(label.as_str());
+            Origin::of(&from) == Origin::Own
+                && self.backup_directory(label).symlink_metadata().is_err()
+        });
+        if complete(&self.backup_path())?.is_empty() {
+            for label in &found {
+                if let Err(failure) = self.sign(label, key) {
+                    log::warn!("the backup {label} stays without a signature: {failure}");
+                }
+            }
+        }
         let mut count = 0;
-        for label in complete(&self.c_backup_path())? {
+        for label in found {
             let from = self.c_backup_path().join(label.as_str());
             let to = self.backup_directory(&label);
-            if Origin::of(&from) == Origin::C || to.symlink_metadata().is_ok() {
-                continue;
-            }
+            self.check_place()?;
             match storage::rename(&from, &to) {
                 Ok(()) => {
                     log::info!("moved the backup {label} to {}", to.display());
@@ -67,5 +83,19 @@ impl Repository {
             }
         }
         Ok(count)
+    }
+
+    /// Signs a backup of version 0.1.0, if its manifest is what its list of digests says.
+    fn sign(&self, label: &Label, key: &MasterKey) -> Result<()> {
+        let directory = self.c_backup_path().join(label.as_str());
+        let (mut info, signature) = BackupInfo::read(&directory, label)?;
+        if signature.is_some() {
+            return Ok(());
+        }
+        let digest = Manifest::listed_digest(&directory)?;
+        Manifest::read(&directory, label, Some(digest))?;
+        info.manifest_sha256 = Some(digest);
+        self.check_place()?;
+        info.replace(&directory, label, key)
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::codec::Stored;
+use crate::crypto::{MasterKey, Secret};
 use crate::error::Kind;
 use crate::format::ConfigFile;
 use crate::repository::{ManifestFile, ManifestWriter, SystemInfo, TablespaceInfo};
@@ -302,9 +303,9 @@ fn backups_lie_where_the_c_program_does_not_look_and_labels_are_unique_over_both
     let newest = scratch.1.newest_label().unwrap();
     assert_eq!(newest, Some(label("20260109000000")));
 
-    assert_eq!(scratch.1.adopt().unwrap(), 1);
+    assert_eq!(scratch.1.adopt(&key()).unwrap(), 1);
     assert_eq!(listed(), expected(true));
-    assert_eq!(scratch.1.adopt().unwrap(), 0);
+    assert_eq!(scratch.1.adopt(&key()).unwrap(), 0);
     assert_eq!(scratch.1.sweep().unwrap(), 1, "what 0.1.0 was building");
     assert_eq!(listed(), expected(true));
 
@@ -315,7 +316,7 @@ fn backups_lie_where_the_c_program_does_not_look_and_labels_are_unique_over_both
     // Of two with one label the one that this program wrote counts.
     put("20260101000000", &earlier);
     assert_eq!(listed(), expected(true));
-    assert_eq!(scratch.1.adopt().unwrap(), 0);
+    assert_eq!(scratch.1.adopt(&key()).unwrap(), 0);
 }
 
 #[test]
@@ -412,5 +413,69 @@ fn names_of_tablespaces_and_links_in_a_manifest_lead_nowhere_else() {
         ("../a", "b"),
     ] {
         assert!(of(&[link(path, target)]).is_err(), "{path} {target}");
+    }
+}
+
+fn key() -> MasterKey {
+    MasterKey::derive(&Secret::new(b"secret".to_vec()), &[1; 16]).unwrap()
+}
+
+#[test]
+fn backups_of_the_version_that_signed_nothing_are_signed_once() {
+    let scratch = Scratch::new("sign");
+    let put = |text: &str, damaged: bool| {
+        let path = scratch.1.c_backup_path().join(text);
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("backup.info"), "STATUS=1\nCOMMENTS=a|b\n").unwrap();
+        written(&path, &label(text));
+        if damaged {
+            std::fs::write(path.join("backup.manifest"), "{").unwrap();
+        }
+    };
+    put("20260101000000", false);
+    put("20260102000000", true);
+    assert_eq!(scratch.1.adopt(&key()).unwrap(), 2);
+    put("20260103000000", false);
+    assert_eq!(scratch.1.adopt(&key()).unwrap(), 1);
+    let proven = |text: &str| {
+        let backup = scratch.1.find(text).unwrap();
+        assert_eq!(backup.origin, Origin::Own);
+        assert!(backup.info.comments == "a|b" && backup.info.valid);
+        backup.authenticity(&key()).unwrap()
+    };
+    assert_eq!(proven("20260101000000"), Authenticity::Proven);
+    assert_eq!(proven("20260102000000"), Authenticity::Unsigned);
+    assert_eq!(proven("20260103000000"), Authenticity::Unsigned, "too late");
+    let signed = scratch.1.find("20260101000000").unwrap();
+    signed.manifest().unwrap();
+    let other = MasterKey::derive(&Secret::new(b"another".to_vec()), &[1; 16]).unwrap();
+    let refuted = signed.authenticity(&other).unwrap();
+    assert_eq!(refuted, Authenticity::Refuted);
+
+    // The manifest is that of backup.info, whatever backup.sha256 says.
+    let manifest = signed.path.join("backup.manifest");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("0640", "0644")).unwrap();
+    std::fs::remove_file(signed.path.join("backup.sha256")).unwrap();
+    let failure = signed.manifest().unwrap_err();
+    assert!(failure.message().contains("backup.info"), "{failure}");
+}
+
+#[test]
+fn nothing_in_an_encrypted_backup_is_plain() {
+    let head = r#"{"backup":{"manifest_version":2,"label":"20260101000000","system_identifier":7,"compression":"none","encryption":"aes-256-gcm"}}"#;
+    let of = |kind: &str, members: &str| {
+        let digits = "0".repeat(64);
+        let text = format!(
+            "{head}\n{{\"{kind}\":{{\"path\":\"a\",\"size\":1,\"modified\":0,\"mode\":\"0600\",\"crc32c\":\"00000000\",\
+             \"blake3\":\"{digits}\",\"stored\":\"data/a\",\"stored_size\":1,\"sha256\":\"{digits}\"{members}}}}}\n{{\"end\":1}}\n"
+        );
+        Manifest::parse(&mut text.as_bytes(), &label("20260101000000"))
+    };
+    for kind in ["file", "wal"] {
+        assert!(of(kind, "").is_ok());
+        assert!(of(kind, r#","encryption":"aes-128-gcm""#).is_ok());
+        let failure = of(kind, r#","encryption":"none""#).unwrap_err();
+        assert!(failure.message().contains("not encrypted"), "{failure}");
     }
 }

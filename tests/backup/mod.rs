@@ -1,6 +1,6 @@
 //! What a backup is: complete, restorable by hand with standard tools, and not there at all unless it is.
 
-mod by_hand;
+pub mod by_hand;
 mod config;
 mod ends;
 mod left_out;

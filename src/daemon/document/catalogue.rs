@@ -50,7 +50,7 @@ pub(super) fn element(entry: &Entry) -> Fields {
         .with("Comments", info.comments.as_str())
         .with("Keep", info.keep)
         .with("Valid", valid(info.valid))
-        .and(readable(&entry.backup))
+        .and(readable(entry))
         .with("WAL", entry.wal)
         .with("Delta", entry.delta)
         .with("Elapsed", info.elapsed)
@@ -71,7 +71,7 @@ pub(in crate::daemon) fn info(server: &Server, entry: &Entry) -> Fields {
         .with("Comments", info.comments.as_str())
         .with("Keep", info.keep)
         .with("Valid", valid(info.valid))
-        .and(readable(&entry.backup))
+        .and(readable(entry))
         .with("Elapsed", info.elapsed)
         .with("NumberOfTablespaces", tablespaces.len())
         .with("Tablespaces", tablespaces)
@@ -100,9 +100,12 @@ pub(super) fn parent(backup: &Backup) -> Fields {
         .with("IncrementalParent", parent.map_or(Value::Null, Value::from))
 }
 
-/// Whether this program can restore it, as far as that is known without reading it. Ours.
-fn readable(backup: &Backup) -> Fields {
-    Fields::new().with("Readable", backup.check_readable().is_ok())
+/// Whether this program can restore it, as far as that is known without reading it, and whether an HMAC proves where it
+/// comes from. Ours.
+fn readable(entry: &Entry) -> Fields {
+    Fields::new()
+        .with("Readable", entry.backup.check_readable().is_ok())
+        .with("Authentic", entry.authentic)
 }
 
 fn tablespace(tablespace: &TablespaceInfo) -> Value {

@@ -6,7 +6,7 @@ use crate::protocol::{Fields, Value};
 use crate::unit::PgVersion;
 
 /// The answer to `verify`. As in the C program the request was done even if files are bad: they are in `Failed`.
-/// Reason is ours; there is no directory, since nothing is written to check a backup.
+/// Reason and Warnings are ours; there is no directory, since nothing is written to check a backup.
 pub(in crate::daemon) fn verify(
     server: &Server,
     version: Option<PgVersion>,
@@ -32,6 +32,7 @@ pub(in crate::daemon) fn verify(
             "Files",
             Fields::new().with("All", good).with("Failed", failed),
         )
+        .with("Warnings", outcome.warnings.clone())
 }
 
 fn report(file: &FileReport) -> Fields {

@@ -112,12 +112,12 @@ impl Job<'_> {
         let stop_time = self.stop_time(&facts);
         self.context.stop.check()?;
         let info = self.info(&facts, received, wal, stop_time);
-        let (path, info) = staging.commit(info)?;
+        let backup = staging.commit(info, &self.context.key)?;
         if let Err(failure) = repository.note_backups() {
             // It is made up for at the next start.
             log::warn!("server {}: {failure}", self.server.name);
         }
-        Ok(Backup::own(label, path, info))
+        Ok(backup)
     }
 
     /// What is known of the backup; how large it is is known when it is stored.
@@ -141,6 +141,7 @@ impl Job<'_> {
             comments: String::new(),
             system_identifier: Some(facts.system_identifier),
             stop_time: Some(stop_time),
+            manifest_sha256: None,
             parent: None,
             warnings: received.warnings,
         }

@@ -5,10 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::codec::{Coding, PlainDigest, Sink};
+use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::format::{BackupManifest, ConfigFile};
 use crate::repository::{
-    BackupInfo, INFO, ManifestFile, ManifestWriter, Repository, TablespaceInfo,
+    Backup, BackupInfo, INFO, ManifestFile, ManifestWriter, Repository, TablespaceInfo,
 };
 use crate::storage::{self, Filesystem, Places, StagedFile};
 use crate::unit::Label;
@@ -211,17 +212,19 @@ impl Staging {
         }
     }
 
-    /// Ends the manifest, adds `info` with the sizes, makes everything durable and gives the backup its name. The last
-    /// step.
-    pub(super) fn commit(mut self, mut info: BackupInfo) -> Result<(PathBuf, BackupInfo)> {
+    /// Ends the manifest, adds `info` with the sizes and signed with `key`, makes everything durable and gives the backup
+    /// its name. The last step.
+    pub(super) fn commit(mut self, mut info: BackupInfo, key: &MasterKey) -> Result<Backup> {
         if let Some(manifest) = self.manifest.take() {
-            self.sizes.stored += manifest.finish()?;
+            let (bytes, sha256) = manifest.finish()?;
+            self.sizes.stored += bytes;
+            info.manifest_sha256 = Some(sha256);
         }
         info.backup_size = self.sizes.stored;
         info.restore_size = self.sizes.plain;
         info.biggest_file = self.sizes.biggest;
         let mut file = StagedFile::create(&self.path.join(INFO), 0o600)?;
-        file.write_all(info.to_text(&self.label).as_bytes())
+        file.write_all(info.signed_text(&self.label, key)?.as_bytes())
             .with_context(|| format!("write {INFO}"))?;
         file.close()?;
         self.filesystem.sync()?;
@@ -234,7 +237,7 @@ impl Staging {
             return Err(failure);
         }
         self.complete = true;
-        Ok((self.place.clone(), info))
+        Backup::completed(self.label.clone(), self.place.clone())
     }
 
     fn record(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<ManifestFile> {

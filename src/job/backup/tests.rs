@@ -92,9 +92,9 @@ impl Scratch {
         }
         pipeline.finish()?;
         staging.compare(manifest)?;
-        let info = BackupInfo::parse(b"STATUS=1\n", &label).unwrap();
-        let (path, info) = staging.commit(info)?;
-        Ok(Backup::own(label, path, info))
+        let text = format!("STATUS=1\nENCRYPTION={}\n", coding.encryption.code());
+        let info = BackupInfo::parse(text.as_bytes(), &label).unwrap();
+        staging.commit(info, &key())
     }
 
     fn is_empty(&self) -> bool {

@@ -6,13 +6,13 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::codec::Source;
+use crate::codec::{Digests, Source};
 use crate::crypto::MasterKey;
-use crate::error::{Context, Kind, Result};
+use crate::error::{Context, Failure, Kind, Result};
 use crate::format::TimelineHistory;
 use crate::repository::{Backup, ManifestFile, WalDirectory, WalFile};
 use crate::storage;
-use crate::unit::{Lsn, Segment, SegmentSize, Timeline};
+use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline};
 
 /// How often a segment is looked for again that was there a moment ago: it was completed or sealed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -50,6 +50,22 @@ pub struct Opened {
     pub path: PathBuf,
     /// Whether zeros may stand in it for what was not received; then what was written ends here or before.
     pub written: Option<Lsn>,
+    /// What the manifest says of its bytes, if it is one that the backup keeps.
+    listed: Option<ManifestFile>,
+}
+
+impl Opened {
+    /// To be called after the last byte was read: checks that there is none left, the tag of what is encrypted, and that
+    /// the bytes are those that the manifest says.
+    pub fn finish(self) -> Result<Digests> {
+        let found = self.source.finish()?;
+        let same = |file: &ManifestFile| file.sha256 == found.sha256 && file.blake3 == found.blake3;
+        if self.listed.as_ref().is_none_or(same) {
+            return Ok(found);
+        }
+        let message = "its bytes are not those that the manifest of the backup says";
+        Err(Failure::new(Kind::Corrupt, message))
+    }
 }
 
 impl Segments {
@@ -154,7 +170,8 @@ impl Segments {
     }
 
     /// The files that may have WAL of the way in segment `number`, best first: that of [`Segments::on_way`], then those
-    /// of the timelines before that wrote into this segment, each of the archive before one that the backup keeps.
+    /// of the timelines before that wrote into this segment. Of a segment that the backup keeps as a whole its own file comes
+    /// first, since the manifest proves that; else the one of the archive, which may have more.
     pub fn files(&self, history: &TimelineHistory, number: u64) -> Vec<WayFile> {
         let first = self.on_way(history, number);
         let (start, size) = (first.start(self.size()), self.size());
@@ -169,10 +186,13 @@ impl Segments {
             }
             let segment = Segment { timeline, number };
             let until = until.min(segment.end(size));
-            let there = [
-                (self.archived.contains_key(&segment), false),
+            let mut there = [
+                (self.is_archived(segment), false),
                 (self.kept.contains_key(&segment), true),
             ];
+            if self.is_within(segment) {
+                there.reverse();
+            }
             let there = there.into_iter().filter(|(there, _)| *there);
             files.extend(there.map(|(_, kept)| WayFile {
                 segment,
@@ -181,6 +201,29 @@ impl Segments {
             }));
         }
         files
+    }
+
+    /// Whether a segment ends before the backup does: then what the backup keeps of it is whole.
+    fn is_within(&self, segment: Segment) -> bool {
+        let end = self.backup.as_ref().map(|backup| backup.info.end.1);
+        end.is_some_and(|end| segment.end(self.size()) <= end)
+    }
+
+    /// Whether the archive has a file of the segment. One that is not encrypted does not count where an encrypted backup
+    /// keeps the segment: somebody else may have put it there.
+    fn is_archived(&self, segment: Segment) -> bool {
+        let encrypts = |backup: &Backup| backup.info.encryption != Encryption::None;
+        let proven = self.is_within(segment)
+            && self.kept.contains_key(&segment)
+            && self.backup.as_ref().is_some_and(encrypts);
+        let file = self.archived.get(&segment);
+        file.is_some_and(|file| file.suffixes.encrypted || !proven)
+    }
+
+    /// Whether a file is a complete one and not encrypted, so that nothing proves where it comes from.
+    pub fn is_unproven(&self, file: &WayFile) -> bool {
+        let archived = self.archived.get(&file.segment);
+        !file.kept && archived.is_some_and(|file| !file.partial && !file.suffixes.encrypted)
     }
 
     /// Whether there is a later segment of the same timeline.
@@ -236,8 +279,9 @@ impl Segments {
             Ok(source) => Ok(Some(Opened {
                 source,
                 path: backup.path.join(&file.stored_path),
-                // How much of it was received when the backup ended is not known.
-                written: Some(segment.start(self.size())),
+                // How much of the last one was received when the backup ended is not known.
+                written: (!self.is_within(segment)).then_some(segment.start(self.size())),
+                listed: Some(file.clone()),
             })),
         }
     }
@@ -274,6 +318,7 @@ impl Segments {
             source,
             path: file.path.clone(),
             written,
+            listed: None,
         })
     }
 }

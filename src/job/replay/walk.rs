@@ -241,7 +241,7 @@ impl Walk<'_> {
             address = address.advance(u64::try_from(length).unwrap_or(u64::MAX));
         }
         // That nothing follows, and the tag of what was encrypted.
-        if let Err(failure) = opened.source.finish() {
+        if let Err(failure) = opened.finish() {
             return Ok(Fed::Damaged(failure.to_string()));
         }
         Ok(if file.until < end {

@@ -5,6 +5,7 @@ use super::reach::{Interval, Reach, Reader, Verdict, lies_before};
 use crate::config::Server;
 use crate::error::{Context as _, Failure, Kind, Result};
 use crate::format::TimelineHistory;
+use crate::job::authentic;
 use crate::job::context::Context;
 use crate::job::replay::{Segments, choose};
 use crate::repository::{Backup, Manifest, Repository};
@@ -16,6 +17,8 @@ pub(super) struct Choice {
     pub manifest: Manifest,
     pub segments: Segments,
     pub reach: Reach,
+    /// What a person must know of the backup.
+    pub warnings: Vec<String>,
 }
 
 /// What is known of the backups of a server.
@@ -24,6 +27,8 @@ struct Search<'a> {
     position: &'a Position,
     segments: Segments,
     system_identifier: Option<u64>,
+    /// Of the backup that was looked at last.
+    warnings: Vec<String>,
 }
 
 /// Chooses the backup: the one that is named, or where the newest is asked for, the newest one whose end lies before the
@@ -117,6 +122,7 @@ impl<'a> Search<'a> {
                 .context("list the WAL archive")?
                 .following(repository.followed_timeline()?),
             system_identifier: repository.system()?.map(|system| system.system_identifier),
+            warnings: Vec::new(),
         })
     }
 
@@ -195,6 +201,9 @@ impl<'a> Search<'a> {
     }
 
     fn look(&mut self, backup: Backup, until: Option<Lsn>) -> Result<(Backup, Manifest, Verdict)> {
+        self.warnings = authentic::check(self.context, &backup)?
+            .into_iter()
+            .collect();
         let manifest = backup
             .manifest()
             .with_context(|| format!("open the backup {}", backup.label))?;
@@ -212,6 +221,7 @@ impl<'a> Search<'a> {
             manifest,
             segments: self.segments,
             reach,
+            warnings: self.warnings,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::error::{Context as _, Result};
 use crate::job::context::Context;
 use crate::job::replay::WayFile;
 use crate::repository::ManifestFile;
-use crate::unit::{Segment, Timeline};
+use crate::unit::{Encryption, Segment, Timeline};
 
 /// Files of a backup that must not be in what is restored: signals and mappings of the old server.
 const LEFT_OUT: [&str; 7] = [
@@ -89,7 +89,7 @@ pub(super) fn plan(
             tablespaces: places.tablespaces.clone(),
             position: describe(position, choice),
             settings: all.map(Setting::to_string).collect(),
-            warnings: replayed::check(&choice.reach.tablespaces, &places)?,
+            warnings: warnings(choice, &places)?,
             ..Plan::default()
         },
         recovery,
@@ -177,6 +177,34 @@ fn segments(choice: &Choice) -> Vec<(Segment, WayFile)> {
         (segment, *file)
     };
     files.map(named).collect()
+}
+
+/// What a person must know.
+fn warnings(choice: &mut Choice, places: &Places) -> Result<Vec<String>> {
+    let mut warnings = std::mem::take(&mut choice.warnings);
+    warnings.extend(unproven(choice, &segments(choice)));
+    warnings.extend(replayed::check(&choice.reach.tablespaces, places)?);
+    Ok(warnings)
+}
+
+/// What to say of WAL that is not encrypted, as the backup is: it was archived while the configuration did not encrypt, or
+/// somebody else has put it there.
+fn unproven(choice: &Choice, files: &[(Segment, WayFile)]) -> Option<String> {
+    if choice.backup.info.encryption == Encryption::None {
+        return None;
+    }
+    let size = choice.segments.size();
+    let mut plain = files
+        .iter()
+        .filter(|(_, file)| choice.segments.is_unproven(file));
+    let first = plain.next()?.1.segment.name(size);
+    let last = plain.next_back().map_or(String::new(), |(_, file)| {
+        format!(" and others up to {}", file.segment.name(size))
+    });
+    Some(format!(
+        "the WAL segment {first}{last} in the archive is not encrypted, although the backup is: that nobody has changed it is \
+         not proven"
+    ))
 }
 
 /// The history files: for a server of its own all there are, since it takes for its new timeline the first number

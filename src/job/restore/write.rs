@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crate::codec::{Digests, Source};
+use crate::codec::Digests;
 use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
-use crate::job::replay::{Segments, WayFile};
+use crate::job::replay::{Opened, Segments, WayFile};
 use crate::repository::{Backup, ManifestFile};
 use crate::status::Progress;
 use crate::storage::StagedFile;
@@ -142,17 +142,17 @@ impl Writer {
         };
         let size = self.segments.size();
         let read = || {
-            let mut source = self.open_segment(last)?;
-            std::io::copy(&mut source, &mut std::io::sink())?;
-            check_segment(&source.finish()?, size)
+            let mut opened = self.open_segment(last)?;
+            std::io::copy(&mut opened.source, &mut std::io::sink())?;
+            check_segment(&opened.finish()?, size)
         };
         read().with_context(|| format!("restore WAL segment {}", last.segment.name(size)))
     }
 
-    fn open_segment(&self, file: WayFile) -> Result<Source> {
+    fn open_segment(&self, file: WayFile) -> Result<Opened> {
         let opened = self.segments.open(file)?;
         let gone = || Failure::new(Kind::NotFound, "it is gone from the WAL archive");
-        Ok(opened.ok_or_else(gone)?.source)
+        opened.ok_or_else(gone)
     }
 
     fn file(
@@ -200,14 +200,14 @@ impl Writer {
         go_on: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
         let size = self.segments.size();
-        let mut source = self.open_segment(stored)?;
+        let mut opened = self.open_segment(stored)?;
         let path = &piece.path;
         let mut target = piece.create(0o600)?;
         let mut buffer = vec![0; BUFFER];
         let mut left = end.since(stored.segment.start(size)).min(size.bytes());
         loop {
             go_on()?;
-            let count = source.read(&mut buffer)?;
+            let count = opened.source.read(&mut buffer)?;
             if count == 0 {
                 break;
             }
@@ -218,7 +218,7 @@ impl Writer {
             left -= count;
             self.progress.advance(count);
         }
-        check_segment(&source.finish()?, size)?;
+        check_segment(&opened.finish()?, size)?;
         let file = target.file();
         file.set_len(size.bytes())
             .with_context(|| format!("write {}", path.display()))?;

@@ -16,6 +16,8 @@ pub struct Options {
 pub struct Outcome {
     /// The backup.
     pub label: Label,
+    /// What a person must know of it although no file is bad.
+    pub warnings: Vec<String>,
     /// The files that are not what they must be.
     pub failed: Vec<FileReport>,
     /// The good files, if asked for.

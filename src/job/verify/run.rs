@@ -4,6 +4,7 @@ use super::files;
 use super::{FileReport, Options, Outcome, wal};
 use crate::config::Server;
 use crate::error::Result;
+use crate::job::authentic;
 use crate::job::context::Context;
 use crate::repository::{Backup, Manifest};
 use crate::status::Activity;
@@ -16,10 +17,15 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
     let backup = repository.find(&options.backup)?;
     let mut outcome = Outcome {
         label: backup.label.clone(),
+        warnings: Vec::new(),
         failed: Vec::new(),
         good: Vec::new(),
     };
     backup.check_readable()?;
+    match authentic::check(context, &backup) {
+        Ok(warning) => outcome.warnings.extend(warning),
+        Err(failure) => outcome.failed.push(about("backup.info", failure.message())),
+    }
     let manifest = match backup.manifest() {
         Ok(manifest) => manifest,
         Err(failure) => {
@@ -60,6 +66,9 @@ fn say(backup: &Backup, outcome: &Outcome) {
     let label = &backup.label;
     if outcome.failed.is_empty() {
         log::info!("backup {label} is good");
+        for warning in &outcome.warnings {
+            log::warn!("{warning}");
+        }
     } else {
         let count = outcome.failed.len();
         log::error!("backup {label} is damaged: {count} findings");

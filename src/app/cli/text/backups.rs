@@ -98,6 +98,9 @@ pub(super) fn info(fields: &Members) -> String {
     if flag(fields, "Readable") == Some(false) {
         let text = "the C program; this version lists it but cannot read it yet";
         list.add("Written by", text.to_owned());
+    } else if flag(fields, "Authentic") == Some(false) {
+        let text = "no: it was changed, or written with another master key";
+        list.add("Authentic", text.to_owned());
     }
     list.add("Keep", yes(flag(fields, "Keep")));
     list.add("Start", place("Start"));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::layout::{FieldList, Side, Table};
-use super::values::{objects, server, text};
+use super::values::{objects, server, text, texts};
 use crate::error::{Failure, Kind};
 use crate::protocol::{Members, Request, Response};
 
@@ -23,6 +23,7 @@ pub(super) fn verify(fields: &Members) -> String {
             "no".to_owned()
         },
     );
+    list.add("Warnings", texts(fields, "Warnings").join("\n"));
     let mut out = list.text("");
     if !failed.is_empty() {
         let mut table = Table::new(&[("BAD FILE", Side::Left), ("WHAT IS WRONG", Side::Left)]);
