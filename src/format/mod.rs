@@ -3,11 +3,17 @@
 mod backup_label;
 mod backup_manifest;
 mod config_file;
+mod control_file;
 pub mod hex;
+mod parameters;
+mod server_configuration;
 mod timeline_history;
 pub mod wal;
 
 pub use backup_label::BackupLabel;
 pub use backup_manifest::{BackupManifest, ManifestEntry, WalRange};
 pub use config_file::ConfigFile;
+pub use control_file::ControlFile;
+pub use parameters::{LIMITS, Parameters};
+pub use server_configuration::ConfigurationLine;
 pub use timeline_history::{Switch, TimelineHistory};

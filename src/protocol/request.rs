@@ -32,6 +32,10 @@ pub struct Restore {
     pub directory: String,
     /// Where tablespaces go: name, OID or old path, and new path. The C program does not know it.
     pub tablespaces: Vec<(String, String)>,
+    /// Whether `synchronous_standby_names` stays as it was. The C program does not know it.
+    pub keep_synchronous: bool,
+    /// Whether the restored server does not archive its WAL. The C program does not know it.
+    pub archive_off: bool,
     /// Whether to say what would be done, and do nothing. The C program does not know it.
     pub dry_run: bool,
 }
@@ -188,6 +192,12 @@ impl Request {
                     let map = map.map(|(from, to)| (from.clone(), Value::from(to.as_str())));
                     put("Tablespaces", Value::Object(map.collect()));
                 }
+                if restore.keep_synchronous {
+                    put("KeepSynchronous", true.into());
+                }
+                if restore.archive_off {
+                    put("ArchiveMode", "off".into());
+                }
                 if restore.dry_run {
                     put("DryRun", true.into());
                 }
@@ -261,6 +271,12 @@ impl Fields<'_> {
             position: self.text("Position")?,
             directory: self.text("Directory")?.unwrap_or_default(),
             tablespaces: self.tablespaces()?,
+            keep_synchronous: self.flag("KeepSynchronous")?,
+            archive_off: match self.text("ArchiveMode")?.as_deref() {
+                None | Some("preserve") => false,
+                Some("off") => true,
+                Some(_) => return Err(wrong_type("ArchiveMode", "off or preserve")),
+            },
             dry_run: self.flag("DryRun")?,
         })
     }

@@ -173,6 +173,7 @@ fn wrong_types_are_failures_of_the_protocol() {
         (2, json!({"Server": "a", "Sort": 1})),
         (3, json!({"Server": "a", "Directory": []})),
         (3, json!({"Server": "a", "DryRun": "yes"})),
+        (3, json!({"Server": "a", "ArchiveMode": "on"})),
         (3, json!({"Server": "a", "Tablespaces": ["x"]})),
         (3, json!({"Server": "a", "Tablespaces": {"x": 1}})),
         (18, json!({"Server": true})),
@@ -224,6 +225,8 @@ fn what_our_client_asks_is_what_the_daemon_reads() {
             position: Some("current,primary".to_owned()),
             directory: "/restore".to_owned(),
             tablespaces: vec![("16384".to_owned(), "/ts".to_owned())],
+            keep_synchronous: true,
+            archive_off: true,
             dry_run: true,
         }),
     ];

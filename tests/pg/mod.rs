@@ -2,7 +2,7 @@
 //! written, base backups.
 
 mod base_backup;
-mod certificates;
+pub mod certificates;
 mod login;
 mod replication;
 pub mod setup;

@@ -3,9 +3,11 @@
 mod after_recovery;
 mod branches;
 mod dry_run;
+mod limits;
 mod mixed;
 mod names;
 mod newer;
+mod outside;
 mod places;
 mod positions;
 mod replayed;

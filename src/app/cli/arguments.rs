@@ -43,6 +43,10 @@ pub(super) struct Options {
     pub sort: Option<String>,
     /// Where tablespaces go.
     pub tablespaces: Vec<String>,
+    /// Whether the restored server waits for the standbys of the one that was backed up.
+    pub keep_synchronous: bool,
+    /// Whether the restored server archives its WAL.
+    pub archive_mode: Option<String>,
     /// Whether only to say what would be done.
     pub dry_run: bool,
     /// Whether to change the backups that one builds on too.
@@ -146,6 +150,8 @@ impl Options {
             encrypt: text("encrypt"),
             sort: text("sort"),
             tablespaces: tablespaces.flatten().cloned().collect(),
+            keep_synchronous: flag("keep-synchronous"),
+            archive_mode: text("archive-mode"),
             dry_run: flag("dry-run"),
             cascade: flag("cascade"),
             force: flag("force"),
@@ -285,6 +291,19 @@ fn own_options(row: Option<&Row>) -> Vec<Arg> {
             .long("tablespace")
             .value_name("NAME|OID|PATH=NEWPATH");
         options.push(tablespace.help(help).action(ArgAction::Append));
+        options.push(flag(
+            "keep-synchronous",
+            "Keep synchronous_standby_names, which is turned off else",
+        ));
+        let archive = PossibleValuesParser::new(["off", "preserve"]);
+        options.push(
+            text(
+                "archive-mode",
+                "MODE",
+                "Whether the restored server archives its WAL as the other one does [default: preserve]",
+            )
+            .value_parser(archive),
+        );
         options.push(flag("dry-run", "Say what would be done, and do nothing"));
     }
     if of(&["retain", "expunge"]) {

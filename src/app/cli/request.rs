@@ -141,6 +141,8 @@ fn restore(arguments: &Arguments) -> Result<Restore> {
         position: position.cloned(),
         directory: absolute(directory)?,
         tablespaces: tablespaces?,
+        keep_synchronous: arguments.options.keep_synchronous,
+        archive_off: arguments.options.archive_mode.as_deref() == Some("off"),
         dry_run: arguments.options.dry_run,
     })
 }
@@ -195,9 +197,11 @@ mod tests {
                 "/old=1".split('=').next().unwrap().to_owned(),
                 here.join("ts").to_str().unwrap().to_owned(),
             )],
+            keep_synchronous: true,
+            archive_off: true,
             dry_run: false,
         };
-        let line = "restore primary newest current new --tablespace /old=ts";
+        let line = "restore primary newest current new --tablespace /old=ts --archive-mode=off --keep-synchronous";
         assert_eq!(of(line).unwrap(), Request::Restore(wanted));
         assert!(of("restore primary newest new --tablespace 16384").is_err());
         assert!(of("restore primary newest new --tablespace =x").is_err());

@@ -19,6 +19,8 @@ pub(in crate::daemon) fn restore_options(request: Restore) -> Result<Options> {
         position: request.position,
         directory: absolute(request.directory, "the directory")?,
         tablespaces: tablespaces?,
+        keep_synchronous: request.keep_synchronous,
+        archive_off: request.archive_off,
         dry_run: request.dry_run,
     })
 }

@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::page::{MAGIC_18, MAGIC_19};
 use super::record::{INFO_OF_MANAGER, RM_TBLSPC, RM_XACT, RM_XLOG, Record, RecordHeader};
+use crate::format::Parameters;
 use crate::unit::Lsn;
 
 /// PostgreSQL counts microseconds from 2000-01-01 UTC (`POSTGRES_EPOCH_JDATE`), we from 1970-01-01.
@@ -29,6 +30,7 @@ const HAS_DROPPED_STATS: u32 = 1 << 8;
 const CHECKPOINT_SHUTDOWN: u8 = 0x00;
 const CHECKPOINT_ONLINE: u8 = 0x10;
 const BACKUP_END: u8 = 0x50;
+const PARAMETER_CHANGE: u8 = 0x60;
 const RESTORE_POINT: u8 = 0x70;
 const END_OF_RECOVERY: u8 = 0x90;
 
@@ -75,6 +77,8 @@ pub enum Event {
         /// Where that backup began.
         start: Lsn,
     },
+    /// The server started with other settings than before (`XLOG_PARAMETER_CHANGE`).
+    ParameterChange(Parameters),
     /// A timeline begins (`xl_end_of_recovery`).
     EndOfRecovery {
         /// The new timeline.
@@ -114,6 +118,7 @@ impl Event {
                 CHECKPOINT_SHUTDOWN
                     | CHECKPOINT_ONLINE
                     | BACKUP_END
+                    | PARAMETER_CHANGE
                     | RESTORE_POINT
                     | END_OF_RECOVERY
             ),
@@ -246,6 +251,13 @@ fn log(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
         BACKUP_END => Event::BackupEnd {
             start: Lsn(data.u64()?),
         },
+        PARAMETER_CHANGE => {
+            let mut next = || i32::try_from(data.u32()?).ok();
+            Event::ParameterChange(Parameters {
+                limits: [next()?, next()?, next()?, next()?, next()?],
+                wal_level: next()?,
+            })
+        }
         _ => {
             // CheckPoint: `redo` is first; `time`, seconds since 1970, is at byte 64 up to PostgreSQL 18. 19 has
             // logicalDecodingEnabled and a multixact offset of 64 bits before it.

@@ -3,9 +3,13 @@
 //! manifest while it is written, and `global/pg_control` gets its name last: what can be started is complete.
 
 mod access;
+mod adapt;
 mod choice;
 mod config_files;
+mod configuration;
+mod limits;
 mod options;
+mod outside;
 mod places;
 mod plan;
 mod position;

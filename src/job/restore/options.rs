@@ -15,6 +15,10 @@ pub struct Options {
     pub directory: PathBuf,
     /// Where tablespaces go: name, OID or location on the server, and the new directory.
     pub tablespaces: Vec<(String, PathBuf)>,
+    /// Whether `synchronous_standby_names` stays as the backup has it.
+    pub keep_synchronous: bool,
+    /// Whether the restored server does not archive its WAL.
+    pub archive_off: bool,
     /// Whether to stop before the first byte is written.
     pub dry_run: bool,
 }

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::adapt::{Adapted, adapt};
 use super::choice::Choice;
 use super::config_files::{self, Offer};
 use super::places::{Demand, Places};
 use super::position::{Position, Role, Target};
 use super::recovery_files::AUTO_CONF;
-use super::settings::{self, Lasting, Setting};
 use super::{Options, Plan, replayed};
 use crate::config::Server;
 use crate::error::{Context as _, Result};
@@ -17,7 +17,7 @@ use crate::repository::ManifestFile;
 use crate::unit::{Encryption, Segment, Timeline};
 
 /// Files of a backup that must not be in what is restored: signals and mappings of the old server.
-const LEFT_OUT: [&str; 7] = [
+pub(super) const LEFT_OUT: [&str; 7] = [
     "tablespace_map",
     "recovery.signal",
     "standby.signal",
@@ -45,10 +45,10 @@ pub(super) struct Work {
     pub segments: Vec<(Segment, WayFile)>,
     /// The history files for `pg_wal`.
     pub histories: Vec<(Timeline, Vec<u8>)>,
-    /// The settings until recovery has ended.
-    pub recovery: Vec<Setting>,
-    /// The settings that stay.
-    pub lasting: Vec<Lasting>,
+    /// Files of which lines become comments: where they go, and the numbers of the lines.
+    pub edited: Vec<(ManifestFile, PathBuf, Vec<usize>)>,
+    /// The settings.
+    pub adapted: Adapted,
     /// What the person is told.
     pub plan: Plan,
 }
@@ -68,15 +68,9 @@ pub(super) fn plan(
         &name,
         &choice.manifest.tablespaces,
     )?;
-    let of_backup = choice.backup.info.end.0;
-    let recovery = settings::recovery(position, &choice.reach, of_backup);
-    let lasting = match position.role {
-        Role::Primary => Vec::new(),
-        Role::Replica => settings::of_standby(server, &name),
-    };
-    let all = recovery
-        .iter()
-        .chain(lasting.iter().map(|lasting| &lasting.setting));
+    let mut warnings = warnings(choice, &places)?;
+    let adapted = adapt(context, server, options, position, choice, &name)?;
+    warnings.extend(adapted.warnings.iter().cloned());
     let mut work = Work {
         files: Vec::with_capacity(choice.manifest.files.len()),
         auto_conf: None,
@@ -88,12 +82,12 @@ pub(super) fn plan(
             target: places.data.clone(),
             tablespaces: places.tablespaces.clone(),
             position: describe(position, choice),
-            settings: all.map(Setting::to_string).collect(),
-            warnings: warnings(choice, &places)?,
+            settings: adapted.settings(),
+            warnings,
             ..Plan::default()
         },
-        recovery,
-        lasting,
+        edited: Vec::new(),
+        adapted,
         places,
     };
     let unknown = choice.reach.not_known.map(replayed::unknown);
@@ -129,10 +123,13 @@ impl Work {
             demand.add(place, file.size);
             self.plan.files += 1;
             self.plan.bytes = self.plan.bytes.saturating_add(file.size);
+            let comments = self.adapted.comments_of(&file.path);
             if file.path == Path::new(AUTO_CONF) {
                 self.auto_conf = Some(file);
-            } else {
+            } else if comments.is_empty() {
                 self.files.push((file, path));
+            } else {
+                self.edited.push((file, path, comments));
             }
         }
         // Large files first: in the end all threads have something small to do.
@@ -244,6 +241,5 @@ fn describe(position: &Position, choice: &Choice) -> String {
     if let Some(time) = time.or(reach.time) {
         text.push_str(&format!(", last transaction {time}"));
     }
-    // The C program's client prints an apostrophe as `\'`, which is no JSON.
-    text.replace('\'', "\u{2019}")
+    text
 }

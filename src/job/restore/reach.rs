@@ -32,6 +32,8 @@ pub(super) struct Reach {
     pub tablespaces: Vec<Replayed>,
     /// The page magic, where a newer version of PostgreSQL wrote the WAL, of which these are not known.
     pub not_known: Option<u16>,
+    /// The highest limits that the server had on the way, if it changed any.
+    pub limits: Option<[i32; 5]>,
 }
 
 /// What became of a look.
@@ -53,6 +55,8 @@ pub(super) struct Interval {
     pub from_time: Option<Timestamp>,
     pub to: Lsn,
     pub to_time: Option<Timestamp>,
+    /// Whether a record that begins at `to` may be replayed.
+    pub inclusive: bool,
     /// Why it does not reach further, where that is no good reason.
     pub broken: Option<String>,
 }
@@ -101,7 +105,7 @@ impl Reader<'_> {
             _ => false,
         };
         let time = scan.time_after.or(scan.time_before);
-        if scan.hit.is_none() && !end_of_wal {
+        if scan.hit.is_none() && (!end_of_wal || scan.minimal.is_some()) {
             return Ok(Verdict::TooLate(interval));
         }
         let needed = scan.hit.map_or(walked.end, |hit| hit.end);
@@ -113,6 +117,7 @@ impl Reader<'_> {
             last: walked.last.filter(|_| scan.hit.is_none()),
             hit: scan.hit,
             time,
+            limits: scan.limits,
             history: if goes_on { history } else { history.to(on) },
             files: walked.files,
             tablespaces: scan.tablespaces,
@@ -193,6 +198,7 @@ impl Interval {
             )),
             Ending::Damaged(path, why) => Some(format!("{path} is damaged: {why}")),
         };
+        let broken = scan.minimal.map(minimal).or(broken);
         let broken = broken.or(match &walked.ending {
             Ending::Received(segment) if walked.end < backup.info.end.1 => {
                 let name = segment.name(size);
@@ -205,8 +211,9 @@ impl Interval {
             timeline: history.timeline(),
             from: backup.info.end.1,
             from_time: scan.time_before.or(backup.info.stop_time.map(Timestamp)),
-            to: walked.end,
+            to: scan.minimal.unwrap_or(walked.end),
             to_time: scan.time_after,
+            inclusive: scan.minimal.is_none(),
             broken,
         }
     }
@@ -235,7 +242,11 @@ impl Interval {
             message.push_str(&format!("; there {broken}"));
         }
         let hint = match (&self.broken, target) {
-            (Some(_), _) => format!("the last position that can be reached is lsn={}", self.to),
+            (Some(_), _) => format!(
+                "the last position that can be reached is lsn={}{}",
+                self.to,
+                if self.inclusive { "" } else { ",inclusive=off" }
+            ),
             (None, Target::Time(_)) => {
                 "recovery stops at a time only before a later transaction; `current` restores everything that was received"
                     .to_owned()
@@ -253,6 +264,15 @@ impl Interval {
             None => "no older backup reaches it".to_owned(),
         })
     }
+}
+
+/// Why recovery does not pass a record: PostgreSQL stops there, and 13 goes on with a warning that data may be missing
+/// (`CheckRequiredParameterValues`, PostgreSQL 18 `xlogrecovery.c`, in 13 and 14 `xlog.c`).
+fn minimal(at: Lsn) -> String {
+    format!(
+        "from {at} on the server ran with wal_level = minimal, so that its WAL lacks data; only a backup that was taken \
+         later goes beyond that"
+    )
 }
 
 impl fmt::Display for Interval {

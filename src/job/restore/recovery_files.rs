@@ -52,8 +52,9 @@ fn signal(role: Role) -> &'static str {
     }
 }
 
-/// Settings of other recoveries, which must not hold for this one.
-const OF_RECOVERY: [&str; 16] = [
+/// Settings of other recoveries, which must not hold for this one, and what does not belong into this file at all.
+const NOT_KEPT: [&str; 17] = [
+    "data_directory",
     "restore_command",
     "archive_cleanup_command",
     "recovery_end_command",
@@ -131,7 +132,7 @@ impl RecoveryFiles<'_> {
                 ours = true;
             }
             if !ours {
-                if OF_RECOVERY.contains(&name_of(line).as_str()) {
+                if NOT_KEPT.contains(&name_of(line).as_str()) {
                     new.extend_from_slice(b"#");
                 }
                 new.extend_from_slice(line);

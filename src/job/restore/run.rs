@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::access;
 use super::choice::{self, Choice};
+use super::outside::comment_out;
 use super::plan::{CONTROL_FILE, Work, plan};
 use super::position::Position;
 use super::recovery_files::RecoveryFiles;
@@ -55,6 +56,9 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
         work.plan.target.display(),
         work.plan.position
     );
+    for warning in &work.plan.warnings {
+        log::warn!("restore of server {}: {warning}", server.name);
+    }
     let text = format!(
         "restore of backup {} of server {} by process {}\n",
         backup.label,
@@ -145,6 +149,10 @@ fn complete(work: &Work, writer: &Writer, position: &Position, target: &mut Targ
             target.put(&wal.join(format!("archive_status/{name}.done")), b"", 0o600)?;
         }
     }
+    for (file, path, lines) in &work.edited {
+        let content = comment_out(&writer.content(file)?, lines);
+        target.put(path, &content, file.mode)?;
+    }
     let (old, mode) = match &work.auto_conf {
         Some(file) => (writer.content(file)?, file.mode),
         None => (Vec::new(), 0o600),
@@ -153,8 +161,8 @@ fn complete(work: &Work, writer: &Writer, position: &Position, target: &mut Targ
         label: &writer.backup.label,
         role: position.role,
         position: &work.plan.position,
-        recovery: &work.recovery,
-        lasting: &work.lasting,
+        recovery: &work.adapted.recovery,
+        lasting: &work.adapted.lasting,
     };
     files.write(target, data, (&old, mode))?;
     writer.stop.check()?;

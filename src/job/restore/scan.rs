@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use super::position::{Position, Target};
 use super::replayed::Replayed;
 use crate::error::{Failure, Kind, Result};
+use crate::format::Parameters;
 use crate::format::wal::{Event, Record};
 use crate::unit::{Lsn, Timestamp};
 
@@ -42,6 +43,10 @@ pub(super) struct Scan<'a> {
     pub hit: Option<Hit>,
     /// Recovery would stop here, and fail since it is not consistent yet.
     pub early: Option<Hit>,
+    /// The highest limits that the server had on the way, if it changed any (`XLOG_PARAMETER_CHANGE`).
+    pub limits: Option<[i32; 5]>,
+    /// Recovery would come to this record, from which on WAL was written with `wal_level = minimal`.
+    pub minimal: Option<Lsn>,
     /// The last end of a transaction before the backup is consistent.
     pub time_before: Option<Timestamp>,
     /// The last end of a transaction from then on, and what came last before `hit`.
@@ -52,6 +57,12 @@ pub(super) struct Scan<'a> {
     pub tablespaces: Vec<Replayed>,
     /// The page magic of records that a newer version of PostgreSQL wrote.
     pub not_known: Option<u16>,
+}
+
+/// The higher one of each two limits.
+pub(super) fn higher(one: [i32; 5], other: [i32; 5]) -> [i32; 5] {
+    let mut pairs = one.into_iter().zip(other);
+    one.map(|limit| pairs.next().map_or(limit, |(one, other)| one.max(other)))
 }
 
 impl<'a> Scan<'a> {
@@ -65,6 +76,8 @@ impl<'a> Scan<'a> {
             hopeless,
             hit: None,
             early: None,
+            limits: None,
+            minimal: None,
             time_before: None,
             time_after: None,
             checkpoint: None,
@@ -78,10 +91,19 @@ impl<'a> Scan<'a> {
     pub fn see(&mut self, record: &Record<'_>, event: &Event) -> ControlFlow<()> {
         let ended = event.end_of_transaction();
         let time = ended.map(|(_, time)| Timestamp(time));
-        if !self.hopeless
-            && self.early.is_none()
-            && let Some(side) = self.stops(record, event)
+        let stops = if self.hopeless || self.early.is_some() {
+            None
+        } else {
+            self.stops(record, event)
+        };
+        if let Event::ParameterChange(parameters) = event
+            && parameters.wal_level == Parameters::MINIMAL
+            && stops != Some(Side::Before)
         {
+            self.minimal = Some(record.start);
+            return ControlFlow::Break(());
+        }
+        if let Some(side) = stops {
             let hit = Hit {
                 side,
                 start: record.start,
@@ -127,6 +149,10 @@ impl<'a> Scan<'a> {
                 at: record.start,
             }),
             Event::NotKnown { magic } => self.not_known = Some(*magic),
+            Event::ParameterChange(parameters) => {
+                let limits = self.limits.get_or_insert([0; 5]);
+                *limits = higher(*limits, parameters.limits);
+            }
             _ => {}
         }
     }

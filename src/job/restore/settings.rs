@@ -1,16 +1,16 @@
 //! The recovery settings. How they are written says [`super::recovery_files`].
 
 use std::fmt;
+use std::net::IpAddr;
 
 use super::position::{Action, Position, Role, Target};
 use super::reach::Reach;
 use super::recovery_files::end_command;
-use crate::config::{Host, Server};
+use crate::config::{Host, Server, TlsMode};
 use crate::job::replay::TimelineChoice;
-use crate::unit::{Timeline, escaped};
+use crate::unit::{PgVersion, Timeline, escaped};
 
-/// A setting for a file of PostgreSQL. Shown to people, and in documents, it has no apostrophes: the C program's client
-/// prints them as `\'`, which is no JSON.
+/// A setting for a file of PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Setting {
     pub name: &'static str,
@@ -46,7 +46,7 @@ impl fmt::Display for Setting {
                 Ok(value) => value.to_owned(),
                 Err(_) => escaped(&self.value),
             };
-            write!(f, " {}", value.replace('\'', "\u{2019}"))?;
+            write!(f, " {value}")?;
         }
         Ok(())
     }
@@ -63,13 +63,22 @@ const TARGETS: [&str; 5] = [
     "recovery_target_xid",
 ];
 
-/// The settings until recovery has ended, of a backup that ends on timeline `of_backup`.
-pub(super) fn recovery(position: &Position, reach: &Reach, of_backup: Timeline) -> Vec<Setting> {
+/// The settings until recovery has ended, of a backup that ends on timeline `of_backup` of a server of this version.
+pub(super) fn recovery(
+    position: &Position,
+    reach: &Reach,
+    of_backup: Timeline,
+    version: PgVersion,
+) -> Vec<Setting> {
     let mut settings: Vec<Setting> = TARGETS.map(|name| Setting::new(name, "")).to_vec();
     let mut set = |name, value: &str| settings.push(Setting::new(name, value));
     set("archive_cleanup_command", "");
     set("recovery_end_command", &end_command(position.role));
     set("recovery_min_apply_delay", "0");
+    if version.major < 16 {
+        // The file may be that of another standby, and PostgreSQL removes it.
+        set("promote_trigger_file", "");
+    }
     // PostgreSQL demands a command. It fails for each file, and then the file is looked for in pg_wal.
     let command = match position.role {
         Role::Primary => "false",
@@ -97,7 +106,7 @@ pub(super) fn recovery(position: &Position, reach: &Reach, of_backup: Timeline) 
 }
 
 /// The settings of a standby that stay, as `pg_basebackup -R` leaves them too.
-pub(super) fn of_standby(server: &Server, name: &str) -> Vec<Lasting> {
+pub(super) fn of_standby(server: &Server, name: &str, version: PgVersion) -> Vec<Lasting> {
     let lasting = |name, value: String, why: &str| Lasting {
         setting: Setting::new(name, value),
         why: why.to_owned(),
@@ -105,7 +114,7 @@ pub(super) fn of_standby(server: &Server, name: &str) -> Vec<Lasting> {
     vec![
         lasting(
             "primary_conninfo",
-            conninfo(server, name),
+            conninfo(server, name, version),
             "the standby streams from the server that was backed up",
         ),
         lasting(
@@ -166,24 +175,76 @@ fn timeline(position: &Position, reach: &Reach, of_backup: Timeline) -> String {
     }
 }
 
+/// What to know before a standby is started.
+pub(super) fn warnings_of_standby(server: &Server, version: PgVersion) -> Vec<String> {
+    let mut warnings = vec![format!(
+        "primary_conninfo has no password: if {} asks for one, it is looked for in the .pgpass file of the user that runs \
+         the standby",
+        server.name
+    )];
+    let files = tls_pairs(server, version)
+        .into_iter()
+        .filter(|(key, _)| *key != "sslmode");
+    let files: Vec<String> = files.map(|(_, path)| path).collect();
+    if !files.is_empty() {
+        let files = files.join(", ");
+        warnings.push(format!(
+            "primary_conninfo names files of this machine, which the user that runs the standby must be able to read: \
+             {files}"
+        ));
+    }
+    warnings
+}
+
 /// How a standby connects to the server that was backed up: as we do, but without a password, which belongs into the
 /// password file of the user that runs it.
-fn conninfo(server: &Server, name: &str) -> String {
+fn conninfo(server: &Server, name: &str, version: PgVersion) -> String {
     let host = match &server.host {
         Host::Tcp(host) => host.clone(),
         Host::Unix(directory) => directory.to_string_lossy().into_owned(),
     };
-    let pairs = [
+    let mut pairs = vec![
         ("host", host),
         ("port", server.port.to_string()),
         ("user", server.user.clone()),
         ("application_name", name.to_owned()),
     ];
-    let pairs = pairs.map(|(key, value)| {
+    pairs.extend(tls_pairs(server, version));
+    let pairs = pairs.into_iter().map(|(key, value)| {
         let value = value.replace('\\', "\\\\").replace('\'', "\\'");
         format!("{key}='{value}'")
     });
-    pairs.join(" ")
+    pairs.collect::<Vec<_>>().join(" ")
+}
+
+/// How libpq protects a connection as ours are protected. Where we do without TLS, it may still use it if the server has
+/// it, as is its default.
+fn tls_pairs(server: &Server, version: PgVersion) -> Vec<(&'static str, String)> {
+    let Host::Tcp(host) = &server.host else {
+        return Vec::new();
+    };
+    let authority = server.tls_files.authority.as_ref();
+    let (mode, authority) = match server.tls {
+        TlsMode::Off => return Vec::new(),
+        // With a file of authorities, libpq would verify the certificate.
+        TlsMode::On => ("require", None),
+        // Addresses in certificates libpq knows from PostgreSQL 15 on.
+        TlsMode::Verify if version.major < 15 && host.parse::<IpAddr>().is_ok() => {
+            ("verify-ca", authority)
+        }
+        TlsMode::Verify => ("verify-full", authority),
+    };
+    let files = [
+        ("sslrootcert", authority),
+        ("sslcert", server.tls_files.certificate.as_ref()),
+        ("sslkey", server.tls_files.key.as_ref()),
+    ];
+    let files = files.into_iter().filter_map(|(key, path)| {
+        let path = path?.to_string_lossy().into_owned();
+        Some((key, path))
+    });
+    let mode = [("sslmode", mode.to_owned())].into_iter();
+    mode.chain(files).collect()
 }
 
 /// A value as PostgreSQL's configuration files have it (`GUC_scanstr`, PostgreSQL `guc-file.l`).
@@ -211,7 +272,7 @@ mod tests {
         assert_eq!(quote(b"it's \\ here\n"), br"'it''s \\ here\n'");
         let setting = Setting::new("recovery_target_name", "it's");
         assert_eq!(setting.line(), b"recovery_target_name = 'it''s'");
-        assert_eq!(setting.to_string(), "recovery_target_name = it\u{2019}s");
+        assert_eq!(setting.to_string(), "recovery_target_name = it's");
         assert_eq!(Setting::new("a", "").to_string(), "a =");
     }
 }

@@ -182,13 +182,7 @@ impl Writer {
 
     /// The content of a small file, checked.
     pub fn content(&self, file: &ManifestFile) -> Result<Vec<u8>> {
-        let doing = || format!("restore {}", file.path.display());
-        let mut source = self.backup.open(file, &self.key).with_context(doing)?;
-        let mut content = Vec::new();
-        let mut limited = (&mut source).take(LONGEST_CONF);
-        limited.read_to_end(&mut content).with_context(doing)?;
-        let digests = source.finish().with_context(doing)?;
-        check(file, &digests).with_context(doing)?;
+        let content = content(&self.backup, &self.key, file)?;
         self.progress.advance(file.size);
         Ok(content)
     }
@@ -224,6 +218,22 @@ impl Writer {
             .with_context(|| format!("write {}", path.display()))?;
         target.close()
     }
+}
+
+/// The content of a small file of a backup, checked.
+pub(super) fn content(
+    backup: &Backup,
+    key: &Arc<MasterKey>,
+    file: &ManifestFile,
+) -> Result<Vec<u8>> {
+    let doing = || format!("restore {}", file.path.display());
+    let mut source = backup.open(file, key).with_context(doing)?;
+    let mut content = Vec::new();
+    let mut limited = (&mut source).take(LONGEST_CONF);
+    limited.read_to_end(&mut content).with_context(doing)?;
+    let digests = source.finish().with_context(doing)?;
+    check(file, &digests).with_context(doing)?;
+    Ok(content)
 }
 
 /// Writes all of a small file.

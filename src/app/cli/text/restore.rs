@@ -69,7 +69,8 @@ mod tests {
                 "WAL": ["000000010000000000000002", "000000010000000000000003"], "WALBytes": 33_554_432,
                 "Position": "the end of the backup",
                 "Settings": ["recovery_target_xid =", "recovery_target = immediate"]
-            }
+            },
+            "Warnings": ["one", "another"]
         });
         let request = Request::Restore(crate::protocol::Restore::default());
         assert_eq!(
@@ -81,7 +82,8 @@ mod tests {
              WAL          2 files, 000000010000000000000002 to 000000010000000000000003, 32.00MB\n\
              Tablespaces  fast (OID 16384, /fast) to /r/new\n\
              Recovers to  the end of the backup\n\
-             Settings     recovery_target = immediate\n"
+             Settings     recovery_target = immediate\n\
+             Warnings     one\n             another\n"
         );
     }
 }

@@ -1,0 +1,60 @@
+//! `global/pg_control`, as far as restore looks at it.
+
+use super::Parameters;
+
+/// `PG_CONTROL_VERSION` of PostgreSQL 13 to 16, 17, and 18.
+const VERSIONS: [u32; 3] = [1300, 1700, 1800];
+
+/// Where `wal_level` is in these versions, and the limits: the latter are behind `wal_log_hints` and its padding.
+const WAL_LEVEL: usize = 172;
+const LIMITS: usize = 180;
+
+/// No limit is higher (`MAX_BACKENDS`, PostgreSQL 13 to 18 `postmaster.h`, but for `max_locks_per_transaction`, of which
+/// nobody has more).
+const HIGHEST: i32 = 1 << 30;
+
+/// The control file of a cluster (`ControlFileData`, PostgreSQL 13 to 18 `catalog/pg_control.h`). Its checksum is not
+/// looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlFile {
+    /// The settings that the cluster last ran with; on a standby, those of its primary.
+    pub parameters: Parameters,
+}
+
+impl ControlFile {
+    /// Reads a control file; `None` if it is of a version that is not known.
+    pub fn parse(content: &[u8]) -> Option<ControlFile> {
+        let number = |at: usize| {
+            let bytes = content.get(at..at + 4)?;
+            Some(u32::from_le_bytes(bytes.try_into().ok()?))
+        };
+        let signed = |at: usize| i32::try_from(number(at)?).ok();
+        number(8).filter(|version| VERSIONS.contains(version))?;
+        let limit = |index: usize| signed(LIMITS + 4 * index).filter(|limit| *limit <= HIGHEST);
+        Some(ControlFile {
+            parameters: Parameters {
+                wal_level: signed(WAL_LEVEL)?,
+                limits: [limit(0)?, limit(1)?, limit(2)?, limit(3)?, limit(4)?],
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_not_read() {
+        let mut content = vec![0; 8192];
+        assert_eq!(ControlFile::parse(&content), None);
+        content[8..12].copy_from_slice(&1800u32.to_le_bytes());
+        content[180..184].copy_from_slice(&40u32.to_le_bytes());
+        let parameters = ControlFile::parse(&content).unwrap().parameters;
+        assert_eq!(parameters.limits, [40, 0, 0, 0, 0]);
+        assert_eq!(parameters.wal_level, 0);
+        assert_eq!(ControlFile::parse(&content[..190]), None);
+        content[183] = 0x80;
+        assert_eq!(ControlFile::parse(&content), None);
+    }
+}
