@@ -73,6 +73,10 @@ fn recovery_ends_on_the_timeline_of_its_target() {
             .sql("INSERT INTO t VALUES (4) RETURNING txid_current()");
         rows.cluster.sql("INSERT INTO t VALUES (5)");
         rows.cluster.wait_received("pgmoneta");
+        // The archive never saw timeline 3, but it was there before 4.
+        let wal = rows.daemon.wal("primary");
+        let history = std::fs::read(wal.join("00000002.history")).unwrap();
+        write_owned(&wal.join("00000004.history"), &history);
         for (position, row, parents) in [
             ("immediate".to_owned(), "1", "1"),
             (format!("time={}", rows.time), "2", "1"),
@@ -83,8 +87,8 @@ fn recovery_ends_on_the_timeline_of_its_target() {
             restored.start();
             restored.wait_primary(60);
             assert_eq!(last_row(&restored), row, "{major} {position}");
-            assert_eq!(timeline(&restored), "3", "{major} {position}");
-            let history = restored.data().join("pg_wal/00000003.history");
+            assert_eq!(timeline(&restored), "5", "{major} {position}");
+            let history = restored.data().join("pg_wal/00000005.history");
             let history = std::fs::read_to_string(history).unwrap();
             let found = history.lines().filter_map(|line| line.split('\t').next());
             let found: Vec<&str> = found.filter(|parent| !parent.is_empty()).collect();

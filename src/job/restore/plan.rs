@@ -1,5 +1,6 @@
 //! What is written where: decided before the first byte.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::adapt::{Adapted, adapt};
@@ -29,6 +30,12 @@ pub(super) const LEFT_OUT: [&str; 7] = [
 
 /// The file that gets its name last: without it PostgreSQL starts nothing.
 pub(super) const CONTROL_FILE: &str = "global/pg_control";
+
+/// A history file of which nothing is known but that its number is taken; PostgreSQL only looks whether there is one.
+const TAKEN: &[u8] = b"# pgmoneta: another server has this timeline\n";
+
+/// How many of them are written at most.
+const MOST_TAKEN: usize = 10_000;
 
 /// Everything that a restore writes.
 pub(super) struct Work {
@@ -216,7 +223,22 @@ fn histories(choice: &Choice, role: Role) -> Result<Vec<(Timeline, Vec<u8>)>> {
             histories.extend(content.map(|content| (timeline, content)));
         }
     }
+    if role == Role::Primary {
+        let found = histories.iter().map(|(timeline, _)| *timeline).collect();
+        let taken: Vec<Timeline> = taken(choice.reach.history.timeline(), &found).collect();
+        histories.extend(taken.into_iter().map(|timeline| (timeline, TAKEN.to_vec())));
+        histories.sort_by_key(|(timeline, _)| *timeline);
+    }
     Ok(histories)
+}
+
+/// The numbers between `last` and the highest history that are in none: PostgreSQL would take the first of them for the
+/// new timeline, and another server has it, since a later number was taken.
+fn taken(last: Timeline, found: &BTreeSet<Timeline>) -> impl Iterator<Item = Timeline> {
+    let highest = found.last().map_or(0, |timeline| timeline.number());
+    let numbers = (last.number().saturating_add(1)..highest).take(MOST_TAKEN);
+    let timelines = numbers.filter_map(Timeline::new);
+    timelines.filter(|timeline| !found.contains(timeline))
 }
 
 /// Where recovery will end, in words.
@@ -242,4 +264,25 @@ fn describe(position: &Position, choice: &Choice) -> String {
         text.push_str(&format!(", last transaction {time}"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_timelines_that_others_have_are_not_free() {
+        let of = |number| Timeline::new(number).unwrap();
+        let free = |last, found: &[u32]| {
+            let found = found.iter().map(|number| of(*number)).collect();
+            taken(of(last), &found)
+                .map(Timeline::number)
+                .collect::<Vec<u32>>()
+        };
+        assert_eq!(free(1, &[]), [0; 0]);
+        assert_eq!(free(1, &[2, 3]), [0; 0]);
+        assert_eq!(free(1, &[3, 6]), [2, 4, 5]);
+        assert_eq!(free(3, &[2, 3, 5]), [4]);
+        assert_eq!(free(7, &[2, 5]), [0; 0]);
+    }
 }
