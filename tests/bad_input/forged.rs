@@ -121,6 +121,7 @@ fn file<'v>(value: &'v mut Value, path: &str) -> Option<&'v mut Value> {
 fn start(scratch: &Scratch, name: &str, cluster: &Cluster, lines: &str) -> Daemon {
     Daemon::builder(scratch)
         .name(name)
+        .own_vault()
         .global(&format!("compression = none\n{lines}"))
         .server("primary", cluster)
         .start()
