@@ -143,7 +143,13 @@ impl Known {
         let mut rest = self.bytes.as_slice();
         let mut expected = self.from;
         while !rest.is_empty() {
-            match replication.next(PATIENCE)? {
+            let event = match replication.next(PATIENCE).map_err(Trouble::from) {
+                Ok(event) => event,
+                // Most servers find that out only once they have begun to stream.
+                Err(trouble) if trouble.is_removed() => return Ok(None),
+                Err(trouble) => return Err(trouble),
+            };
+            match event {
                 Event::Wal { start, bytes, .. } if start == expected => {
                     let (old, later) = rest.split_at_checked(bytes.len()).unwrap_or((rest, &[]));
                     self.check_same(expected, old, bytes)?;
