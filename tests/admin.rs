@@ -69,7 +69,7 @@ impl Home {
             panic!("{text:?} has not two lines");
         };
         let salt = STANDARD.decode(salt).unwrap().try_into().unwrap();
-        MasterKey::derive(&Secret::new(STANDARD.decode(secret).unwrap()), &salt).unwrap()
+        MasterKey::derive(&Secret::new(STANDARD.decode(secret).unwrap()), &salt)
     }
 
     /// The password of a user, opened without the program's own reader.

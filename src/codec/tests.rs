@@ -3,22 +3,17 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::crypto::{MasterKey, Secret};
+use crate::crypto::MasterKey;
 use crate::error::{Kind, Result};
 use crate::unit::{Compression, Encryption, Level};
 
 fn key() -> Arc<MasterKey> {
-    static KEY: OnceLock<Arc<MasterKey>> = OnceLock::new();
-    let make = || {
-        let secret = Secret::new(b"correct horse battery".to_vec());
-        Arc::new(MasterKey::derive(&secret, &[7; 16]).unwrap())
-    };
-    KEY.get_or_init(make).clone()
+    Arc::new(MasterKey::quick(1))
 }
 
 fn coding(compression: Compression, level: Level, encryption: Encryption) -> Coding {
@@ -254,7 +249,7 @@ fn a_reader_that_stops_early_learns_that_more_was_there() {
 fn another_key_or_key_size_opens_nothing() {
     let coding = coding(Compression::Zstd, Level::Auto, Encryption::Aes256);
     let (stored, _) = encoded(&sample(1000), &coding);
-    let other = MasterKey::derive(&Secret::new(b"another horse".to_vec()), &[7; 16]).unwrap();
+    let other = MasterKey::quick(2);
     let mut source = Source::new(file(&stored), coding.stored(), Some(Arc::new(other))).unwrap();
     assert!(source.read_to_end(&mut Vec::new()).is_err());
     let wrong = Stored {

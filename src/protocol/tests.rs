@@ -7,12 +7,11 @@ use serde_json::json;
 
 use super::*;
 use crate::crypto::MasterKey;
-use crate::crypto::Secret;
 use crate::error::{Failure, Kind};
 use crate::unit::{Compression, Encryption, PgVersion};
 
 fn key() -> MasterKey {
-    MasterKey::derive(&Secret::new(b"a master key".to_vec()), &[7; 16]).unwrap()
+    MasterKey::quick(1)
 }
 
 fn read(bytes: &[u8]) -> crate::error::Result<Frame> {
@@ -85,8 +84,7 @@ fn every_codec_returns_the_text() {
             assert_eq!(frame.decode(Some(&key)).unwrap(), text);
             if encryption != Encryption::None {
                 assert!(frame.decode(None).is_err(), "no key, no text");
-                let other =
-                    MasterKey::derive(&Secret::new(b"a master kex".to_vec()), &[7; 16]).unwrap();
+                let other = MasterKey::quick(2);
                 assert!(frame.decode(Some(&other)).is_err(), "another key, no text");
             }
         }

@@ -79,15 +79,10 @@ fn is_line(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::Secret;
-
-    fn key(salt: u8) -> MasterKey {
-        MasterKey::derive(&Secret::new(b"secret".to_vec()), &[salt; 16]).unwrap()
-    }
 
     #[test]
     fn every_changed_byte_and_every_other_key_is_noticed() {
-        let (own, other) = (key(1), key(2));
+        let (own, other) = (MasterKey::quick(1), MasterKey::quick(2));
         let text = signed("STATUS=1\nLABEL=20260101000000\n".to_owned(), &own).unwrap();
         let found = Signature::find(text.as_bytes()).unwrap().unwrap();
         assert!(found.is_of(&own).unwrap() && !found.is_of(&other).unwrap());
@@ -104,7 +99,7 @@ mod tests {
     fn a_text_without_it_is_unsigned_and_one_that_goes_on_behind_it_is_damaged() {
         assert_eq!(Signature::find(b"STATUS=1\n").unwrap(), None);
         assert_eq!(Signature::find(b"").unwrap(), None);
-        let text = signed("STATUS=1\n".to_owned(), &key(1)).unwrap();
+        let text = signed("STATUS=1\n".to_owned(), &MasterKey::quick(1)).unwrap();
         for wrong in [
             format!("{text}STATUS=0\n"),
             format!("{text}{}", text.replace('1', "0")),

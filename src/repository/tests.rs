@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::codec::Stored;
-use crate::crypto::{MasterKey, Secret};
+use crate::crypto::MasterKey;
 use crate::error::Kind;
 use crate::format::ConfigFile;
 use crate::repository::{ManifestFile, ManifestWriter, SystemInfo, TablespaceInfo};
@@ -417,7 +417,7 @@ fn names_of_tablespaces_and_links_in_a_manifest_lead_nowhere_else() {
 }
 
 fn key() -> MasterKey {
-    MasterKey::derive(&Secret::new(b"secret".to_vec()), &[1; 16]).unwrap()
+    MasterKey::quick(1)
 }
 
 #[test]
@@ -448,7 +448,7 @@ fn backups_of_the_version_that_signed_nothing_are_signed_once() {
     assert_eq!(proven("20260103000000"), Authenticity::Unsigned, "too late");
     let signed = scratch.1.find("20260101000000").unwrap();
     signed.manifest().unwrap();
-    let other = MasterKey::derive(&Secret::new(b"another".to_vec()), &[1; 16]).unwrap();
+    let other = MasterKey::quick(2);
     let refuted = signed.authenticity(&other).unwrap();
     assert_eq!(refuted, Authenticity::Refuted);
 

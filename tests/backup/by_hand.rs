@@ -38,7 +38,10 @@ pub fn key(daemon: &Daemon) -> Arc<MasterKey> {
     let text = fs::read_to_string(path).unwrap();
     let salt = base64::engine::general_purpose::STANDARD.decode(text.lines().nth(1).unwrap());
     let secret = Secret::new(MASTER_KEY.as_bytes().to_vec());
-    Arc::new(MasterKey::derive(&secret, &salt.unwrap().try_into().unwrap()).unwrap())
+    Arc::new(MasterKey::derive(
+        &secret,
+        &salt.unwrap().try_into().unwrap(),
+    ))
 }
 
 /// Checks the digests of all stored files with `sha256sum`.

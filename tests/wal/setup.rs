@@ -253,7 +253,7 @@ fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> Contex
         admins: None,
     };
     let config = Config::load(&files).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let key = MasterKey::derive(&Secret::new(b"secret".to_vec()), &[1; 16]).unwrap();
+    let key = MasterKey::derive(&Secret::new(b"secret".to_vec()), &[1; 16]);
     Context {
         config: Arc::new(config.config),
         base,

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::*;
-use crate::crypto::{MasterKey, Secret};
+use crate::crypto::MasterKey;
 use crate::unit::{Compression, Encryption, Level, SegmentSize, Timeline};
 
 struct Scratch(PathBuf);
@@ -28,7 +28,7 @@ fn scratch(name: &str) -> (Scratch, WalDirectory) {
 }
 
 fn coding(compression: Compression, encryption: Encryption) -> Coding {
-    let key = MasterKey::derive(&Secret::new(b"secret".to_vec()), &[7; 16]).unwrap();
+    let key = MasterKey::quick(1);
     Coding {
         compression,
         level: Level::Auto,
