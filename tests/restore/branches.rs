@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use pgmoneta::unit::{Lsn, Segment, SegmentSize, Timeline};
 
-use super::story::{Story, last_row};
+use super::story::{Story, label, last_row};
 use super::timelines::fail_over;
-use crate::harness::installed;
+use crate::harness::{Cluster, installed, server};
 
 /// What happened: rows 1 to 6 and 7 on timeline 1, then a fail-over, row 8 on timeline 2, and the server is lost.
 struct Branched {
@@ -93,7 +93,7 @@ fn nothing_below_a_switch_is_lost_where_the_next_timeline_was_received_in_part()
 
 #[test]
 fn a_timeline_without_wal_of_its_own_is_not_the_latest() {
-    let branched = Branched::new(crate::harness::server().0);
+    let branched = Branched::new(server().0);
     let [old, new] = &branched.files;
     let (kept_old, kept_new) = (std::fs::read(old).unwrap(), std::fs::read(new).unwrap());
     // Everything up to the switch came, and nothing behind it.
@@ -125,4 +125,59 @@ fn a_timeline_without_wal_of_its_own_is_not_the_latest() {
         .try_restore("newest", "current")
         .fails(1, "damaged");
     branched.reaches(&format!("xid={}", branched.story.of(7).xid), "7");
+}
+
+/// The server was recovered to a moment before its newest backup, and goes on from there: what that backup and the WAL
+/// behind it have was given up.
+#[test]
+fn the_newest_backup_is_one_of_the_branch_that_the_server_is_on() {
+    let mut story = Story::new(server().0, "compression = none");
+    let two = story.of(2).xid.clone();
+    let recovered = story.restore("newest", &format!("xid={two}"));
+    assert_eq!(label(&recovered), story.a);
+    let recovered = Cluster::adopt(&story.scratch, story.cluster.major(), recovered);
+    let old = take_over(&mut story, recovered);
+    story.step(6);
+    story.cluster.wait_received("pgmoneta");
+
+    let newer = format!("the backup {} is newer, but of another branch", story.b);
+    for (position, row) in [
+        ("current", "6"),
+        ("immediate", "1"),
+        ("current,timeline=latest", "6"),
+    ] {
+        assert_eq!(story.reaches("newest", position, row), story.a);
+        let told = story.try_restore("newest", position).ok();
+        assert!(told.stdout.contains(&newer), "{position}: {told}");
+    }
+    // Whoever wants it names it, or its timeline.
+    assert_eq!(story.reaches("newest", "current,timeline=1", "5"), story.b);
+    let named = story.try_restore(&story.b, "current").ok();
+    let branch =
+        "does not lie on the way to timeline 2: recovery ends on another branch, on timeline 1";
+    assert!(named.stdout.contains(branch), "{named}");
+
+    // It was better before: the old server goes on.
+    let c = story.daemon.backup("primary");
+    take_over(&mut story, old);
+    story.step(7);
+    story.cluster.wait_received("pgmoneta");
+    assert_eq!(story.reaches("newest", "current", "7"), story.b);
+    assert_eq!(story.reaches("newest", "current,timeline=2", "6"), c);
+    assert_eq!(story.reaches("newest", "current,timeline=latest", "6"), c);
+}
+
+/// Puts a cluster in the place of the live one, which is stopped when all of it is received.
+fn take_over(story: &mut Story, cluster: Cluster) -> Cluster {
+    story.cluster.wait_received("pgmoneta");
+    story.cluster.stop();
+    let cluster = cluster.in_place_of(&story.cluster);
+    let old = std::mem::replace(&mut story.cluster, cluster);
+    // It tries again after a while that grows with each try.
+    story.daemon.stop();
+    story.cluster.start();
+    story.cluster.wait_primary(60);
+    story.daemon.start();
+    story.cluster.wait_streaming("pgmoneta");
+    old
 }

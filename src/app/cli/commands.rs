@@ -92,7 +92,8 @@ The position is where recovery ends:
 and after commas: timeline=NUMBER, latest or current (the default: the timeline that the
 archive follows), inclusive=true|false, action=pause|promote|shutdown, primary (the
 default: promotes) or replica (a standby).
-With `newest` the backup is the newest one that the position can be reached from.";
+With `newest` the backup is the newest one that the position can be reached from, on the way to
+the timeline that the archive follows: not one that a recovery to an earlier moment left behind.";
 
 const WAL_BEGIN: &str = "\
 Needed where the archive has no WAL though the replication slot was used before, and where

@@ -15,12 +15,9 @@ use crate::repository::{ManifestFile, WalDirectory, WalFile};
 use crate::storage;
 use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline};
 
-/// How long WAL may take to arrive at least, whatever the configuration says: the server sends the end of a backup at
-/// once, but the disk may be slow.
+/// How long WAL may take to arrive at least, whatever the configuration says, and its segments to be sealed: the server
+/// sends the end of a backup at once, but the disk may be slow.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long to wait for a segment to be sealed, before a copy of it is taken.
-const SEALING: Duration = Duration::from_secs(10);
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -113,7 +110,7 @@ pub(super) enum Patience {
 impl Patience {
     fn duration(self) -> Duration {
         match self {
-            Patience::Primary => SEALING,
+            Patience::Primary => PATIENCE,
             Patience::Standby => Duration::ZERO,
         }
     }

@@ -50,6 +50,33 @@ pub fn choose(
     Ok(own.unwrap_or_else(|| TimelineHistory::alone(backup.end.0)))
 }
 
+/// The way to the timeline that a choice means where that does not depend on the backup: the one that the archive follows,
+/// or the highest with WAL of its own. `None` if it does, or is not known.
+pub fn target_history(
+    segments: &Segments,
+    choice: TimelineChoice,
+    stop: &Stop,
+) -> Result<Option<TimelineHistory>> {
+    match choice {
+        TimelineChoice::Current | TimelineChoice::Number(_) => Ok(None),
+        TimelineChoice::Followed => match segments.followed() {
+            Some(timeline) => archived(segments, timeline),
+            None => Ok(None),
+        },
+        TimelineChoice::Latest => {
+            for timeline in segments.timelines().into_iter().rev() {
+                let way = archived(segments, timeline)?;
+                if let Some(way) = way
+                    && has_begun(segments, &way, stop)?
+                {
+                    return Ok(Some(way));
+                }
+            }
+            Ok(None)
+        }
+    }
+}
+
 fn number(segments: &Segments, backup: &BackupInfo, timeline: Timeline) -> Result<TimelineHistory> {
     let history = known(segments, backup, timeline)?.ok_or_else(|| {
         let name = timeline.history_name();
@@ -139,15 +166,22 @@ fn known(
     backup: &BackupInfo,
     timeline: Timeline,
 ) -> Result<Option<TimelineHistory>> {
+    let history = archived(segments, timeline)?;
+    let own = timeline == backup.end.0;
+    Ok(history.or_else(|| own.then(|| TimelineHistory::alone(timeline))))
+}
+
+/// The history of a timeline; without a file there is none to know but of the first.
+fn archived(segments: &Segments, timeline: Timeline) -> Result<Option<TimelineHistory>> {
     if let Some(content) = segments.history(timeline)? {
         return TimelineHistory::parse(timeline, &content).map(Some);
     }
-    let alone = timeline == Timeline::FIRST || timeline == backup.end.0;
-    Ok(alone.then(|| TimelineHistory::alone(timeline)))
+    let first = timeline == Timeline::FIRST;
+    Ok(first.then(|| TimelineHistory::alone(timeline)))
 }
 
 /// Whether the backup lies on the way, from its beginning to its end.
-fn holds(history: &TimelineHistory, backup: &BackupInfo) -> bool {
+pub fn holds(history: &TimelineHistory, backup: &BackupInfo) -> bool {
     let on = |(timeline, position): (Timeline, Lsn)| {
         history.contains(timeline) && history.end_of(timeline).is_none_or(|left| position <= left)
     };

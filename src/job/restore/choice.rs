@@ -7,7 +7,7 @@ use crate::error::{Context as _, Failure, Kind, Result};
 use crate::format::TimelineHistory;
 use crate::job::authentic;
 use crate::job::context::Context;
-use crate::job::replay::{Segments, choose};
+use crate::job::replay::{Segments, choose, holds, target_history};
 use crate::repository::{Backup, Manifest, Repository};
 use crate::unit::Lsn;
 
@@ -21,18 +21,34 @@ pub(super) struct Choice {
     pub warnings: Vec<String>,
 }
 
+impl Choice {
+    /// Says which newer backup was left out because it lies on another branch.
+    fn warn_of_newer(&mut self, left_out: Option<Backup>) {
+        let newer = left_out.filter(|left| left.label > self.backup.label);
+        self.warnings.extend(newer.map(|newer| {
+            format!(
+                "the backup {} is newer, but of another branch, on timeline {}; name it to restore it",
+                newer.label, newer.info.end.0
+            )
+        }));
+    }
+}
+
 /// What is known of the backups of a server.
 struct Search<'a> {
     context: &'a Context,
     position: &'a Position,
     segments: Segments,
     system_identifier: Option<u64>,
+    /// The way to the timeline that is to be reached, where that does not depend on the backup.
+    target_history: Option<TimelineHistory>,
     /// Of the backup that was looked at last.
     warnings: Vec<String>,
 }
 
 /// Chooses the backup: the one that is named, or where the newest is asked for, the newest one whose end lies before the
-/// target. Fails if the target cannot be reached.
+/// target. One of a branch that the server has left is not the newest: its data were given up. Fails if the target cannot
+/// be reached.
 pub(super) fn find(
     context: &Context,
     server: &Server,
@@ -115,15 +131,32 @@ impl<'a> Search<'a> {
         position: &'a Position,
     ) -> Result<Search<'a>> {
         let archive = repository.wal_for(named)?;
+        let segments = Segments::new(archive, context.key.clone())
+            .context("list the WAL archive")?
+            .following(repository.followed_timeline()?);
         Ok(Search {
             context,
             position,
-            segments: Segments::new(archive, context.key.clone())
-                .context("list the WAL archive")?
-                .following(repository.followed_timeline()?),
             system_identifier: repository.system()?.map(|system| system.system_identifier),
+            target_history: target_history(&segments, position.timeline, &context.stop)?,
             warnings: Vec::new(),
+            segments,
         })
+    }
+
+    /// Whether a backup lies on the way to the timeline that is to be reached, as far as that is known.
+    fn is_on_the_way(&self, backup: &Backup) -> bool {
+        let history = self.target_history.as_ref();
+        history.is_none_or(|history| holds(history, &backup.info))
+    }
+
+    /// Leaves out the backups of other branches, unless there are no others. The newest that was left out.
+    fn leave_out_branches(&self, backups: &mut Vec<Backup>) -> Option<Backup> {
+        if !backups.iter().any(|backup| self.is_on_the_way(backup)) {
+            return None;
+        }
+        let left = backups.extract_if(.., |backup| !self.is_on_the_way(backup));
+        left.last()
     }
 
     /// The newest of `backups`, which are sorted, from which the target can be reached. On the way `searched` the target
@@ -134,6 +167,7 @@ impl<'a> Search<'a> {
         mut searched: Option<(TimelineHistory, Lsn)>,
     ) -> Result<Choice> {
         let mut refusals = Refusals::default();
+        let left_out = self.leave_out_branches(&mut backups);
         while let Some(backup) = backups.pop() {
             if !backups.is_empty() && lies_before(&backup, &self.position.target) {
                 continue;
@@ -162,7 +196,9 @@ impl<'a> Search<'a> {
             let start = backup.info.start.1;
             match self.look(backup, until)? {
                 (backup, manifest, Verdict::Reached(reach)) => {
-                    return Ok(self.chosen(backup, manifest, reach));
+                    let mut choice = self.chosen(backup, manifest, reach);
+                    choice.warn_of_newer(left_out);
+                    return Ok(choice);
                 }
                 (_, _, Verdict::TooEarly(interval)) => {
                     refusals.late = None;
@@ -215,7 +251,19 @@ impl<'a> Search<'a> {
         Ok((backup, manifest, verdict))
     }
 
-    fn chosen(self, backup: Backup, manifest: Manifest, reach: Reach) -> Choice {
+    fn chosen(mut self, backup: Backup, manifest: Manifest, reach: Reach) -> Choice {
+        if let Some(way) = self
+            .target_history
+            .as_ref()
+            .filter(|way| !holds(way, &backup.info))
+        {
+            self.warnings.push(format!(
+                "the backup {} does not lie on the way to timeline {}: recovery ends on another branch, on timeline {}",
+                backup.label,
+                way.timeline(),
+                reach.history.timeline()
+            ));
+        }
         Choice {
             backup,
             manifest,

@@ -132,24 +132,25 @@ impl Known {
         connection: Connection,
         server: &Server,
     ) -> Result<Option<Connection>, Trouble> {
-        let mut replication = match Replication::start(connection, "", self.timeline, self.from)
-            .map_err(Trouble::from)
-        {
-            Ok(replication) => replication,
-            Err(trouble) if trouble.is_removed() => return Ok(None),
-            Err(trouble) => return Err(trouble),
-        };
+        match self.compare_stream(connection, server) {
+            Ok(connection) => Ok(Some(connection)),
+            // Most servers find that out only once they have begun to stream.
+            Err(trouble) if trouble.is_removed() => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    fn compare_stream(
+        &self,
+        connection: Connection,
+        server: &Server,
+    ) -> Result<Connection, Trouble> {
+        let mut replication = Replication::start(connection, "", self.timeline, self.from)?;
         let (begun, timeout) = (Instant::now(), server.wal_receiver_timeout.duration());
         let mut rest = self.bytes.as_slice();
         let mut expected = self.from;
         while !rest.is_empty() {
-            let event = match replication.next(PATIENCE).map_err(Trouble::from) {
-                Ok(event) => event,
-                // Most servers find that out only once they have begun to stream.
-                Err(trouble) if trouble.is_removed() => return Ok(None),
-                Err(trouble) => return Err(trouble),
-            };
-            match event {
+            match replication.next(PATIENCE)? {
                 Event::Wal { start, bytes, .. } if start == expected => {
                     let (old, later) = rest.split_at_checked(bytes.len()).unwrap_or((rest, &[]));
                     self.check_same(expected, old, bytes)?;
@@ -170,7 +171,7 @@ impl Known {
                 }
             }
         }
-        Ok(Some(replication.finish()?.0))
+        Ok(replication.finish()?.0)
     }
 
     /// A byte that is zero here may not have been received.
