@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::unit::Encryption;
 
-use crate::harness::{Call, Faults, Output, Scratch, patience, program, user};
+use crate::harness::{Call, Faults, Output, Scratch, patience, program, user, wait_until};
 
 /// A home directory with what the tool needs in it.
 struct Home {
@@ -361,10 +361,10 @@ fn a_terminal_is_asked_without_echo() {
     let mut terminal = Terminal::start(&home, "user add");
     terminal.answer("User name: ", "");
     terminal.answer("User name: ", "typed");
-    terminal.answer("Password : ", "one");
-    terminal.answer("Verify   : ", "two");
-    terminal.answer("Password : ", "typed secret");
-    terminal.answer("Verify   : ", "typed secret");
+    terminal.answer_hidden("Password : ", "one");
+    terminal.answer_hidden("Verify   : ", "two");
+    terminal.answer_hidden("Password : ", "typed secret");
+    terminal.answer_hidden("Verify   : ", "typed secret");
     let shown = terminal.end();
     assert!(shown.contains("the passwords differ"), "{shown}");
     assert!(
@@ -375,8 +375,8 @@ fn a_terminal_is_asked_without_echo() {
 
     let home = Home::new();
     let mut terminal = Terminal::start(&home, "master-key");
-    terminal.answer("Master key: ", "short");
-    terminal.answer("Master key: ", "long enough");
+    terminal.answer_hidden("Master key: ", "short");
+    terminal.answer_hidden("Master key: ", "long enough");
     let shown = terminal.end();
     assert!(!shown.contains("long enough"), "the key was shown: {shown}");
     home.key();
@@ -425,14 +425,47 @@ impl Terminal {
         }
     }
 
+    /// Waits for a question and for the terminal not to show what is typed, and types an answer.
+    fn answer_hidden(&mut self, question: &str, answer: &str) {
+        self.wait_for(question);
+        // The library asks first, and switches the echo off then.
+        wait_until("echo is off", 30, || !self.echoes());
+        self.type_in(answer);
+    }
+
     /// Waits for a question and types an answer.
     fn answer(&mut self, question: &str, answer: &str) {
+        self.wait_for(question);
+        self.type_in(answer);
+    }
+
+    /// Whether the terminal of the tool shows what is typed.
+    #[cfg(target_os = "linux")]
+    fn echoes(&self) -> bool {
+        let script = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{script}/task/{script}/children"));
+        let tool = children.unwrap();
+        let terminal = fs::File::open(format!("/proc/{}/fd/0", tool.trim())).unwrap();
+        let modes = rustix::termios::tcgetattr(terminal).unwrap().local_modes;
+        modes.contains(rustix::termios::LocalModes::ECHO)
+    }
+
+    /// Elsewhere the terminal that script(1) made is not known.
+    #[cfg(not(target_os = "linux"))]
+    fn echoes(&self) -> bool {
+        false
+    }
+
+    fn wait_for(&mut self, question: &str) {
         while !self.shown[self.seen..].contains(question) {
             let bytes = self.output.recv_timeout(patience(30));
             let bytes = bytes.unwrap_or_else(|_| panic!("no {question:?} in {:?}", self.shown));
             self.shown.push_str(&String::from_utf8_lossy(&bytes));
         }
         self.seen = self.shown.len();
+    }
+
+    fn type_in(&self, answer: &str) {
         let mut input = self.child.stdin.as_ref().unwrap();
         input.write_all(format!("{answer}\n").as_bytes()).unwrap();
     }

@@ -28,7 +28,7 @@ const LAYERS: [(&str, u8); 21] = [
 ];
 
 /// The crates, and where each may be named: replacing one touches these places only.
-pub const DOORS: [(&str, &[&str]); 30] = [
+pub const DOORS: [(&str, &[&str]); 31] = [
     ("base64", &["vault/", "protocol/", "crypto/"]),
     ("blake3", &["codec/"]),
     ("bytes", &["pg/"]),
@@ -46,6 +46,7 @@ pub const DOORS: [(&str, &[&str]); 30] = [
     ("mio", &["daemon/", "sys/"]),
     ("openssl", &["crypto/"]),
     ("postgres_protocol", &["pg/"]),
+    ("ring", &["crypto/"]),
     ("rpassword", &["app/"]),
     ("rustix", &["storage/", "net/", "sys/", "error.rs"]),
     ("rustls", &["net/"]),
