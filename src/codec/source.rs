@@ -11,6 +11,7 @@ use super::probe::{Recognize, probe};
 use super::{Digests, PlainDigest, Stored, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Failure, Kind, Result};
+use crate::storage::open_file;
 
 /// Reads a stored file: the plain bytes come out of `Read`; what is truncated, has bytes after its end or does not
 /// decrypt is an error, not an end of file. Only that a file was cut exactly between two frames is not seen here:
@@ -26,7 +27,7 @@ impl Source {
     /// Opens a stored file.
     pub fn open(path: &Path, stored: Stored, key: Option<Arc<MasterKey>>) -> Result<Source> {
         let doing = || format!("open {}", path.display());
-        let file = File::open(path).with_context(doing)?;
+        let file = open_file(path).with_context(doing)?;
         Source::new(file, stored, key).with_context(doing)
     }
 
@@ -39,7 +40,7 @@ impl Source {
         begins: Recognize<'_>,
     ) -> Result<Source> {
         let doing = || format!("open {}", path.display());
-        let mut file = File::open(path).with_context(doing)?;
+        let mut file = open_file(path).with_context(doing)?;
         let stored = probe(&mut file, suffixes, key, begins).with_context(doing)?;
         Source::new(file, stored, Some(key.clone())).with_context(doing)
     }

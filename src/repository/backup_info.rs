@@ -16,7 +16,7 @@ use crate::storage;
 use crate::unit::{Compression, Encryption, Label, Lsn, PgVersion, Timeline, escaped};
 
 /// Longer than any that makes sense: a few kilobytes, more with many tablespaces.
-const MAX_LENGTH: usize = 4 << 20;
+const MAX_LENGTH: u64 = 4 << 20;
 
 /// `backup.info`: lines `KEY=value` that the C program 0.22 reads too, plus our keys.
 #[derive(Clone, Debug, PartialEq)]
@@ -249,7 +249,7 @@ impl BackupInfo {
     pub(super) fn read(directory: &Path, label: &Label) -> Result<(BackupInfo, Option<Signature>)> {
         let path = directory.join(INFO);
         let doing = || format!("read {}", path.display());
-        let text = std::fs::read(&path).with_context(doing)?;
+        let text = storage::read_file(&path, MAX_LENGTH).with_context(doing)?;
         let info = BackupInfo::parse(&text, label).with_context(doing)?;
         Ok((info, Signature::find(&text).with_context(doing)?))
     }
@@ -264,9 +264,6 @@ struct Values<'a> {
 
 impl<'a> Values<'a> {
     fn split(text: &'a [u8]) -> Result<Values<'a>> {
-        if text.len() > MAX_LENGTH {
-            return Err(corrupt(format!("it has {} bytes", text.len())));
-        }
         let text = std::str::from_utf8(text)
             .map_err(|_| corrupt("it is not UTF-8".to_owned()))?
             .strip_suffix('\n')

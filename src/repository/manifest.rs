@@ -11,6 +11,7 @@ use crate::codec::Stored;
 use crate::crypto::Sha256;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::format::ConfigFile;
+use crate::storage::open_file;
 use crate::unit::{Encryption, Label, Segment, SegmentSize};
 
 /// No line is longer: two paths and what is around them.
@@ -94,7 +95,7 @@ impl Manifest {
         let path = directory.join(MANIFEST);
         let doing = || format!("read {}", path.display());
         let input = Hashing {
-            inner: File::open(&path).with_context(doing)?,
+            inner: open_file(&path).with_context(doing)?,
             sha256: Sha256::new(),
         };
         let mut input = BufReader::new(input);
@@ -111,7 +112,7 @@ impl Manifest {
     /// The SHA-256 of the manifest in `directory` as the list of digests has it.
     pub(super) fn listed_digest(directory: &Path) -> Result<[u8; 32]> {
         let sums = directory.join(SUMS);
-        File::open(&sums)
+        open_file(&sums)
             .map_err(Into::into)
             .and_then(|file| sums::find(BufReader::new(file), Path::new(MANIFEST)))
             .with_context(|| format!("read {}", sums.display()))
@@ -120,7 +121,7 @@ impl Manifest {
     /// Reads the list of digests in the directory of a backup: names relative to it, and SHA-256.
     pub(super) fn read_sums(directory: &Path) -> Result<Vec<(PathBuf, [u8; 32])>> {
         let path = directory.join(SUMS);
-        File::open(&path)
+        open_file(&path)
             .map_err(Into::into)
             .and_then(|file| sums::all(BufReader::new(file)))
             .with_context(|| format!("read {}", path.display()))

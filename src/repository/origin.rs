@@ -1,11 +1,11 @@
 //! Which program wrote a backup.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::layout::{MANIFEST, SUMS, SUMS_OF_C};
 use crate::error::{Failure, Kind};
+use crate::storage::open_file;
 
 /// Which program wrote a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Origin {
     pub(super) fn of(directory: &Path) -> Origin {
         let exists = |name: &str| directory.join(name).symlink_metadata().is_ok();
         let mut first = [0];
-        let json = File::open(directory.join(MANIFEST))
+        let json = open_file(&directory.join(MANIFEST))
             .and_then(|mut file| file.read_exact(&mut first))
             .is_ok_and(|()| first == *b"{");
         if json || exists(SUMS) && !exists(SUMS_OF_C) {

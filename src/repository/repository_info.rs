@@ -9,6 +9,9 @@ use crate::error::{Context, Failure, Kind, Result};
 use crate::storage;
 use crate::unit::ServerName;
 
+/// Longer than any that makes sense: a line for each server.
+const LONGEST: u64 = 4 << 20;
+
 /// What makes a directory a repository, as `KEY=value` lines in `<base_dir>/repository.info`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepositoryInfo {
@@ -37,7 +40,7 @@ impl RepositoryInfo {
     /// Reads it from the directory; `None` if there is none.
     pub fn read(directory: &Path) -> Result<Option<RepositoryInfo>> {
         let path = directory.join(RepositoryInfo::NAME);
-        match std::fs::read(&path) {
+        match storage::read_file(&path, LONGEST) {
             Ok(content) => RepositoryInfo::parse(&content)
                 .map(Some)
                 .with_context(|| format!("read {}", path.display())),

@@ -10,6 +10,9 @@ use crate::error::{Context, Failure, Kind, Result};
 use crate::storage::{self, Places};
 use crate::unit::{SegmentSize, ServerName, Timeline};
 
+/// `system.info` has some hundred bytes.
+const LONGEST: u64 = 1 << 20;
+
 /// One thread at a time binds: the receiver and a first backup may meet here.
 static BINDING: Mutex<()> = Mutex::new(());
 
@@ -136,7 +139,7 @@ impl Repository {
     }
 
     fn system_content(&self) -> Result<Option<Vec<u8>>> {
-        match std::fs::read(self.system_path()) {
+        match storage::read_file(&self.system_path(), LONGEST) {
             Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| self.reading_system()),

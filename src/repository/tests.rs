@@ -479,3 +479,37 @@ fn nothing_in_an_encrypted_backup_is_plain() {
         assert!(failure.message().contains("not encrypted"), "{failure}");
     }
 }
+
+#[test]
+fn a_pipe_or_a_device_in_the_place_of_a_file_lets_nobody_wait() {
+    let scratch = Scratch::new("pipe");
+    let path = scratch.add("20260101000000", "STATUS=1\n");
+    scratch.add("20260102000000", "STATUS=1\n");
+    std::fs::remove_file(path.join("backup.info")).unwrap();
+    let pipe = |path: &Path| {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    pipe(&path.join("backup.info"));
+    pipe(&scratch.1.path().join("system.info"));
+    pipe(&scratch.1.wal_path().join("00000002.history"));
+    let device = scratch.1.backup_path().join("20260102000000/backup.info");
+    std::fs::remove_file(&device).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &device).unwrap();
+    let (sender, results) = std::sync::mpsc::channel();
+    let repository = scratch.1.clone();
+    std::thread::spawn(move || {
+        let backups = repository.backups().unwrap();
+        let wal = repository.wal_of(SegmentSize::DEFAULT);
+        let second = crate::unit::Timeline::new(2).unwrap();
+        let _ = sender.send((
+            backups.iter().map(|backup| backup.info.valid).collect(),
+            repository.system().is_err(),
+            wal.history(second).is_err(),
+        ));
+    });
+    let valid: (Vec<bool>, bool, bool) = results
+        .recv_timeout(std::time::Duration::from_secs(60))
+        .unwrap();
+    assert_eq!(valid, (vec![false, false], true, true));
+}

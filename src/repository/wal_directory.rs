@@ -15,6 +15,9 @@ use crate::unit::{Segment, SegmentSize, Timeline};
 /// The suffix of the segment that is being received.
 const PARTIAL: &str = ".partial";
 
+/// No history file is read that is longer (see [`crate::format::TimelineHistory`]).
+const LONGEST_HISTORY: u64 = 1 << 20;
+
 /// The WAL archive of a server, `<base_dir>/<server>/wal`.
 #[derive(Clone, Debug)]
 pub struct WalDirectory {
@@ -151,7 +154,7 @@ impl WalDirectory {
         let lower = name.to_ascii_lowercase();
         for name in [name, lower] {
             let path = self.path.join(name);
-            match std::fs::read(&path) {
+            match storage::read_file(&path, LONGEST_HISTORY) {
                 Ok(mut content) => {
                     content.pop_if(|last| *last == 0);
                     return Ok(Some(content));

@@ -1,7 +1,5 @@
 //! Where a WAL archive ends on the way to a timeline.
 
-use std::fs::File;
-
 use super::{WalDirectory, WalFile};
 use crate::error::{Context, Result};
 use crate::format::TimelineHistory;
@@ -63,7 +61,7 @@ impl WalDirectory {
         if !file.partial {
             return Ok((segment.end(size), segment.end(size)));
         }
-        let written = File::open(&file.path)
+        let written = storage::open_file(&file.path)
             .map_err(Into::into)
             .and_then(|open| storage::written_length(&open))
             .with_context(|| format!("look for the end of {}", file.path.display()))?;

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::regular::open_at_once;
 use crate::error::{Context, Failure, Kind, Result};
 
 /// A directory or file that is held open: as long as it is, its inode number is not given to another one, and its file
@@ -26,7 +27,7 @@ impl Place {
     /// Takes hold of what is at `path` now.
     pub fn hold(path: &Path) -> Result<Place> {
         let doing = || format!("open {}", path.display());
-        let held = File::open(path).with_context(doing)?;
+        let held = open_at_once(path).with_context(doing)?;
         Ok(Place {
             path: path.to_owned(),
             identity: identity(&held.metadata().with_context(doing)?),

@@ -4,11 +4,12 @@ mod compare;
 mod files;
 mod prove;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use self::files::{adopt, check_absent, exists, hidden_name, new_file, partial_name};
+use super::regular::open_to_change;
 use super::{Durable, Spare, sync_directory};
 use crate::error::{Context, Failure, Kind, Result};
 use crate::unit::{Lsn, Segment, SegmentSize};
@@ -64,7 +65,7 @@ impl SegmentFile {
         spare: Option<Spare>,
     ) -> Result<SegmentFile> {
         let path = directory.join(partial_name(segment, size));
-        let existing = OpenOptions::new().read(true).write(true).open(&path);
+        let existing = open_to_change(&path);
         let (file, received) = match existing {
             Ok(file) => {
                 let received = adopt(&file, &path, segment, size)?;

@@ -1,7 +1,7 @@
 //! Segment files made ahead of time.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,9 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 /// write and sync of a few bytes walks the whole folio.
 const BLOCK: usize = 8 << 10;
 
+/// How many names are tried.
+const ATTEMPTS: usize = 1000;
+
 /// A file of zeros on stable storage that is to become a segment: its blocks are allocated and written, so that a later
 /// `fdatasync` has no metadata to write. It is hidden (`.spare.<n>`), and goes away when it is dropped unused.
 #[derive(Debug)]
@@ -29,17 +32,8 @@ pub struct Spare {
 impl Spare {
     /// Makes one in `directory`. Takes as long as the disk needs for a segment.
     pub fn prepare(directory: &Path, size: SegmentSize) -> Result<Spare> {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!(".spare.{number}"));
+        let (file, path) = new_file(directory)?;
         let doing = || format!("prepare {}", path.display());
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .with_context(doing)?;
         // From here on the file is removed if something fails.
         let spare = Spare {
             file,
@@ -78,6 +72,30 @@ impl Drop for Spare {
     }
 }
 
+/// Makes an empty file of a name that was free: what has the name already may be a link to a file of ours that is none of
+/// this directory.
+fn new_file(directory: &Path) -> Result<(File, PathBuf)> {
+    let mut attempts = 0;
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = directory.join(format!(".spare.{number}"));
+        let made = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
+        attempts += 1;
+        match made {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && attempts < ATTEMPTS => {}
+            made => {
+                let file = made.with_context(|| format!("prepare {}", path.display()))?;
+                return Ok((file, path));
+            }
+        }
+    }
+}
+
 /// Writes `count` zeros.
 pub(super) fn fill_zeros(to: &mut impl Write, count: u64) -> std::io::Result<()> {
     let zeros = vec![0; BLOCK];
@@ -88,4 +106,27 @@ pub(super) fn fill_zeros(to: &mut impl Write, count: u64) -> std::io::Result<()>
         left = left.saturating_sub(u64::try_from(length).unwrap_or(left));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_the_name_of_a_spare_is_left_alone() {
+        let name = format!("pgmoneta-spare-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        let key = directory.join("master.key");
+        std::fs::write(&key, b"secret").unwrap();
+        let next = NUMBER.load(Ordering::Relaxed);
+        for number in next..next + 100 {
+            let link = directory.join(format!(".spare.{number}"));
+            std::os::unix::fs::symlink(&key, link).unwrap();
+        }
+        let size = SegmentSize::new(1 << 20).unwrap();
+        drop(Spare::prepare(&directory, size).unwrap());
+        assert_eq!(std::fs::read(&key).unwrap(), b"secret");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
 }

@@ -1,7 +1,6 @@
 //! The segments that recovery can read: those of the archive, else those that a backup keeps for itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -307,7 +306,7 @@ impl Segments {
         let mut written = None;
         if file.partial {
             // Asked before a byte is read: what arrives later does not count.
-            let length = File::open(&file.path)
+            let length = storage::open_file(&file.path)
                 .map_err(Into::into)
                 .and_then(|open| storage::written_length(&open))
                 .with_context(|| format!("open {}", file.path.display()))?;

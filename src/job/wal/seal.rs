@@ -1,7 +1,6 @@
 //! Sealing one segment: compress, encrypt, and only then let the plain file go.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::codec::{Coding, Stored, Suffixes, encode};
 use crate::error::{Context, Failure, Kind, Result};
 use crate::repository::WalDirectory;
-use crate::storage::{AtomicFile, discard_file, sync_directory};
+use crate::storage::{AtomicFile, discard_file, open_file, sync_directory};
 use crate::sys;
 use crate::unit::Segment;
 
@@ -101,7 +100,7 @@ fn write(directory: &WalDirectory, plain: &Path, coding: &Coding) -> Result<()> 
     let doing = || format!("seal {}", plain.display());
     let mut name = plain.as_os_str().to_owned();
     name.push(coding.stored().suffix());
-    let mut from = File::open(plain).with_context(doing)?;
+    let mut from = open_file(plain).with_context(doing)?;
     let mut to = AtomicFile::create(Path::new(&name))?;
     let digests = encode(&mut from, &mut to, coding).with_context(doing)?;
     let size = directory.segment_size().bytes();
@@ -127,7 +126,7 @@ fn compare(
 ) -> Result<()> {
     let no_key = || Failure::new(Kind::Internal, "no key was given to read sealed segments");
     let key = coding.key.as_ref().ok_or_else(no_key)?;
-    let open = |path: &Path| File::open(path).with_context(|| format!("open {}", path.display()));
+    let open = |path: &Path| open_file(path).with_context(|| format!("open {}", path.display()));
     let mut plain = open(plain)?;
     sys::forget_cached(&open(sealed)?);
     let mut source = directory.open(sealed, suffixes, key)?;

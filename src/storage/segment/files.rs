@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::error::{Context, Failure, Kind, Result};
 use crate::storage::spare::fill_zeros;
-use crate::storage::{Durable, Spare, sync_directory};
+use crate::storage::{Durable, Spare, open_file, sync_directory};
 use crate::unit::{Lsn, Segment, SegmentSize};
 
 /// How many bytes are looked at, or written again, in one step.
@@ -17,7 +17,7 @@ pub(super) const BLOCK: u64 = 64 << 10;
 /// without a segment begins at `end` and has nothing before it to lose.
 pub fn prove_end(directory: &Path, last: Option<&Path>, end: Lsn) -> Result<Durable<Lsn>> {
     if let Some(path) = last {
-        File::open(path)
+        open_file(path)
             .and_then(|file| file.sync_all())
             .with_context(|| format!("sync {}", path.display()))?;
     }

@@ -1,4 +1,4 @@
-use std::fs;
+use std::fs::{self, OpenOptions};
 
 use proptest::prelude::*;
 
@@ -441,4 +441,16 @@ proptest! {
             prop_assert!(!partial || start.advance(length as u64) >= durable);
         }
     }
+}
+
+#[test]
+fn a_link_in_the_place_of_the_partial_file_is_not_followed() {
+    let directory = Directory::new("seg-link");
+    let key = directory.0.join("master.key");
+    fs::write(&key, b"secret").unwrap();
+    let path = directory.0.join("000000010000000000000003.partial");
+    std::os::unix::fs::symlink(&key, &path).unwrap();
+    let opened = SegmentFile::open(&directory.0, segment(1, 3), small(), None);
+    assert!(opened.is_err());
+    assert_eq!(fs::read(&key).unwrap(), b"secret");
 }
