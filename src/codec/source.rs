@@ -21,7 +21,11 @@ pub struct Source {
     frames: Frames<Input>,
     digest: PlainDigest,
     stored: Stored,
+    /// No more plain bytes than these are handed out.
+    longest: u64,
 }
+
+const TOO_LONG: &str = "the file is longer than it must be";
 
 impl Source {
     /// Opens a stored file.
@@ -45,6 +49,14 @@ impl Source {
         Source::new(file, stored, Some(key.clone())).with_context(doing)
     }
 
+    /// With the number of plain bytes that the file must have: one with more is an error as soon as they are decoded, and
+    /// they are not handed out. A few stored bytes can be very many plain ones.
+    #[must_use]
+    pub fn at_most(mut self, plain: u64) -> Source {
+        self.longest = plain;
+        self
+    }
+
     /// How the file is stored.
     pub fn stored(&self) -> Stored {
         self.stored
@@ -57,6 +69,7 @@ impl Source {
             frames: Frames::new(stored.compression, input)?,
             digest: PlainDigest::new(),
             stored,
+            longest: u64::MAX,
         })
     }
 
@@ -64,10 +77,7 @@ impl Source {
     /// of all.
     pub fn finish(mut self) -> Result<Digests> {
         if self.frames.read(&mut [0])? > 0 {
-            return Err(Failure::new(
-                Kind::Corrupt,
-                "the file is longer than it must be",
-            ));
+            return Err(Failure::new(Kind::Corrupt, TOO_LONG));
         }
         let input = self.frames.into_inner().ok_or_else(|| {
             Failure::new(Kind::Internal, "a file that could not be read was finished")
@@ -80,6 +90,9 @@ impl Read for Source {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.frames.read(buf)?;
         self.digest.update(buf.get(..count).unwrap_or_default());
+        if self.digest.size() > self.longest {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, TOO_LONG));
+        }
         Ok(count)
     }
 }

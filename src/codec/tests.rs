@@ -435,3 +435,28 @@ fn what_the_c_program_calls_lz4_is_called_that() {
     assert_eq!(failure.kind(), Kind::Unsupported);
     assert!(failure.message().contains("written by the C program"));
 }
+
+#[test]
+fn no_more_comes_out_of_a_file_than_it_must_have() {
+    let plain = vec![0; 8 << 20];
+    for compression in Compression::ALL {
+        for encryption in [Encryption::None, Encryption::Aes256] {
+            let coding = coding(compression, Level::Auto, encryption);
+            let (stored, digests) = encoded(&plain, &coding);
+            let open = |longest| {
+                let source = Source::new(file(&stored), coding.stored(), Some(key())).unwrap();
+                source.at_most(longest)
+            };
+            let mut out = Vec::new();
+            let read = open(100_000).read_to_end(&mut out);
+            assert_eq!(
+                crate::error::Failure::from(read.unwrap_err()).kind(),
+                Kind::Corrupt
+            );
+            assert!(out.len() <= 100_000, "{compression}: {}", out.len());
+            let mut whole = open(digests.plain_size);
+            std::io::copy(&mut whole, &mut std::io::sink()).unwrap();
+            assert_eq!(whole.finish().unwrap(), digests);
+        }
+    }
+}

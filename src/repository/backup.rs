@@ -74,11 +74,13 @@ impl Backup {
     pub fn open(&self, file: &ManifestFile, key: &Arc<MasterKey>) -> Result<Source> {
         let path = self.path.join(&file.stored_path);
         if let Some(stored) = file.stored {
-            return Source::open(&path, stored, Some(key.clone()));
+            let source = Source::open(&path, stored, Some(key.clone()))?;
+            return Ok(source.at_most(file.size));
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let begins = |plain: &[u8]| begins_segment(plain, file.size);
-        Source::probe(&path, Suffixes::of_name(&name).1, key, &begins)
+        let source = Source::probe(&path, Suffixes::of_name(&name).1, key, &begins)?;
+        Ok(source.at_most(file.size))
     }
 
     /// The plain bytes of a small file of it, compared with what the manifest says.

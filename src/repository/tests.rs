@@ -513,3 +513,32 @@ fn a_pipe_or_a_device_in_the_place_of_a_file_lets_nobody_wait() {
         .unwrap();
     assert_eq!(valid, (vec![false, false], true, true));
 }
+
+#[test]
+fn a_file_of_a_backup_gives_no_more_than_its_manifest_says() {
+    use std::io::Read;
+    let scratch = Scratch::new("bomb");
+    let label = label("20260101000000");
+    let path = scratch.add(label.as_str(), "STATUS=1\n");
+    std::fs::create_dir_all(path.join("data/base/1")).unwrap();
+    let manifest = written(&path, &label);
+    let file = manifest.files.first().unwrap();
+    let stored = file.stored.unwrap();
+    let coding = crate::codec::Coding {
+        compression: stored.compression,
+        level: crate::unit::Level::Auto,
+        encryption: stored.encryption,
+        key: Some(std::sync::Arc::new(key())),
+    };
+    let mut bomb = Vec::new();
+    let plain = vec![0; 4 << 20];
+    crate::codec::encode(&mut &plain[..], &mut bomb, &coding).unwrap();
+    let at = path.join(&file.stored_path);
+    std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+    std::fs::write(at, bomb).unwrap();
+    let backup = Backup::completed(label, path).unwrap();
+    let mut source = backup.open(file, coding.key.as_ref().unwrap()).unwrap();
+    let mut out = Vec::new();
+    assert!(source.read_to_end(&mut out).is_err());
+    assert!(out.len() as u64 <= file.size, "{}", out.len());
+}

@@ -143,8 +143,9 @@ impl WalDirectory {
     /// Opens a file that holds a segment to read its plain bytes, as [`WalFile`] has it, or under another path. How it is
     /// encrypted is found out: the configuration may be another one since.
     pub fn open(&self, path: &Path, suffixes: Suffixes, key: &Arc<MasterKey>) -> Result<Source> {
-        let begins = |plain: &[u8]| begins_segment(plain, self.segment_size.bytes());
-        Source::probe(path, suffixes, key, &begins)
+        let size = self.segment_size.bytes();
+        let begins = |plain: &[u8]| begins_segment(plain, size);
+        Ok(Source::probe(path, suffixes, key, &begins)?.at_most(size))
     }
 
     /// The content of the history file of a timeline, if archived. The C program writes lower-case names and a NUL at the
