@@ -301,3 +301,30 @@ fn a_plain_backup_of_another_master_key_is_restored_with_a_warning() {
         daemon.stop();
     }
 }
+
+#[test]
+fn a_backup_of_another_cluster_is_none_of_this_one() {
+    let scratch = Scratch::new("other-cluster");
+    let cluster = |name| {
+        let builder = Cluster::builder(&scratch).name(name).own_identity();
+        builder.wal_segment_mib(1).start()
+    };
+    let (one, other) = (cluster("one"), cluster("other"));
+    let daemon = Daemon::builder(&scratch)
+        .global("compression = none\nencryption = aes-256")
+        .server("one", &one)
+        .server("other", &other)
+        .start();
+    one.wait_streaming("pgmoneta");
+    other.wait_streaming("pgmoneta");
+    let label = daemon.backup("other");
+    daemon.cli(&["verify", "other", &label]).ok();
+    // The same daemon has written it, with the same master key: nothing in it is forged.
+    copy_tree(
+        &daemon.backups("other").join(&label),
+        &daemon.backups("one").join(&label),
+    );
+    daemon.cli(&["verify", "one", &label]).fails(1, "");
+    let restore = daemon.restore_output("one", &label, None, "restored");
+    assert_ne!(restore.status, 0, "{restore}");
+}

@@ -33,10 +33,12 @@ pub(super) fn check(
         Ok(history) => history,
         Err(failure) => return Ok(Some(report(failure.message()))),
     };
+    // A backup of another cluster, which was put here, does not fit the archive.
+    let bound = repository.system()?.map(|system| system.system_identifier);
     let walk = Walk {
         segments: &segments,
         history: &history,
-        system_identifier: info.system_identifier,
+        system_identifier: bound.or(info.system_identifier),
         stop: &context.stop,
     };
     let (start, end) = (info.start.1, info.end.1);
