@@ -48,7 +48,8 @@ pub fn run(context: &Context) -> Result<Outcome> {
     let servers = context.config.servers.iter();
     let servers: Result<Vec<_>> = servers.map(|server| one(context, server)).collect();
     let servers = servers?;
-    let used = servers.iter().map(|server| server.catalogue.size).sum();
+    let sizes = servers.iter().map(|server| server.catalogue.size);
+    let used = sizes.fold(0, u64::saturating_add);
     Ok(Outcome {
         space: Filesystem::space(&context.config.base_dir)?,
         used,

@@ -66,8 +66,6 @@ const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(25 * 3600);
 /// The longest silence while data comes. A server may be busy with files that it then leaves out; one that is gone is
 /// noticed by TCP keepalive long before.
 const DATA_PATIENCE: Duration = Duration::from_secs(1800);
-/// The longest manifest, bytes: more than six million files.
-const MANIFEST_CAP: usize = 1 << 30;
 const DOING: &str = "take a base backup";
 
 impl BaseBackup {
@@ -274,8 +272,8 @@ impl BaseBackup {
         }
     }
 
-    /// The server's backup manifest (JSON), after the last archive.
-    pub fn manifest(&mut self) -> Result<Vec<u8>> {
+    /// The server's backup manifest (JSON), after the last archive; a failure if it has more than `longest` bytes.
+    pub fn manifest(&mut self, longest: usize) -> Result<Vec<u8>> {
         const DOING: &str = "receive the server's backup manifest";
         if self.place != Place::BeforeManifest {
             let message = "the manifest comes after the last archive";
@@ -292,8 +290,10 @@ impl BaseBackup {
                 Piece::CopyEnds => break,
                 _ => return Err(protocol("it breaks off").context(DOING)),
             }
-            if manifest.len() > MANIFEST_CAP {
-                return Err(protocol("it is longer than 1 GiB").context(DOING));
+            if manifest.len() > longest {
+                let message =
+                    format!("it is longer than {longest} bytes, and no file can need that");
+                return Err(protocol(message).context(DOING));
             }
         }
         self.place = Place::AfterManifest;

@@ -133,7 +133,11 @@ impl Answer {
         if self.bytes > ANSWER_CAP {
             return Err(protocol("the server's answer is too long"));
         }
-        self.rows.push(data_row(body)?);
+        let row = data_row(body)?;
+        // So does a column of nothing.
+        let columns = row.len().saturating_mul(size_of::<Option<Vec<u8>>>());
+        self.bytes = self.bytes.saturating_add(columns);
+        self.rows.push(row);
         Ok(())
     }
 }

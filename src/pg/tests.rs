@@ -523,6 +523,9 @@ fn base_backup(version: &'static str, copy: Vec<u8>) -> (BaseBackup, JoinHandle<
     (backup, thread)
 }
 
+/// The longest manifest that is taken.
+const LONGEST: usize = 1000;
+
 /// The OID and the bytes of an archive.
 type Whole = (Option<u32>, Vec<u8>);
 
@@ -534,7 +537,7 @@ fn read(mut backup: BaseBackup) -> Result<(Vec<Whole>, Vec<u8>)> {
         archive.read_to_end(&mut bytes)?;
         archives.push((archive.1.oid, bytes));
     }
-    let manifest = backup.manifest()?;
+    let manifest = backup.manifest(LONGEST)?;
     assert_eq!(backup.finish()?.0, (Timeline::FIRST, Lsn(0x200_0100)));
     Ok((archives, manifest))
 }
@@ -586,6 +589,16 @@ fn both_formats_of_a_base_backup_give_the_same() {
         assert_eq!(manifest, b"{}", "{version}");
         thread.join().unwrap();
     }
+}
+
+#[test]
+fn a_manifest_without_end_is_cut_off() {
+    let long = [b"d", &vec![b' '; LONGEST + 1][..]].concat();
+    let parts: [&[u8]; 4] = [b"n77.tar\0/spc\0", b"nbase.tar\0\0", b"m", &long];
+    let (backup, thread) = base_backup("17.2", typed(&parts));
+    let failure = read(backup).unwrap_err();
+    assert!(failure.message().contains("longer than"), "{failure:?}");
+    thread.join().unwrap();
 }
 
 #[test]
@@ -662,7 +675,7 @@ fn an_archive_must_be_read_to_its_end() {
 fn steps_out_of_order_are_refused() {
     let parts: [&[u8]; 4] = [b"n77.tar\0/spc\0", b"nbase.tar\0\0", b"m", b"d{}"];
     let (mut backup, thread) = base_backup("17.2", typed(&parts));
-    assert_eq!(backup.manifest().unwrap_err().kind(), Kind::Internal);
+    assert_eq!(backup.manifest(LONGEST).unwrap_err().kind(), Kind::Internal);
     assert_eq!(backup.finish().unwrap_err().kind(), Kind::Internal);
     thread.join().unwrap();
 }

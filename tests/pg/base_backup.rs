@@ -64,7 +64,7 @@ fn take(login: &Login, options: &BaseBackupOptions) -> Result<Taken, Failure> {
             }
         }
     }
-    let manifest = serde_json::from_slice(&backup.manifest()?).unwrap();
+    let manifest = serde_json::from_slice(&backup.manifest(1 << 20)?).unwrap();
     let (end, _) = backup.finish()?;
     Ok(Taken {
         files,
@@ -182,7 +182,7 @@ fn estimates_and_the_rate_are_passed_on() {
         assert!(count.abs_diff(size) < 4 << 20, "{count} {size}");
         assert!(begun.elapsed() > Duration::from_millis(count * 800 / (16 << 20)));
         assert!(backup.next_archive().unwrap().is_none());
-        backup.manifest().unwrap();
+        backup.manifest(1 << 20).unwrap();
         backup.finish().unwrap();
     }
 }

@@ -155,7 +155,7 @@ fn much_data_passes_through_tls() {
         "{count} {size}"
     );
     assert!(backup.next_archive().unwrap().is_none());
-    backup.manifest().unwrap();
+    backup.manifest(1 << 20).unwrap();
     backup.finish().unwrap();
 }
 

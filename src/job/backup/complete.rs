@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::staging::Staging;
 use crate::error::{Failure, Kind, Result};
+use crate::format::{BackupLabel, WalRange};
 use crate::pg::{ClusterObjects, Database, PG_DEFAULT};
-use crate::unit::{PgVersion, escaped};
+use crate::unit::{Lsn, PgVersion, Timeline, escaped};
 
 /// The size of `global/pg_control` (PG_CONTROL_FILE_SIZE, PostgreSQL pg_control.h).
 const CONTROL_FILE_SIZE: u64 = 8192;
@@ -108,5 +109,67 @@ impl Places {
             let path = directory.join(format!("{}/PG_VERSION", database.oid));
             staging.received_size(&path).is_some()
         })
+    }
+}
+
+/// Whether all that the server says of the WAL that is needed agrees. Only what lies between the beginning and the end is
+/// looked for, however many segments a range would have.
+pub(super) fn check_positions(
+    label: &BackupLabel,
+    ranges: &[WalRange],
+    start: (Timeline, Lsn),
+    end: (Timeline, Lsn),
+) -> Result<()> {
+    let starts = |range: &WalRange| (range.timeline, range.start) == start;
+    let ends = |range: &WalRange| (range.timeline, range.end) == end;
+    let within = |range: &WalRange| start.1 <= range.start && range.end <= end.1;
+    if ranges.iter().any(starts)
+        && ranges.iter().any(ends)
+        && ranges.iter().all(within)
+        && (label.timeline, label.start) == start
+    {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Corrupt,
+        format!(
+            "the server contradicts itself about the WAL that the backup needs: from {} to {} as it says, from {} as \
+             backup_label says, and the manifest has other ranges",
+            start.1, end.1, label.start
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wal_before_or_behind_the_backup_is_no_part_of_it() {
+        let label = BackupLabel {
+            start: Lsn(0x200_0028),
+            timeline: Timeline::FIRST,
+            checkpoint: Lsn(0x200_0060),
+            from_standby: false,
+        };
+        let range = |start, end| WalRange {
+            timeline: Timeline::FIRST,
+            start: Lsn(start),
+            end: Lsn(end),
+        };
+        let check = |more: &[WalRange]| {
+            let ranges = [&[range(0x200_0028, 0x300_0100)], more].concat();
+            let (start, end) = (Lsn(0x200_0028), Lsn(0x300_0100));
+            check_positions(
+                &label,
+                &ranges,
+                (Timeline::FIRST, start),
+                (Timeline::FIRST, end),
+            )
+        };
+        assert!(check(&[]).is_ok());
+        for (start, end) in [(0, 0x200_0028), (0x300_0100, u64::MAX), (0, u64::MAX)] {
+            assert!(check(&[range(start, end)]).is_err());
+        }
     }
 }

@@ -213,14 +213,14 @@ impl Job<'_> {
         let mut backup = BaseBackup::start(connection, &options)?;
         self.check_begun(&backup, archive)?;
         let start = backup.start_position();
-        let total = backup.tablespaces().iter().filter_map(|found| found.size);
-        self.progress.expect(total.sum());
+        let sizes = backup.tablespaces().iter().filter_map(|found| found.size);
+        self.progress.expect(sizes.fold(0, u64::saturating_add));
         let tablespaces = self.tablespaces(&backup, objects)?;
         for tablespace in &tablespaces {
             staging.tablespace(tablespace)?;
         }
         let label = self.archives(&mut backup, &tablespaces, staging)?;
-        let bytes = backup.manifest()?;
+        let bytes = backup.manifest(staging.longest_manifest())?;
         let (end, warnings) = backup.finish()?;
         let mut warnings = self.warnings(&warnings)?;
         let manifest = BackupManifest::parse(&bytes)?;
@@ -235,7 +235,7 @@ impl Job<'_> {
         warnings.extend(self.config(staging)?);
         staging.compare(&manifest)?;
         self.store_manifest(&bytes, staging)?;
-        check_positions(&label, &manifest, start, end)?;
+        complete::check_positions(&label, &manifest.wal_ranges, start, end)?;
         Ok(Received {
             manifest,
             label,
@@ -341,31 +341,4 @@ impl Job<'_> {
             }
         }
     }
-}
-
-/// Whether all that the server says of the WAL that is needed agrees.
-fn check_positions(
-    label: &BackupLabel,
-    manifest: &BackupManifest,
-    start: (Timeline, Lsn),
-    end: (Timeline, Lsn),
-) -> Result<()> {
-    let ranges = &manifest.wal_ranges;
-    let starts = ranges
-        .iter()
-        .any(|range| (range.timeline, range.start) == start);
-    let ends = ranges
-        .iter()
-        .any(|range| (range.timeline, range.end) == end);
-    if starts && ends && (label.timeline, label.start) == start {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Kind::Corrupt,
-        format!(
-            "the server contradicts itself about the WAL that the backup needs: from {} to {} as it says, from {} as \
-             backup_label says, and the manifest has other ranges",
-            start.1, end.1, label.start
-        ),
-    ))
 }

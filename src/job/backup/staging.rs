@@ -184,6 +184,17 @@ impl Staging {
             .map(|(path, _)| path.as_path())
     }
 
+    /// No manifest of what was received is longer, in bytes: for each file PostgreSQL writes its path, with up to six bytes
+    /// for one, and less than 200 bytes more (`AddFileToBackupManifest`, PostgreSQL backup_manifest.c).
+    pub(super) fn longest_manifest(&self) -> usize {
+        const BESIDES: usize = 64 << 10;
+        let lines = self.received.keys().map(|path| {
+            let path = path.as_os_str().len();
+            path.saturating_mul(6).saturating_add(256)
+        });
+        lines.fold(BESIDES, usize::saturating_add)
+    }
+
     /// Compares all that was received with what the server says that it sent.
     pub(super) fn compare(&mut self, manifest: &BackupManifest) -> Result<()> {
         let wrong = |path: &Path, what: &str| {

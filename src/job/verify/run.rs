@@ -59,7 +59,8 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
 }
 
 fn plain_size(manifest: &Manifest) -> u64 {
-    manifest.all_files().map(|file| file.size).sum()
+    let sizes = manifest.all_files().map(|file| file.size);
+    sizes.fold(0, u64::saturating_add)
 }
 
 fn say(backup: &Backup, outcome: &Outcome) {
