@@ -35,9 +35,18 @@ pub fn load(program: &str, files: &Files) -> Result<Loaded, Failure> {
     })
 }
 
-/// Prints a text on standard error. Where that is gone there is nobody to tell.
+/// Prints a text on standard error, of lines in which nothing does something to a terminal: names of files and what
+/// servers say may be anybody's. Where standard error is gone there is nobody to tell.
 pub fn complain(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let lines: Vec<String> = text.split('\n').map(clean).collect();
+    let _ = io::stderr().lock().write_all(lines.join("\n").as_bytes());
+}
+
+/// A line of text without what would do something to the terminal.
+pub fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// Prints a text on standard output.
@@ -51,4 +60,16 @@ pub fn print(text: &str) -> Result<(), Failure> {
         };
         Failure::new(kind, error.to_string()).context("write to standard output")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_that_does_something_to_a_terminal() {
+        let text = clean("a\x1b]0;title\x07\u{9b}31mb\r\tc\u{7f}ü");
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        assert!(text.starts_with('a') && text.ends_with('ü'));
+    }
 }

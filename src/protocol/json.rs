@@ -120,6 +120,22 @@ impl Formatter for Wire {
 struct Pretty(PrettyFormatter<'static>);
 
 impl Formatter for Pretty {
+    /// DEL and the C1 controls, which may stand in JSON as they are, do something to terminals.
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        for part in fragment.split_inclusive(char::is_control) {
+            let plain = part.trim_end_matches(char::is_control);
+            writer.write_all(plain.as_bytes())?;
+            if let Some(c) = part.get(plain.len()..).and_then(|rest| rest.chars().next()) {
+                write!(writer, "\\u{:04x}", u32::from(c))?;
+            }
+        }
+        Ok(())
+    }
+
     fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         write!(writer, "{value:.6}")
     }

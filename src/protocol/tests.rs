@@ -330,3 +330,14 @@ proptest! {
         prop_assert_eq!(Request::read(Command::Info, read.request()).unwrap(), request);
     }
 }
+
+#[test]
+fn what_is_printed_does_nothing_to_a_terminal_and_says_the_same() {
+    let text = "a\u{1b}[2J\u{9b}31m\u{7f}\u{80}\u{9f}\u{a0}ü \u{85}\n\"";
+    let fields = json!({ text: text });
+    let fields = fields.as_object().unwrap();
+    let printed = json::pretty(fields).unwrap();
+    let strange = |c: char| c.is_control() && c != '\n';
+    assert!(!printed.chars().any(strange), "{printed:?}");
+    assert_eq!(&json::parse(&printed).unwrap(), fields);
+}

@@ -12,7 +12,7 @@ use super::refused::{NAME, Refused, wrong_line};
 use super::request::request;
 use super::target::target;
 use super::{setting, text, translate};
-use crate::app::report::{FAILED, USAGE, complain, print, report};
+use crate::app::report::{FAILED, USAGE, clean, complain, print, report};
 use crate::config::OutputFormat;
 use crate::error::{Failure, Kind, Result};
 use crate::logging::{self, LogKind};
@@ -135,9 +135,9 @@ fn failure(request: &Request, response: &Response) -> Result<Option<Failure>> {
         let workflow = outcome.workflow.unwrap_or_default();
         format!("{command} failed: error {error} ({workflow}); see the log of the daemon")
     });
-    let failure = Failure::new(Kind::Internal, message);
+    let failure = Failure::new(Kind::Internal, clean(&message));
     Ok(Some(match outcome.hint {
-        Some(hint) => failure.hint(hint),
+        Some(hint) => failure.hint(clean(&hint)),
         None => failure,
     }))
 }

@@ -39,7 +39,7 @@ pub(super) fn list(fields: &Members) -> String {
     let total: u64 = backups
         .iter()
         .filter_map(|backup| number(backup, "BackupSize"))
-        .sum();
+        .fold(0, u64::saturating_add);
     let count = match backups.len() {
         1 => "1 backup".to_owned(),
         count => format!("{count} backups"),

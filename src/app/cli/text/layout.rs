@@ -1,5 +1,10 @@
 //! Tables and aligned fields.
 
+pub(super) use crate::app::report::clean;
+
+/// The widest column: `format!` panics where a width does not fit into 16 bits.
+const WIDEST: usize = 1000;
+
 /// Rows of cells under a heading, each column as wide as it must be.
 pub(super) struct Table {
     columns: Vec<(String, Side)>,
@@ -42,7 +47,8 @@ impl Table {
         let lines: Vec<&Vec<String>> = std::iter::once(&titles).chain(&self.rows).collect();
         let width = |column: usize| {
             let cells = lines.iter().filter_map(|line| line.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            let widest = cells.map(|cell| cell.chars().count()).max();
+            widest.unwrap_or(0).min(WIDEST)
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
         let mut text = String::new();
@@ -84,7 +90,8 @@ impl FieldList {
             .iter()
             .map(|(label, _)| label.chars().count())
             .max()
-            .unwrap_or(0);
+            .unwrap_or(0)
+            .min(WIDEST);
         let mut text = String::new();
         for (label, value) in &self.0 {
             for (index, line) in value.lines().enumerate() {
@@ -95,13 +102,6 @@ impl FieldList {
         }
         text
     }
-}
-
-/// A text without what would do something to the terminal.
-pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 /// A length of time of whole seconds: `53 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`.
@@ -131,6 +131,18 @@ mod tests {
             table.text("> "),
             "> NAME     SIZE\n> größe       1\n> b\u{fffd}[1m  123456\n"
         );
+    }
+
+    #[test]
+    fn a_cell_may_be_of_any_length() {
+        let mut table = Table::new(&[("A", Side::Left), ("B", Side::Right)]);
+        let long = "x".repeat(100_000);
+        table.row(vec![long.clone(), long.clone()]);
+        table.row(vec!["1".to_owned(), "2".to_owned()]);
+        assert!(table.text("").contains(&format!("{long}  {long}\n")));
+        let mut fields = FieldList::new();
+        fields.add(&long, "1");
+        assert_eq!(fields.text(""), format!("{long}  1\n"));
     }
 
     #[test]

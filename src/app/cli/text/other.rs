@@ -27,6 +27,7 @@ pub(in crate::app::cli) fn value(value: &Value) -> String {
 
 fn put_members(out: &mut String, fields: &Members, depth: usize) {
     for (name, value) in fields {
+        let name = clean(name);
         let indent = " ".repeat(depth * INDENT);
         match value {
             // Written for people in one word, and as a number beside it.
