@@ -159,12 +159,39 @@ fn the_newest_backup_is_one_of_the_branch_that_the_server_is_on() {
 
     // It was better before: the old server goes on.
     let c = story.daemon.backup("primary");
+    story.point("second");
     take_over(&mut story, old);
     story.step(7);
     story.cluster.wait_received("pgmoneta");
     assert_eq!(story.reaches("newest", "current", "7"), story.b);
     assert_eq!(story.reaches("newest", "current,timeline=2", "6"), c);
     assert_eq!(story.reaches("newest", "current,timeline=latest", "6"), c);
+    let stays = "current,timeline=current";
+    assert_eq!(story.reaches("newest", stays, "7"), story.b);
+    story
+        .try_restore("newest", "name=second")
+        .fails(1, "cannot be reached")
+        .fails(1, "WAL of other timelines, up to 2");
+
+    // Timeline 3 comes from 1: a standby of it finds its way over the number that it does not pass.
+    let seven = format!("xid={}", story.of(7).xid);
+    let recovered = story.restore("newest", &seven);
+    let recovered = Cluster::adopt(&story.scratch, story.cluster.major(), recovered);
+    take_over(&mut story, recovered);
+    story.step(8);
+    story.cluster.wait_received("pgmoneta");
+    story.cluster.stop();
+    let standby = story.restored("newest", "replica");
+    standby.wait_sql("SELECT max(n) FROM t", "8", 60);
+    for position in ["replica", "replica,timeline=latest"] {
+        story
+            .try_restore(&c, position)
+            .fails(1, "cannot follow the server")
+            .fails(1, "timeline 3");
+    }
+    let told = story.try_restore(&c, "replica,timeline=2").ok();
+    assert!(told.stdout.contains("cannot follow the server"), "{told}");
+    story.try_restore(&c, "immediate,replica").ok();
 }
 
 /// Puts a cluster in the place of the live one, which is stopped when all of it is received.

@@ -62,17 +62,38 @@ fn modifiers_do_what_they_say() {
     assert_eq!(story.reaches(a, &format!("xid={}", step(3).xid), "3"), a);
 }
 
+/// The position and the last transaction that were told are those at which the server rests.
+fn assert_is_where_told(paused: &Cluster) {
+    let conf = std::fs::read_to_string(paused.data().join("postgresql.auto.conf")).unwrap();
+    let told = conf.lines().find(|line| line.starts_with("# Backup "));
+    let told = told.unwrap();
+    let last = "SELECT to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')";
+    let last = paused.sql(last);
+    let found = told
+        .split_once("last transaction ")
+        .map_or("", |(_, at)| at);
+    assert_eq!(found.trim_end_matches("+00:00"), last, "{told}");
+    let at = paused.sql("SELECT pg_last_wal_replay_lsn()");
+    assert!(
+        told.contains(&format!("position {at} of timeline 1")),
+        "{told} and {at}"
+    );
+}
+
 #[test]
 fn the_server_pauses_or_shuts_down_at_the_target() {
     let story = Story::new(crate::harness::server().0, "");
     let step = story.of(4);
     for (position, row) in [
         (format!("xid={},action=pause", step.xid), "4"),
+        (format!("name={LATER},action=pause"), "4"),
+        (format!("time={},action=pause", step.time), "4"),
         ("current,action=pause".to_owned(), "5"),
         ("immediate,action=pause".to_owned(), "3"),
     ] {
         let mut paused = story.restored("newest", &position);
         wait_paused(&paused);
+        assert_is_where_told(&paused);
         assert_eq!(last_row(&paused), row, "{position}");
         assert_eq!(paused.sql("SELECT pg_is_in_recovery()"), "t");
         paused.stop();

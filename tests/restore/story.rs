@@ -75,7 +75,8 @@ impl Story {
         self.steps.push(Step { xid, time, lsn });
     }
 
-    fn point(&self, name: &str) {
+    /// Makes a restore point.
+    pub fn point(&self, name: &str) {
         let name = name.replace('\'', "''");
         self.cluster
             .sql(&format!("SELECT pg_create_restore_point('{name}')"));

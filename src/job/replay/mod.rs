@@ -6,7 +6,7 @@ mod path;
 mod segments;
 mod walk;
 
-pub use path::{TimelineChoice, choose, holds, target_history};
+pub use path::{TimelineChoice, choose, followed_history, holds, target_history};
 pub use segments::{Opened, Segments, WayFile};
 pub use walk::{Ending, Walk, Walked};
 

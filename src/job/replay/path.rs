@@ -50,19 +50,16 @@ pub fn choose(
     Ok(own.unwrap_or_else(|| TimelineHistory::alone(backup.end.0)))
 }
 
-/// The way to the timeline that a choice means where that does not depend on the backup: the one that the archive follows,
-/// or the highest with WAL of its own. `None` if it does, or is not known.
+/// The way to the timeline that the backup is to lie on the way to: the one that the archive follows, or the highest with
+/// WAL of its own. `None` if it is not known, or the choice says by itself which backups fit.
 pub fn target_history(
     segments: &Segments,
     choice: TimelineChoice,
     stop: &Stop,
 ) -> Result<Option<TimelineHistory>> {
     match choice {
-        TimelineChoice::Current | TimelineChoice::Number(_) => Ok(None),
-        TimelineChoice::Followed => match segments.followed() {
-            Some(timeline) => archived(segments, timeline),
-            None => Ok(None),
-        },
+        TimelineChoice::Number(_) => Ok(None),
+        TimelineChoice::Followed | TimelineChoice::Current => followed_history(segments),
         TimelineChoice::Latest => {
             for timeline in segments.timelines().into_iter().rev() {
                 let way = archived(segments, timeline)?;
@@ -74,6 +71,14 @@ pub fn target_history(
             }
             Ok(None)
         }
+    }
+}
+
+/// The way to the timeline that the archive follows; `None` if that is not known.
+pub fn followed_history(segments: &Segments) -> Result<Option<TimelineHistory>> {
+    match segments.followed() {
+        Some(timeline) => archived(segments, timeline),
+        None => Ok(None),
     }
 }
 

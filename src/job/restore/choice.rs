@@ -7,7 +7,7 @@ use crate::error::{Context as _, Failure, Kind, Result};
 use crate::format::TimelineHistory;
 use crate::job::authentic;
 use crate::job::context::Context;
-use crate::job::replay::{Segments, choose, holds, target_history};
+use crate::job::replay::{Segments, choose, followed_history, holds, target_history};
 use crate::repository::{Backup, Manifest, Repository};
 use crate::unit::Lsn;
 
@@ -82,7 +82,7 @@ pub(super) fn find(
     );
     let searched = way.ok().map(|way| (way, start));
     match search.look(named, None)? {
-        (backup, manifest, Verdict::Reached(reach)) => Ok(search.chosen(backup, manifest, reach)),
+        (backup, manifest, Verdict::Reached(reach)) => search.chosen(backup, manifest, reach),
         (_, _, Verdict::TooEarly(interval)) => {
             let fits = search.newest(others, None).ok();
             let fits = fits.map(|choice| choice.backup.label);
@@ -196,7 +196,7 @@ impl<'a> Search<'a> {
             let start = backup.info.start.1;
             match self.look(backup, until)? {
                 (backup, manifest, Verdict::Reached(reach)) => {
-                    let mut choice = self.chosen(backup, manifest, reach);
+                    let mut choice = self.chosen(backup, manifest, reach)?;
                     choice.warn_of_newer(left_out);
                     return Ok(choice);
                 }
@@ -251,7 +251,7 @@ impl<'a> Search<'a> {
         Ok((backup, manifest, verdict))
     }
 
-    fn chosen(mut self, backup: Backup, manifest: Manifest, reach: Reach) -> Choice {
+    fn chosen(mut self, backup: Backup, manifest: Manifest, reach: Reach) -> Result<Choice> {
         if let Some(way) = self
             .target_history
             .as_ref()
@@ -264,12 +264,48 @@ impl<'a> Search<'a> {
                 reach.history.timeline()
             ));
         }
-        Choice {
+        if let Some(failure) = self.cannot_follow(&backup, &reach)? {
+            if self.position.stays() {
+                self.warnings.push(failure.message().to_owned());
+            } else {
+                return Err(failure);
+            }
+        }
+        Ok(Choice {
             backup,
             manifest,
             segments: self.segments,
             reach,
             warnings: self.warnings,
+        })
+    }
+
+    /// Why a standby that goes on when it has replayed what was received finds nothing to go on with: the server is on a
+    /// timeline that does not come from there.
+    fn cannot_follow(&self, backup: &Backup, reach: &Reach) -> Result<Option<Failure>> {
+        if !self.position.goes_on() {
+            return Ok(None);
         }
+        let Some(server) = followed_history(&self.segments)? else {
+            return Ok(None);
+        };
+        let last = reach.history.timeline();
+        let left = server.end_of(last);
+        let comes = holds(&server, &backup.info) && server.contains(last);
+        let stays = self.position.stays() && server.timeline() != last;
+        if comes && !stays && left.is_none_or(|left| reach.needed <= left) {
+            return Ok(None);
+        }
+        let message = format!(
+            "a standby from the backup {} cannot follow the server, which is on timeline {}: recovery would end at {} of timeline \
+             {last}",
+            backup.label,
+            server.timeline(),
+            reach.needed,
+        );
+        Ok(Some(Failure::new(Kind::Unreachable, message).hint(
+            "choose a backup on the way to the timeline of the server, as `newest` does; with timeline=NUMBER a standby of that \
+             timeline is made",
+        )))
     }
 }

@@ -212,31 +212,35 @@ fn unproven(choice: &Choice, files: &[(Segment, WayFile)]) -> Option<String> {
 }
 
 /// The history files: for a server of its own all there are, since it takes for its new timeline the first number
-/// after those that it knows (`findNewestTimeLine`, PostgreSQL `timeline.c`); for a standby those of its way only,
-/// since it would go over to the highest.
+/// after those that it knows; for a standby none of a number higher than that of its way, since it would go over to the
+/// highest. Both count from one number to the next and end where one is missing (`findNewestTimeLine`, PostgreSQL
+/// `timeline.c`): a standby begins with the timeline of the backup.
 fn histories(choice: &Choice, role: Role) -> Result<Vec<(Timeline, Vec<u8>)>> {
     let segments = &choice.segments;
+    let last = choice.reach.history.timeline();
     let mut histories = Vec::new();
     for timeline in segments.histories()? {
-        if role == Role::Primary || choice.reach.history.contains(timeline) {
+        if role == Role::Primary || timeline <= last {
             let content = segments.history(timeline)?;
             histories.extend(content.map(|content| (timeline, content)));
         }
     }
-    if role == Role::Primary {
-        let found = histories.iter().map(|(timeline, _)| *timeline).collect();
-        let taken: Vec<Timeline> = taken(choice.reach.history.timeline(), &found).collect();
-        histories.extend(taken.into_iter().map(|timeline| (timeline, TAKEN.to_vec())));
-        histories.sort_by_key(|(timeline, _)| *timeline);
-    }
+    let found = histories.iter().map(|(timeline, _)| *timeline).collect();
+    let from = match role {
+        Role::Primary => last,
+        Role::Replica => choice.backup.info.start.0,
+    };
+    let taken: Vec<Timeline> = taken(from, &found).collect();
+    histories.extend(taken.into_iter().map(|timeline| (timeline, TAKEN.to_vec())));
+    histories.sort_by_key(|(timeline, _)| *timeline);
     Ok(histories)
 }
 
-/// The numbers between `last` and the highest history that are in none: PostgreSQL would take the first of them for the
+/// The numbers between `from` and the highest history that are in none: PostgreSQL would take the first of them for the
 /// new timeline, and another server has it, since a later number was taken.
-fn taken(last: Timeline, found: &BTreeSet<Timeline>) -> impl Iterator<Item = Timeline> {
+fn taken(from: Timeline, found: &BTreeSet<Timeline>) -> impl Iterator<Item = Timeline> {
     let highest = found.last().map_or(0, |timeline| timeline.number());
-    let numbers = (last.number().saturating_add(1)..highest).take(MOST_TAKEN);
+    let numbers = (from.number().saturating_add(1)..highest).take(MOST_TAKEN);
     let timelines = numbers.filter_map(Timeline::new);
     timelines.filter(|timeline| !found.contains(timeline))
 }

@@ -79,6 +79,19 @@ impl Position {
         }
         said.finish()
     }
+
+    /// Whether the server goes on when it has replayed what was received: a standby without a target.
+    pub fn goes_on(&self) -> bool {
+        self.role == Role::Replica && self.target == Target::Current
+    }
+
+    /// Whether recovery stays on the timeline that was said, whatever timelines come later.
+    pub fn stays(&self) -> bool {
+        matches!(
+            self.timeline,
+            TimelineChoice::Current | TimelineChoice::Number(_)
+        )
+    }
 }
 
 /// The words that a position may have, and their keys.

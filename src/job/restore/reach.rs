@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
-use super::position::{Position, Role, Target};
+use super::position::{Position, Target};
 use super::replayed::Replayed;
 use super::scan::{Hit, Scan};
 use crate::error::{Failure, Kind, Result};
@@ -59,6 +59,8 @@ pub(super) struct Interval {
     pub inclusive: bool,
     /// Why it does not reach further, where that is no good reason.
     pub broken: Option<String>,
+    /// The other timelines that have WAL.
+    pub others: Vec<Timeline>,
 }
 
 /// Where targets are looked for.
@@ -90,7 +92,9 @@ impl Reader<'_> {
             scan.see(record, &event)
         })?;
         scan.check_known()?;
-        let interval = Interval::of(backup, &history, &scan, &walked, self.segments.size());
+        let mut interval = Interval::of(backup, &history, &scan, &walked, self.segments.size());
+        interval.others = self.segments.timelines();
+        interval.others.retain(|other| *other != history.timeline());
         if before || scan.early.is_some() {
             return Ok(Verdict::TooEarly(interval));
         }
@@ -110,7 +114,6 @@ impl Reader<'_> {
         }
         let needed = scan.hit.map_or(walked.end, |hit| hit.end);
         // A standby without a target goes on; what ends goes no further than to the timeline that it ends on.
-        let goes_on = position.role == Role::Replica && position.target == Target::Current;
         let on = history.timeline_at(Lsn(needed.0.saturating_sub(1)));
         Ok(Verdict::Reached(Reach {
             needed,
@@ -118,7 +121,11 @@ impl Reader<'_> {
             hit: scan.hit,
             time,
             limits: scan.limits,
-            history: if goes_on { history } else { history.to(on) },
+            history: if position.goes_on() {
+                history
+            } else {
+                history.to(on)
+            },
             files: walked.files,
             tablespaces: scan.tablespaces,
             not_known: scan.not_known,
@@ -215,6 +222,7 @@ impl Interval {
             to_time: scan.time_after,
             inclusive: scan.minimal.is_none(),
             broken,
+            others: Vec::new(),
         }
     }
 
@@ -252,6 +260,14 @@ impl Interval {
                     .to_owned()
             }
             (None, _) => "`current` restores everything that was received".to_owned(),
+        };
+        let hint = match self.others.as_slice() {
+            [] => hint,
+            [.., other] => format!(
+                "{hint}; that is the way to timeline {}, and there is WAL of other timelines, up to {other}, which timeline=NUMBER \
+                 looks at",
+                self.timeline
+            ),
         };
         Failure::new(Kind::Unreachable, message).hint(hint)
     }

@@ -26,7 +26,7 @@ pub(super) struct Hit {
     pub side: Side,
     pub start: Lsn,
     pub end: Lsn,
-    /// When it was written, if it says so.
+    /// When the transaction ended, if it is the end of one.
     pub time: Option<Timestamp>,
 }
 
@@ -108,10 +108,7 @@ impl<'a> Scan<'a> {
                 side,
                 start: record.start,
                 end: record.end,
-                time: time.or(match event {
-                    Event::RestorePoint { time, .. } => Some(Timestamp(*time)),
-                    _ => None,
-                }),
+                time,
             };
             let replayed = match side {
                 Side::Before => record.start,

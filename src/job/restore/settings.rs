@@ -7,7 +7,6 @@ use super::position::{Action, Position, Role, Target};
 use super::reach::Reach;
 use super::recovery_files::end_command;
 use crate::config::{Host, Server, TlsMode};
-use crate::job::replay::TimelineChoice;
 use crate::unit::{PgVersion, Timeline, escaped};
 
 /// A setting for a file of PostgreSQL.
@@ -152,20 +151,15 @@ fn target(position: &Position, reach: &Reach) -> Option<(&'static str, Vec<u8>, 
         )),
         Target::Lsn(_) | Target::Immediate => last(),
         Target::Current if position.action == Action::Promote => None,
-        Target::Current if position.role == Role::Replica => None,
+        Target::Current if position.goes_on() => None,
         Target::Current => last(),
     }
 }
 
 /// A standby without a target goes with its primary to new timelines; all others stay on the way that was proven.
 fn timeline(position: &Position, reach: &Reach, of_backup: Timeline) -> String {
-    let goes_on = position.role == Role::Replica && position.target == Target::Current;
     let way = reach.history.timeline();
-    let any = matches!(
-        position.timeline,
-        TimelineChoice::Followed | TimelineChoice::Latest
-    );
-    if goes_on && any {
+    if position.goes_on() && !position.stays() {
         "latest".to_owned()
     } else if way == of_backup && reach.history.switches().is_empty() {
         // Its history file is not needed then.
