@@ -1,7 +1,7 @@
 //! How everything is: the room on disk, and for each server its receiver, its operations and its backups.
 
 use crate::config::Server;
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::job::catalogue::{self, Catalogue};
 use crate::job::context::Context;
 use crate::job::wal;
@@ -60,31 +60,27 @@ pub fn run(context: &Context) -> Result<Outcome> {
 
 fn one(context: &Context, server: &Server) -> Result<ServerStatus> {
     let running = context.board.running(&server.name).into_iter();
-    let mut receiver = context.board.receiver(&server.name);
     let mut problems = Vec::new();
     // The other servers are shown all the same.
-    let there = match context.repository(&server.name) {
-        Err(failure) if failure.kind() == Kind::NotFound => {
-            problems.push(failure.message().to_owned());
-            false
-        }
-        found => found.map(|_| true)?,
-    };
-    if there && !receiver.gaps.is_empty() {
-        // Somebody may have brought back what was missing.
-        wal::look_for_gaps(context, server)?;
-        receiver = context.board.receiver(&server.name);
-    }
+    let catalogue = look(context, server).unwrap_or_else(|failure| {
+        problems.push(failure.message().to_owned());
+        Catalogue::default()
+    });
+    let receiver = context.board.receiver(&server.name);
     problems.extend(receiver.problems(server.wal_receiver_timeout.duration()));
+    let entries = catalogue.entries.iter();
+    problems.extend(entries.filter_map(|entry| entry.backup.damage()));
     Ok(ServerStatus {
         problems,
         server: server.clone(),
         receiver,
         running: running.map(|(activity, _)| activity).collect(),
-        catalogue: if there {
-            catalogue::list(context, server)?
-        } else {
-            Catalogue::default()
-        },
+        catalogue,
     })
+}
+
+/// Reads what there is, and whether WAL is missing: somebody may have taken it away, or brought it back.
+fn look(context: &Context, server: &Server) -> Result<Catalogue> {
+    wal::look_for_gaps(context, server)?;
+    catalogue::list(context, server)
 }

@@ -98,6 +98,24 @@ impl Backup {
         Ok(content)
     }
 
+    /// Why it cannot be restored, as far as that is seen without reading its files, in words. Of the C program's backups
+    /// nothing is said.
+    pub fn damage(&self) -> Option<String> {
+        let (label, path) = (&self.label, self.path.display());
+        let what = if self.origin != Origin::Own {
+            return None;
+        } else if !self.info.valid {
+            format!("{INFO} cannot be read, or says that the backup is not valid")
+        } else if is_missing(&self.path.join(MANIFEST)) {
+            format!("{MANIFEST} is missing")
+        } else {
+            return None;
+        };
+        Some(format!(
+            "the backup {label} cannot be restored: {what}; take a new one, then remove {path}"
+        ))
+    }
+
     /// Fails with [`Kind::Unsupported`] for a backup of the C program, which is listed, but cannot be read yet.
     pub fn check_readable(&self) -> Result<()> {
         match self.origin {
@@ -203,6 +221,12 @@ fn read(label: Label, path: PathBuf, own: bool) -> Backup {
         origin,
         signature,
     }
+}
+
+/// Whether there is nothing of this name.
+fn is_missing(path: &Path) -> bool {
+    let found = path.symlink_metadata();
+    found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// The labels of the complete backups in a directory.

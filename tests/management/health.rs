@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{Cluster, Daemon, Scratch, wait_until};
@@ -88,9 +87,6 @@ fn a_gap_that_was_repaired_is_gone_at_the_next_look() {
     let lost = daemon.wal("primary").join(&segments()[1]);
     let kept = scratch.join("kept");
     fs::rename(&lost, &kept).unwrap();
-    // SIGHUP reads everything again that may have changed without a sign.
-    daemon.signal(Signal::HUP);
-    wait_until("the gap is found", 60, || status(&daemon).1 == 1);
     daemon.cli(&["status"]).fails(1, "missing");
     fs::rename(&kept, &lost).unwrap();
     let (server, exit) = status(&daemon);
@@ -99,4 +95,36 @@ fn a_gap_that_was_repaired_is_gone_at_the_next_look() {
         (0, &Value::Bool(true)),
         "{server}"
     );
+}
+
+#[test]
+fn a_backup_that_cannot_be_restored_is_a_problem() {
+    let scratch = Scratch::new("damage");
+    let cluster = Cluster::builder(&scratch).start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start();
+    cluster.wait_streaming("pgmoneta");
+    let label = daemon.backup("primary");
+    assert_eq!(status(&daemon).1, 0);
+    let directory = daemon.backups("primary").join(&label);
+    let kept = scratch.join("kept");
+    for name in ["backup.info", "backup.manifest"] {
+        fs::rename(directory.join(name), &kept).unwrap();
+        let (server, exit) = status(&daemon);
+        assert_eq!((exit, &server["Healthy"]), (1, &Value::Bool(false)));
+        let output = daemon.cli(&["status"]);
+        let what = format!("the backup {label} cannot be restored: {name}");
+        output.fails(1, &what);
+        fs::rename(&kept, directory.join(name)).unwrap();
+        assert_eq!(status(&daemon).1, 0);
+    }
+    // What cannot be looked at is a problem of its server, not of the answer.
+    fs::rename(&directory, &kept).unwrap();
+    let backups = daemon.backups("primary");
+    fs::rename(&backups, scratch.join("backups")).unwrap();
+    fs::write(&backups, "").unwrap();
+    let (server, exit) = status(&daemon);
+    assert_eq!((exit, &server["Healthy"]), (1, &Value::Bool(false)));
+    assert_eq!(server["Server"], "primary");
 }
