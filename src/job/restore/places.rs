@@ -139,7 +139,7 @@ fn named<'t>(tablespaces: &'t [TablespaceInfo], name: &str) -> Result<&'t Tables
     )
 }
 
-/// Whether a directory may be written to: absolute, without `..`, and not in the repository.
+/// Whether a directory may be written to: absolute, without `..`, and neither in the repository nor in a cluster.
 fn check_path(path: &Path, base_dir: &Path) -> Result<()> {
     let shown = path.display();
     let wrong = |what: &str| Failure::new(Kind::Usage, format!("the directory {shown:?} {what}"));
@@ -152,16 +152,30 @@ fn check_path(path: &Path, base_dir: &Path) -> Result<()> {
     }
     let plain = |component| matches!(component, Component::RootDir | Component::Normal(_));
     if !path.components().all(plain) {
-        return Err(wrong("has '..' in it"));
+        return Err(wrong("has '..' in it").hint("give the path without it"));
     }
     let parent = existing(path).and_then(|path| path.canonicalize().ok());
-    let (Some(parent), Ok(base)) = (parent, base_dir.canonicalize()) else {
+    let Some(parent) = parent else {
         return Ok(());
     };
-    if parent.starts_with(&base) {
+    if base_dir
+        .canonicalize()
+        .is_ok_and(|base| parent.starts_with(base))
+    {
         return Err(wrong("lies in the repository"));
     }
-    Ok(())
+    match parent.ancestors().find(|path| is_data_directory(path)) {
+        Some(data) => {
+            let message = format!("lies in {}, the data directory of a server", data.display());
+            Err(wrong(&message).hint("choose a directory outside: a server backs up what is in it"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a cluster is or was in a directory.
+fn is_data_directory(path: &Path) -> bool {
+    path.join("PG_VERSION").is_file() && path.join("global").is_dir()
 }
 
 /// Whether nothing is there yet; `true` if there is an empty directory.
@@ -342,7 +356,8 @@ mod tests {
 
     #[test]
     fn the_repository_and_what_is_not_empty_are_spared() {
-        let root = std::env::temp_dir().join(format!("pgmoneta-places-{}", std::process::id()));
+        let root =
+            std::env::temp_dir().join(format!("pgmoneta-restore-places-{}", std::process::id()));
         let base = root.join("base");
         std::fs::create_dir_all(base.join("primary")).unwrap();
         let options = |directory: PathBuf| Options {
@@ -357,12 +372,25 @@ mod tests {
         assert!(at(root.join("r")).is_ok(), "an empty one is fine");
         std::fs::write(root.join("r/primary-1/x"), "").unwrap();
         let taken = at(root.join("r")).unwrap_err();
+        std::fs::create_dir_all(root.join("data/global")).unwrap();
+        std::fs::create_dir_all(root.join("data/base")).unwrap();
+        std::fs::write(root.join("data/PG_VERSION"), "17\n").unwrap();
+        std::os::unix::fs::symlink(root.join("data/base"), root.join("link")).unwrap();
+        let inside = ["data", "data/base", "data/base/new/r", "link/r"];
+        let inside = inside.map(|path| at(root.join(path)));
         std::fs::create_dir_all(root.join("s")).unwrap();
         std::fs::write(root.join("s/primary-1"), "").unwrap();
         let file = at(root.join("s"));
         std::fs::remove_dir_all(&root).unwrap();
         assert!(taken.message().contains("not an empty directory"));
         assert!(file.is_err());
+        for refused in inside {
+            let message = refused.unwrap_err().message().to_owned();
+            assert!(
+                message.contains("the data directory of a server"),
+                "{message}"
+            );
+        }
     }
 
     #[test]
