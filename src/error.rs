@@ -104,6 +104,14 @@ impl Failure {
         self.hint.as_deref()
     }
 
+    /// The message, and behind it the hint: for one line of a log.
+    pub fn told(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}; hint: {hint}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// The SQLSTATE that PostgreSQL sent, if it was PostgreSQL that refused.
     pub fn code(&self) -> Option<&str> {
         self.sqlstate.as_deref()

@@ -206,6 +206,43 @@ fn a_lost_archive_begins_anew_with_consent_only() {
     daemon.cli(&["verify", "primary", &label]).ok();
 }
 
+/// What was said of the archive of the cluster that is gone is not said of the one that begins.
+#[test]
+fn an_archive_that_begins_anew_knows_nothing_of_the_old_one() {
+    let scratch = Scratch::new("reborn");
+    let mut old = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let daemon = Daemon::builder(&scratch).server("primary", &old).start();
+    old.wait_streaming("pgmoneta");
+    for _ in 0..4 {
+        write(&old);
+    }
+    old.wait_received("pgmoneta");
+    old.stop();
+    let new = Cluster::builder(&scratch).name("new").own_identity();
+    let mut new = new.wal_segment_mib(1).create().in_place_of(&old);
+    new.start();
+    // As the alarm says.
+    wait_problem(&daemon, "move ");
+    let away = daemon.directory().join("away");
+    fs::rename(daemon.base_dir().join("primary"), away).unwrap();
+    daemon
+        .cli(&["wal", "begin", "primary"])
+        .ok()
+        .fails(0, "\nTake a full backup: pgmoneta-cli backup primary\n");
+    new.wait_streaming("pgmoneta");
+    wait_until("it is streaming", 60, || {
+        daemon.cli(&["status"]).status == 0
+    });
+    let status = daemon.cli(&["status", "-F", "json"]).ok().json();
+    let flushed = status["Response"]["Servers"][0]["WalFlushed"].clone();
+    let written = flushed.as_str().is_none_or(|flushed| {
+        new.sql(&format!("SELECT '{flushed}' <= pg_current_wal_lsn()")) == "t"
+    });
+    assert!(written, "{flushed} of the old cluster");
+    let label = daemon.backup("primary");
+    daemon.cli(&["verify", "primary", &label]).ok();
+}
+
 #[test]
 fn a_new_archive_takes_no_slot_that_was_used_for_another_one() {
     let scratch = Scratch::new("usedslot");

@@ -54,6 +54,15 @@ pub struct ReceiverState {
 }
 
 impl ReceiverState {
+    /// Forgets what was known of an archive in whose place another one comes.
+    pub fn forget_archive(&mut self) {
+        self.timeline = None;
+        (self.received, self.flushed, self.server_end) = (Lsn::ZERO, Lsn::ZERO, Lsn::ZERO);
+        self.gaps.clear();
+        self.unsealed = 0;
+        self.sealing = None;
+    }
+
     /// Whether WAL is arriving.
     pub fn is_streaming(&self) -> bool {
         self.phase == Phase::Streaming

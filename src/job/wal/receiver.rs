@@ -15,7 +15,7 @@ use crate::format::TimelineHistory;
 use crate::job::context::Context;
 use crate::pg::Replication;
 use crate::repository::Repository;
-use crate::status::Phase;
+use crate::status::{Phase, ReceiverState};
 use crate::unit::{Lsn, Timeline};
 
 /// The pauses between tries, in seconds; the last one stays.
@@ -78,7 +78,11 @@ impl Receiver<'_> {
             .filter(|archive| archive.is_of(&repository));
         // An archive that is there is looked after even if the server cannot be reached.
         let bound = repository.system().map_err(Trouble::archive)?;
-        let open = |size| Archive::open(context, &server.name, &repository, size);
+        let open = |size| {
+            let board = &context.board;
+            board.update_receiver(&server.name, ReceiverState::forget_archive);
+            Archive::open(context, &server.name, &repository, size)
+        };
         if let (None, Some(system)) = (&self.archive, bound) {
             self.archive = Some(open(system.segment_size).map_err(Trouble::archive)?);
         }
@@ -266,20 +270,20 @@ impl Receiver<'_> {
         let name = &self.server.name;
         let board = &self.context.board;
         board.update_receiver(name, |state| {
-            state.phase = Phase::Reconnecting(failure.message().to_owned());
+            state.phase = Phase::Reconnecting(failure.told());
         });
         if self.told.is_some() {
             log::debug!("server {name}: {failure}");
         } else {
-            log::warn!("server {name}: no WAL is received: {failure}; trying again until it works");
+            let text = failure.told();
+            log::warn!("server {name}: no WAL is received, trying again until it works: {text}");
             self.told = Some((false, String::new()));
         }
     }
 
     fn tell_lasting(&mut self, failure: &Failure) {
         let name = &self.server.name;
-        let hint = failure.advice().map(|hint| format!("; hint: {hint}"));
-        let text = format!("{failure}{}", hint.unwrap_or_default());
+        let text = failure.told();
         let board = &self.context.board;
         board.update_receiver(name, |state| state.phase = Phase::Alarm(text.clone()));
         // The texts of one trouble differ in process numbers and positions.

@@ -27,14 +27,14 @@ pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> Str
 }
 
 fn beginning(fields: &Members) -> String {
-    let server = server(fields);
+    let (server, name) = (server(fields), clean(&text(fields, "Server")));
     let from = match text(fields, "Position") {
         none if none.is_empty() => "Its WAL will be received as soon as it has a slot".to_owned(),
         position => format!("Its WAL is received from {position} on"),
     };
     format!(
         "The WAL archive of {server} may begin.\n{from}; what comes before is not in the archive.\n\
-         Take a full backup: pgmoneta-cli backup {server}\n"
+         Take a full backup: pgmoneta-cli backup {name}\n"
     )
 }
 
