@@ -27,7 +27,7 @@ pub(super) fn serve(socket: UnixStream, services: &Services) {
     let answer = match permitted {
         Ok(()) => converse(&mut stream, services),
         Err(failure) => {
-            log::warn!("{failure}");
+            log::warn!("{}", failure.told());
             Answer::refused(None, Cause::Undecodable, failure)
         }
     };
@@ -146,10 +146,7 @@ fn respond(envelope: &Envelope, services: &Services) -> Response {
             let command = envelope.command();
             let name =
                 command.map_or_else(|| format!("command {}", envelope.code()), |c| c.to_string());
-            match refusal.failure.advice() {
-                Some(hint) => log::error!("{name}: {} (hint: {hint})", refusal.failure),
-                None => log::error!("{name}: {}", refusal.failure),
-            }
+            log::error!("{name}: {}", refusal.failure.told());
             Response::failure(Some(envelope), &refusal)
         }
     }

@@ -164,7 +164,8 @@ fn hang_up() {
         Ok(true) => log::info!("SIGHUP: the log was reopened"),
         Ok(false) => {}
         Err(failure) => {
-            log::error!("SIGHUP: the log was not reopened, the old one goes on: {failure}")
+            let why = failure.told();
+            log::error!("SIGHUP: the log was not reopened, the old one goes on: {why}")
         }
     }
     log::warn!("SIGHUP: changes of the configuration need a restart yet");

@@ -76,7 +76,11 @@ impl Jobs {
             let thread = thread.spawn(move || {
                 let _ended = ended;
                 if let Err(failure) = job::refresh::run(&context, &server) {
-                    log::warn!("server {}: read its state again: {failure}", server.name);
+                    log::warn!(
+                        "server {}: read its state again: {}",
+                        server.name,
+                        failure.told()
+                    );
                 }
             });
             match thread {

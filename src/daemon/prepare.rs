@@ -63,7 +63,7 @@ impl Held {
         let failures: Vec<_> = failures
             .into_iter()
             .flatten()
-            .map(ToString::to_string)
+            .map(|failure| failure.told())
             .collect();
         if failures != self.told {
             failures.iter().for_each(|failure| log::error!("{failure}"));

@@ -29,7 +29,7 @@ pub fn run(config: Config, mode: Mode) -> Result<()> {
     // A console log would say it twice: whoever called us prints it.
     let fatal = match config.log.kind {
         LogKind::Console => |_: &Failure| {},
-        _ => |failure: &Failure| logging::fatal(failure),
+        _ => |failure: &Failure| logging::fatal(failure.told()),
     };
     let prepared = Prepared::new(config).inspect_err(fatal)?;
     if mode == Mode::Foreground {

@@ -152,7 +152,7 @@ fn sweep(config: &Config, base: &BaseDirectory, key: &MasterKey) {
         match swept {
             Ok(0) => {}
             Ok(count) => log::info!("server {name}: removed {count} left-overs of an earlier run"),
-            Err(failure) => log::warn!("server {name}: {failure}"),
+            Err(failure) => log::warn!("server {name}: {}", failure.told()),
         }
     }
 }

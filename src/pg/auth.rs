@@ -85,7 +85,10 @@ fn password(login: &Login) -> Result<&Secret> {
             Kind::Authentication,
             "the server asks for a password, and there is none",
         )
-        .hint("add the user to the users file: pgmoneta-admin user add")
+        .hint(
+            "add the user to the users file (pgmoneta-admin -f FILE -U USER user add) and restart the daemon, which reads \
+             that file at its start",
+        )
     })
 }
 

@@ -83,7 +83,8 @@ impl Report {
         let says = |what: &str| self.message.contains(what) || self.detail.contains(what);
         Some(match self.code.as_str() {
             "28P01" => {
-                "check the password of this user in the users file (pgmoneta-admin user edit)"
+                "set its password in the users file (pgmoneta-admin -f FILE -U USER user edit) and restart the daemon, which reads \
+                 that file at its start, or change it on the server (ALTER ROLE … PASSWORD, and VALID UNTIL if it has expired)"
             }
             "28000" if says("channel binding") => {
                 "the certificate that we see is not the server's own: something in between decrypts the connection"
@@ -114,7 +115,7 @@ impl Report {
                 "set wal_level = replica on the server and restart it"
             }
             "42704" if says("slot") => {
-                "set create_slot = yes for this server, or make the slot: \
+                "set create_slot = on for this server and restart the daemon, or make the slot: \
                  SELECT pg_create_physical_replication_slot('…', true)"
             }
             _ => return None,

@@ -54,7 +54,7 @@ impl BaseDirectory {
         let info = match std::fs::metadata(path) {
             Ok(_) => RepositoryInfo::read(path)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(missing(format!("{} is not there", path.display())));
+                return Err(missing(path, "is not there"));
             }
             Err(error) => return Err(error).with_context(|| format!("look at {}", path.display())),
         };
@@ -143,14 +143,16 @@ impl BaseDirectory {
 }
 
 fn no_info(path: &Path) -> Failure {
-    let name = RepositoryInfo::NAME;
-    missing(format!("{} has no {name}", path.display()))
+    missing(path, &format!("has no {}", RepositoryInfo::NAME))
 }
 
-fn missing(message: String) -> Failure {
-    Failure::new(Kind::NotFound, message)
+fn missing(path: &Path, what: &str) -> Failure {
+    let path = path.display();
+    Failure::new(Kind::NotFound, format!("{path} {what}"))
         .context("base_dir")
-        .hint("is its file system mounted? A new repository is made with: pgmoneta-admin repository create")
+        .hint(format!(
+            "is its file system mounted? A new repository is made with: pgmoneta-admin repository create {path}"
+        ))
 }
 
 fn gone(server: &ServerName, failure: Failure) -> Failure {

@@ -49,7 +49,10 @@ impl UsersFile {
             Kind::Usage,
             format!("user {name} is in {} already", self.path.display()),
         )
-        .hint("change the password with: user edit"))
+        .hint(format!(
+            "change the password with: pgmoneta-admin -f {} -U {name} user edit",
+            self.path.display()
+        )))
     }
 
     /// Refuses a name that is not in the file.

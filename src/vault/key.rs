@@ -1,5 +1,6 @@
 //! The master key file: `base64(secret)` and `base64(salt)`, one a line.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -97,12 +98,16 @@ pub fn check_new_master_key(path: &Path) -> Result<()> {
 }
 
 fn check_place(path: &Path) -> Result<()> {
-    if !path.exists() {
-        return Err(
-            Failure::new(Kind::NotFound, format!("{} does not exist", path.display()))
-                .hint("make it with: pgmoneta-admin master-key"),
-        );
-    }
+    match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let message = format!("{} does not exist", path.display());
+            return Err(Failure::new(Kind::NotFound, message).hint(
+                "copy back the one that the users files and encrypted backups were made with (HOME says where it is \
+                 looked for); the first one is made with: pgmoneta-admin master-key",
+            ));
+        }
+        found => found.with_context(|| format!("look at {}", path.display()))?,
+    };
     check_secrecy(
         path.parent().unwrap_or(Path::new(".")),
         Secrecy::PrivateDirectory,

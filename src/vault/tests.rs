@@ -79,7 +79,10 @@ fn a_master_key_is_made_once_and_read_back() {
     let failure = load_master_key(&path).err().unwrap();
     assert_eq!(
         failure.advice(),
-        Some("make it with: pgmoneta-admin master-key")
+        Some(
+            "copy back the one that the users files and encrypted backups were made with (HOME says where it is looked \
+              for); the first one is made with: pgmoneta-admin master-key"
+        )
     );
 
     assert!(create_master_key(&path, &secret("short")).is_err());

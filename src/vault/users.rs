@@ -86,7 +86,8 @@ pub(super) fn refusal(
             format!("{path}: no password in it opens with this master key"),
         )
         .hint(format!(
-            "use the master.key that the file was made with, or set the passwords anew: pgmoneta-admin -f {path} user edit"
+            "use the master.key that the file was made with, or move the file away and set the passwords anew: \
+             pgmoneta-admin -f {path} -U NAME user add"
         ))
     } else {
         Failure::new(

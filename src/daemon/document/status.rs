@@ -39,8 +39,8 @@ fn top(outcome: &Outcome, servers: Vec<Value>) -> Fields {
         .with("Workers", outcome.workers)
 }
 
-/// One server. MajorVersion, MinorVersion, ActiveVerify, Healthy, Problems and the members that begin with Wal, except
-/// WalStreaming, are ours.
+/// One server. MajorVersion, MinorVersion, ActiveVerify, Healthy, Problems, RetentionInForce and the members that
+/// begin with Wal, except WalStreaming, are ours.
 fn server(status: &ServerStatus) -> Fields {
     let (server, retention) = (&status.server, &status.server.retention);
     let unset = |number: Option<u32>| number.map_or(-1, i64::from);
@@ -60,6 +60,7 @@ fn server(status: &ServerStatus) -> Fields {
         .with("RetentionMonths", unset(retention.months))
         .with("RetentionWeeks", unset(retention.weeks))
         .with("RetentionYears", unset(retention.years))
+        .with("RetentionInForce", false)
         .with("ServerSize", status.catalogue.size)
         .with("Workers", server.configured_workers)
         .with("Healthy", status.problems.is_empty())

@@ -55,7 +55,8 @@ impl GapWatch {
             && let Err(failure) = ticket.wait().and_then(|result| result)
         {
             let server = &self.server;
-            log::error!("server {server}: the WAL archive cannot be checked for gaps: {failure}");
+            let why = failure.told();
+            log::error!("server {server}: the WAL archive cannot be checked for gaps: {why}");
         }
         if self.running.is_none() && Instant::now() >= self.next {
             self.next = Instant::now() + INTERVAL;

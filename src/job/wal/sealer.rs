@@ -152,9 +152,10 @@ impl Sealer {
         if !known {
             let server = &self.server;
             log::error!(
-                "server {server}: WAL segments stay unsealed: {failure}; no WAL is lost, it is tried again"
+                "server {server}: WAL segments stay unsealed, no WAL is lost, it is tried again: {}",
+                failure.told()
             );
-            let why = failure.message().to_owned();
+            let why = failure.told();
             self.board
                 .update_receiver(&self.server, |state| state.sealing = Some(why));
         }

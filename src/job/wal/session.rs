@@ -99,7 +99,7 @@ fn missing_slot(server: &Server) -> Failure {
     let quoted = name.replace('\'', "''");
     let message = format!("the server has no replication slot {name:?}");
     Failure::new(Kind::NotFound, message).hint(format!(
-        "set create_slot = yes, or make it on the server: SELECT pg_create_physical_replication_slot('{quoted}', true)"
+        "set create_slot = on and restart the daemon, or make it on the server: SELECT pg_create_physical_replication_slot('{quoted}', true)"
     ))
 }
 

@@ -166,8 +166,11 @@ fn retention(server: &Members) -> String {
     });
     let set: Vec<String> = set.collect();
     if set.is_empty() {
-        "unlimited".to_owned()
-    } else {
-        set.join(", ")
+        return "unlimited".to_owned();
+    }
+    let set = set.join(", ");
+    match flag(server, "RetentionInForce") {
+        Some(false) => format!("{set}, not in force yet: no backup is removed"),
+        _ => set,
     }
 }
