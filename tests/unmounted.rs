@@ -243,6 +243,33 @@ fn an_archive_that_begins_anew_knows_nothing_of_the_old_one() {
     daemon.cli(&["verify", "primary", &label]).ok();
 }
 
+/// As where the C program has worked, of which there is no system.info: its WAL says whose it is.
+#[test]
+fn an_archive_of_which_nothing_is_known_is_not_bound_to_another_cluster() {
+    let scratch = Scratch::new("whose");
+    let mut right = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let mut daemon = Daemon::builder(&scratch).server("primary", &right).start();
+    right.wait_streaming("pgmoneta");
+    write(&right);
+    right.wait_received("pgmoneta");
+    daemon.stop();
+    right.stop();
+    let system = daemon.base_dir().join("primary/system.info");
+    fs::remove_file(&system).unwrap();
+    let wrong = Cluster::builder(&scratch).name("wrong").own_identity();
+    let mut wrong = wrong.wal_segment_mib(1).create().in_place_of(&right);
+    wrong.start();
+    daemon.start();
+    wait_problem(&daemon, "than the one whose WAL is in");
+    assert!(!system.exists());
+    wrong.stop();
+    // With host and port corrected, nothing else is to be done.
+    right.start();
+    right.wait_streaming("pgmoneta");
+    write(&right);
+    right.wait_received("pgmoneta");
+}
+
 #[test]
 fn a_new_archive_takes_no_slot_that_was_used_for_another_one() {
     let scratch = Scratch::new("usedslot");

@@ -93,8 +93,21 @@ impl Client {
         match (answer, sent) {
             (Ok(frame), _) => Ok(Response::read(&frame.decode(self.key.as_ref())?)?),
             (Err(_), Err(failure)) => Err(failure.into()),
-            (Err(failure), Ok(())) => Err(failure.context("wait for the answer").into()),
+            (Err(failure), Ok(())) => Err(silent(request.command(), failure).into()),
         }
+    }
+}
+
+/// The daemon took the request and was gone before it answered.
+fn silent(command: Command, failure: Failure) -> Failure {
+    let failure = failure.context("wait for the answer");
+    match command {
+        Command::Backup => {
+            failure.hint("`pgmoneta-cli list-backup` shows the backup if it was completed")
+        }
+        Command::Restore => failure
+            .hint("what was written may be incomplete: the log of the daemon says how it ended"),
+        _ => failure,
     }
 }
 

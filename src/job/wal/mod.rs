@@ -9,6 +9,7 @@ mod archive;
 mod beginning;
 mod gaps;
 mod lineage;
+mod owner;
 mod probe;
 mod proof;
 mod receiver;

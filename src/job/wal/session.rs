@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::archive::Archive;
 use super::beginning;
 use super::lineage::{Lineage, known};
+use super::owner;
 use super::probe::Place;
 use super::start::{Note, Situation, Start};
 use super::trouble::Trouble;
@@ -52,6 +53,7 @@ pub(super) fn ask(
         version: facts.version,
         segment_size: facts.segment_size,
     };
+    owner::check(repository, &context.key, &system).map_err(Trouble::archive)?;
     repository.bind(&system).map_err(Trouble::archive)?;
     let slot = Slot::find(&mut connection, &server.wal_slot)?;
     if let Some(slot) = &slot {
