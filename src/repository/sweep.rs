@@ -1,14 +1,15 @@
 //! At the start: clearing away what never became a backup, and taking over what an earlier version left.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::backup::{complete, names};
 use super::layout::STAGING;
-use super::{BackupInfo, Manifest, Origin, Repository};
+use super::{BackupInfo, Manifest, ManifestFile, Origin, Repository};
+use crate::codec::Suffixes;
 use crate::crypto::MasterKey;
-use crate::error::Result;
+use crate::error::{Failure, Kind, Result};
 use crate::storage;
-use crate::unit::Label;
+use crate::unit::{Encryption, Label, Timeline};
 
 impl Repository {
     /// Removes what crashes left behind: backups that were being built, and temporary files. How many there were.
@@ -51,8 +52,10 @@ impl Repository {
     /// Moves the backups of version 0.1.0, which lie where the C program would offer and delete them, to where it does not
     /// see them; how many. One that cannot be moved stays where it is, and is read there.
     ///
-    /// That version signed nothing. Where there is no backup of a later one yet, those that are there are taken as they are
-    /// and signed with `key`; afterwards a backup without a signature is one that somebody else has put there.
+    /// That version signed nothing. Where there is no backup of a later one yet, those that are encrypted are taken as they
+    /// are and signed with `key`: only who has the key could have made their files. Afterwards an encrypted backup without a
+    /// signature is one that somebody else has put there. Of a plain one nothing is known, and it stays without a signature:
+    /// whoever can write to the repository could make it look like one of that version.
     pub fn adopt(&self, key: &MasterKey) -> Result<usize> {
         let mut found = complete(&self.c_backup_path())?;
         found.retain(|label| {
@@ -93,9 +96,30 @@ impl Repository {
             return Ok(());
         }
         let digest = Manifest::listed_digest(&directory)?;
-        Manifest::read(&directory, label, Some(digest))?;
+        let manifest = Manifest::read(&directory, label, Some(digest))?;
+        if info.encryption == Encryption::None || !manifest.all_files().all(is_encrypted) {
+            let message = "it is not encrypted, so that nothing proves where it comes from";
+            return Err(Failure::new(Kind::Corrupt, message));
+        }
         info.manifest_sha256 = Some(digest);
         self.check_place()?;
         info.replace(&directory, label, key)
+    }
+}
+
+/// Whether a file of a backup of version 0.1.0 is encrypted, or a history file, which that version did not encrypt.
+fn is_encrypted(file: &ManifestFile) -> bool {
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    match file.stored {
+        Some(stored) => stored.encryption != Encryption::None,
+        None => {
+            Suffixes::of_name(&name(&file.stored_path)).1.encrypted
+                || Timeline::of_history_name(&name(&file.path)).is_some()
+        }
     }
 }

@@ -124,12 +124,16 @@ const ZSTD: Stored = Stored {
 };
 
 fn written(directory: &Path, label: &Label) -> Manifest {
-    let mut writer = ManifestWriter::create(directory, label, 7, ZSTD).unwrap();
+    written_as(directory, label, ZSTD)
+}
+
+fn written_as(directory: &Path, label: &Label, stored: Stored) -> Manifest {
+    let mut writer = ManifestWriter::create(directory, label, 7, stored).unwrap();
     let file = |path: &[u8]| {
         let path = PathBuf::from(std::ffi::OsStr::from_bytes(path));
         ManifestFile {
             stored_path: Path::new("data").join(&path),
-            stored: Some(ZSTD),
+            stored: Some(stored),
             path,
             size: 3,
             modified: -1,
@@ -151,7 +155,7 @@ fn written(directory: &Path, label: &Label) -> Manifest {
         encryption: Encryption::Aes128,
     });
     let manifest = Manifest {
-        stored: ZSTD,
+        stored,
         files: vec![file(b"PG_VERSION"), file(b"odd \xff\n\\name")],
         directories: vec![("base".into(), 0o700)],
         links: vec![("pg_wal".into(), "/srv/wal".into())],
@@ -423,19 +427,23 @@ fn key() -> MasterKey {
 #[test]
 fn backups_of_the_version_that_signed_nothing_are_signed_once() {
     let scratch = Scratch::new("sign");
-    let put = |text: &str, damaged: bool| {
+    let put = |text: &str, encryption: Encryption, damaged: bool| {
         let path = scratch.1.c_backup_path().join(text);
         std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(path.join("backup.info"), "STATUS=1\nCOMMENTS=a|b\n").unwrap();
-        written(&path, &label(text));
+        let code = encryption.code();
+        let info = format!("STATUS=1\nCOMMENTS=a|b\nENCRYPTION={code}\n");
+        std::fs::write(path.join("backup.info"), info).unwrap();
+        let stored = Stored { encryption, ..ZSTD };
+        written_as(&path, &label(text), stored);
         if damaged {
             std::fs::write(path.join("backup.manifest"), "{").unwrap();
         }
     };
-    put("20260101000000", false);
-    put("20260102000000", true);
-    assert_eq!(scratch.1.adopt(&key()).unwrap(), 2);
-    put("20260103000000", false);
+    put("20260101000000", Encryption::Aes256, false);
+    put("20260102000000", Encryption::Aes256, true);
+    put("20260104000000", Encryption::None, false);
+    assert_eq!(scratch.1.adopt(&key()).unwrap(), 3);
+    put("20260103000000", Encryption::Aes256, false);
     assert_eq!(scratch.1.adopt(&key()).unwrap(), 1);
     let proven = |text: &str| {
         let backup = scratch.1.find(text).unwrap();
@@ -446,6 +454,8 @@ fn backups_of_the_version_that_signed_nothing_are_signed_once() {
     assert_eq!(proven("20260101000000"), Authenticity::Proven);
     assert_eq!(proven("20260102000000"), Authenticity::Unsigned);
     assert_eq!(proven("20260103000000"), Authenticity::Unsigned, "too late");
+    // Anybody could have made it.
+    assert_eq!(proven("20260104000000"), Authenticity::Unsigned);
     let signed = scratch.1.find("20260101000000").unwrap();
     signed.manifest().unwrap();
     let other = MasterKey::quick(2);
