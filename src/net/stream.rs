@@ -80,7 +80,12 @@ impl Stream {
         loop {
             match self.try_read(buffer) {
                 Ok(count) => return Ok(count),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    self.stop.check()?;
+                    if deadline.passed() {
+                        return Err(self.too_late("no answer"));
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let ready = self
                         .stop
@@ -167,31 +172,37 @@ impl Stream {
         )
     }
 
+    /// [`ErrorKind::Interrupted`] where TLS has read something that is no data of the peer's, of which there may be any
+    /// number.
     fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
             return self.socket.read(buffer);
         };
-        loop {
-            match tls.reader().read(buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                // Closed without a close_notify. An end of the stream, as on a plain socket: whoever reads knows
-                // whether it may end there.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
-                other => return other,
-            }
-            tls.read_tls(&mut self.socket)?;
-            let processed = tls.process_new_packets();
-            // Answers of the TLS layer: key updates, or the alert that says what is wrong. If they do not fit now,
-            // the next write sends them.
-            if tls.wants_write() {
-                match tls.write_tls(&mut self.socket) {
-                    Err(error) if error.kind() != ErrorKind::WouldBlock && processed.is_ok() => {
-                        return Err(error);
-                    }
-                    _ => {}
+        match tls.reader().read(buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            // Closed without a close_notify. An end of the stream, as on a plain socket: whoever reads knows
+            // whether it may end there.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
+            other => return other,
+        }
+        tls.read_tls(&mut self.socket)?;
+        let processed = tls.process_new_packets();
+        // Answers of the TLS layer: key updates, or the alert that says what is wrong. If they do not fit now,
+        // the next write sends them.
+        if tls.wants_write() {
+            match tls.write_tls(&mut self.socket) {
+                Err(error) if error.kind() != ErrorKind::WouldBlock && processed.is_ok() => {
+                    return Err(error);
                 }
+                _ => {}
             }
-            processed.map_err(io::Error::other)?;
+        }
+        match processed
+            .map_err(io::Error::other)?
+            .plaintext_bytes_to_read()
+        {
+            0 => Err(ErrorKind::Interrupted.into()),
+            _ => tls.reader().read(buffer),
         }
     }
 

@@ -68,6 +68,7 @@ fn next_request(wire: &mut Wire, deadline: Deadline) -> Result<(i32, Vec<u8>)> {
             backend::NOTICE_RESPONSE_TAG => {
                 let notice = Report::parse(body.0)?;
                 log::debug!("{}: {}", notice.severity, notice.message);
+                wire.in_time(deadline)?;
             }
             tag => {
                 let tag = char::from(tag);

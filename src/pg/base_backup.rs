@@ -255,7 +255,7 @@ impl BaseBackup {
                     }
                     b'm' => return Ok(Piece::ManifestBegins),
                     // How far the server is, which we count ourselves.
-                    b'p' => {}
+                    b'p' => self.connection.wire.in_time(deadline)?,
                     tag => {
                         let tag = char::from(tag);
                         return Err(protocol(format!(
@@ -340,6 +340,7 @@ impl BaseBackup {
                 backend::READY_FOR_QUERY_TAG => return Ok(end),
                 _ => return Err(self.connection.refused(&head, deadline)),
             }
+            self.connection.wire.in_time(deadline)?;
         }
     }
 }

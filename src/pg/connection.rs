@@ -153,6 +153,7 @@ impl Connection {
             if !self.aside(&head)? {
                 return Ok(head);
             }
+            self.wire.in_time(deadline)?;
         }
     }
 
@@ -295,6 +296,7 @@ fn greeting(wire: &mut Wire, deadline: Deadline) -> Result<(PgVersion, i32, i32)
                 )));
             }
         }
+        wire.in_time(deadline)?;
     }
     let text = version.ok_or_else(|| protocol("the server does not tell its version"))?;
     let version = PgVersion::parse(&text).ok_or_else(|| {

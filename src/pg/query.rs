@@ -86,6 +86,7 @@ impl Connection {
                 backend::READY_FOR_QUERY_TAG => return Ok(answer.rows),
                 _ => return Err(self.refused(&head, deadline)),
             }
+            self.wire.in_time(deadline)?;
         }
     }
 
@@ -100,6 +101,7 @@ impl Connection {
                 backend::COMMAND_COMPLETE_TAG => return Ok(answer.rows),
                 _ => return Err(self.refused(&head, deadline)),
             }
+            self.wire.in_time(deadline)?;
         }
     }
 
@@ -110,7 +112,8 @@ impl Connection {
         if head.tag == backend::ERROR_RESPONSE_TAG {
             // A fatal error is followed by the end of the stream, and that adds nothing to it.
             while !self.idle {
-                if self.receive(deadline).is_err() {
+                let more = self.receive(deadline);
+                if more.and_then(|_| self.wire.in_time(deadline)).is_err() {
                     break;
                 }
             }

@@ -95,7 +95,11 @@ impl Replication {
         let head = loop {
             match self.connection.wire.receive_until(deadline)? {
                 None => return Ok(Event::Quiet),
-                Some(head) if self.connection.aside(&head)? => {}
+                Some(head) if self.connection.aside(&head)? => {
+                    if deadline.passed() {
+                        return Ok(Event::Quiet);
+                    }
+                }
                 Some(head) => break head,
             }
         };
@@ -162,6 +166,7 @@ impl Replication {
                 backend::READY_FOR_QUERY_TAG => return Ok(next),
                 _ => return Err(self.connection.refused(&head, deadline)),
             }
+            self.connection.wire.in_time(deadline)?;
         }
     }
 

@@ -689,3 +689,71 @@ proptest! {
         while body.cstr().is_ok() {}
     }
 }
+
+/// Says `bytes` for ever, as fast as they are taken.
+fn flood(socket: &mut TcpStream, bytes: &[u8]) {
+    let many = bytes.repeat(1000);
+    while socket.write_all(&many).is_ok() {}
+}
+
+/// What becomes of a client that waits for a second at most.
+fn hurried<T: Send + 'static>(
+    script: impl FnOnce(&mut TcpStream) + Send + 'static,
+    client: impl FnOnce(Login) -> T + Send + 'static,
+) -> T {
+    let (mut login, _) = server(script);
+    let wait = Duration::from_secs(1);
+    (login.login_timeout, login.read_timeout) = (wait, wait);
+    let (sender, result) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(client(login)));
+    result
+        .recv_timeout(Duration::from_secs(120))
+        .expect("it must not wait longer than it may")
+}
+
+#[test]
+fn a_server_that_never_stops_talking_is_given_up_at_the_deadline() {
+    const NOTICE: &[u8] = b"SNOTICE\0VNOTICE\0C00000\0Mon and on\0\0";
+    let notice = message(b'N', NOTICE);
+    let setting = message(b'S', b"TimeZone\0UTC\0");
+    for (welcomes, bytes) in [(false, notice.clone()), (true, setting)] {
+        let talk = move |socket: &mut TcpStream| {
+            hear_startup(socket);
+            if welcomes {
+                say(socket, &request(0, b""));
+            }
+            flood(socket, &bytes);
+        };
+        let failure = hurried(talk, |login| open(&login).err().unwrap());
+        assert_eq!(failure.kind(), Kind::Timeout, "{failure:?}");
+    }
+    for bytes in [
+        notice.clone(),
+        message(b'T', b"\0\0"),
+        message(b'C', b"x\0"),
+    ] {
+        let talk = move |socket: &mut TcpStream| {
+            welcome(socket, "17.2");
+            hear(socket);
+            flood(socket, &bytes);
+        };
+        let failure = hurried(talk, |login| {
+            open(&login).unwrap().query("SELECT 1").unwrap_err()
+        });
+        assert_eq!(failure.kind(), Kind::Timeout, "{failure:?}");
+    }
+    let talk = move |socket: &mut TcpStream| {
+        welcome(socket, "17.2");
+        hear(socket);
+        say(socket, &message(b'W', b"\0\0\0"));
+        flood(socket, &notice);
+    };
+    let quiet = hurried(talk, |login| {
+        let stop = Stop::new().unwrap();
+        let connection = Connection::open(&login, Mode::Replication, &stop).unwrap();
+        let start = Lsn(0x100_0000);
+        let mut replication = Replication::start(connection, "", Timeline::FIRST, start).unwrap();
+        replication.next(Duration::from_secs(1)).unwrap() == Event::Quiet
+    });
+    assert!(quiet);
+}

@@ -88,6 +88,17 @@ impl Wire {
         }
     }
 
+    /// Fails when the deadline has passed. To be called between messages of which a server may send any number: as long as
+    /// more are there, [`Wire::receive`] waits for nothing.
+    pub fn in_time(&self, deadline: Deadline) -> Result<()> {
+        if !deadline.passed() {
+            return Ok(());
+        }
+        let peer = self.stream.peer();
+        let message = format!("{peer}: the answer did not end before the deadline");
+        Err(Failure::new(Kind::Timeout, message))
+    }
+
     /// The body of a message, valid until the next one is received.
     pub fn body(&self, head: &Head) -> &[u8] {
         self.buffer.get(head.body.clone()).unwrap_or_default()
