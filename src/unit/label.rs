@@ -23,9 +23,11 @@ impl Label {
             && time <= last
         {
             let second = jiff::Span::new().seconds(1);
-            time = last
-                .checked_add(second)
-                .map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;
+            time = last.checked_add(second).map_err(|_| {
+                let message = format!("no label comes after {}", last.strftime("%Y%m%d%H%M%S"));
+                Failure::new(Kind::Corrupt, message)
+                    .hint("no backup was made then: move the directory of that name away")
+            })?;
         }
         Ok(Label(time.strftime("%Y%m%d%H%M%S").to_string()))
     }
@@ -78,6 +80,14 @@ mod tests {
         assert_eq!(first.as_str(), "20261025025959");
         assert_eq!(second.as_str(), "20261025030000");
         assert!(first < second && second < third);
+    }
+
+    #[test]
+    fn the_last_label_that_can_be_is_told() {
+        let last: Label = "99991231235959".parse().unwrap();
+        let failure = Label::after(at("2026-01-01T00:00:00"), Some(&last)).unwrap_err();
+        assert!(failure.message().contains("99991231235959"), "{failure}");
+        assert!(failure.advice().is_some());
     }
 
     #[test]
