@@ -259,6 +259,7 @@ impl Forger<'_> {
                 .iter()
                 .any(|path| path.ends_with(format!("{behind}.aes")))
         });
+        self.partial_wal(&behind);
         for path in sealed() {
             write_owned(&path.with_extension(""), decrypt(&self.key, &path));
             fs::remove_file(&path).unwrap();
@@ -270,6 +271,37 @@ impl Forger<'_> {
         assert_eq!(output.status, 0, "{output}");
         let warning = "in the archive is not encrypted";
         assert!(output.stdout.contains(warning), "{output}");
+    }
+
+    /// In the place of a sealed segment, as if it were the one that was received last, and the open one out of the way.
+    fn partial_wal(&self, name: &str) {
+        let wal = self.daemon.wal("primary");
+        let sealed = wal.join(format!("{name}.aes"));
+        let partial = wal.join(format!("{name}.partial"));
+        let entries = fs::read_dir(&wal).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let open: Vec<PathBuf> = paths
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "partial")
+            })
+            .collect();
+        for path in &open {
+            fs::rename(path, path.with_extension("away")).unwrap();
+        }
+        write_owned(&partial, decrypt(&self.key, &sealed));
+        fs::rename(&sealed, self.daemon.directory().join("sealed")).unwrap();
+        let output = self
+            .daemon
+            .restore_output("primary", &self.label, Some("current"), "partial");
+        fs::rename(self.daemon.directory().join("sealed"), &sealed).unwrap();
+        fs::remove_file(&partial).unwrap();
+        for path in &open {
+            fs::rename(path.with_extension("away"), path).unwrap();
+        }
+        assert_eq!(output.status, 0, "{output}");
+        let warning = format!("the WAL segment {name} in the archive is not encrypted");
+        assert!(output.stdout.contains(&warning), "{output}");
     }
 }
 

@@ -219,10 +219,10 @@ impl Segments {
         file.is_some_and(|file| file.suffixes.encrypted || !proven)
     }
 
-    /// Whether a file is a complete one and not encrypted, so that nothing proves where it comes from.
+    /// Whether a file of the archive is not encrypted, so that nothing proves where it comes from.
     pub fn is_unproven(&self, file: &WayFile) -> bool {
         let archived = self.archived.get(&file.segment);
-        !file.kept && archived.is_some_and(|file| !file.partial && !file.suffixes.encrypted)
+        !file.kept && archived.is_some_and(|file| !file.suffixes.encrypted)
     }
 
     /// Whether there is a later segment of the same timeline.

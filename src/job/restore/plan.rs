@@ -15,7 +15,7 @@ use crate::error::{Context as _, Result};
 use crate::job::context::Context;
 use crate::job::replay::WayFile;
 use crate::repository::ManifestFile;
-use crate::unit::{Encryption, Segment, Timeline};
+use crate::unit::{Encryption, Segment, SegmentSize, Timeline};
 
 /// Files of a backup that must not be in what is restored: signals and mappings of the old server.
 pub(super) const LEFT_OUT: [&str; 7] = [
@@ -75,7 +75,8 @@ pub(super) fn plan(
         &name,
         &choice.manifest.tablespaces,
     )?;
-    let mut warnings = warnings(choice, &places)?;
+    let open = open_segment(context, server, choice.segments.size());
+    let mut warnings = warnings(choice, &places, open)?;
     let adapted = adapt(context, server, options, position, choice, &name)?;
     warnings.extend(adapted.warnings.iter().cloned());
     let mut work = Work {
@@ -183,24 +184,35 @@ fn segments(choice: &Choice) -> Vec<(Segment, WayFile)> {
     files.map(named).collect()
 }
 
+/// The segment that is being received, which the daemon itself has open.
+fn open_segment(context: &Context, server: &Server, size: SegmentSize) -> Option<Segment> {
+    let state = context.board.receiver(&server.name);
+    let timeline = state.timeline.filter(|_| state.is_streaming())?;
+    Some(Segment::containing(timeline, state.flushed, size))
+}
+
 /// What a person must know.
-fn warnings(choice: &mut Choice, places: &Places) -> Result<Vec<String>> {
+fn warnings(choice: &mut Choice, places: &Places, open: Option<Segment>) -> Result<Vec<String>> {
     let mut warnings = std::mem::take(&mut choice.warnings);
-    warnings.extend(unproven(choice, &segments(choice)));
+    warnings.extend(unproven(choice, &segments(choice), open));
     warnings.extend(replayed::check(&choice.reach.tablespaces, places)?);
     Ok(warnings)
 }
 
-/// What to say of WAL that is not encrypted, as the backup is: it was archived while the configuration did not encrypt, or
-/// somebody else has put it there.
-fn unproven(choice: &Choice, files: &[(Segment, WayFile)]) -> Option<String> {
+/// What to say of WAL that is not encrypted, as the backup is: it was archived while the configuration did not encrypt, it
+/// was received last and is not sealed, or somebody else has put it there. Not of the segment that is `open`.
+fn unproven(
+    choice: &Choice,
+    files: &[(Segment, WayFile)],
+    open: Option<Segment>,
+) -> Option<String> {
     if choice.backup.info.encryption == Encryption::None {
         return None;
     }
     let size = choice.segments.size();
     let mut plain = files
         .iter()
-        .filter(|(_, file)| choice.segments.is_unproven(file));
+        .filter(|(_, file)| Some(file.segment) != open && choice.segments.is_unproven(file));
     let first = plain.next()?.1.segment.name(size);
     let last = plain.next_back().map_or(String::new(), |(_, file)| {
         format!(" and others up to {}", file.segment.name(size))
