@@ -42,20 +42,37 @@ impl Place {
 
     /// Checks that the path still leads there: [`Kind::NotFound`] if it leads nowhere or elsewhere.
     pub fn check(&self) -> Result<()> {
-        let path = self.path.display();
-        let wrong = match std::fs::metadata(&self.path) {
-            Ok(metadata) if identity(&metadata) == self.identity => return Ok(()),
-            Ok(_) => {
-                format!("{path} is not what was there at the start: was it unmounted or replaced?")
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                format!("{path} is not there any more: was it unmounted, moved or removed?")
-            }
-            Err(error) => return Err(error).with_context(|| format!("look at {path}")),
-        };
-        Err(Failure::new(Kind::NotFound, wrong)
-            .hint("nothing is written until it is back; if it was replaced on purpose, restart the daemon"))
+        check(&self.path, self.identity).map_err(|failure| {
+            failure.hint("nothing is written until it is back; if it was replaced on purpose, restart the daemon")
+        })
     }
+
+    /// Checks that `path` leads to an open file: [`Kind::NotFound`] if it leads nowhere or elsewhere.
+    pub fn leads_to(path: &Path, file: &File) -> Result<()> {
+        let metadata = file.metadata();
+        let metadata = metadata.with_context(|| format!("look at {}", path.display()))?;
+        check(path, identity(&metadata)).map_err(|failure| {
+            failure.hint(
+                "it is received again from its start; find out what removes or replaces files of the archive",
+            )
+        })
+    }
+}
+
+/// Checks that `path` leads to what has that identity.
+fn check(path: &Path, expected: (u64, u64)) -> Result<()> {
+    let shown = path.display();
+    let wrong = match std::fs::metadata(path) {
+        Ok(metadata) if identity(&metadata) == expected => return Ok(()),
+        Ok(_) => {
+            format!("{shown} is not what was there at the start: was it unmounted or replaced?")
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            format!("{shown} is not there any more: was it unmounted, moved or removed?")
+        }
+        Err(error) => return Err(error).with_context(|| format!("look at {shown}")),
+    };
+    Err(Failure::new(Kind::NotFound, wrong))
 }
 
 /// Places of which all must be what they were, from the outermost on. Clones are the same places.

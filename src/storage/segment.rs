@@ -212,6 +212,7 @@ impl SegmentFile {
             return Err(error).with_context(|| format!("sync {}", self.path().display()));
         }
         self.dirty = false;
+        self.check_there()?;
         if self.old.is_some() {
             if self.position < self.received {
                 return Ok(Durable::proven(self.segment.start(self.size)));
@@ -242,6 +243,7 @@ impl SegmentFile {
         self.file
             .sync_data()
             .with_context(|| format!("sync {}", self.path().display()))?;
+        self.check_there()?;
         if self.old.is_some() {
             self.take_place()?;
         }

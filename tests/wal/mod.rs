@@ -6,6 +6,7 @@ mod crash;
 mod log;
 mod recovered;
 mod relay;
+mod removed;
 mod setup;
 mod streaming;
 mod timelines;

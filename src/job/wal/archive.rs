@@ -88,6 +88,13 @@ impl Archive {
         Ok(())
     }
 
+    /// As [`Archive::check_place`], and that the open segment is in it too.
+    pub(super) fn check_open(&mut self) -> Result<()> {
+        self.check_place()?;
+        let open = self.open.as_mut();
+        open.map_or(Ok(()), SegmentFile::check_there)
+    }
+
     pub(super) fn directory(&self) -> &WalDirectory {
         &self.directory
     }

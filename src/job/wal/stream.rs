@@ -158,7 +158,7 @@ impl<'a> Stream<'a> {
             self.clock.asked();
             self.report(true)?;
         } else if asked || self.clock.report_is_due() {
-            self.archive.check_place().map_err(Trouble::archive)?;
+            self.archive.check_open().map_err(Trouble::archive)?;
             self.archive.tend();
             self.report(false)?;
         }

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use super::SegmentFile;
 use super::files::BLOCK;
 use crate::error::{Context, Result};
-use crate::storage::Durable;
+use crate::storage::{Durable, Place};
 use crate::sys;
 use crate::unit::Lsn;
 
@@ -33,6 +33,19 @@ impl SegmentFile {
         self.received = self.received.max(end);
         (self.known, self.durable) = (end, end);
         Ok(Some(Durable::proven(end)))
+    }
+
+    /// Checks that its name leads to the file that is written: one that was removed or replaced holds no WAL for anybody,
+    /// however well it is synced. It counts as failed then, and starting over puts it back: [`Kind::NotFound`].
+    ///
+    /// [`Kind::NotFound`]: crate::error::Kind::NotFound
+    pub fn check_there(&mut self) -> Result<()> {
+        if self.failed {
+            return Ok(());
+        }
+        let there = Place::leads_to(&self.path(), &self.file);
+        self.failed = there.is_err();
+        there
     }
 
     /// Writes so many bytes from the start on again, with the same content, and syncs.
