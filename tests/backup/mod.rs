@@ -3,6 +3,7 @@
 pub mod by_hand;
 mod config;
 mod ends;
+mod gaps;
 mod left_out;
 mod not_text;
 mod refused;

@@ -100,7 +100,7 @@ impl Job<'_> {
         let mut staging = Staging::create(&repository, &label, facts.system_identifier, &coding)?;
         let received = self.receive(&label, (&facts, &objects), &archive, &mut staging)?;
         self.passed("received");
-        wal::wait(self.context, self.server, received.end)?;
+        wal::wait(self.context, self.server, &archive, received.end)?;
         let patience = if received.label.from_standby {
             Patience::Standby
         } else {

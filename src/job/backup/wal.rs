@@ -9,7 +9,7 @@ use super::staging::{FileHead, StagedEntry, Staging};
 use crate::codec::{CHUNK, Coding, Framer, PlainDigest, Stored, Suffixes};
 use crate::config::Server;
 use crate::error::{Context as _, Failure, Kind, Result};
-use crate::format::WalRange;
+use crate::format::{TimelineHistory, WalRange};
 use crate::job::context::Context;
 use crate::repository::{ManifestFile, WalDirectory, WalFile};
 use crate::storage;
@@ -52,8 +52,19 @@ pub(super) fn check_start(
     ))
 }
 
-/// Waits until the archive is durable up to the end of the backup. Fails when no WAL arrives any more.
-pub(super) fn wait(context: &Context, server: &Server, end: (Timeline, Lsn)) -> Result<()> {
+/// Waits until the archive is durable up to the end of the backup. Fails when no WAL arrives any more, and when what
+/// arrived is not the WAL of the backup.
+pub(super) fn wait(
+    context: &Context,
+    server: &Server,
+    archive: &WalDirectory,
+    end: (Timeline, Lsn),
+) -> Result<()> {
+    wait_flushed(context, server, end)?;
+    check_way(archive, context.board.receiver(&server.name).timeline, end)
+}
+
+fn wait_flushed(context: &Context, server: &Server, end: (Timeline, Lsn)) -> Result<()> {
     let timeout = context.config.blocking_timeout.duration().max(PATIENCE);
     loop {
         let before = context.board.receiver(&server.name).flushed;
@@ -69,6 +80,30 @@ pub(super) fn wait(context: &Context, server: &Server, end: (Timeline, Lsn)) -> 
             done => return done,
         }
     }
+}
+
+/// Fails unless the WAL that was received `on` a timeline comes after the end of the backup: a standby that was promoted
+/// may not have got that far.
+fn check_way(
+    archive: &WalDirectory,
+    on: Option<Timeline>,
+    (timeline, end): (Timeline, Lsn),
+) -> Result<()> {
+    let Some(on) = on.filter(|on| *on != timeline) else {
+        return Ok(());
+    };
+    let content = archive.history(on)?;
+    let history = content.map(|content| TimelineHistory::parse(on, &content));
+    let left = history.transpose()?.and_then(|way| way.end_of(timeline));
+    if left >= Some(end) {
+        return Ok(());
+    }
+    let left = left.map_or_else(String::new, |left| format!(", which left it at {left}"));
+    let message = format!(
+        "the backup ends at {end} on timeline {timeline}, and the server is on timeline {on} now{left}: the WAL that the \
+         backup needs did not arrive"
+    );
+    Err(Failure::new(Kind::NotFound, message).hint("take the backup again"))
 }
 
 /// Keeps the WAL of `ranges` with the backup; the last of it ends at `end`. The name of the first segment.
@@ -150,6 +185,8 @@ impl Keeper<'_> {
     /// Links a segment as soon as it is sealed; takes a copy if that does not happen in time.
     fn segment(&mut self, segment: Segment, end: Lsn, deadline: Instant) -> Result<()> {
         let name = segment.name(self.archive.segment_size());
+        check_received(self.archive, segment)
+            .with_context(|| format!("keep the WAL segment {name}"))?;
         loop {
             let missing = || {
                 Failure::new(
@@ -271,6 +308,30 @@ impl Keeper<'_> {
         let (entry, digest) = store(self.staging, head, &mut input, &coding)?;
         self.staging.end_wal(entry, &digest)
     }
+}
+
+/// Fails for a partial segment with WAL of its timeline after it: what it lacks was lost, and there are zeros in place of
+/// that. The archive must be durable up to the end of the backup.
+fn check_received(archive: &WalDirectory, segment: Segment) -> Result<()> {
+    let is_partial = || -> Result<bool> {
+        let file = archive.find(segment)?;
+        Ok(file.is_some_and(|file| file.partial))
+    };
+    let comes_after =
+        |other: Segment| other.timeline == segment.timeline && other.number > segment.number;
+    // Looked at again, since it may have been completed meanwhile.
+    if is_partial()?
+        && archive
+            .segments()?
+            .iter()
+            .any(|file| comes_after(file.segment))
+        && is_partial()?
+    {
+        let message =
+            "the archive has it in part only, the rest was lost while the backup was taken";
+        return Err(Failure::new(Kind::NotFound, message).hint("take the backup again"));
+    }
+    Ok(())
 }
 
 /// Stores a file in this thread; it is to be ended.

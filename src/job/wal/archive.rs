@@ -207,7 +207,8 @@ impl Archive {
             }
             None => (position, position),
         };
-        self.durable = if self.position < self.repeats {
+        // Behind a gap what is there before proves nothing.
+        self.durable = if self.position < self.repeats || self.gap_expected {
             nothing_durable()
         } else {
             before
