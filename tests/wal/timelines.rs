@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pgmoneta::unit::Timeline;
+use pgmoneta::unit::{Lsn, Timeline};
 
 use super::recovered::promote_again;
 use super::setup::{Receiver, write_wal};
@@ -58,7 +58,7 @@ fn a_standby_that_is_promoted_is_followed_without_a_break() {
 
     // The bytes of the old timeline up to the switch are all there.
     let history = String::from_utf8(theirs).unwrap();
-    let switch: pgmoneta::unit::Lsn = history.split('\t').nth(1).unwrap().parse().unwrap();
+    let switch: Lsn = history.split('\t').nth(1).unwrap().parse().unwrap();
     let size = receiver.wal().segment_size();
     let number = switch.0 / size.bytes();
     let read = |timeline: u32| {
@@ -227,4 +227,32 @@ fn wal_that_a_failover_left_behind_is_kept_and_told() {
 
 fn cluster_received(cluster: &Cluster) {
     cluster.wait_received("pgmoneta");
+}
+
+#[test]
+fn a_history_that_says_less_than_the_servers_is_stored_again() {
+    let scratch = Scratch::new("wal-less");
+    let mut cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
+    receiver.wait_streaming();
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    promote_again(&mut cluster);
+    promote_again(&mut cluster);
+    let names = ["00000002.history", "00000003.history"];
+    let all = names.map(|name| fs::read(cluster.data().join("pg_wal").join(name)).unwrap());
+    let begins = all[1].iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for content in [&all[1][begins..], b""] {
+        for name in names {
+            let less = if name == names[1] { content } else { b"" };
+            fs::write(receiver.wal_path().join(name), less).unwrap();
+        }
+        receiver.start();
+        wait_until("the third timeline is received", 60, || {
+            receiver.state().timeline == Some(timeline(3)) && receiver.state().is_streaming()
+        });
+        receiver.stop();
+        let stored = names.map(|name| fs::read(receiver.wal_path().join(name)).unwrap());
+        assert!(stored == all, "{stored:?}");
+    }
 }

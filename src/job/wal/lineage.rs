@@ -102,15 +102,18 @@ impl Lineage {
         Ok(())
     }
 
-    /// Stores it and those of the timelines before it, durably, where the archive does not have them.
+    /// Stores it and those of the timelines before it, durably, where the archive does not have them, or has one that says
+    /// less: another program wrote it, or a power cut left it empty.
     pub(super) fn store(
         &self,
         connection: &mut Connection,
         archive: &WalDirectory,
     ) -> Result<(), Trouble> {
         for timeline in self.history.timelines() {
-            let known = archive.history(timeline).map_err(Trouble::archive)?;
-            if timeline == Timeline::FIRST || known.is_some() {
+            let known = known(archive, timeline).map_err(Trouble::archive)?;
+            let known = known.map(|known| known.switches().len());
+            let said = self.history.before(timeline).unwrap_or_default().len();
+            if timeline == Timeline::FIRST || known >= Some(said) {
                 continue;
             }
             let content = if timeline == self.history.timeline() {
@@ -119,7 +122,11 @@ impl Lineage {
                 // A server keeps old history files only if it had them; the newest one names all switches.
                 self.of_ancestor(connection, timeline)?
             };
-            if let Some(content) = content {
+            let says = |content: &Vec<u8>| -> usize {
+                let history = TimelineHistory::parse(timeline, content);
+                history.map_or(0, |history| history.switches().len())
+            };
+            if let Some(content) = content.filter(|content| known < Some(says(content))) {
                 archive
                     .store_history(timeline, &content)
                     .map_err(Trouble::archive)?;
