@@ -49,6 +49,8 @@ pub struct ReceiverState {
     pub sealed: u64,
     /// Whether the next try to connect is to come at once.
     pub hurry: bool,
+    /// Whether it goes on after a gap only if somebody says so.
+    pub wants_consent: bool,
     /// Why segments cannot be sealed at the moment.
     pub sealing: Option<String>,
 }

@@ -4,6 +4,7 @@ mod alarms;
 mod branches;
 mod crash;
 mod log;
+mod older;
 mod recovered;
 mod relay;
 mod removed;

@@ -1,5 +1,6 @@
-//! An archive begins only where nothing can have been acknowledged before, or where a person wants it.
+//! An archive begins, or goes on after a gap, only where nothing can have been acknowledged before, or where a person wants it.
 
+use super::start::Note;
 use super::trouble::{OBJECT_IN_USE, Trouble};
 use crate::config::Server;
 use crate::error::{Failure, Kind, Result};
@@ -8,8 +9,8 @@ use crate::pg::{Connection, Facts, Mode, Slot};
 use crate::repository::Repository;
 use crate::unit::{Lsn, PgVersion, Segment, Timeline};
 
-/// Checks that the archive has what was acknowledged, as far as the slot shows it; otherwise the archive may begin if there
-/// is no slot yet, if the slot was never used, or if somebody said so. In all other cases WAL was lost, or the archive is
+/// Checks that the archive has what was acknowledged, as far as the slot shows it; otherwise the archive may begin if
+/// nothing was received yet and the slot is missing or was never used, or if somebody said so. In all other cases WAL was lost, or the archive is
 /// not mounted.
 pub(super) fn check(
     server: &Server,
@@ -32,8 +33,7 @@ pub(super) fn check(
             "someone else streams from this slot: every receiver needs a slot of its own (wal_slot)",
         )));
     }
-    let unused = slot.is_some_and(|slot| slot.restart.is_none());
-    if unused || slot.is_none() && !repository.was_received() {
+    if restart.is_none() && !repository.was_received() {
         return repository.allow_beginning().map_err(Trouble::archive);
     }
     Err(Trouble::Lasting(lost(server, repository, restart)))
@@ -51,7 +51,10 @@ fn lost(server: &Server, repository: &Repository, restart: Option<Lsn>) -> Failu
             format!("from {restart} on"),
         ),
         None => (
-            format!("{path} is empty, and the server has no replication slot {slot:?} any more"),
+            format!(
+                "{path} is empty, though WAL was received before, and the server has no replication slot {slot:?} that was \
+                 used"
+            ),
             "from now on".to_owned(),
         ),
     };
@@ -59,6 +62,39 @@ fn lost(server: &Server, repository: &Repository, restart: Option<Lsn>) -> Failu
         "is the file system of {path} mounted? If the archive is new, or lost for good: pgmoneta-cli wal begin {name}; WAL \
          is received {from} then, and what comes before is not in the archive"
     ))
+}
+
+/// Refuses to go on after a gap that nobody has consented to: an archive that ends before its slot begins may be an older
+/// copy of the right one, or the slot has served somebody else. What is acknowledged now, the right one will never get.
+pub(super) fn check_gap(
+    context: &Context,
+    server: &Server,
+    repository: &Repository,
+    notes: &[Note],
+) -> std::result::Result<(), Trouble> {
+    let gap = notes.iter().find_map(|note| match note {
+        Note::Gap { from, to } => Some((from, to)),
+        _ => None,
+    });
+    let gap = gap.filter(|_| !repository.may_begin());
+    context.board.update_receiver(&server.name, |state| {
+        state.wants_consent = gap.is_some();
+    });
+    let Some((from, to)) = gap else {
+        return Ok(());
+    };
+    let (name, slot, path) = (&server.name, &server.wal_slot, repository.wal_path());
+    let path = path.display();
+    let message = format!(
+        "{path} has no WAL from {from} to {to}, where replication slot {slot:?} begins, and the server has removed it"
+    );
+    Err(Trouble::Lasting(Failure::new(Kind::NotFound, message).hint(
+        format!(
+            "is the right file system of {path} mounted, or is this an older copy? Was the slot used by somebody else? If \
+             that WAL is lost for good: pgmoneta-cli wal begin {name}; WAL is received from {to} on then, and earlier \
+             backups can be recovered up to {from} only"
+        ),
+    )))
 }
 
 /// What came of a consent.
@@ -78,6 +114,7 @@ pub fn begin(context: &Context, server: &Server) -> Result<Beginning> {
     let facts = Facts::read(&mut connection)?;
     let slot = Slot::find(&mut connection, &server.wal_slot)?;
     let restart = slot.and_then(|slot| slot.restart);
+    let wanted = context.board.receiver(name).wants_consent;
     let repository = match context.repository(name) {
         Err(failure) if failure.kind() == Kind::NotFound => {
             let repository = context.base.begin(name)?;
@@ -88,7 +125,9 @@ pub fn begin(context: &Context, server: &Server) -> Result<Beginning> {
         }
         found => {
             let repository = found?;
-            refuse_needless(server, &repository, restart)?;
+            if !wanted {
+                refuse_needless(server, &repository, restart)?;
+            }
             repository
         }
     };
@@ -100,7 +139,7 @@ pub fn begin(context: &Context, server: &Server) -> Result<Beginning> {
             "the server is another cluster than the one that the archive belongs to",
         ));
     }
-    if !repository.has_acknowledged_wal(restart)? {
+    if wanted || !repository.has_acknowledged_wal(restart)? {
         repository.allow_beginning()?;
     }
     let position = restart.map(|restart| {

@@ -106,11 +106,14 @@ fn missing_slot(server: &Server) -> Failure {
 }
 
 /// Makes the slot. On the server it holds WAL back from now on, so this comes after everything that may be refused.
+/// That it was missing is the consent to what it does not hold.
 fn make_slot(
     server: &Server,
+    repository: &Repository,
     answers: &mut Answers,
     replication: &mut Connection,
 ) -> Result<Slot, Trouble> {
+    repository.allow_beginning().map_err(Trouble::archive)?;
     let name = &server.wal_slot;
     replication.create_replication_slot(name)?;
     log::info!(
@@ -138,7 +141,11 @@ fn check_slot(server: &Server, slot: &Slot) -> Result<(), Trouble> {
         let remake = if server.create_slot {
             "it is made anew then".to_owned()
         } else {
-            format!("make it anew: SELECT pg_create_physical_replication_slot('{quoted}', true)")
+            format!(
+                "make it anew: SELECT pg_create_physical_replication_slot('{quoted}', true), and consent to the gap: \
+                 pgmoneta-cli wal begin {}",
+                server.name
+            )
         };
         return Err(Trouble::Lasting(Failure::new(Kind::Server, message).hint(
             format!(
@@ -187,6 +194,7 @@ pub(super) fn connect(
         size: answers.facts.segment_size,
     };
     let mut start = situation.choose()?;
+    beginning::check_gap(context, server, repository, &start.notes)?;
     if let Some(end) = &end {
         let place = Place {
             context,
@@ -198,7 +206,7 @@ pub(super) fn connect(
     }
     lineage.store(&mut connection, directory)?;
     if answers.slot.is_none() {
-        let slot = make_slot(server, &mut answers, &mut connection)?;
+        let slot = make_slot(server, repository, &mut answers, &mut connection)?;
         situation.slot = slot.restart;
         start = situation.choose()?;
     }

@@ -1,0 +1,98 @@
+//! An archive that is older than what was acknowledged.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::setup::{Receiver, write_wal};
+use crate::harness::{Cluster, Scratch, wait_until};
+
+const CREATE: &str = "create_slot = yes";
+
+type Content = BTreeMap<String, Vec<u8>>;
+
+fn content(receiver: &Receiver) -> Content {
+    let path = receiver.wal_path();
+    let names = receiver.names().into_iter();
+    names
+        .map(|name| (name.clone(), fs::read(path.join(name)).unwrap()))
+        .collect()
+}
+
+fn put(receiver: &Receiver, content: &Content) {
+    let path = receiver.wal_path();
+    for name in receiver.names() {
+        fs::remove_file(path.join(name)).unwrap();
+    }
+    for (name, bytes) in content {
+        fs::write(path.join(name), bytes).unwrap();
+    }
+}
+
+#[test]
+fn an_older_copy_of_an_archive_goes_on_with_consent_only() {
+    let scratch = Scratch::new("wal-copy");
+    let cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf("min_wal_size = 2MB\nmax_wal_size = 4MB")
+        .start();
+    let restart = || cluster.sql("SELECT restart_lsn FROM pg_replication_slots");
+    let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&cluster, 2);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    let (older, end) = (content(&receiver), receiver.wal_end());
+    receiver.start();
+    receiver.wait_streaming();
+    write_wal(&cluster, 4);
+    receiver.wait_flushed(&cluster);
+    cluster.wait_received("pgmoneta");
+    receiver.stop();
+    let newer = content(&receiver);
+    let last = end.file.segment.name(receiver.wal().segment_size());
+    wait_until("the server has removed what the copy lacks", 60, || {
+        cluster.sql("CHECKPOINT");
+        !cluster.data().join("pg_wal").join(&last).exists()
+    });
+
+    put(&receiver, &older);
+    let left = restart();
+    receiver.start();
+    let said = receiver.wait_alarm("pgmoneta-cli wal begin");
+    assert!(said.contains("mounted"), "{said}");
+    write_wal(&cluster, 1);
+    receiver.stop();
+    assert_eq!(restart(), left);
+    assert_eq!(content(&receiver), older);
+
+    // The right one goes on where it was.
+    put(&receiver, &newer);
+    receiver.start();
+    receiver.wait_streaming();
+    write_wal(&cluster, 1);
+    receiver.wait_flushed(&cluster);
+    cluster.wait_received("pgmoneta");
+    assert_eq!(receiver.state().gaps, Vec::<String>::new());
+    receiver.stop();
+
+    // If there is no other one, a person says so.
+    put(&receiver, &older);
+    receiver.start();
+    receiver.wait_alarm("pgmoneta-cli wal begin");
+    receiver.begin();
+    receiver.wait_streaming();
+    write_wal(&cluster, 1);
+    receiver.wait_flushed(&cluster);
+    wait_until("the gap is on the board", 60, || {
+        receiver.state().gaps.len() == 1
+    });
+    receiver.stop();
+
+    // Nor does a slot that was never used say that nothing was received before.
+    put(&receiver, &Content::new());
+    cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
+    cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
+    receiver.start();
+    receiver.wait_alarm("pgmoneta-cli wal begin");
+    assert_eq!(receiver.names(), Vec::<String>::new());
+}
