@@ -5,6 +5,7 @@ use std::fs;
 use pgmoneta::unit::{Lsn, Timeline};
 
 use super::recovered::promote_again;
+use super::relay::Relay;
 use super::setup::{Receiver, write_wal};
 use crate::harness::{Cluster, Scratch, wait_until};
 
@@ -227,6 +228,36 @@ fn wal_that_a_failover_left_behind_is_kept_and_told() {
 
 fn cluster_received(cluster: &Cluster) {
     cluster.wait_received("pgmoneta");
+}
+
+#[test]
+fn a_timeline_is_not_left_before_its_wal_is_there() {
+    let scratch = Scratch::new("wal-short");
+    let mut cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(CONF)
+        .start();
+    let relay = Relay::new(&scratch, &cluster, 1 << 20);
+    let mut receiver = Receiver::at(&scratch, relay.sockets(), &cluster, "", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&cluster, 1);
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    // The switch is in the segment after the one that is open here.
+    cluster.sql("SELECT pg_switch_wal()");
+    promote_again(&mut cluster);
+    relay.lose(true);
+    receiver.start();
+    wait_until("the missing end is told", 60, || {
+        receiver.log().join("\n").contains("ended timeline 1 at")
+    });
+    relay.lose(false);
+    wait_until("the new timeline is received", 60, || {
+        receiver.state().timeline == Some(timeline(2))
+    });
+    receiver.wait_flushed(&cluster);
+    receiver.stop();
+    receiver.compare(&cluster);
 }
 
 #[test]

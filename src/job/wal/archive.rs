@@ -95,6 +95,11 @@ impl Archive {
         open.map_or(Ok(()), SegmentFile::check_there)
     }
 
+    /// Where the next byte of the stream belongs.
+    pub(super) fn position(&self) -> Lsn {
+        self.position
+    }
+
     pub(super) fn directory(&self) -> &WalDirectory {
         &self.directory
     }

@@ -49,6 +49,17 @@ pub fn run(context: &Context, server: &Server) {
     board.update_receiver(&server.name, |state| state.phase = Phase::Stopped);
 }
 
+/// Fails if the server did not send all WAL of a timeline that it ended.
+fn check_end(timeline: Timeline, switch: Lsn, received: Lsn) -> Result<(), Trouble> {
+    if received >= switch {
+        return Ok(());
+    }
+    let message = format!(
+        "the server ended timeline {timeline} at {switch}, and sent WAL of it up to {received} only"
+    );
+    Err(Trouble::Passing(Failure::new(Kind::Protocol, message)))
+}
+
 struct Receiver<'a> {
     context: &'a Context,
     server: &'a Server,
@@ -133,6 +144,9 @@ impl Receiver<'_> {
                 let message = "the server ended the timeline without naming the next one";
                 return Err(Trouble::Passing(Failure::new(Kind::Protocol, message)));
             };
+            if start.leave.is_none() {
+                check_end(start.timeline, switch, archive.position())?;
+            }
             archive.leave_timeline().map_err(Trouble::archive)?;
             let lineage = Lineage::fetch(&mut connection, timeline)?;
             lineage.check(archive.directory())?;
