@@ -1,4 +1,5 @@
 //! WAL that is lost while a backup is taken.
+#![cfg(target_os = "linux")]
 
 use std::process::Stdio;
 
