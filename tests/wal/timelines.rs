@@ -6,7 +6,7 @@ use pgmoneta::unit::{Lsn, Timeline};
 
 use super::recovered::promote_again;
 use super::relay::Relay;
-use super::setup::{Receiver, write_wal};
+use super::setup::{Receiver, slot_flush, write_wal};
 use crate::harness::{Cluster, Scratch, wait_until};
 
 const CREATE: &str = "create_slot = yes";
@@ -286,4 +286,45 @@ fn a_history_that_says_less_than_the_servers_is_stored_again() {
         let stored = names.map(|name| fs::read(receiver.wal_path().join(name)).unwrap());
         assert!(stored == all, "{stored:?}");
     }
+}
+
+#[test]
+fn commits_after_a_switch_do_not_wait_for_what_was_left_behind() {
+    let scratch = Scratch::new("wal-wait");
+    let mut primary = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .conf(CONF)
+        .start();
+    let mut standby = primary.standby(&scratch, "standby");
+    standby.stop();
+    primary.sql("CREATE TABLE reached (n int)");
+    let target = primary.sql("SELECT pg_current_wal_flush_lsn()");
+    standby.configure(&format!(
+        "recovery_target_lsn = '{target}'\nrecovery_target_action = pause"
+    ));
+    standby.start();
+    standby.wait_sql("SELECT pg_is_wal_replay_paused()", "t", 60);
+    let receiver = Receiver::new(&scratch, &standby, "", CREATE).started();
+    receiver.wait_streaming();
+    write_wal(&primary, 1);
+    let left = primary.sql("SELECT pg_current_wal_flush_lsn()");
+    let acknowledged = format!("SELECT restart_lsn >= '{left}' FROM pg_replication_slots");
+    standby.wait_sql(&acknowledged, "t", 60);
+    primary.stop();
+    // It is promoted before the end of what it has received, and what was received from it.
+    standby.sql("SELECT pg_wal_replay_resume()");
+    standby.wait_primary(60);
+    wait_until("the new timeline is received", 60, || {
+        receiver.state().timeline == Some(timeline(2))
+    });
+    standby.sql("CREATE TABLE committed (n int)");
+    let behind = format!("SELECT pg_current_wal_flush_lsn() < '{left}'");
+    assert_eq!(standby.sql(&behind), "t");
+    let end: Lsn = standby
+        .sql("SELECT pg_current_wal_flush_lsn()")
+        .parse()
+        .unwrap();
+    wait_until("the commit is acknowledged", 60, || {
+        slot_flush(&standby).is_some_and(|flushed| flushed >= end)
+    });
 }

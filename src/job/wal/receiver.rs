@@ -144,6 +144,8 @@ impl Receiver<'_> {
                 let message = "the server ended the timeline without naming the next one";
                 return Err(Trouble::Passing(Failure::new(Kind::Protocol, message)));
             };
+            // Behind the switch it was acknowledged for a timeline that is over.
+            acknowledged = acknowledged.min(switch);
             if start.leave.is_none() {
                 check_end(start.timeline, switch, archive.position())?;
             }

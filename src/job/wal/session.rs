@@ -210,10 +210,12 @@ pub(super) fn connect(
         situation.slot = slot.restart;
         start = situation.choose()?;
     }
+    // A server that was promoted before the end of what it had received may have a slot that is further on than it is.
+    let acknowledged = situation.slot.unwrap_or(Lsn::ZERO);
     Ok(Session {
         connection,
         start,
-        acknowledged: situation.slot.unwrap_or(Lsn::ZERO),
+        acknowledged: acknowledged.min(identity.position),
         history: lineage.into_history(),
     })
 }
