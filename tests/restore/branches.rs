@@ -173,11 +173,16 @@ fn the_newest_backup_is_one_of_the_branch_that_the_server_is_on() {
         .fails(1, "cannot be reached")
         .fails(1, "WAL of other timelines, up to 2");
 
-    // Timeline 3 comes from 1: a standby of it finds its way over the number that it does not pass.
+    a_third_timeline(&mut story, &c);
+}
+
+/// Timeline 3 comes from 1: a standby of it finds its way over the number that it does not pass. `other` is a backup on
+/// timeline 2.
+fn a_third_timeline(story: &mut Story, other: &str) {
     let seven = format!("xid={}", story.of(7).xid);
     let recovered = story.restore("newest", &seven);
     let recovered = Cluster::adopt(&story.scratch, story.cluster.major(), recovered);
-    take_over(&mut story, recovered);
+    take_over(story, recovered);
     story.step(8);
     story.cluster.wait_received("pgmoneta");
     story.cluster.stop();
@@ -185,13 +190,28 @@ fn the_newest_backup_is_one_of_the_branch_that_the_server_is_on() {
     standby.wait_sql("SELECT max(n) FROM t", "8", 60);
     for position in ["replica", "replica,timeline=latest"] {
         story
-            .try_restore(&c, position)
+            .try_restore(other, position)
             .fails(1, "cannot follow the server")
             .fails(1, "timeline 3");
     }
-    let told = story.try_restore(&c, "replica,timeline=2").ok();
+    let told = story.try_restore(other, "replica,timeline=2").ok();
     assert!(told.stdout.contains("cannot follow the server"), "{told}");
-    story.try_restore(&c, "immediate,replica").ok();
+    story.try_restore(other, "immediate,replica").ok();
+
+    // Of timeline 3 nothing but the history came.
+    for entry in std::fs::read_dir(story.daemon.wal("primary")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if name.starts_with("00000003") && !name.ends_with("history") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let told = story.try_restore("newest", "current").ok();
+    assert!(
+        told.stdout.contains("the server left timeline 1 at"),
+        "{told}"
+    );
+    assert!(told.stdout.contains(",inclusive=off would end"), "{told}");
 }
 
 /// Puts a cluster in the place of the live one, which is stopped when all of it is received.

@@ -50,8 +50,8 @@ pub fn choose(
     Ok(own.unwrap_or_else(|| TimelineHistory::alone(backup.end.0)))
 }
 
-/// The way to the timeline that the backup is to lie on the way to: the one that the archive follows, or the highest with
-/// WAL of its own. `None` if it is not known, or the choice says by itself which backups fit.
+/// The way that the backup is to lie on: to the newest timeline with WAL of its own among the one that the archive follows
+/// and those before it, or to the highest one. `None` if it is not known, or the choice says by itself which backups fit.
 pub fn target_history(
     segments: &Segments,
     choice: TimelineChoice,
@@ -59,7 +59,18 @@ pub fn target_history(
 ) -> Result<Option<TimelineHistory>> {
     match choice {
         TimelineChoice::Number(_) => Ok(None),
-        TimelineChoice::Followed | TimelineChoice::Current => followed_history(segments),
+        TimelineChoice::Followed | TimelineChoice::Current => {
+            let Some(history) = followed_history(segments)? else {
+                return Ok(None);
+            };
+            for timeline in history.timelines().rev() {
+                let way = history.to(timeline);
+                if counts(&history, timeline) && has_begun(segments, &way, stop)? {
+                    return Ok(Some(way));
+                }
+            }
+            Ok(Some(history))
+        }
         TimelineChoice::Latest => {
             for timeline in segments.timelines().into_iter().rev() {
                 let way = archived(segments, timeline)?;
@@ -117,7 +128,7 @@ fn followed(
     let newest_first = std::iter::once(timeline).chain(before.map(|switch| switch.timeline));
     for timeline in newest_first.take_while(|timeline| *timeline > backup.end.0) {
         let way = history.to(timeline);
-        if holds(&way, backup) && has_begun(segments, &way, stop)? {
+        if counts(&history, timeline) && holds(&way, backup) && has_begun(segments, &way, stop)? {
             return Ok(Some(way));
         }
     }
@@ -143,6 +154,15 @@ fn latest(
         }
     }
     Ok(None)
+}
+
+/// Whether anything of a timeline counts on the way: it had begun before it was left.
+fn counts(history: &TimelineHistory, timeline: Timeline) -> bool {
+    let end = history.end_of(timeline);
+    end.is_none_or(|end| {
+        let begin = history.begin_of(timeline);
+        begin.is_some_and(|begin| begin < end)
+    })
 }
 
 /// Whether there is WAL behind the beginning of the last timeline of a way: a record, or what was one before it was

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Ending, Segments, TimelineChoice, Walk, Walked, choose};
+use super::{Ending, Segments, TimelineChoice, Walk, Walked, choose, target_history};
 use crate::crypto::MasterKey;
 use crate::format::TimelineHistory;
 use crate::format::wal::synthetic::{MIB, SYSTEM, Writer, main_data, size};
@@ -302,6 +302,29 @@ fn switches_that_go_back_are_followed_as_postgresql_does() {
     archive.store(&three, BEGIN, three.position());
     let walked = archive.walk(&history);
     assert_eq!((walked.end, name(&walked, 0)), (three.position(), 3));
+}
+
+/// Timeline 2 was left before it began, and of timeline 3 nothing was received: what was given up does not count.
+#[test]
+fn a_timeline_of_which_nothing_counts_is_not_gone_to() {
+    let archive = Archive::new();
+    let mut one = Writer::new();
+    let ends = records(&mut one, 20);
+    let mut two = branch(&one, 2);
+    archive.store(&one, BEGIN, one.position());
+    archive.history(2, &[(1, one.position())]);
+    records(&mut two, 10);
+    archive.store(&two, BEGIN, two.position());
+    archive.history(3, &[(1, one.position()), (2, ends[9])]);
+    let early = ends[4];
+    assert_eq!(archive.chosen(early, TimelineChoice::Followed, Some(3)), 1);
+    assert_eq!(archive.chosen(early, TimelineChoice::Followed, Some(2)), 2);
+    let way = |followed| {
+        let segments = archive.segments().following(Timeline::new(followed));
+        let way = target_history(&segments, TimelineChoice::Followed, &Stop::new().unwrap());
+        way.unwrap().unwrap().timeline().number()
+    };
+    assert_eq!((way(2), way(3)), (2, 1));
 }
 
 #[test]

@@ -7,7 +7,9 @@ use crate::error::{Context as _, Failure, Kind, Result};
 use crate::format::TimelineHistory;
 use crate::job::authentic;
 use crate::job::context::Context;
-use crate::job::replay::{Segments, choose, followed_history, holds, target_history};
+use crate::job::replay::{
+    Segments, TimelineChoice, choose, followed_history, holds, target_history,
+};
 use crate::repository::{Backup, Manifest, Repository};
 use crate::unit::Lsn;
 
@@ -271,6 +273,8 @@ impl<'a> Search<'a> {
                 return Err(failure);
             }
         }
+        let beyond = self.beyond(&backup, &reach)?;
+        self.warnings.extend(beyond);
         Ok(Choice {
             backup,
             manifest,
@@ -278,6 +282,27 @@ impl<'a> Search<'a> {
             reach,
             warnings: self.warnings,
         })
+    }
+
+    /// What to say where recovery goes on beyond the place where the server left the timeline, since no WAL was received of
+    /// the one that it went to.
+    fn beyond(&self, backup: &Backup, reach: &Reach) -> Result<Option<String>> {
+        if self.position.timeline != TimelineChoice::Followed {
+            return Ok(None);
+        }
+        let server = followed_history(&self.segments)?;
+        let Some(server) = server.filter(|server| holds(server, &backup.info)) else {
+            return Ok(None);
+        };
+        let last = reach.history.timeline();
+        let left = server.end_of(last).filter(|left| reach.needed > *left);
+        Ok(left.map(|left| {
+            format!(
+                "the server left timeline {last} at {left}, and of its timeline {} no WAL was received: recovery goes on beyond \
+                 that place, where lsn={left},inclusive=off would end",
+                server.timeline()
+            )
+        }))
     }
 
     /// Why a standby that goes on when it has replayed what was received finds nothing to go on with: the server is on a
