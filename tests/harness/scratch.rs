@@ -72,6 +72,20 @@ pub fn make(path: &Path) {
     fs::create_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
     user().own(path);
+    #[cfg(target_os = "linux")]
+    spread(path);
+}
+
+/// Asks for directories in this one to be placed far from each other (`chattr +T`), if the file system knows that. For
+/// minutes ext4 does not use the inodes of removed files again, and in the same place it would look at each of them for
+/// every new file: a third of the processor time of all tests.
+#[cfg(target_os = "linux")]
+fn spread(path: &Path) {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let directory = fs::File::open(path).unwrap();
+    if let Ok(flags) = ioctl_getflags(&directory) {
+        let _ = ioctl_setflags(&directory, flags | IFlags::TOPDIR);
+    }
 }
 
 /// Where scratch directories are made: `PGMONETA_TEST_DIR`, else the system's directory for temporary files.
