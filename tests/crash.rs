@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::harness::{
-    Call, Cluster, Daemon, Faults, Load, Process, Random, Reference, Scratch, assert_sound, user,
+    Call, Cluster, Daemon, Faults, Load, Process, Random, Reference, Scratch, assert_sound,
+    discard, user,
 };
 
 /// Crashes in each of the two tests.
@@ -268,7 +269,7 @@ fn check_catalogue(daemon: &Daemon, known: &BTreeSet<String>) -> BTreeSet<String
     }
     for path in entries(daemon.directory()) {
         if name(&path).starts_with("restored-") {
-            fs::remove_dir_all(path).unwrap(); // whatever the restore came to
+            discard(&path); // whatever the restore came to
         }
     }
     listed

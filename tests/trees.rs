@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use pgmoneta::repository::WalDirectory;
 use pgmoneta::unit::SegmentSize;
 
-use super::harness::{Cluster, Daemon, Random, Scratch, installed, write_owned};
+use super::harness::{Cluster, Daemon, Random, Scratch, discard, installed, write_owned};
 
 /// How many random moments of each tree are restored.
 const MOMENTS: usize = 10;
@@ -278,7 +278,7 @@ impl Tree {
             self.story
         );
         restored.kill();
-        fs::remove_dir_all(data).unwrap();
+        discard(&data);
     }
 
     fn restore(&self, backup: &str, position: &str) -> PathBuf {

@@ -39,7 +39,7 @@ pub use pages::{Pages, check_pages};
 pub use port::{Port, free_port};
 pub use process::Process;
 pub use random::Random;
-pub use scratch::{Scratch, write_owned};
+pub use scratch::{Scratch, discard, write_owned};
 pub use servers::{MAJORS, client, copy_tree, installed, server};
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;

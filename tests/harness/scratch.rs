@@ -1,6 +1,6 @@
 //! Directories for one test, and the one that the tests of a process share.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -54,10 +54,44 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         if std::thread::panicking() && std::env::var_os("CI").is_none() {
             eprintln!("kept for a look: {}", self.path.display());
-        } else if let Err(error) = fs::remove_dir_all(&self.path) {
-            eprintln!("cannot remove {}: {error}", self.path.display());
+        } else {
+            discard(&self.path);
         }
     }
+}
+
+/// Takes a directory away and gives its room back. Its files, empty now, are removed when the process ends: for minutes
+/// ext4 does not use the inodes of removed files again, but looks at each of them for every new file, which took a third
+/// of the processor time of all tests. Where inodes are few it goes at once.
+pub fn discard(path: &Path) {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let away = shared().join(format!("discarded-{number}"));
+    let few = rustix::fs::statvfs(path).is_ok_and(|it| it.f_favail < it.f_files / 2);
+    let discarded = if few {
+        fs::remove_dir_all(path)
+    } else {
+        fs::rename(path, &away).and_then(|()| empty_files(&away))
+    };
+    if let Err(error) = discarded {
+        eprintln!("cannot remove {}: {error}", path.display());
+    }
+}
+
+fn empty_files(directory: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_dir() {
+            empty_files(&entry.path())?;
+        } else if metadata.is_file() && metadata.len() > 0 {
+            File::options()
+                .write(true)
+                .truncate(true)
+                .open(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file that belongs to the unprivileged user, mode 0600.
@@ -72,20 +106,6 @@ pub fn make(path: &Path) {
     fs::create_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
     user().own(path);
-    #[cfg(target_os = "linux")]
-    spread(path);
-}
-
-/// Asks for directories in this one to be placed far from each other (`chattr +T`), if the file system knows that. For
-/// minutes ext4 does not use the inodes of removed files again, and in the same place it would look at each of them for
-/// every new file: a third of the processor time of all tests.
-#[cfg(target_os = "linux")]
-fn spread(path: &Path) {
-    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
-    let directory = fs::File::open(path).unwrap();
-    if let Ok(flags) = ioctl_getflags(&directory) {
-        let _ = ioctl_setflags(&directory, flags | IFlags::TOPDIR);
-    }
 }
 
 /// Where scratch directories are made: `PGMONETA_TEST_DIR`, else the system's directory for temporary files.
