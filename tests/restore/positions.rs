@@ -72,7 +72,11 @@ fn assert_is_where_told(paused: &Cluster) {
     let found = told
         .split_once("last transaction ")
         .map_or("", |(_, at)| at);
-    assert_eq!(found.trim_end_matches("+00:00"), last, "{told}");
+    // PostgreSQL leaves out a transaction that ends at a target LSN (recoveryStopsAfter, 18 xlogrecovery.c), which it may
+    // do at the end of WAL.
+    if !told.contains("the end of what was received") {
+        assert_eq!(found.trim_end_matches("+00:00"), last, "{told}");
+    }
     let at = paused.sql("SELECT pg_last_wal_replay_lsn()");
     assert!(
         told.contains(&format!("position {at} of timeline 1")),
