@@ -8,7 +8,7 @@ use crate::harness::{
 };
 use crate::measure::{median, settle};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 16;
 
 pub fn run() {
     let scratch = Scratch::new("commit");
