@@ -63,25 +63,10 @@ pub fn target_history(
             let Some(history) = followed_history(segments)? else {
                 return Ok(None);
             };
-            for timeline in history.timelines().rev() {
-                let way = history.to(timeline);
-                if counts(&history, timeline) && has_begun(segments, &way, stop)? {
-                    return Ok(Some(way));
-                }
-            }
-            Ok(Some(history))
+            let way = newest_begun(segments, &history, |_| true, stop)?;
+            Ok(Some(way.unwrap_or(history)))
         }
-        TimelineChoice::Latest => {
-            for timeline in segments.timelines().into_iter().rev() {
-                let way = archived(segments, timeline)?;
-                if let Some(way) = way
-                    && has_begun(segments, &way, stop)?
-                {
-                    return Ok(Some(way));
-                }
-            }
-            Ok(None)
-        }
+        TimelineChoice::Latest => highest_begun(segments, None, |_| true, stop),
     }
 }
 
@@ -124,15 +109,25 @@ fn followed(
     let Some(history) = history.filter(|history| holds(history, backup)) else {
         return Ok(None);
     };
-    let before = history.switches().iter().rev();
-    let newest_first = std::iter::once(timeline).chain(before.map(|switch| switch.timeline));
-    for timeline in newest_first.take_while(|timeline| *timeline > backup.end.0) {
+    let later = |way: &TimelineHistory| way.timeline() > backup.end.0 && holds(way, backup);
+    let way = newest_begun(segments, &history, later, stop)?;
+    Ok(Some(way.unwrap_or_else(|| history.to(backup.end.0))))
+}
+
+/// The way to the newest timeline of a history with WAL of its own, of those that `fits` takes.
+fn newest_begun(
+    segments: &Segments,
+    history: &TimelineHistory,
+    fits: impl Fn(&TimelineHistory) -> bool,
+    stop: &Stop,
+) -> Result<Option<TimelineHistory>> {
+    for timeline in history.timelines().rev() {
         let way = history.to(timeline);
-        if counts(&history, timeline) && holds(&way, backup) && has_begun(segments, &way, stop)? {
+        if counts(history, timeline) && fits(&way) && has_begun(segments, &way, stop)? {
             return Ok(Some(way));
         }
     }
-    Ok(Some(history.to(backup.end.0)))
+    Ok(None)
 }
 
 /// The way to the highest timeline with WAL of its own that comes from that of the backup, left after the backup's end;
@@ -142,15 +137,23 @@ fn latest(
     backup: &BackupInfo,
     stop: &Stop,
 ) -> Result<Option<TimelineHistory>> {
-    for timeline in segments.timelines().into_iter().rev() {
-        if timeline <= backup.end.0 {
-            break;
-        }
-        let history = known(segments, backup, timeline)?;
-        if let Some(history) = history.filter(|history| holds(history, backup))
-            && has_begun(segments, &history, stop)?
+    let fits = |way: &TimelineHistory| holds(way, backup);
+    highest_begun(segments, Some(backup.end.0), fits, stop)
+}
+
+/// The way to the highest timeline with WAL of its own, of those above `above` that `fits` takes.
+fn highest_begun(
+    segments: &Segments,
+    above: Option<Timeline>,
+    fits: impl Fn(&TimelineHistory) -> bool,
+    stop: &Stop,
+) -> Result<Option<TimelineHistory>> {
+    let newest_first = segments.timelines().into_iter().rev();
+    for timeline in newest_first.take_while(|timeline| Some(*timeline) > above) {
+        if let Some(way) = archived(segments, timeline)?.filter(|way| fits(way))
+            && has_begun(segments, &way, stop)?
         {
-            return Ok(Some(history));
+            return Ok(Some(way));
         }
     }
     Ok(None)

@@ -254,10 +254,8 @@ impl<'a> Search<'a> {
     }
 
     fn chosen(mut self, backup: Backup, manifest: Manifest, reach: Reach) -> Result<Choice> {
-        if let Some(way) = self
-            .target_history
-            .as_ref()
-            .filter(|way| !holds(way, &backup.info))
+        if let Some(way) = &self.target_history
+            && !self.is_on_the_way(&backup)
         {
             self.warnings.push(format!(
                 "the backup {} does not lie on the way to timeline {}: recovery ends on another branch, on timeline {}",
