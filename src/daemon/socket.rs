@@ -10,7 +10,7 @@ use super::prepare::forget;
 use crate::config::Config;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::storage;
-use crate::sys::{LockFile, set_backlog, user_id};
+use crate::sys::{FileIdentity, LockFile, set_backlog, user_id};
 
 /// The longest path of a Unix socket that all systems take, in bytes (`sun_path` of the BSDs has 104, with its NUL).
 const LONGEST_PATH: usize = 103;
@@ -20,7 +20,7 @@ const LONGEST_PATH: usize = 103;
 pub(super) struct ManagementSocket {
     path: PathBuf,
     /// Device and inode.
-    identity: (u64, u64),
+    identity: FileIdentity,
     lock: LockFile,
 }
 
@@ -75,8 +75,7 @@ impl ManagementSocket {
     }
 
     fn is_in_place(&self) -> bool {
-        std::fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity)
+        FileIdentity::named(&self.path).is_ok_and(|identity| identity == self.identity)
     }
 
     /// Removes the socket and its lock; what somebody put in their place stays.
@@ -108,8 +107,8 @@ fn lock(config: &Config) -> Result<LockFile> {
     Ok(lock)
 }
 
-/// Binds the socket; what listens, and its device and inode.
-fn bind(path: &Path, backlog: u32) -> Result<(UnixListener, (u64, u64))> {
+/// Binds the socket; what listens, and which file it is.
+fn bind(path: &Path, backlog: u32) -> Result<(UnixListener, FileIdentity)> {
     clear(path)?;
     let doing = || format!("listen on {}", path.display());
     let listener = UnixListener::bind(path).with_context(doing)?;
@@ -117,7 +116,7 @@ fn bind(path: &Path, backlog: u32) -> Result<(UnixListener, (u64, u64))> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
         set_backlog(&listener, backlog)?;
-        Ok((metadata.dev(), metadata.ino()))
+        Ok(FileIdentity::from(metadata))
     });
     match ready {
         Ok(identity) => Ok((listener, identity)),

@@ -1,26 +1,22 @@
 //! Directories that must stay what they were: a file system may be unmounted, and what is written then to the same path
 //! ends up somewhere else.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::regular::open_at_once;
 use crate::error::{Context, Failure, Kind, Result};
+use crate::sys::FileIdentity;
 
 /// A directory or file that is held open: as long as it is, its inode number is not given to another one, and its file
 /// system cannot be unmounted by accident.
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
-    identity: (u64, u64),
+    identity: FileIdentity,
     _held: File,
-}
-
-fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
 }
 
 impl Place {
@@ -30,7 +26,7 @@ impl Place {
         let held = open_at_once(path).with_context(doing)?;
         Ok(Place {
             path: path.to_owned(),
-            identity: identity(&held.metadata().with_context(doing)?),
+            identity: FileIdentity::of(&held).with_context(doing)?,
             _held: held,
         })
     }
@@ -47,11 +43,9 @@ impl Place {
         })
     }
 
-    /// Checks that `path` leads to an open file: [`Kind::NotFound`] if it leads nowhere or elsewhere.
-    pub fn leads_to(path: &Path, file: &File) -> Result<()> {
-        let metadata = file.metadata();
-        let metadata = metadata.with_context(|| format!("look at {}", path.display()))?;
-        check(path, identity(&metadata)).map_err(|failure| {
+    /// Checks that `path` leads to that open file: [`Kind::NotFound`] if it leads nowhere or elsewhere.
+    pub fn leads_to(path: &Path, file: FileIdentity) -> Result<()> {
+        check(path, file).map_err(|failure| {
             failure.hint(
                 "it is received again from its start; find out what removes or replaces files of the archive",
             )
@@ -60,10 +54,10 @@ impl Place {
 }
 
 /// Checks that `path` leads to what has that identity.
-fn check(path: &Path, expected: (u64, u64)) -> Result<()> {
+fn check(path: &Path, expected: FileIdentity) -> Result<()> {
     let shown = path.display();
-    let wrong = match std::fs::metadata(path) {
-        Ok(metadata) if identity(&metadata) == expected => return Ok(()),
+    let wrong = match FileIdentity::at(path) {
+        Ok(found) if found == expected => return Ok(()),
         Ok(_) => {
             format!("{shown} is not what was there at the start: was it unmounted or replaced?")
         }

@@ -12,6 +12,7 @@ use self::files::{adopt, check_absent, exists, hidden_name, new_file, partial_na
 use super::regular::open_to_change;
 use super::{Durable, Spare, sync_directory};
 use crate::error::{Context, Failure, Kind, Result};
+use crate::sys::FileIdentity;
 use crate::unit::{Lsn, Segment, SegmentSize};
 
 pub use self::files::{nothing_durable, prove_end, written_length};
@@ -28,6 +29,10 @@ const OVERLAP: u64 = 256 << 10;
 #[derive(Debug)]
 pub struct SegmentFile {
     file: File,
+    /// Which file that is.
+    identity: FileIdentity,
+    /// Where it lies now.
+    path: PathBuf,
     directory: PathBuf,
     segment: Segment,
     size: SegmentSize,
@@ -78,7 +83,7 @@ impl SegmentFile {
             Err(error) => return Err(error).with_context(|| format!("open {}", path.display())),
         };
         sync_directory(directory)?;
-        Ok(SegmentFile::new(file, directory, segment, size, received))
+        SegmentFile::new(file, directory, segment, size, received)
     }
 
     /// Goes on in a new file after a failed sync: a hidden one, to be received from the start of the segment, which takes
@@ -86,6 +91,8 @@ impl SegmentFile {
     pub fn start_over(&mut self) -> Result<()> {
         let path = self.directory.join(hidden_name(self.segment, self.size));
         let file = new_file(&self.directory, &path, self.size, None)?;
+        self.identity = identity(&file, &path)?;
+        self.path = path;
         let before = std::mem::replace(&mut self.file, file);
         let start = self.segment.start(self.size);
         let known = std::mem::replace(&mut self.known, start);
@@ -105,10 +112,13 @@ impl SegmentFile {
         segment: Segment,
         size: SegmentSize,
         received: Lsn,
-    ) -> SegmentFile {
+    ) -> Result<SegmentFile> {
         let start = segment.start(size);
-        SegmentFile {
+        let path = directory.join(partial_name(segment, size));
+        Ok(SegmentFile {
+            identity: identity(&file, &path)?,
             file,
+            path,
             directory: directory.to_owned(),
             segment,
             size,
@@ -119,7 +129,7 @@ impl SegmentFile {
             dirty: false,
             failed: false,
             old: None,
-        }
+        })
     }
 
     /// Which segment it is.
@@ -156,7 +166,7 @@ impl SegmentFile {
     /// and so does a file that has not taken its place.
     pub fn leave(self) -> Result<()> {
         if self.old.is_some() {
-            super::remove_file(&self.path())?;
+            super::remove_file(&self.path)?;
         }
         if self.received > self.segment.start(self.size) {
             return Ok(());
@@ -193,7 +203,7 @@ impl SegmentFile {
         let offset = self.size.offset(at);
         if let Err(error) = self.file.write_all_at(fitting, offset) {
             self.failed = true;
-            return Err(error).with_context(|| format!("write {}", self.path().display()));
+            return Err(error).with_context(|| format!("write {}", self.path.display()));
         }
         self.dirty = true;
         self.position = at.advance(u64::try_from(length).unwrap_or(u64::MAX));
@@ -209,7 +219,7 @@ impl SegmentFile {
         self.check_usable()?;
         if let Err(error) = self.file.sync_data() {
             self.failed = true;
-            return Err(error).with_context(|| format!("sync {}", self.path().display()));
+            return Err(error).with_context(|| format!("sync {}", self.path.display()));
         }
         self.dirty = false;
         self.check_there()?;
@@ -237,12 +247,12 @@ impl SegmentFile {
     fn finish(&mut self, spare: Option<Spare>) -> Result<(Durable<Lsn>, Option<SegmentFile>)> {
         self.check_usable()?;
         if !self.is_full() {
-            let message = format!("{} is not full", self.path().display());
+            let message = format!("{} is not full", self.path.display());
             return Err(Failure::new(Kind::Internal, message));
         }
         self.file
             .sync_data()
-            .with_context(|| format!("sync {}", self.path().display()))?;
+            .with_context(|| format!("sync {}", self.path.display()))?;
         self.check_there()?;
         if self.old.is_some() {
             self.take_place()?;
@@ -262,28 +272,21 @@ impl SegmentFile {
         sync_directory(&self.directory)?;
         let start = next.start(self.size);
         let next = file.map(|file| SegmentFile::new(file, &self.directory, next, self.size, start));
-        Ok((Durable::proven(start), next))
+        Ok((Durable::proven(start), next.transpose()?))
     }
 
     /// Renames the hidden file over the partial one, which it can replace now.
     fn take_place(&mut self) -> Result<()> {
-        let (hidden, path) = (self.path(), self.partial_path());
-        let renamed = std::fs::rename(&hidden, &path)
-            .with_context(|| format!("rename {} to {}", hidden.display(), path.display()));
+        let path = self.partial_path();
+        let renamed = std::fs::rename(&self.path, &path)
+            .with_context(|| format!("rename {} to {}", self.path.display(), path.display()));
         if let Err(failure) = renamed.and_then(|()| sync_directory(&self.directory)) {
             self.failed = true;
             return Err(failure);
         }
+        self.path = path;
         self.old = None;
         Ok(())
-    }
-
-    /// Where it lies now.
-    fn path(&self) -> PathBuf {
-        match self.old {
-            Some(_) => self.directory.join(hidden_name(self.segment, self.size)),
-            None => self.partial_path(),
-        }
     }
 
     fn partial_path(&self) -> PathBuf {
@@ -292,11 +295,15 @@ impl SegmentFile {
 
     fn check_usable(&self) -> Result<()> {
         if self.failed {
-            let message = format!("{} could not be written before", self.path().display());
+            let message = format!("{} could not be written before", self.path.display());
             return Err(Failure::new(Kind::Io, message));
         }
         Ok(())
     }
+}
+
+fn identity(file: &File, path: &Path) -> Result<FileIdentity> {
+    FileIdentity::of(file).with_context(|| format!("look at {}", path.display()))
 }
 
 #[cfg(test)]

@@ -77,6 +77,18 @@ pub fn forget_cached(file: &File) {
 #[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
 pub fn forget_cached(_file: &File) {}
 
+/// Asks the kernel to read what a file has from `offset` on, so that it is at hand when a part of a page is written. A hint
+/// only.
+#[cfg(any(target_os = "linux", target_os = "freebsd"))]
+pub fn read_ahead(file: &File, offset: u64) {
+    // Where it is refused a write reads its page first.
+    let _ = rustix::fs::fadvise(file, offset, None, rustix::fs::Advice::WillNeed);
+}
+
+/// Asks the kernel to read what a file has from `offset` on: nothing to ask for here.
+#[cfg(not(any(target_os = "linux", target_os = "freebsd")))]
+pub fn read_ahead(_file: &File, _offset: u64) {}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use super::FileIdentity;
 use crate::error::{Context, Failure, Kind, Result};
 
 /// The longest content of a lock file, in bytes: a pid with some blanks.
@@ -71,9 +72,11 @@ impl LockFile {
 
     /// Whether the path still leads to the file.
     pub fn is_in_place(&self) -> bool {
-        let named = std::fs::symlink_metadata(&self.path);
-        match (self.file.metadata(), named) {
-            (Ok(ours), Ok(named)) => (ours.dev(), ours.ino()) == (named.dev(), named.ino()),
+        match (
+            FileIdentity::of(&self.file),
+            FileIdentity::named(&self.path),
+        ) {
+            (Ok(ours), Ok(named)) => ours == named,
             _ => false,
         }
     }

@@ -4,6 +4,7 @@
 //! server or a backup is.
 
 mod detach;
+mod identity;
 mod kernel;
 mod lock;
 mod notify;
@@ -12,7 +13,8 @@ mod stop;
 mod user;
 
 pub use detach::{Detached, Ready, detach};
-pub use kernel::{forget_cached, start_writeback, syncfs_is_proof};
+pub use identity::FileIdentity;
+pub use kernel::{forget_cached, read_ahead, start_writeback, syncfs_is_proof};
 pub use lock::LockFile;
 pub use notify::notify;
 pub use process::{forbid_core_dumps, peer_user_id, set_backlog, set_private_umask, user_id};

@@ -17,7 +17,7 @@ impl SegmentFile {
     /// Compares `bytes` with those that are there, in the file and in the one that it is to replace.
     pub(super) fn check_same(&self, at: Lsn, bytes: &[u8]) -> Result<()> {
         let differs = differs(&self.file, self.size, (at, self.known), bytes)
-            .with_context(|| format!("read {}", self.path().display()))?;
+            .with_context(|| format!("read {}", self.path.display()))?;
         if let Some(position) = differs {
             return Err(self.refusal(position));
         }

@@ -21,11 +21,13 @@ impl SegmentFile {
     ) -> Result<Option<Durable<Lsn>>> {
         self.check_usable()?;
         let start = self.segment.start(self.size);
-        if let Err(failure) = self.write_again(self.received.since(start)) {
+        let length = self.received.since(start);
+        if let Err(failure) = self.write_again(length) {
             self.failed = true;
             return Err(failure);
         }
         sys::forget_cached(&self.file);
+        sys::read_ahead(&self.file, length);
         let Some(end) = check()? else {
             return Ok(None);
         };
@@ -43,7 +45,7 @@ impl SegmentFile {
         if self.failed {
             return Ok(());
         }
-        let there = Place::leads_to(&self.path(), &self.file);
+        let there = Place::leads_to(&self.path, self.identity);
         self.failed = there.is_err();
         there
     }
@@ -59,11 +61,11 @@ impl SegmentFile {
             self.file
                 .read_exact_at(part, offset)
                 .and_then(|()| self.file.write_all_at(part, offset))
-                .with_context(|| format!("write {} again", self.path().display()))?;
+                .with_context(|| format!("write {} again", self.path.display()))?;
             offset += u64::try_from(count).unwrap_or(BLOCK);
         }
         self.file
             .sync_data()
-            .with_context(|| format!("sync {}", self.path().display()))
+            .with_context(|| format!("sync {}", self.path.display()))
     }
 }
