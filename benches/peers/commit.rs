@@ -1,5 +1,10 @@
 //! Commit latency under synchronous replication, against `pg_receivewal --synchronous`.
+//!
+//! The disk of a machine that others use too is not equally fast for long. So the two take turns, each pair of runs lies
+//! within seconds, which comes first changes with each pair, and the ratios of the pairs are compared. Only one of them is
+//! connected at a time: the server wakes all of its WAL senders with each commit, in order.
 
+use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -8,7 +13,17 @@ use crate::harness::{
 };
 use crate::measure::{median, settle};
 
-const ROUNDS: usize = 16;
+const PAIRS: usize = 16;
+
+/// How long one run takes commits, in seconds.
+const SECONDS: &str = "4";
+
+/// The latency of the commits of one run, in ms.
+#[derive(Clone, Copy)]
+struct Latency {
+    mean: f64,
+    median: f64,
+}
 
 pub fn run() {
     let scratch = Scratch::new("commit");
@@ -23,65 +38,111 @@ pub fn run() {
         .create();
     let script = scratch.write("commit.sql", "insert into commits default values;\n");
     let archive = scratch.directory("receivewal");
+    let log = scratch.directory("pgbench");
     let (mut ours, mut theirs) = (vec![], vec![]);
-    for round in 0..=ROUNDS {
-        let warm_up = if round == 0 { " (warm-up)" } else { "" };
-        eprintln!("round {round} of {ROUNDS}{warm_up}");
-        daemon.start();
-        let latency = latency_with(&cluster, "pgmoneta", &script);
-        daemon.stop();
-
-        let mut receiver = receivewal(&cluster, &archive);
-        let other = latency_with(&cluster, "pg_receivewal", &script);
-        receiver.kill();
-        if round > 0 {
-            ours.push(latency);
-            theirs.push(other);
+    for pair in 0..=PAIRS {
+        let warm_up = if pair == 0 { " (warm-up)" } else { "" };
+        eprintln!("pair {pair} of {PAIRS}{warm_up}");
+        for turn in 0..2 {
+            let (latency, latencies) = if (pair + turn) % 2 == 0 {
+                daemon.start();
+                let latency = latency_with(&cluster, "pgmoneta", &script, &log);
+                daemon.stop();
+                (latency, &mut ours)
+            } else {
+                let mut receiver = receivewal(&cluster, &archive);
+                let latency = latency_with(&cluster, "pg_receivewal", &script, &log);
+                receiver.kill();
+                (latency, &mut theirs)
+            };
+            if pair > 0 {
+                latencies.push(latency);
+            }
         }
     }
-    println!("\n### Commit latency under synchronous replication, one client\n");
-    println!("| | ms (all) | median ms |\n|---|---|---|");
-    for (name, runs) in [
-        ("pgmoneta", &ours),
-        ("pg_receivewal --synchronous", &theirs),
-    ] {
-        println!("| {name} | {runs:?} | {:.3} |", median(runs.clone()));
-    }
-    println!("\nours / theirs: {:.2}", median(ours) / median(theirs));
+    print(&ours, &theirs);
 }
 
-/// The mean latency of commits that wait for the standby `name`, in ms.
-fn latency_with(cluster: &Cluster, name: &str, script: &Path) -> f64 {
-    let wait_for = |standby: &str| {
-        cluster.sql(&format!(
-            "alter system set synchronous_standby_names = '{standby}'"
-        ));
-        cluster.reload();
+fn print(ours: &[Latency], theirs: &[Latency]) {
+    println!("\n### Commit latency under synchronous replication, one client\n");
+    println!("| | mean of each run, ms | median of the means | median of the medians |");
+    println!("|---|---|---|---|");
+    let of = |runs: &[Latency], figure: fn(&Latency) -> f64| {
+        runs.iter().map(figure).collect::<Vec<f64>>()
     };
+    for (name, runs) in [("pgmoneta", ours), ("pg_receivewal --synchronous", theirs)] {
+        let means = of(runs, |run| run.mean);
+        let all: Vec<String> = means.iter().map(|mean| format!("{mean:.3}")).collect();
+        let medians = median(of(runs, |run| run.median));
+        println!(
+            "| {name} | {} | {:.3} | {medians:.3} |",
+            all.join(" "),
+            median(means)
+        );
+    }
+    let ratio = |figure: fn(&Latency) -> f64| {
+        let pairs = ours.iter().zip(theirs);
+        median(
+            pairs
+                .map(|(ours, theirs)| figure(ours) / figure(theirs))
+                .collect(),
+        )
+    };
+    println!(
+        "\nours / theirs, median of the pairs: {:.3} by the mean of a run, {:.3} by its median",
+        ratio(|run| run.mean),
+        ratio(|run| run.median)
+    );
+}
+
+/// The latency of commits that wait for the standby `name`.
+fn latency_with(cluster: &Cluster, name: &str, script: &Path, log: &Path) -> Latency {
     cluster.wait_streaming(name);
-    wait_for(name);
+    wait_for(cluster, name);
     cluster.wait_sql(
         "select sync_state from pg_stat_replication where sync_state = 'sync'",
         "sync",
         30,
     );
     settle();
+    let latencies = commits(cluster, script, log);
+    wait_for(cluster, "");
+    Latency {
+        mean: latencies.iter().sum::<f64>() / latencies.len() as f64,
+        median: median(latencies),
+    }
+}
+
+/// Makes commits wait for a standby of that name, or for none.
+fn wait_for(cluster: &Cluster, name: &str) {
+    cluster.sql(&format!(
+        "alter system set synchronous_standby_names = '{name}'"
+    ));
+    cluster.reload();
+}
+
+/// Commits one after the other; how long each took, in ms.
+fn commits(cluster: &Cluster, script: &Path, log: &Path) -> Vec<f64> {
     let mut pgbench = user().command(client("pgbench"));
     pgbench
-        .args(["-n", "-c", "1", "-T", "8", "-U", "postgres", "-h"])
+        .args(["-n", "-c", "1", "-T", SECONDS, "-U", "postgres", "-h"])
         .arg(cluster.sockets())
-        .args(["-p", &cluster.port().to_string(), "-f"])
+        .args(["-p", &cluster.port().to_string(), "-l", "--log-prefix"])
+        .arg(log.join("log"))
+        .arg("-f")
         .arg(script)
         .arg("postgres");
     let output = pgbench.output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    wait_for("");
-    let text = String::from_utf8(output.stdout).unwrap();
-    let line = text
+    let file = fs::read_dir(log).unwrap().next().unwrap().unwrap().path();
+    // `client_id transaction_no time ...`, the time in microseconds.
+    let latencies = fs::read_to_string(&file)
+        .unwrap()
         .lines()
-        .find_map(|line| line.strip_prefix("latency average = "))
-        .unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
+        .map(|line| line.split(' ').nth(2).unwrap().parse::<f64>().unwrap() / 1000.0)
+        .collect();
+    fs::remove_file(file).unwrap();
+    latencies
 }
 
 fn receivewal(cluster: &Cluster, archive: &Path) -> Process {
