@@ -23,6 +23,8 @@ pub struct Stream {
     pub(super) tls: Option<Box<ClientConnection>>,
     pub(super) stop: Stop,
     pub(super) peer: String,
+    /// Whether the last read took all that was there: the next one waits first.
+    pub(super) drained: bool,
 }
 
 /// A failure of the connection itself.
@@ -61,6 +63,7 @@ impl Stream {
             tls: None,
             stop,
             peer,
+            drained: false,
         }
     }
 
@@ -77,23 +80,27 @@ impl Stream {
     /// Reads what is there, at least one byte; waits for it until `deadline`. 0 is the end of the stream.
     pub fn read(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize> {
         self.stop.check()?;
+        let mut wait = std::mem::take(&mut self.drained) && self.tls.is_none();
         loop {
+            if std::mem::take(&mut wait) {
+                let socket = self.socket.as_fd();
+                if !self.stop.wait_readable(socket, deadline.left())? {
+                    return Err(self.too_late("no answer"));
+                }
+            }
             match self.try_read(buffer) {
-                Ok(count) => return Ok(count),
+                Ok(count) => {
+                    // TLS may hold more than the socket has.
+                    self.drained = self.tls.is_none() && count < buffer.len();
+                    return Ok(count);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {
                     self.stop.check()?;
                     if deadline.passed() {
                         return Err(self.too_late("no answer"));
                     }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let ready = self
-                        .stop
-                        .wait_readable(self.socket.as_fd(), deadline.left())?;
-                    if !ready {
-                        return Err(self.too_late("no answer"));
-                    }
-                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => wait = true,
                 Err(error) => {
                     return Err(broken(&error).context(format!("read from {}", self.peer)));
                 }
