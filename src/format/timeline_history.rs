@@ -3,9 +3,6 @@
 use crate::error::{Failure, Kind, Result};
 use crate::unit::{Lsn, Timeline};
 
-/// The largest history file that is read: a line is about 50 bytes, a cluster has some hundred timelines at most.
-const MAX_SIZE: usize = 1 << 20;
-
 /// The history of a timeline: those before it, oldest first, and where each of them was left
 /// (`readTimeLineHistory`, PostgreSQL 18 `timeline.c`).
 ///
@@ -30,6 +27,10 @@ pub struct Switch {
 }
 
 impl TimelineHistory {
+    /// The bytes of the largest history file that is read: a line is about 50 bytes, a cluster has some hundred timelines
+    /// at most.
+    pub const MAX_SIZE: u64 = 1 << 20;
+
     /// The history of timeline 1, which has no file: nothing is before it.
     pub fn first() -> TimelineHistory {
         TimelineHistory {
@@ -54,7 +55,8 @@ impl TimelineHistory {
             let name = timeline.history_name();
             Failure::new(Kind::Corrupt, format!("{name} is damaged: {what}"))
         };
-        if content.len() > MAX_SIZE {
+        let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        if size > TimelineHistory::MAX_SIZE {
             return Err(wrong(format!("{} bytes are too many", content.len())));
         }
         let mut switches: Vec<Switch> = Vec::new();
@@ -273,7 +275,8 @@ mod tests {
         ] {
             assert!(parse(3, text).is_err(), "{text:?}");
         }
-        let long = "#".repeat(MAX_SIZE + 1);
+        let longest = usize::try_from(TimelineHistory::MAX_SIZE).unwrap();
+        let long = "#".repeat(longest + 1);
         assert!(parse(3, &long).is_err());
     }
 

@@ -91,10 +91,7 @@ impl Backup {
         let mut limited = (&mut source).take(LONGEST_CONTENT);
         limited.read_to_end(&mut content).with_context(doing)?;
         let digests = source.finish().with_context(doing)?;
-        if digests.blake3 != file.blake3 || digests.sha256 != file.sha256 {
-            let message = "its bytes are not those that the manifest says";
-            return Err(Failure::new(Kind::Corrupt, message).context(doing()));
-        }
+        file.check(&digests).with_context(doing)?;
         Ok(content)
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::layout::{INFO, MANIFEST, SUMS};
 use super::manifest_line::{Line, VERSION, mode};
 use super::{TablespaceInfo, sums};
-use crate::codec::Stored;
+use crate::codec::{Digests, Stored};
 use crate::crypto::Sha256;
 use crate::error::{Context, Failure, Kind, Result};
 use crate::format::ConfigFile;
@@ -62,6 +62,29 @@ pub struct ManifestFile {
     pub stored_size: u64,
     /// SHA-256 of the stored bytes.
     pub sha256: [u8; 32],
+}
+
+impl ManifestFile {
+    /// Compares what was read with what the manifest says.
+    pub fn check(&self, found: &Digests) -> Result<()> {
+        let what = if found.stored_size != self.stored_size {
+            "its stored size"
+        } else if found.sha256 != self.sha256 {
+            "the SHA-256 of its stored bytes"
+        } else if found.plain_size != self.size {
+            "its size"
+        } else if found.blake3 != self.blake3 {
+            "its BLAKE3"
+        } else if found.crc32c != self.crc32c {
+            "its CRC-32C"
+        } else {
+            return Ok(());
+        };
+        let stored = self.stored_path.display();
+        let message = format!("{what} is not the one in the manifest ({stored} was changed)");
+        Err(Failure::new(Kind::Corrupt, message)
+            .hint("`pgmoneta-cli verify` names every bad file; choose another backup"))
+    }
 }
 
 impl Manifest {

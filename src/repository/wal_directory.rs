@@ -8,15 +8,13 @@ use std::sync::Arc;
 use crate::codec::{Source, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Result};
+use crate::format::TimelineHistory;
 use crate::format::wal::PageHeader;
 use crate::storage::{self, Places};
 use crate::unit::{Segment, SegmentSize, Timeline};
 
 /// The suffix of the segment that is being received.
 const PARTIAL: &str = ".partial";
-
-/// No history file is read that is longer (see [`crate::format::TimelineHistory`]).
-const LONGEST_HISTORY: u64 = 1 << 20;
 
 /// The WAL archive of a server, `<base_dir>/<server>/wal`.
 #[derive(Clone, Debug)]
@@ -155,7 +153,7 @@ impl WalDirectory {
         let lower = name.to_ascii_lowercase();
         for name in [name, lower] {
             let path = self.path.join(name);
-            match storage::read_file(&path, LONGEST_HISTORY) {
+            match storage::read_file(&path, TimelineHistory::MAX_SIZE) {
                 Ok(mut content) => {
                     content.pop_if(|last| *last == 0);
                     return Ok(Some(content));

@@ -53,8 +53,9 @@ fn check_regular(file: &File) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidData, message))
 }
 
+/// As the standard library wants them.
 fn flags(flags: OFlags) -> i32 {
-    i32::try_from(flags.bits()).unwrap_or(0)
+    flags.bits().cast_signed()
 }
 
 #[cfg(test)]

@@ -7,8 +7,6 @@ use crate::unit::Lsn;
 
 /// `MAXIMUM_ALIGNOF` of all platforms that PostgreSQL runs on today: records begin at multiples of it.
 const ALIGNMENT: u64 = 8;
-/// The bytes of a long header.
-const LONGEST_HEADER: usize = 40;
 
 /// `XLP_FIRST_IS_CONTRECORD`: the page begins in the middle of a record.
 pub(super) const FIRST_IS_CONTINUATION: u16 = 0x0001;
@@ -63,7 +61,7 @@ pub struct LongHeader {
 /// be read.
 pub fn first_record(segment: &mut impl Read) -> Result<Option<u64>, String> {
     let mut start = 0;
-    let mut page = vec![0; LONGEST_HEADER];
+    let mut page = vec![0; PageHeader::LONGEST];
     let mut size = 0;
     loop {
         let read = segment.read_exact(&mut page);
@@ -76,7 +74,7 @@ pub fn first_record(segment: &mut impl Read) -> Result<Option<u64>, String> {
         if let Some(long) = header.long {
             size = usize::try_from(long.page_size).unwrap_or(0);
         }
-        let rest = size.checked_sub(LONGEST_HEADER);
+        let rest = size.checked_sub(PageHeader::LONGEST);
         let rest = rest.filter(|_| size <= 65536).ok_or("no size of a page")?;
         let page_size = u32::try_from(size).unwrap_or(0);
         let offset = header.first_record(page_size);
@@ -90,6 +88,9 @@ pub fn first_record(segment: &mut impl Read) -> Result<Option<u64>, String> {
 }
 
 impl PageHeader {
+    /// The bytes of the longest one, with which a segment begins (`SizeOfXLogLongPHD`).
+    pub const LONGEST: usize = 40;
+
     /// Reads the header at the beginning of a page. `Err` says what is wrong with it.
     pub fn parse(page: &[u8]) -> Result<PageHeader, String> {
         let short = "the page ends within its header";

@@ -9,7 +9,6 @@ use super::outside::Outside;
 use super::plan::{CONTROL_FILE, LEFT_OUT};
 use super::position::{Position, Role};
 use super::settings::{self, Lasting, Setting};
-use super::write::content;
 use super::{Options, limits};
 use crate::config::Server;
 use crate::error::Result;
@@ -92,7 +91,7 @@ impl Files for Stored<'_> {
         let mut files = self.files();
         let found = files.find(|(found, _)| found == path);
         found
-            .map(|(_, file)| content(&self.choice.backup, &self.context.key, file))
+            .map(|(_, file)| self.choice.backup.content(file, &self.context.key))
             .transpose()
     }
 

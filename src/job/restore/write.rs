@@ -20,9 +20,6 @@ use crate::unit::{Lsn, SegmentSize};
 /// How many bytes are decoded before they are written.
 const BUFFER: usize = 256 << 10;
 
-/// The longest `postgresql.auto.conf` that is edited.
-const LONGEST_CONF: u64 = 16 << 20;
-
 /// One file to be written.
 pub(super) struct Piece {
     what: What,
@@ -128,7 +125,7 @@ impl Writer {
     pub fn check(&self, file: &ManifestFile) -> Result<()> {
         let mut source = self.backup.open(file, &self.key)?;
         std::io::copy(&mut source, &mut std::io::sink())?;
-        check(file, &source.finish()?)
+        file.check(&source.finish()?)
     }
 
     /// Reads the segment in which recovery ends to its end: so far it was read up to there.
@@ -174,7 +171,7 @@ impl Writer {
             write(&mut target, path, bytes)?;
             self.progress.advance(u64::try_from(count).unwrap_or(0));
         }
-        check(file, &source.finish()?)?;
+        file.check(&source.finish()?)?;
         set_attributes(&target, file)
             .with_context(|| format!("set the times of {}", path.display()))?;
         target.close()
@@ -182,7 +179,7 @@ impl Writer {
 
     /// The content of a small file, checked.
     pub fn content(&self, file: &ManifestFile) -> Result<Vec<u8>> {
-        let content = content(&self.backup, &self.key, file)?;
+        let content = self.backup.content(file, &self.key)?;
         self.progress.advance(file.size);
         Ok(content)
     }
@@ -220,22 +217,6 @@ impl Writer {
     }
 }
 
-/// The content of a small file of a backup, checked.
-pub(super) fn content(
-    backup: &Backup,
-    key: &Arc<MasterKey>,
-    file: &ManifestFile,
-) -> Result<Vec<u8>> {
-    let doing = || format!("restore {}", file.path.display());
-    let mut source = backup.open(file, key).with_context(doing)?;
-    let mut content = Vec::new();
-    let mut limited = (&mut source).take(LONGEST_CONF);
-    limited.read_to_end(&mut content).with_context(doing)?;
-    let digests = source.finish().with_context(doing)?;
-    check(file, &digests).with_context(doing)?;
-    Ok(content)
-}
-
 /// Writes all of a small file.
 pub(super) fn put(mut file: StagedFile, path: &Path, content: &[u8]) -> Result<()> {
     write(&mut file, path, content)?;
@@ -249,27 +230,6 @@ fn write(file: &mut StagedFile, path: &Path, bytes: &[u8]) -> Result<()> {
 
 fn buffer_for(size: u64) -> usize {
     usize::try_from(size).unwrap_or(BUFFER).clamp(8192, BUFFER)
-}
-
-/// Compares what was read with what the manifest says.
-pub(super) fn check(file: &ManifestFile, found: &Digests) -> Result<()> {
-    let what = if found.stored_size != file.stored_size {
-        "its stored size"
-    } else if found.sha256 != file.sha256 {
-        "the SHA-256 of its stored bytes"
-    } else if found.plain_size != file.size {
-        "its size"
-    } else if found.blake3 != file.blake3 {
-        "its BLAKE3"
-    } else if found.crc32c != file.crc32c {
-        "its CRC-32C"
-    } else {
-        return Ok(());
-    };
-    let stored = file.stored_path.display();
-    let message = format!("{what} is not the one in the manifest ({stored} was changed)");
-    Err(Failure::new(Kind::Corrupt, message)
-        .hint("`pgmoneta-cli verify` names every bad file; choose another backup"))
 }
 
 /// Whether a segment has the bytes of one.

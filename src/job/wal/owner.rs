@@ -11,9 +11,6 @@ use crate::repository::{Repository, SystemInfo, WalDirectory, WalFile};
 /// How many files are opened at most, until one can be read.
 const ATTEMPTS: usize = 8;
 
-/// The bytes of the header with which a segment begins.
-const HEADER: usize = 40;
-
 /// Refuses a server that is another cluster than the one that wrote the newest segments, before the archive is bound to it.
 pub(super) fn check(
     repository: &Repository,
@@ -45,7 +42,7 @@ pub(super) fn check(
 /// What a segment says of its cluster; `None` where it cannot be read, of which others tell.
 fn header(directory: &WalDirectory, file: &WalFile, key: &Arc<MasterKey>) -> Option<LongHeader> {
     let mut source = directory.open(&file.path, file.suffixes, key).ok()?;
-    let mut page = [0; HEADER];
+    let mut page = [0; PageHeader::LONGEST];
     source.read_exact(&mut page).ok()?;
     PageHeader::parse(&page).ok()?.long
 }

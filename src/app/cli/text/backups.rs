@@ -1,9 +1,10 @@
 //! Backups: one, and all of a server.
 
-use super::layout::{FieldList, Side, Table, clean};
+use super::layout::{FieldList, Side, Table};
 use super::values::{
     coding, flag, number, objects, position, seconds, server, size, text, texts, valid, yes,
 };
+use crate::app::report::clean;
 use crate::protocol::Members;
 use crate::unit::ByteSize;
 

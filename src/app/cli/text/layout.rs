@@ -1,6 +1,6 @@
 //! Tables and aligned fields.
 
-pub(super) use crate::app::report::clean;
+use crate::app::report::clean;
 
 /// The widest column: `format!` panics where a width does not fit into 16 bits.
 const WIDEST: usize = 1000;

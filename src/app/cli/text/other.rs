@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::layout::clean;
+use crate::app::report::clean;
 use crate::protocol::Members;
 
 /// Spaces a level.

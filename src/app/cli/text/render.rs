@@ -1,8 +1,9 @@
 //! The text for an answer.
 
-use super::layout::{FieldList, clean, span};
+use super::layout::{FieldList, span};
 use super::values::{number, server, size, text};
 use super::{backups, other, restore, status, verify};
+use crate::app::report::clean;
 use crate::protocol::{Command, Members, Request, Response};
 
 /// The text for the answer to a request that was done.

@@ -1,8 +1,9 @@
 //! How everything is.
 
 use super::backups::table;
-use super::layout::{FieldList, clean, span};
+use super::layout::{FieldList, span};
 use super::values::{flag, number, objects, size, text, texts, version};
+use crate::app::report::clean;
 use crate::error::{Failure, Kind};
 use crate::protocol::{Command, Members, Request, Response};
 use crate::unit::ByteSize;
