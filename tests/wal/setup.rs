@@ -90,12 +90,14 @@ impl Receiver {
         self.context.config.server(&self.name).unwrap()
     }
 
-    /// Asks it to stop and waits for its end.
+    /// Asks it to stop and waits for its end, and for that of what the pool does for it, as the daemon does: a segment may
+    /// be sealed, or prepared, until then.
     pub fn stop(&mut self) {
         self.context.stop.request();
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
+        self.context.pool = Arc::new(Pool::new(2).unwrap());
     }
 
     /// Lets its archive begin, as a person does.
