@@ -130,7 +130,7 @@ fn start(scratch: &Scratch, name: &str, cluster: &Cluster, lines: &str) -> Daemo
 #[test]
 fn an_encrypted_backup_that_was_forged_is_refused() {
     let scratch = Scratch::new("forged");
-    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let mut cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     cluster.sql("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 1000) g");
     cluster.sql("CHECKPOINT");
     let table = cluster.sql("SELECT pg_relation_filepath('t')");
@@ -155,7 +155,7 @@ fn an_encrypted_backup_that_was_forged_is_refused() {
     forger.another_end();
     forger.a_file_of(&first);
     forger.another_label();
-    forger.plain_wal(&cluster);
+    forger.plain_wal(&mut cluster);
 }
 
 impl Forger<'_> {
@@ -240,7 +240,7 @@ impl Forger<'_> {
     }
 
     /// WAL of the backup itself is read from it, not from what lies in the archive now; what is behind it is warned of.
-    fn plain_wal(&self, cluster: &Cluster) {
+    fn plain_wal(&self, cluster: &mut Cluster) {
         let mut behind = String::new();
         for _ in 0..2 {
             cluster.sql("INSERT INTO t VALUES (7777)");
@@ -259,6 +259,9 @@ impl Forger<'_> {
                 .iter()
                 .any(|path| path.ends_with(format!("{behind}.aes")))
         });
+        // From here on the receiver looks at nothing in the archive.
+        cluster.stop();
+        self.daemon.wait_log("no WAL is received", 60);
         self.partial_wal(&behind);
         for path in sealed() {
             write_owned(&path.with_extension(""), decrypt(&self.key, &path));
