@@ -19,7 +19,7 @@ const LONGEST_PATH: usize = 103;
 /// lives is never taken away.
 pub(super) struct ManagementSocket {
     path: PathBuf,
-    /// Device and inode.
+    /// Which file the socket is.
     identity: FileIdentity,
     lock: LockFile,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::codec::{Digests, Source};
 use crate::crypto::MasterKey;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Kind, Result};
 use crate::format::TimelineHistory;
 use crate::repository::{Backup, ManifestFile, WalDirectory, WalFile};
 use crate::storage;
@@ -58,12 +58,10 @@ impl Opened {
     /// the bytes are those that the manifest says.
     pub fn finish(self) -> Result<Digests> {
         let found = self.source.finish()?;
-        let same = |file: &ManifestFile| file.sha256 == found.sha256 && file.blake3 == found.blake3;
-        if self.listed.as_ref().is_none_or(same) {
-            return Ok(found);
+        if let Some(file) = &self.listed {
+            file.check(&found)?;
         }
-        let message = "its bytes are not those that the manifest of the backup says";
-        Err(Failure::new(Kind::Corrupt, message))
+        Ok(found)
     }
 }
 
