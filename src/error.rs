@@ -1,156 +1,158 @@
-//! Why work failed, in words.
+//! The error type of this crate.
 //!
-//! A [`Failure`] is one line that says what was being done and what went wrong, and at most one hint that says
-//! what to do about it. It is made where the cause is known, gets its context on the way up, and is logged or
-//! answered once, where it ends.
+//! An [`Error`] is one line that says what was being done and what failed, and at most one hint
+//! that says what the operator can do. It is made where the cause is known, gets context on the way
+//! up, and is logged or sent to the client once.
 
 use std::fmt;
 use std::io;
 
-/// The result of everything here that can fail.
-pub type Result<T> = std::result::Result<T, Failure>;
+/// The result of every fallible function of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
 
-/// What sort of failure it is, for those who act on it: the exit status, the error code on the wire, a retry.
+/// The class of an error. It decides the exit status, the error code in the management protocol,
+/// and whether the operation is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The caller asked for something that makes no sense.
+pub enum ErrorKind {
+    /// The request is invalid.
     Usage,
-    /// The configuration is wrong.
+    /// The configuration is invalid, or does not fit the server or the repository.
     Configuration,
-    /// The operating system refused a file operation.
+    /// A file operation failed.
     Io,
     /// The disk or the quota is full.
     NoSpace,
-    /// Permissions are missing.
+    /// A permission is missing, or a file gives others too many of them.
     Permission,
-    /// Stored or received bytes are not what they must be.
+    /// Stored or received data is damaged or malformed.
     Corrupt,
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     Protocol,
-    /// The peer does not let us in, or we do not let it in.
+    /// Authentication failed, on either side.
     Authentication,
-    /// The connection could not be made, or it broke.
+    /// The connection could not be opened, or was lost.
     Network,
     /// A deadline passed.
     Timeout,
-    /// PostgreSQL answered with an error.
+    /// PostgreSQL returned an error.
     Server,
-    /// The thing that was named does not exist.
+    /// A file, a backup or a server does not exist.
     NotFound,
-    /// Another operation is running.
+    /// A conflicting operation is running.
     Busy,
-    /// The recovery target lies outside of what is stored.
+    /// The recovery target is outside the recoverable range.
     Unreachable,
-    /// This version cannot do it, or cannot read it.
+    /// This version does not support the operation or the format.
     Unsupported,
     /// The daemon is stopping.
     Stopped,
-    /// A bug, or a machine without memory or threads.
+    /// A bug, or no memory or threads left.
     Internal,
 }
 
-/// Why work failed.
-pub struct Failure {
-    kind: Kind,
+/// A message for one line, with its class, and optionally a hint and an SQLSTATE.
+pub struct Error {
+    kind: ErrorKind,
     message: String,
     hint: Option<String>,
-    sqlstate: Option<String>,
+    code: Option<String>,
 }
 
-impl Failure {
-    /// A failure of `kind` that `message` describes; one line, no final full stop.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+impl Error {
+    /// `message` is one line without a final full stop.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
             hint: None,
-            sqlstate: None,
+            code: None,
         }
     }
 
-    /// Adds what the reader can do about it. The first hint stays: it was given where most was known.
+    /// Sets the hint, unless one is set: the one nearest to the cause is the most specific.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint.get_or_insert_with(|| hint.into());
         self
     }
 
-    /// Puts what was being done before the message.
+    /// Prefixes the message with the action that failed: `action: message`.
     #[must_use]
-    pub fn context(mut self, doing: impl fmt::Display) -> Self {
-        self.message = format!("{doing}: {}", self.message);
+    pub fn context(mut self, action: impl fmt::Display) -> Self {
+        self.message = format!("{action}: {}", self.message);
         self
     }
 
-    /// Notes the SQLSTATE that PostgreSQL sent (five characters, PostgreSQL appendix A).
+    /// Sets the SQLSTATE that PostgreSQL sent (five characters, PostgreSQL documentation,
+    /// appendix A).
     #[must_use]
-    pub fn sqlstate(mut self, code: impl Into<String>) -> Self {
-        self.sqlstate = Some(code.into());
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
         self
     }
 
-    /// What sort of failure it is.
-    pub fn kind(&self) -> Kind {
+    /// The class, as given to [`Error::new`].
+    pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The one line.
+    /// One line, with the context but without the hint.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What the reader can do about it.
-    pub fn advice(&self) -> Option<&str> {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// The message, and behind it the hint: for one line of a log.
-    pub fn told(&self) -> String {
+    /// `message; hint: hint`, for a log line.
+    pub fn message_with_hint(&self) -> String {
         match &self.hint {
             Some(hint) => format!("{}; hint: {hint}", self.message),
             None => self.message.clone(),
         }
     }
 
-    /// The SQLSTATE that PostgreSQL sent, if it was PostgreSQL that refused.
+    /// The SQLSTATE, if PostgreSQL returned the error.
     pub fn code(&self) -> Option<&str> {
-        self.sqlstate.as_deref()
+        self.code.as_deref()
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl fmt::Debug for Failure {
+impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.kind, self.message)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for Error {}
 
-impl From<Failure> for io::Error {
-    /// For the places that speak `std::io`; [`Failure::from`] finds the failure in it again.
-    fn from(failure: Failure) -> Self {
-        io::Error::other(failure)
+impl From<Error> for io::Error {
+    /// Passes an error through an interface of `std::io`; [`Error::from`] unwraps it.
+    fn from(error: Error) -> Self {
+        io::Error::other(error)
     }
 }
 
-/// The failure that an error carries, however deep others have wrapped it.
-fn carried(error: &io::Error) -> Option<Failure> {
+/// The [`Error`] inside an I/O error, at any depth of wrapping.
+fn wrapped(error: &io::Error) -> Option<Error> {
     let mut cause = error
         .get_ref()
         .map(|e| e as &(dyn std::error::Error + 'static));
     while let Some(error) = cause {
-        if let Some(failure) = error.downcast_ref::<Failure>() {
-            return Some(Failure {
+        if let Some(failure) = error.downcast_ref::<Error>() {
+            return Some(Error {
                 kind: failure.kind,
                 message: failure.message.clone(),
                 hint: failure.hint.clone(),
-                sqlstate: failure.sqlstate.clone(),
+                code: failure.code.clone(),
             });
         }
         cause = match error
@@ -164,51 +166,53 @@ fn carried(error: &io::Error) -> Option<Failure> {
     None
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        if let Some(failure) = carried(&error) {
+        if let Some(failure) = wrapped(&error) {
             return failure;
         }
         let kind = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Kind::NoSpace,
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Kind::Permission,
-            io::ErrorKind::NotFound => Kind::NotFound,
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Kind::Timeout,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                ErrorKind::Permission
+            }
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::Timeout,
             io::ErrorKind::ConnectionRefused
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
             | io::ErrorKind::NotConnected
             | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable => Kind::Network,
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Kind::Corrupt,
-            _ => Kind::Io,
+            | io::ErrorKind::NetworkUnreachable => ErrorKind::Network,
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => ErrorKind::Corrupt,
+            _ => ErrorKind::Io,
         };
         Self::new(kind, error.to_string())
     }
 }
 
-impl From<rustix::io::Errno> for Failure {
+impl From<rustix::io::Errno> for Error {
     fn from(error: rustix::io::Errno) -> Self {
         io::Error::from(error).into()
     }
 }
 
-/// Says what was being done when something failed.
+/// Adds the action that failed to an error.
 pub trait Context<T> {
-    /// Puts `doing` before the message of the failure.
-    fn context(self, doing: impl fmt::Display) -> Result<T>;
-    /// As [`Context::context`], for a text that costs something to make.
-    fn with_context<D: fmt::Display>(self, doing: impl FnOnce() -> D) -> Result<T>;
+    /// Prefixes the message with `action`.
+    fn context(self, action: impl fmt::Display) -> Result<T>;
+    /// As [`Context::context`]; `action` is called only on an error.
+    fn with_context<D: fmt::Display>(self, action: impl FnOnce() -> D) -> Result<T>;
 }
 
-impl<T, E: Into<Failure>> Context<T> for std::result::Result<T, E> {
-    fn context(self, doing: impl fmt::Display) -> Result<T> {
-        self.map_err(|error| error.into().context(doing))
+impl<T, E: Into<Error>> Context<T> for std::result::Result<T, E> {
+    fn context(self, action: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| error.into().context(action))
     }
 
-    fn with_context<D: fmt::Display>(self, doing: impl FnOnce() -> D) -> Result<T> {
-        self.map_err(|error| error.into().context(doing()))
+    fn with_context<D: fmt::Display>(self, action: impl FnOnce() -> D) -> Result<T> {
+        self.map_err(|error| error.into().context(action()))
     }
 }
 
@@ -217,19 +221,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_survives_its_way_through_std_io() {
-        let failure = || {
-            Failure::new(Kind::Timeout, "no answer")
-                .hint("wait")
-                .sqlstate("57P03")
+    fn an_error_passes_through_std_io_unchanged() {
+        let original = || {
+            Error::new(ErrorKind::Timeout, "no answer")
+                .with_hint("wait")
+                .with_code("57P03")
         };
-        let wrapped = io::Error::from(failure());
-        let twice = io::Error::other(io::Error::from(failure()));
+        let wrapped = io::Error::from(original());
+        let twice = io::Error::other(io::Error::from(original()));
         for error in [wrapped, twice] {
-            let found = Failure::from(error);
-            assert_eq!(found.kind(), Kind::Timeout);
+            let found = Error::from(error);
+            assert_eq!(found.kind(), ErrorKind::Timeout);
             assert_eq!(found.message(), "no answer");
-            assert_eq!(found.advice(), Some("wait"));
+            assert_eq!(found.hint(), Some("wait"));
             assert_eq!(found.code(), Some("57P03"));
         }
     }

@@ -1,11 +1,12 @@
-//! pgmoneta keeps PostgreSQL clusters restorable: a daemon streams WAL and takes base backups, a client drives it,
-//! and recovery brings any point in time back.
+//! pgmoneta is a backup program for PostgreSQL: the daemon receives WAL and takes base backups, the
+//! client sends it commands, and a restore recovers to any point in time.
 //!
-//! The modules form layers; each uses lower ones only (`tests/layering.rs` checks it). From the top:
-//! programs ([`app`]), the daemon ([`daemon`]), one verb a file ([`job`]), then PostgreSQL ([`pg`]), the repository
-//! ([`repository`]), the management protocol ([`protocol`]) and the shared state ([`status`]), then formats
-//! ([`codec`], [`format`], [`config`], [`vault`]), then the machine ([`storage`], [`crypto`], [`net`], [`logging`],
-//! [`sys`], [`pool`]), and at the bottom the words ([`unit`], [`error`]).
+//! The modules form layers; each uses only lower ones (`tests/layering.rs` checks it). From the
+//! top: programs ([`app`]), the daemon ([`daemon`]), operations ([`job`]), then PostgreSQL
+//! ([`pg`]), the repository ([`repository`]), the management protocol ([`protocol`]) and the shared
+//! state ([`status`]), then formats ([`codec`], [`format`], [`config`], [`vault`]), then the system
+//! ([`storage`], [`crypto`], [`net`], [`logging`], [`sys`], [`pool`]), and at the bottom basic
+//! types ([`unit`], [`error`]).
 
 pub mod app;
 pub mod codec;

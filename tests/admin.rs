@@ -1,4 +1,4 @@
-//! `pgmoneta-admin` as people and scripts run it: what it makes opens, what it refuses changes nothing.
+//! `pgmoneta-admin`: the files that it writes are valid, and a failed command changes nothing.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,14 +12,15 @@ use base64::engine::general_purpose::STANDARD;
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::unit::Encryption;
 
-use crate::harness::{Call, Faults, Output, Scratch, patience, program, user, wait_until};
+use crate::harness::{Call, Faults, Output, Scratch, program, test_timeout, user, wait_until};
 
-/// A home directory with what the tool needs in it.
+/// A home directory, in which the master key and the users file are.
 struct Home {
     scratch: Scratch,
 }
 
-/// The files of a C program: the master key is "correct horse battery", the password of `u` is "hello".
+/// Files that the C program wrote: the master key is "correct horse battery", the password of `u`
+/// "hello".
 const KEY_FILE: &str = "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\nAAECAwQFBgcICQoLDA0ODw==\n";
 const RECORD: &str = "u:EBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqK50hbe/KF2Sfr7Lx5CtXiwnGRu0VXg==";
 
@@ -29,7 +30,7 @@ impl Home {
         Home { scratch }
     }
 
-    /// With the C program's master key.
+    /// With the master key of the C program.
     fn with_key() -> Home {
         let home = Home::new();
         home.scratch.directory(".pgmoneta");
@@ -53,15 +54,15 @@ impl Home {
         self.scratch.join("users")
     }
 
-    /// `user VERB` for the users file.
-    fn user(&self, verb: &str, arguments: &[&str]) -> Output {
+    /// Runs `user` with that subcommand on the users file.
+    fn user(&self, subcommand: &str, arguments: &[&str]) -> Output {
         let users = self.users();
         let mut command = self.command();
-        command.arg("-f").arg(users).args(["user", verb]);
+        command.arg("-f").arg(users).args(["user", subcommand]);
         Output::of(command.args(arguments))
     }
 
-    /// The key in `master.key`, read without the program's own reader.
+    /// The key in `master.key`, read independently of the program.
     fn key(&self) -> MasterKey {
         let text = fs::read_to_string(self.scratch.join(".pgmoneta/master.key")).unwrap();
         let lines: Vec<_> = text.lines().collect();
@@ -72,14 +73,14 @@ impl Home {
         MasterKey::derive(&Secret::new(STANDARD.decode(secret).unwrap()), &salt)
     }
 
-    /// The password of a user, opened without the program's own reader.
+    /// The password of a user, decrypted independently of the program.
     fn password(&self, name: &str) -> String {
         let text = fs::read_to_string(self.users()).unwrap();
-        let sealed = text
+        let encoded = text
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
             .unwrap();
-        let container = STANDARD.decode(sealed).unwrap();
+        let container = STANDARD.decode(encoded).unwrap();
         let password = self.key().open(&container, Encryption::Aes256).unwrap();
         String::from_utf8(password.expose().to_vec()).unwrap()
     }
@@ -94,7 +95,7 @@ fn chmod(path: &Path, mode: u32) {
 }
 
 #[test]
-fn a_key_and_users_from_nothing() {
+fn a_master_key_and_users_are_created_and_changed() {
     let home = Home::new();
     home.run(&["-g", "master-key"]).ok();
     assert_eq!(mode(&home.scratch.join(".pgmoneta")), 0o700);
@@ -103,8 +104,8 @@ fn a_key_and_users_from_nothing() {
     home.user("add", &["-U", "repl", "-P", "-secret #;:é"]).ok();
     assert_eq!(mode(&home.users()), 0o600);
     let added = home.user("add", &["-U", "gen", "-g", "-l", "1024"]).ok();
-    let shown = added.stdout.lines().next().unwrap().to_owned();
-    let generated = shown.strip_prefix("Password : ").unwrap();
+    let line = added.stdout.lines().next().unwrap().to_owned();
+    let generated = line.strip_prefix("Password : ").unwrap();
     assert_eq!(generated.len(), 1024);
     assert_eq!(home.password("gen"), generated);
     assert_eq!(home.password("repl"), "-secret #;:é");
@@ -118,7 +119,7 @@ fn a_key_and_users_from_nothing() {
 }
 
 #[test]
-fn the_files_of_the_c_program_are_taken_as_they_are() {
+fn the_files_of_the_c_program_are_read_and_kept() {
     let home = Home::with_key();
     let text = format!("# people\n{RECORD}   ; an old one\n\n");
     home.scratch.write("users", &text);
@@ -163,12 +164,12 @@ fn documents_have_the_members_of_the_c_program() {
 }
 
 #[test]
-fn what_is_refused_changes_nothing() {
+fn a_failed_command_changes_nothing() {
     let home = Home::new();
     let key = home.scratch.join(".pgmoneta");
     home.run(&["-P", "short", "master-key"])
         .fails(1, "fewer than 8");
-    assert!(!key.exists(), "a rejected key left something behind");
+    assert!(!key.exists(), "a rejected key left a directory behind");
     home.user("add", &["-U", "a", "-P", "x"])
         .fails(1, "master-key");
 
@@ -191,13 +192,13 @@ fn what_is_refused_changes_nothing() {
         ("edit", &["-U", "nobody", "-P", "x"], "is not in"),
         ("del", &["-U", "nobody"], "is not in"),
     ];
-    for (verb, arguments, text) in rows {
-        home.user(verb, arguments).fails(1, text);
+    for (subcommand, arguments, text) in rows {
+        home.user(subcommand, arguments).fails(1, text);
     }
     home.run(&["-g", "master-key"]).fails(1, "exists already");
     assert_eq!(fs::read_to_string(users).unwrap(), format!("{RECORD}\n"));
     let names = fs::read_dir(home.scratch.path()).unwrap().count();
-    assert_eq!(names, 2, "left something behind");
+    assert_eq!(names, 2, "a failed command left a file behind");
 
     for arguments in [
         &["user", "add"][..],
@@ -215,20 +216,20 @@ fn what_is_refused_changes_nothing() {
 }
 
 #[test]
-fn a_wrong_key_and_a_damaged_record_are_told_apart() {
+fn a_wrong_key_and_a_damaged_record_have_different_errors() {
     let home = Home::with_key();
     let users = home.scratch.write("users", format!("{RECORD}\n"));
     fs::remove_file(home.scratch.join(".pgmoneta/master.key")).unwrap();
     home.run(&["-P", "another master key", "master-key"]).ok();
     home.user("add", &["-U", "v", "-P", "x"])
-        .fails(1, "opens with this master key");
+        .fails(1, "can be decrypted with this master key");
     assert_eq!(fs::read_to_string(&users).unwrap(), format!("{RECORD}\n"));
 
     let home = Home::with_key();
     home.scratch.write("users", "broken line\n");
     let listed = home.user("ls", &[]).ok();
     assert!(
-        listed.stderr.contains("line 1 is no record"),
+        listed.stderr.contains("line 1 is not a valid record"),
         "{}",
         listed.stderr
     );
@@ -238,7 +239,7 @@ fn a_wrong_key_and_a_damaged_record_are_told_apart() {
 }
 
 #[test]
-fn open_modes_are_refused_with_the_remedy() {
+fn files_that_others_can_access_are_refused_with_a_hint() {
     let home = Home::with_key();
     let key = home.scratch.join(".pgmoneta/master.key");
     chmod(&key, 0o644);
@@ -255,7 +256,7 @@ fn open_modes_are_refused_with_the_remedy() {
 }
 
 #[test]
-fn passwords_come_from_the_environment_and_from_a_pipe() {
+fn passwords_are_read_from_the_environment_and_a_pipe() {
     let home = Home::with_key();
     let mut command = home.command();
     command
@@ -285,11 +286,12 @@ fn passwords_come_from_the_environment_and_from_a_pipe() {
 }
 
 #[test]
-fn without_home_the_home_directory_is_that_of_the_user() {
+fn without_home_the_home_directory_is_that_of_the_passwd_entry() {
     let home = Home::new();
     let mut command = home.command();
     command.env_remove("HOME").arg("-f").arg(home.users());
-    // Whoever runs this has no key, or has one: either way it is not looked for here.
+    // The user of the test may have a master key or not; it must not be searched for in the scratch
+    // directory.
     let output = Output::of(command.args(["user", "add", "-U", "x", "-P", "y"]));
     assert!(!home.scratch.join(".pgmoneta").exists());
     assert!(!output.stderr.contains("not known"), "{output}");
@@ -298,10 +300,11 @@ fn without_home_the_home_directory_is_that_of_the_user() {
     Output::of(command.args(["user", "add", "-U", "x", "-P", "y"])).fails(1, "set HOME");
 }
 
-/// A kill at any call on a file leaves the old file or the new one, and what was answered is there.
+/// After a kill at any file operation the users file is the old one or the new one, and has every
+/// user whose addition succeeded.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_killed_tool_leaves_the_old_file_or_the_new_one() {
+fn a_kill_leaves_the_old_users_file_or_the_new_one() {
     let home = Home::with_key();
     let faults = Faults::new(&home.scratch, home.scratch.path());
     let add = |name: &str| {
@@ -329,16 +332,16 @@ fn a_killed_tool_leaves_the_old_file_or_the_new_one() {
         assert!(!add(&name), "it was not killed at {name}");
         let text = fs::read_to_string(home.users()).unwrap();
         assert!(text.ends_with('\n'), "{text:?}");
-        let there: Vec<_> = text
+        let present: Vec<_> = text
             .lines()
             .map(|line| line.split(':').next().unwrap())
             .collect();
-        if there.len() > names.len() {
+        if present.len() > names.len() {
             names.push(name);
         }
-        assert_eq!(there, names);
-        for name in there {
-            assert_eq!(home_password_length(&text, name), 64 + 44);
+        assert_eq!(present, names);
+        for name in present {
+            assert_eq!(container_length(&text, name), 64 + 44);
         }
     }
     faults.steps.release();
@@ -346,17 +349,17 @@ fn a_killed_tool_leaves_the_old_file_or_the_new_one() {
     assert_eq!(home.password("last"), "x");
 }
 
-/// How many bytes the container of a user has.
-fn home_password_length(text: &str, name: &str) -> usize {
+/// The length of a user's encrypted password, in bytes.
+fn container_length(text: &str, name: &str) -> usize {
     let line = text
         .lines()
         .find(|line| line.starts_with(&format!("{name}:")));
-    let sealed = line.unwrap().split(':').nth(1).unwrap();
-    STANDARD.decode(sealed).unwrap().len()
+    let encoded = line.unwrap().split(':').nth(1).unwrap();
+    STANDARD.decode(encoded).unwrap().len()
 }
 
 #[test]
-fn a_terminal_is_asked_without_echo() {
+fn passwords_are_read_from_a_terminal_without_echo() {
     let home = Home::with_key();
     let mut terminal = Terminal::start(&home, "user add");
     terminal.answer("User name: ", "");
@@ -382,13 +385,13 @@ fn a_terminal_is_asked_without_echo() {
     home.key();
 }
 
-/// The tool at a terminal, which script(1) makes.
+/// The program at a pseudo terminal, which script(1) creates.
 struct Terminal {
     child: Child,
     output: Receiver<Vec<u8>>,
     shown: String,
-    /// How much of `shown` was answered.
-    seen: usize,
+    /// The offset in `shown` behind the last prompt that was answered, in bytes.
+    answered: usize,
 }
 
 impl Terminal {
@@ -421,25 +424,25 @@ impl Terminal {
             child,
             output,
             shown: String::new(),
-            seen: 0,
+            answered: 0,
         }
     }
 
-    /// Waits for a question and for the terminal not to show what is typed, and types an answer.
-    fn answer_hidden(&mut self, question: &str, answer: &str) {
-        self.wait_for(question);
-        // The library asks first, and switches the echo off then.
+    /// Waits for a prompt and until echo is off, and types an answer.
+    fn answer_hidden(&mut self, prompt: &str, answer: &str) {
+        self.wait_for(prompt);
+        // The library prints the prompt before it turns echo off.
         wait_until("echo is off", 30, || !self.echoes());
         self.type_in(answer);
     }
 
-    /// Waits for a question and types an answer.
-    fn answer(&mut self, question: &str, answer: &str) {
-        self.wait_for(question);
+    /// Waits for a prompt and types an answer.
+    fn answer(&mut self, prompt: &str, answer: &str) {
+        self.wait_for(prompt);
         self.type_in(answer);
     }
 
-    /// Whether the terminal of the tool shows what is typed.
+    /// Whether echo is on at the terminal of the program.
     #[cfg(target_os = "linux")]
     fn echoes(&self) -> bool {
         let script = self.child.id();
@@ -450,19 +453,19 @@ impl Terminal {
         modes.contains(rustix::termios::LocalModes::ECHO)
     }
 
-    /// Elsewhere the terminal that script(1) made is not known.
+    /// On other systems the terminal that script(1) created is unknown.
     #[cfg(not(target_os = "linux"))]
     fn echoes(&self) -> bool {
         false
     }
 
-    fn wait_for(&mut self, question: &str) {
-        while !self.shown[self.seen..].contains(question) {
-            let bytes = self.output.recv_timeout(patience(30));
-            let bytes = bytes.unwrap_or_else(|_| panic!("no {question:?} in {:?}", self.shown));
+    fn wait_for(&mut self, prompt: &str) {
+        while !self.shown[self.answered..].contains(prompt) {
+            let bytes = self.output.recv_timeout(test_timeout(30));
+            let bytes = bytes.unwrap_or_else(|_| panic!("no {prompt:?} in {:?}", self.shown));
             self.shown.push_str(&String::from_utf8_lossy(&bytes));
         }
-        self.seen = self.shown.len();
+        self.answered = self.shown.len();
     }
 
     fn type_in(&self, answer: &str) {
@@ -470,9 +473,9 @@ impl Terminal {
         input.write_all(format!("{answer}\n").as_bytes()).unwrap();
     }
 
-    /// Waits for the end, which must be a good one; all that was shown.
+    /// Waits for the program to end with success; returns all output.
     fn end(mut self) -> String {
-        while let Ok(bytes) = self.output.recv_timeout(patience(30)) {
+        while let Ok(bytes) = self.output.recv_timeout(test_timeout(30)) {
             self.shown.push_str(&String::from_utf8_lossy(&bytes));
         }
         drop(self.child.stdin.take());

@@ -1,4 +1,4 @@
-//! What bad input gets: a clear error, and nothing lost.
+//! Invalid input, damaged files and faults are reported, and no data is lost.
 
 #[cfg(target_os = "linux")]
 mod clock;

@@ -1,4 +1,5 @@
-//! `pgmoneta --check-config`: a good file is good, and everything that is wrong with a bad one is said at once.
+//! `pgmoneta --check-config`: a valid file has no problems, and all problems of an invalid one are
+//! reported.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,8 @@ use crate::harness::{Output, Scratch, program, user};
 
 const RECORD: &str = "repl:EBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqK50hbe/KF2Sfr7Lx5CtXiwnGRu0VXg==\n";
 
-/// A directory with a users file and a place for the socket.
-fn place() -> Scratch {
+/// A directory with a users file and a directory for the socket.
+fn scratch_with_users() -> Scratch {
     let scratch = Scratch::new("check");
     scratch.write("pgmoneta_users.conf", RECORD);
     scratch.directory("run");
@@ -21,7 +22,7 @@ fn check(scratch: &Scratch, arguments: &[&str]) -> Output {
     Output::of(command.env("PGMONETA_CONFIG_DIR", scratch.path()))
 }
 
-/// The sample file, with its directories below `scratch`.
+/// The sample file, with the paths changed to directories in `scratch`.
 fn sample(scratch: &Scratch) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/pgmoneta.conf");
     let run = scratch.join("run").display().to_string();
@@ -31,8 +32,8 @@ fn sample(scratch: &Scratch) -> String {
 }
 
 #[test]
-fn the_sample_file_is_good() {
-    let scratch = place();
+fn the_sample_file_has_no_problems() {
+    let scratch = scratch_with_users();
     scratch.write("pgmoneta.conf", sample(&scratch));
     let checked = check(&scratch, &[]).ok();
     assert_eq!(checked.stderr, "", "no warnings");
@@ -42,13 +43,13 @@ fn the_sample_file_is_good() {
     );
     assert!(
         !scratch.join("run/backup").exists(),
-        "a check makes nothing"
+        "a check creates nothing"
     );
 }
 
 #[test]
-fn a_toml_file_is_found_and_good() {
-    let scratch = place();
+fn a_toml_file_is_found_and_valid() {
+    let scratch = scratch_with_users();
     let run = scratch.join("run");
     let text = format!(
         "[pgmoneta]\nhost = 'localhost'\nbase_dir = '{0}/backup'\nunix_socket_dir = '{0}'\n\
@@ -60,8 +61,8 @@ fn a_toml_file_is_found_and_good() {
 }
 
 #[test]
-fn all_problems_are_said_with_their_lines() {
-    let scratch = place();
+fn all_problems_are_reported_with_their_lines() {
+    let scratch = scratch_with_users();
     let text = sample(&scratch)
         .replace("workers = 0", "wokers = 0")
         .replace("port = 5432", "port = 543200")
@@ -71,9 +72,9 @@ fn all_problems_are_said_with_their_lines() {
     let checked = check(&scratch, &["-c", path.to_str().unwrap()]).fails(1, "");
     let line = |key: &str| 1 + text.lines().position(|line| line.starts_with(key)).unwrap();
     for (key, what) in [
-        ("encryption", "\"rot13\" is none of none, aes-256-gcm"),
+        ("encryption", "\"rot13\" is not one of none, aes-256-gcm"),
         ("wokers", "there is no such option"),
-        ("port", "\"543200\" is not a whole number from 1 to 65535"),
+        ("port", "\"543200\" is not an integer from 1 to 65535"),
         ("tls", "verify needs a tls_ca_file"),
     ] {
         let expected = format!("{}:{}: {key}: {what}", path.display(), line(key));
@@ -91,7 +92,7 @@ fn all_problems_are_said_with_their_lines() {
 
 #[test]
 fn a_role_that_is_not_in_the_users_file_is_a_problem() {
-    let scratch = place();
+    let scratch = scratch_with_users();
     scratch.write(
         "pgmoneta.conf",
         sample(&scratch).replace("user = repl", "user = other"),
@@ -100,8 +101,8 @@ fn a_role_that_is_not_in_the_users_file_is_a_problem() {
 }
 
 #[test]
-fn files_that_are_missing_are_named() {
-    let scratch = place();
+fn missing_and_ambiguous_files_are_named() {
+    let scratch = scratch_with_users();
     check(&scratch, &["-c", "/no/such/file"]).fails(1, "/no/such/file");
     check(&scratch, &["-D", "/no/such/directory"]).fails(1, "/no/such/directory");
     scratch.write("pgmoneta.conf", sample(&scratch));

@@ -1,6 +1,7 @@
-//! kill -9 of the daemon while it streams and seals, at any call on a file by which it backs up, verifies, restores or
-//! clears up at its start. After each the catalogue is an old or a new one, what it lists is good, nothing half made is
-//! left, the WAL has no gap, is the server's byte for byte, and reaches what was acknowledged.
+//! kill -9 of the daemon at random file system calls of a backup, a verify, a restore, or the
+//! cleanup at startup, while it receives WAL. After each restart every listed backup is valid, no
+//! incomplete files are left, and the WAL has no gap, equals that of the server, and reaches the
+//! acknowledged position.
 #![cfg(target_os = "linux")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,10 +16,10 @@ use super::harness::{
     discard, user,
 };
 
-/// Crashes in each of the two tests.
+/// The number of crashes in each of the two tests.
 const CRASHES: u32 = 50;
-/// After so many of them a backup is completed, so that restores do not have to read more and more WAL.
-const FRESH: u32 = 5;
+/// After this many crashes a backup is completed, to bound the WAL that the restores read.
+const CRASHES_PER_BACKUP: u32 = 5;
 
 #[test]
 fn crashes_with_compressed_wal() {
@@ -53,7 +54,7 @@ fn crashes(storage: &str) {
     let mut known = check_catalogue(&killer.daemon, &BTreeSet::new());
 
     for crash in 0..CRASHES {
-        if crash % FRESH == FRESH - 1 {
+        if crash % CRASHES_PER_BACKUP == CRASHES_PER_BACKUP - 1 {
             killer.complete(Job::Backup);
         }
         killer.kill_in_a_job();
@@ -79,16 +80,16 @@ fn crashes(storage: &str) {
     assert_eq!(restored.fingerprint(), rows);
     assert_sound(&restored);
     daemon.stop();
-    reference.forget();
+    reference.reset();
     reference.check(&daemon.wal("primary"), &acknowledged(&cluster));
 }
 
-/// The position that the daemon acknowledged last; the slot keeps it.
+/// The LSN that the daemon last acknowledged: `restart_lsn` of the slot.
 fn acknowledged(cluster: &Cluster) -> String {
     cluster.sql("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'")
 }
 
-/// What the daemon is busy with when it is killed.
+/// The operation during which the daemon is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Job {
     Backup,
@@ -97,8 +98,8 @@ enum Job {
 }
 
 impl Job {
-    /// What the paths of its files have in them.
-    fn part(self) -> &'static str {
+    /// The common part of the paths of its files.
+    fn path_part(self) -> &'static str {
         match self {
             Job::Backup | Job::Verify => "/primary/basebackup",
             Job::Restore => "/restored-",
@@ -106,48 +107,48 @@ impl Job {
     }
 }
 
-/// Kills the daemon at calls on files, each kind of call and each call of a kind as likely as the others.
+/// Kills the daemon at file system calls: a random kind of call, and a random one of that kind.
 struct Killer {
     daemon: Daemon,
     faults: Faults,
     random: Random,
-    /// What a client says.
-    said: PathBuf,
+    /// The file with the standard error of the client.
+    stderr: PathBuf,
     restored: u32,
-    /// How many calls of each kind a job made when it was not interrupted.
+    /// The number of calls of each kind in the last complete run of a job.
     totals: BTreeMap<Job, [u64; Call::ALL.len()]>,
-    /// How often the daemon was killed where.
+    /// The number of kills for each job and kind of call.
     hits: BTreeMap<String, u32>,
 }
 
 impl Killer {
-    /// One that knows from a run of each job how many calls it makes; the catalogue has two backups then.
+    /// Runs each job once to count its calls; the catalogue has two backups then.
     fn new(daemon: Daemon, faults: Faults, scratch: &Scratch) -> Self {
         let mut killer = Self {
             daemon,
             faults,
             random: Random::new(),
-            said: scratch.join("said"),
+            stderr: scratch.join("stderr"),
             restored: 0,
             totals: BTreeMap::new(),
             hits: BTreeMap::new(),
         };
-        // The second backup is another one: unchanged files are linked.
+        // The second backup makes other calls: unchanged files are linked.
         for job in [Job::Backup, Job::Backup, Job::Verify, Job::Restore] {
             killer.complete(job);
         }
         killer
     }
 
-    /// Does a job to its end, and notes its calls.
+    /// Runs a job to its end, and counts its calls.
     fn complete(&mut self, job: Job) {
-        self.faults.steps.count(job.part());
+        self.faults.steps.count(job.path_part());
         let status = self.start(job).wait(300);
-        assert!(status.success(), "{job:?}: {}", self.said());
+        assert!(status.success(), "{job:?}: {}", self.stderr());
         self.totals.insert(job, self.faults.steps.counted());
     }
 
-    /// Starts jobs until the daemon was killed in one.
+    /// Runs jobs until the daemon is killed in one.
     fn kill_in_a_job(&mut self) {
         let jobs = [Job::Backup, Job::Backup, Job::Verify, Job::Restore];
         loop {
@@ -160,20 +161,23 @@ impl Killer {
                 .collect();
             let call = calls[self.random.below(calls.len() as u64) as usize];
             let number = 1 + self.random.below(totals[call as usize]);
-            self.faults.steps.kill_at(job.part(), call, number);
+            self.faults.steps.kill_at(job.path_part(), call, number);
             let status = self.start(job).wait(300);
             if self.faults.steps.reached() {
-                assert!(!status.success(), "{job:?} succeeded before its end");
-                self.take_dead();
+                assert!(
+                    !status.success(),
+                    "{job:?} succeeded although the daemon was killed"
+                );
+                self.wait_killed();
                 return self.note(format!("{job:?} {call:?}"));
             }
-            // This time it had less to do.
-            assert!(status.success(), "{job:?}: {}", self.said());
+            // The job made fewer calls than in the last run.
+            assert!(status.success(), "{job:?}: {}", self.stderr());
             self.totals.insert(job, self.faults.steps.counted());
         }
     }
 
-    /// Kills the daemon while it clears up after a crash in a backup, if there is something to clear up.
+    /// Kills the daemon in the cleanup at startup; `false` if there is nothing to clean up.
     fn kill_in_the_start(&mut self) -> bool {
         let left = self.daemon.unfinished("primary");
         let backups = self.daemon.backups("primary");
@@ -188,14 +192,14 @@ impl Killer {
         let status = self.daemon.try_start();
         assert!(steps.reached(), "{number} of {count}: {status:?}");
         if status.is_none() {
-            self.take_dead();
+            self.wait_killed();
         }
         self.note("Start Unlink".to_owned());
         true
     }
 
-    /// Waits for the end of a daemon that kills itself.
-    fn take_dead(&mut self) {
+    /// Waits for the end of the killed daemon.
+    fn wait_killed(&mut self) {
         self.daemon.process().wait(30);
         self.daemon.kill();
     }
@@ -214,19 +218,19 @@ impl Killer {
                 let directory = format!("restored-{}", self.restored);
                 let directory = self.daemon.directory().join(directory);
                 fs::create_dir(&directory).unwrap();
-                user().own(&directory);
+                user().chown(&directory);
                 let directory = directory.to_str().unwrap();
                 self.daemon
                     .cli_command(&["restore", "primary", "newest", "current", directory])
             }
         };
-        let said = File::create(&self.said).unwrap();
-        let child = quiet(&mut command).stderr(said).spawn().unwrap();
+        let stderr = File::create(&self.stderr).unwrap();
+        let child = quiet(&mut command).stderr(stderr).spawn().unwrap();
         Process::new(child, "pgmoneta-cli")
     }
 
-    fn said(&self) -> String {
-        fs::read_to_string(&self.said).unwrap()
+    fn stderr(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap()
     }
 }
 
@@ -246,7 +250,7 @@ fn name(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
 }
 
-/// Files and directories below a directory, and itself.
+/// The number of files and directories below a directory, including itself.
 fn count_entries(path: &Path) -> u64 {
     if !path.symlink_metadata().unwrap().is_dir() {
         return 1;
@@ -257,7 +261,7 @@ fn count_entries(path: &Path) -> u64 {
         .sum::<u64>()
 }
 
-/// Checks the catalogue after a start; its labels.
+/// Checks the catalogue after a start; returns its labels.
 fn check_catalogue(daemon: &Daemon, known: &BTreeSet<String>) -> BTreeSet<String> {
     let hidden = daemon.unfinished("primary");
     assert!(hidden.is_empty(), "left after a start: {hidden:?}");
@@ -269,13 +273,13 @@ fn check_catalogue(daemon: &Daemon, known: &BTreeSet<String>) -> BTreeSet<String
     }
     for path in entries(daemon.directory()) {
         if name(&path).starts_with("restored-") {
-            discard(&path); // whatever the restore came to
+            discard(&path); // complete or not
         }
     }
     listed
 }
 
-/// A client that fills several segments a second.
+/// A client that writes several segments a second.
 fn start_bulk(cluster: &Cluster) -> Process {
     cluster.sql("CREATE TABLE bulk (n int, x text)");
     let mut child = quiet(&mut cluster.psql("postgres"))

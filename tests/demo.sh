@@ -1,6 +1,7 @@
 #!/bin/sh
-# A backup, an accident, and the way back, on a throw-away PostgreSQL. Prints each command that it runs.
-# Leaves nothing behind. PostgreSQL and pgmoneta refuse to run as root; run by root, this uses the user postgres.
+# A backup, a dropped table and a point-in-time recovery on a temporary PostgreSQL. Prints each command that it
+# runs, and removes everything at the end. PostgreSQL and pgmoneta refuse to run as root: if root runs this, it
+# uses the user postgres.
 set -eu
 
 if [ "${1:-}" != inside ]; then
@@ -35,14 +36,14 @@ HOME=$work/home
 PATH=$work/bin:$postgresql:$PATH
 export HOME PATH
 mkdir home run restored
-# A port that nobody listens on: the server's start would say so, but then it would be too late.
+# A port that is probably free; if it is not, the server does not start and the demo fails.
 port=$((20000 + $$ % 10000))
 
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 if [ ! -t 1 ]; then
     step() { printf '\n== %s\n' "$*"; }
 fi
-exec 3>&1 # commands are shown, whatever becomes of their output
+exec 3>&1 # commands are printed here even if their output is redirected
 run() {
     printf '$' >&3
     for word in "$@"; do
@@ -75,15 +76,15 @@ end() {
 trap end EXIT
 trap 'exit 1' INT TERM HUP
 
-step "A throw-away PostgreSQL"
+step "A temporary PostgreSQL"
 run initdb -D data -U postgres --auth-local=trust --auth-host=scram-sha-256 --data-checksums >initdb.log
 echo "password_encryption = 'scram-sha-256'" >>data/postgresql.conf
 run pg_ctl -D data -l postgresql.log -o "-p $port -k $work/run -c listen_addresses=127.0.0.1" -w start >/dev/null
 sql "$port" "CREATE ROLE repl LOGIN REPLICATION PASSWORD 'secret'"
 
-step "The master key, which protects stored passwords, and the password of the role"
+step "The master key, which encrypts stored passwords, and the password of the role"
 run pgmoneta-admin -g master-key
-# At a terminal it asks for the password.
+# At a terminal it prompts for the password.
 run pgmoneta-admin -f pgmoneta_users.conf -U repl user add <<END
 secret
 END
@@ -108,10 +109,10 @@ END
 printf '$ cat pgmoneta.conf\n'
 cat pgmoneta.conf
 
-step "The repository, which is made once"
+step "The repository, which is created once"
 run pgmoneta-admin repository create -c pgmoneta.conf
 
-step "The daemon, which receives WAL from now on"
+step "The daemon, which streams WAL from now on"
 run pgmoneta -c pgmoneta.conf -u pgmoneta_users.conf -d
 run pgmoneta-cli -c pgmoneta.conf ping
 
@@ -125,27 +126,27 @@ step "More data after the backup; it is in the WAL only"
 sql "$port" "INSERT INTO orders SELECT g, 'late customer' FROM generate_series(10001, 10500) g"
 sql "$port" "SELECT count(*), max(customer) FROM orders"
 moment=$(psql -X -q -A -t -h "$work/run" -p "$port" -U postgres -c "SELECT clock_timestamp()" postgres)
-echo "It is $moment."
+echo "The time is $moment."
 
-step "The accident"
+step "The table is dropped by mistake"
 sql "$port" "DROP TABLE orders"
 
-# What the daemon has not received yet cannot be restored.
+# WAL that the daemon has not received cannot be restored.
 until [ "$(psql -X -q -A -t -h "$work/run" -p "$port" -U postgres -c \
     "SELECT restart_lsn >= pg_current_wal_flush_lsn() FROM pg_replication_slots" postgres)" = t ]; do
     sleep 0.2
 done
 
-step "Back to the moment before"
+step "Restore to the time before the mistake"
 run pgmoneta-cli -c pgmoneta.conf restore primary newest "time=$moment" "$work/restored"
 restored=$(echo "$work"/restored/primary-*)
 run pg_ctl -D "$restored" -l restored.log -o "-p $((port + 1)) -k $work/run -c listen_addresses=" -w start >/dev/null
 until [ "$(psql -X -q -A -t -h "$work/run" -p "$((port + 1))" -U postgres -c "SELECT pg_is_in_recovery()" postgres)" = f ]; do
-    sleep 0.2 # it replays WAL up to that moment, then it opens for writes
+    sleep 0.2 # it replays WAL up to that time, then it is promoted
 done
 sql "$((port + 1))" "SELECT count(*), max(customer) FROM orders"
 rows=$(psql -X -q -A -t -h "$work/run" -p "$((port + 1))" -U postgres -c "SELECT count(*) FROM orders" postgres)
 [ "$rows" = 10500 ] || { echo "demo: $rows rows instead of 10500" >&2; exit 1; }
 
-step "All 10500 rows are back. Cleaning up"
+step "All 10500 rows are restored. Cleaning up"
 run pgmoneta-cli -c pgmoneta.conf shutdown

@@ -1,34 +1,36 @@
-//! The integration tests: one binary, one module for each thing that must be shown.
+//! The integration tests: one binary, one module for each topic.
 //!
-//! | module | shows |
+//! | module | tests |
 //! |---|---|
-//! | [`admin`] | `pgmoneta-admin`: what it makes opens, what it refuses changes nothing, at a terminal too |
-//! | [`backup`] | what a backup is: restorable by hand, checked, whole or not there, on every version and from standbys |
-//! | [`bad_input`] | servers, disks, files, keys and names that are not as they should be get a clear error |
-//! | [`check_config`] | `pgmoneta --check-config` finds nothing in good files and everything in bad ones |
-//! | [`crash`] | a killed daemon leaves an old or a new catalogue and WAL without a gap |
-//! | [`harness`] | nothing by itself: makes directories, PostgreSQL clusters and daemons, and ends them |
-//! | [`layering`] | modules use lower layers only, each crate has one door, `unsafe` and durable file calls stay where they belong |
-//! | [`management`] | the management socket, the client and the life of the daemon, seen from outside |
-//! | [`manual`] | manual, sample files and option table say the same |
+//! | [`admin`] | `pgmoneta-admin`: its files can be read, an error changes no file |
+//! | [`backup`] | backups: restorable by hand, complete or not listed, from every version |
+//! | [`bad_input`] | faulty servers, disks, files, keys and names give a clear error |
+//! | [`check_config`] | `pgmoneta --check-config` accepts valid files and reports every error |
+//! | [`crash`] | a killed daemon leaves a consistent catalogue and WAL without a gap |
+//! | [`harness`] | the test harness: directories, PostgreSQL clusters, daemons, fault injection |
+//! | [`layering`] | modules use only lower layers; crates, `unsafe` and fsync only where allowed |
+//! | [`management`] | the management socket, the client, start and stop of the daemon |
+//! | [`manual`] | the manual, the sample files and the table of options agree |
 //! | [`matrix`] | backup and recovery on every supported major version |
-//! | [`pg`] | the PostgreSQL client against real servers: log-ins, facts, slots, replication, base backups |
-//! | [`restore`] | what is restored is what was there at that position; what cannot be reached or is damaged is refused |
-//! | [`sync_failure`] | nothing is acknowledged and no backup is listed without a sync |
-//! | [`trees`] | random trees of timelines: recovered, promoted, switched back, every end and random moments restored |
-//! | [`unmounted`] | a repository that is not there is missed, not made anew, and nothing is acknowledged without it |
-//! | [`wal`] | the WAL receiver: streams, comes back, follows timelines, calls for a person, overwrites nothing |
-//! | [`zero_loss`] | what clients saw committed survives the loss of the server |
+//! | [`pg`] | the PostgreSQL client: login, server info, slots, replication, base backups |
+//! | [`restore`] | a restore has the data of its target; an unreachable one is an error |
+//! | [`sync_failure`] | no WAL is acknowledged and no backup is listed without an fsync |
+//! | [`trees`] | random trees of timelines by recovery, promotion and switch-back |
+//! | [`unmounted`] | a missing repository is not recreated, and no WAL is acknowledged |
+//! | [`wal`] | the WAL receiver: streams, reconnects, follows timelines, raises alarms |
+//! | [`zero_loss`] | with synchronous replication no acknowledged commit is lost with the server |
 //!
-//! Servers and daemons refuse to run as root: run by root, the tests start them as `postgres` (or `nobody`).
-//! PostgreSQL is looked for in the usual places and in the directory that `PGMONETA_TEST_SERVERS` names
-//! (`target/postgresql` if unset; one directory for each major version, with `bin` in it).
-//! A major version that is missing fails the tests where `CI` is set and is reported and left out elsewhere.
+//! Servers and daemons refuse to run as root: run by root, the tests start them as `postgres` (or
+//! `nobody`). PostgreSQL is searched in the usual directories and in the directory that
+//! `PGMONETA_TEST_SERVERS` names (`target/postgresql` if unset; one directory for each major
+//! version, with `bin` in it). A missing major version fails the tests if `CI` is set; else it is
+//! reported and skipped.
 //!
-//! No test depends on how fast a machine is: it waits for what is done, not for a time, and what must be hit is aimed
-//! at by what the program does (`harness::Steps`, `harness::HeldSender`). How long a test waits before it gives up is in
-//! one place (`harness::patience`); `PGMONETA_TEST_PATIENCE` is the factor, 4 if unset. A test that takes chances prints
-//! `PGMONETA_TEST_SEED`, which can be set to take the same ones again.
+//! No test depends on the speed of the machine: it waits for a condition, not for a time, and
+//! controls the moment of a fault by the system calls of the program (`harness::Steps`,
+//! `harness::StoppedWalSender`). All timeouts come from `harness::test_timeout`;
+//! `PGMONETA_TEST_PATIENCE` is their factor, 4 if unset. A test with random choices prints
+//! `PGMONETA_TEST_SEED`, which can be set to repeat them.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The management socket and the life of the daemon, seen from outside.
+//! The management protocol, the client, and start and stop of the daemon, tested from outside.
 
 mod client;
 mod detached;
@@ -6,7 +6,7 @@ mod documents;
 mod exclusion;
 mod frames;
 mod health;
-mod life;
+mod lifecycle;
 mod paths;
 mod running;
 mod wire;

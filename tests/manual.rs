@@ -1,7 +1,7 @@
-//! The manual, the sample files and the option table say the same.
+//! The manual pages, the sample files and the table of options are consistent.
 //!
-//! The list of options in `man/pgmoneta.conf.5` is made from the table: `PGMONETA_WRITE_MANUAL=1 cargo test manual`
-//! writes it anew.
+//! The list of options in `man/pgmoneta.conf.5` is generated from the table:
+//! `PGMONETA_WRITE_MANUAL=1 cargo test manual` updates it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::harness::{Output, program, user};
 
-use pgmoneta::config::{CLIENT_OPTIONS, Kind, OPTIONS, Presence, Scope, Setting};
+use pgmoneta::config::{CLIENT_OPTIONS, OPTIONS, Scope, Setting, Support, ValueKind};
 
 const BEGIN: &str = ".\\\" The options, made from the table by tests/manual.rs\n";
 const END: &str = ".\\\" The end of the options\n";
@@ -20,11 +20,11 @@ fn path(name: &str) -> PathBuf {
 
 #[test]
 fn every_option_is_in_the_manual() {
-    assert_written("man/pgmoneta.conf.5", OPTIONS);
-    assert_written("man/pgmoneta_cli.conf.5", CLIENT_OPTIONS);
+    assert_up_to_date("man/pgmoneta.conf.5", OPTIONS);
+    assert_up_to_date("man/pgmoneta_cli.conf.5", CLIENT_OPTIONS);
 }
 
-fn assert_written(name: &str, options: &[Setting]) {
+fn assert_up_to_date(name: &str, options: &[Setting]) {
     let old = fs::read_to_string(path(name)).unwrap();
     let (before, rest) = old.split_once(BEGIN).expect("the mark before the options");
     let (_, after) = rest.split_once(END).expect("the mark behind the options");
@@ -38,30 +38,30 @@ fn assert_written(name: &str, options: &[Setting]) {
     );
 }
 
-/// The options as a list of mdoc(7).
+/// The options as an mdoc(7) list.
 fn list(options: &[Setting]) -> String {
     let mut text = String::from(".Bl -tag -width Ds\n");
     for option in options
         .iter()
-        .filter(|option| option.presence == Presence::Here)
+        .filter(|option| option.support == Support::Active)
     {
         text.push_str(&format!(
             ".It Ic {} = Ar {}\n{}\n",
             option.key,
-            value(option.kind),
+            value_name(option.kind),
             option.help
         ));
-        text.push_str(&facts(option));
+        text.push_str(&properties(option));
     }
     text.push_str(".El\n");
     let mut rest = String::new();
     for option in options {
-        match option.presence {
-            Presence::Here => continue,
-            Presence::Later(what) => {
+        match option.support {
+            Support::Active => continue,
+            Support::Planned(what) => {
                 rest.push_str(&format!(".It Ic {}\nBelongs to {what}.\n", option.key))
             }
-            Presence::NoEffect(why) => {
+            Support::Ignored(why) => {
                 rest.push_str(&format!(".It Ic {}\nHas no effect: {why}.\n", option.key))
             }
         }
@@ -75,51 +75,52 @@ fn list(options: &[Setting]) -> String {
     text
 }
 
-fn facts(option: &Setting) -> String {
-    let mut facts = Vec::new();
+/// Section, values, default and unit of an option.
+fn properties(option: &Setting) -> String {
+    let mut properties = Vec::new();
     match option.scope {
         Scope::Main => {}
-        Scope::Server => facts.push("In the section of a server".to_owned()),
-        Scope::Both => facts
+        Scope::Server => properties.push("In the section of a server".to_owned()),
+        Scope::Both => properties
             .push("In either section; a server without it takes that of\n.Bq pgmoneta".to_owned()),
     }
-    if let Kind::Word(words) | Kind::WordList(words) = option.kind {
+    if let ValueKind::Enum(words) | ValueKind::EnumList(words) = option.kind {
         let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        facts.push(format!("Values: {}", words.join(", ")));
+        properties.push(format!("Values: {}", words.join(", ")));
     }
     if option.required {
-        facts.push("Required".to_owned());
+        properties.push("Required".to_owned());
     } else if !option.default.is_empty() {
-        facts.push(format!("Default: {}", option.default));
+        properties.push(format!("Default: {}", option.default));
     }
     if !option.unit.is_empty() {
-        facts.push(format!("A bare number means {}", option.unit));
+        properties.push(format!("A bare number means {}", option.unit));
     }
-    facts
+    properties
         .iter()
-        .map(|fact| format!("{fact}.\n").replace("\n.Bq pgmoneta.\n", "\n.Bq pgmoneta .\n"))
+        .map(|property| format!("{property}.\n").replace("\n.Bq pgmoneta.\n", "\n.Bq pgmoneta .\n"))
         .collect()
 }
 
-fn value(kind: Kind) -> &'static str {
+fn value_name(kind: ValueKind) -> &'static str {
     match kind {
-        Kind::Text => "text",
-        Kind::Path | Kind::PlainPath => "path",
-        Kind::Pattern => "pattern",
-        Kind::Boolean | Kind::InheritedBoolean => "on | off",
-        Kind::Integer(..) => "number",
-        Kind::Time(_) => "time",
-        Kind::Size => "size",
-        Kind::Rate | Kind::ServerRate => "size",
-        Kind::Level => "number | auto",
-        Kind::Retention => "days[, weeks[, months[, years]]]",
-        Kind::Word(_) => "word",
-        Kind::WordList(_) => "word[, word ...]",
-        Kind::List(..) => "list",
+        ValueKind::Text => "text",
+        ValueKind::Path | ValueKind::PlainPath => "path",
+        ValueKind::Pattern => "pattern",
+        ValueKind::Boolean | ValueKind::InheritedBoolean => "on | off",
+        ValueKind::Integer(..) => "number",
+        ValueKind::Time(_) => "time",
+        ValueKind::Size => "size",
+        ValueKind::Rate | ValueKind::ServerRate => "size",
+        ValueKind::Level => "number | auto",
+        ValueKind::Retention => "days[, weeks[, months[, years]]]",
+        ValueKind::Enum(_) => "word",
+        ValueKind::EnumList(_) => "word[, word ...]",
+        ValueKind::List(..) => "list",
     }
 }
 
-/// Every option of a program, and every command that is there, is in its page.
+/// Every option and every implemented command of a program is in its manual page.
 #[test]
 fn every_command_line_is_in_the_manual() {
     for name in ["pgmoneta", "pgmoneta-cli", "pgmoneta-admin"] {
@@ -156,28 +157,28 @@ fn help(name: &str, arguments: &[&str]) -> String {
     output.stdout
 }
 
-/// The commands that a summary lists, but for those that are not there yet.
+/// The commands that the help lists, except those that are not implemented.
 fn commands(help: &str) -> Vec<String> {
     let list = help.split("\nCommands:\n").nth(1).unwrap_or("");
     let list = list.split("\n\n").next().unwrap();
     list.lines()
-        .filter(|line| !line.contains("not there yet"))
+        .filter(|line| !line.contains("not implemented"))
         .filter_map(|line| line.split_whitespace().next())
         .filter(|command| !["conf", "clear", "s3", "wal", "help"].contains(command))
         .map(str::to_owned)
         .collect()
 }
 
-/// Every key in the sample files is known, and does something.
+/// Every key in the sample files is known and has an effect.
 #[test]
-fn the_sample_files_have_known_keys() {
+fn the_keys_of_the_sample_files_are_known_and_active() {
     for (name, options) in [
         ("conf/pgmoneta.conf", OPTIONS),
         ("conf/pgmoneta_cli.conf", CLIENT_OPTIONS),
     ] {
         let known: BTreeSet<_> = options
             .iter()
-            .filter(|option| option.presence == Presence::Here)
+            .filter(|option| option.support == Support::Active)
             .map(|option| option.key)
             .collect();
         let text = fs::read_to_string(path(name)).unwrap();

@@ -1,6 +1,6 @@
-//! Every supported major version: a backup under load, and recovery to a moment and to the end of what was received.
-//! Each restored cluster is started and compared with the source row by row, its pages' checksums and its indexes are
-//! checked. Each version goes with another compression or encryption.
+//! Every supported major version: a backup under load, recovery to a time and to the end of the
+//! WAL. Each restored cluster is started and compared with the source row by row; its data
+//! checksums and indexes are checked. Each version has another compression or encryption.
 
 use std::time::Duration;
 
@@ -62,21 +62,21 @@ fn round_trip(major: u32, storage: &str) {
     cluster.wait_quiet();
     cluster.sql("INSERT INTO facts SELECT g, 'after the backup' FROM generate_series(1, 1000) g");
     let before = cluster.fingerprint();
-    let moment = cluster.sql("SELECT clock_timestamp()");
+    let time = cluster.sql("SELECT clock_timestamp()");
     cluster.sql("DROP TABLE facts; DELETE FROM spread WHERE n % 2 = 0");
     let after = cluster.fingerprint();
     cluster.wait_received("pgmoneta");
     assert_ne!(before, after);
 
-    let position = format!("time={moment}");
+    let position = format!("time={time}");
     let data = daemon.restore("primary", "newest", Some(&position), "moment");
     assert_same(&scratch, major, &data, &before);
     let data = daemon.restore("primary", "newest", Some("current"), "current");
     assert_same(&scratch, major, &data, &after);
 }
 
-/// Tables of several kinds: short and long rows, rows out of line, a tablespace, another database, indexes, a large
-/// object, a sequence.
+/// Creates objects of several kinds: short and long rows, TOAST, a tablespace, another database,
+/// indexes, a large object, a sequence.
 fn fill(scratch: &Scratch, cluster: &Cluster) {
     let tablespace = scratch.directory("tablespace");
     cluster.sql(&format!(

@@ -1,10 +1,10 @@
-//! A disk that fails to sync, or takes its time: nothing is acknowledged that is not on stable storage, and no backup
-//! is listed.
+//! A disk that fails to sync, or syncs slowly: nothing is acknowledged or listed before it is on
+//! stable storage.
 #![cfg(target_os = "linux")]
 
 use std::fs;
 
-use super::harness::{Cluster, Daemon, Faults, HeldSender, Process, Scratch, wait_until};
+use super::harness::{Cluster, Daemon, Faults, Process, Scratch, StoppedWalSender, wait_until};
 
 /// A cluster with a daemon whose repository can be made to fail.
 struct Setup {
@@ -15,7 +15,7 @@ struct Setup {
 }
 
 impl Setup {
-    /// With faults in its directory `below`.
+    /// With faults below the directory `below` of the repository.
     fn new(below: &str) -> Self {
         let scratch = Scratch::new("sync");
         let cluster = Cluster::builder(&scratch).start();
@@ -38,20 +38,20 @@ impl Setup {
         setup
     }
 
-    /// Writes a little and gives the position behind it.
+    /// Writes some WAL and returns its end.
     fn write(&self) -> String {
         self.cluster
             .sql("INSERT INTO t SELECT g FROM generate_series(1, 100) g");
         self.cluster.sql("SELECT pg_current_wal_flush_lsn()")
     }
 
-    /// What we have acknowledged as flushed: the slot keeps it when the connection is gone.
+    /// The position that the daemon has acknowledged: the `restart_lsn` of the slot.
     fn flushed(&self) -> String {
         self.cluster
             .sql("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'")
     }
 
-    /// Whether that position is acknowledged.
+    /// Whether a position is acknowledged.
     fn is_flushed(&self, lsn: &str) -> bool {
         self.cluster
             .sql(&format!("SELECT '{}'::pg_lsn >= '{lsn}'", self.flushed()))
@@ -70,12 +70,12 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
     let mut before = setup.flushed();
     let mut last = setup.write();
     wait_until("a sync has failed", 30, || setup.faults.happened("sync"));
-    // What was acknowledged while the switch was thrown may count; from here on nothing may.
+    // A position may be acknowledged while the fault is enabled, but none after.
     if setup.is_flushed(&last) {
         before = setup.flushed();
         last = setup.write();
     }
-    // Across several attempts of the receiver to go on: each ends with the first sync that fails.
+    // Over several attempts of the receiver: each ends with the first failed sync.
     for _ in 0..2 {
         last = setup.write();
         let times = setup.faults.times("sync");
@@ -98,13 +98,13 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
 }
 
 #[test]
-fn wal_that_a_disk_garbles_when_it_is_sealed_stays_plain() {
+fn a_segment_that_the_disk_corrupts_while_sealing_stays_plain() {
     let mut setup = Setup::new("wal");
     setup.faults.on_with("garble", ".zstd.tmp");
     let name = "SELECT pg_walfile_name(pg_switch_wal())";
     let segment = setup.daemon.wal("primary").join(setup.cluster.sql(name));
     let sealed = segment.with_extension("zstd");
-    setup.daemon.wait_log("stay unsealed", 30);
+    setup.daemon.wait_log("cannot be sealed", 30);
     assert!(setup.faults.happened("garble"));
     assert!(segment.exists() && !sealed.exists());
     let theirs = setup.cluster.data().join("pg_wal");
@@ -112,7 +112,7 @@ fn wal_that_a_disk_garbles_when_it_is_sealed_stays_plain() {
     assert!(fs::read(&segment).unwrap() == fs::read(theirs).unwrap());
 
     setup.faults.off("garble");
-    setup.daemon.kill(); // it would try again by itself, but after a pause
+    setup.daemon.kill(); // it would retry by itself, but later
     setup.daemon.start();
     wait_until("the segment is sealed", 60, || {
         sealed.exists() && !segment.exists()
@@ -139,7 +139,7 @@ fn a_commit_waits_for_the_sync() {
     wait_until("a sync waits", 30, || setup.faults.happened("hang"));
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
     setup.cluster.wait_sql(waiting, "1", 30);
-    // And it goes on waiting, as often as one looks.
+    // It keeps waiting.
     for _ in 0..30 {
         assert_eq!(setup.cluster.sql(waiting), "1");
         assert!(
@@ -176,10 +176,10 @@ fn a_backup_that_cannot_be_synced_is_not_listed() {
 #[test]
 fn a_backup_is_not_listed_before_its_wal_is_synced() {
     let setup = Setup::new("wal");
-    let held = HeldSender::stop(&setup.cluster, "pgmoneta");
+    let held = StoppedWalSender::stop(&setup.cluster, "pgmoneta");
     let child = setup.daemon.cli_command(&["backup", "primary"]).spawn();
     let mut backup = Process::new(child.unwrap(), "pgmoneta-cli");
-    // It comes last.
+    // The control file is sent last.
     wait_until("the control file is stored", 60, || {
         let backups = setup.daemon.backups("primary");
         setup.daemon.unfinished("primary").iter().any(|name| {

@@ -1,6 +1,6 @@
-//! Random trees of timelines. A cluster is recovered to random moments in its own place, promoted again, and switched back
-//! to a server of before, while one daemon receives its WAL. Then the end of every timeline and random moments are
-//! restored, and what is there is compared with what clients saw committed on the way to it.
+//! Random trees of timelines. A cluster is recovered to random positions, promoted, and replaced by
+//! an earlier server, while one daemon receives its WAL. Then the end of every timeline and random
+//! positions are restored, and their rows are compared with the commits that clients saw.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,8 +11,8 @@ use pgmoneta::unit::SegmentSize;
 
 use super::harness::{Cluster, Daemon, Random, Scratch, discard, installed, write_owned};
 
-/// How many random moments of each tree are restored.
-const MOMENTS: usize = 10;
+/// How many random positions of each tree are restored.
+const POSITIONS: usize = 10;
 
 #[test]
 fn five_trees_on_three_versions() {
@@ -24,7 +24,7 @@ fn four_more_trees_and_one_of_eight_timelines() {
     grow_all(&[(18, 8), (13, 3), (18, 2), (15, 4), (18, 3)]);
 }
 
-/// Grows trees of so many timelines, each on a major version.
+/// For each pair: a tree on that major version with that many timelines.
 fn grow_all(trees: &[(u32, u32)]) {
     let mut random = Random::new();
     for &(major, timelines) in trees {
@@ -47,24 +47,24 @@ fn grow_all(trees: &[(u32, u32)]) {
 struct Row {
     number: usize,
     xid: String,
-    /// The server's clock, after it and before the next one.
+    /// `clock_timestamp()` after this commit and before the next one.
     time: String,
 }
 
 struct Tree {
     scratch: Scratch,
     daemon: Daemon,
-    /// The server that clients work with, and its timeline.
+    /// The running server, and its timeline.
     live: (u32, Cluster),
-    /// Those that are stopped, in the state in which they can go on.
+    /// Cleanly stopped servers that can be started again, with their timelines.
     stopped: Vec<(u32, Cluster)>,
     /// The highest timeline.
     newest: u32,
     rows: Vec<Row>,
-    /// What clients saw on each timeline, in order: numbers of rows.
+    /// The rows that are visible on each timeline, in commit order.
     seen: BTreeMap<u32, Vec<usize>>,
-    /// What was done, for a failure.
-    story: Vec<String>,
+    /// The steps so far, for assertion messages.
+    steps: Vec<String>,
 }
 
 impl Tree {
@@ -95,14 +95,14 @@ impl Tree {
             newest: 1,
             rows: Vec::new(),
             seen: BTreeMap::from([(1, Vec::new())]),
-            story: vec![format!("PostgreSQL {major}")],
+            steps: vec![format!("PostgreSQL {major}")],
         };
         tree.commit(200);
         tree.commit(30_000);
         tree
     }
 
-    /// Commits a row with a filler of so many blocks of 32 bytes.
+    /// Commits a row with a filler of `blocks` times 32 bytes.
     fn commit(&mut self, blocks: u64) {
         let number = self.rows.len();
         let insert = format!(
@@ -121,7 +121,7 @@ impl Tree {
         self.seen.get_mut(&self.live.0).unwrap().push(number);
     }
 
-    /// A new branch, or more of an old one.
+    /// Adds a timeline, or continues an old one.
     fn grow(&mut self, random: &mut Random) {
         match random.below(5) {
             0 | 1 => self.recover(random),
@@ -133,7 +133,7 @@ impl Tree {
             self.content(&self.live.1),
             self.seen[&self.live.0],
             "{:?}",
-            self.story
+            self.steps
         );
         self.live.1.wait_streaming("pgmoneta");
         for _ in 0..=random.below(3) {
@@ -144,36 +144,36 @@ impl Tree {
             self.live.1.sql("SELECT pg_switch_wal()");
         }
         if random.below(6) == 0 {
-            self.story.push("a backup".to_owned());
+            self.steps.push("a backup".to_owned());
             self.daemon.backup("primary");
         }
     }
 
-    /// Stops the server when all of its WAL is received.
+    /// Stops the server after all of its WAL is received.
     fn stop(&mut self) {
         self.live.1.wait_received("pgmoneta");
         self.live.1.stop();
     }
 
-    /// Puts a server in the place of the live one.
+    /// Replaces the running server.
     fn replace(&mut self, timeline: u32, cluster: Cluster) {
         let cluster = cluster.in_place_of(&self.live.1);
         self.stopped
             .push(std::mem::replace(&mut self.live, (timeline, cluster)));
-        // It tries again after a while that grows with each try.
+        // Restarted, since the delay between its connection attempts grows.
         self.daemon.stop();
         self.live.1.start();
         self.live.1.wait_primary(60);
         self.daemon.start();
     }
 
-    /// It was wrong: recovery to another moment, on any timeline.
+    /// Recovers to a random position on any timeline.
     fn recover(&mut self, random: &mut Random) {
         self.stop();
-        let (timeline, count) = self.moment(random);
+        let (timeline, count) = self.random_target(random);
         let position = self.position(random, timeline, count);
         self.newest += 1;
-        self.story
+        self.steps
             .push(format!("{}: recovered to {position}", self.newest));
         let data = self.restore("newest", &position);
         let cluster = Cluster::adopt(&self.scratch, self.live.1.major(), data);
@@ -183,14 +183,14 @@ impl Tree {
         self.check_timeline();
     }
 
-    /// A fail-over, to the server itself.
+    /// Promotes the server itself.
     fn promote(&mut self) {
         self.stop();
         self.newest += 1;
-        self.story
+        self.steps
             .push(format!("{}: promoted from {}", self.newest, self.live.0));
         let cluster = &mut self.live.1;
-        // So that it takes a number that the archive does not have.
+        // So that it chooses a timeline ID that the archive does not have.
         for entry in fs::read_dir(self.daemon.wal("primary")).unwrap() {
             let path = entry.unwrap().path();
             let there = cluster
@@ -211,12 +211,12 @@ impl Tree {
         self.check_timeline();
     }
 
-    /// A server of before takes its place again, on its own timeline.
+    /// Starts an earlier server again, on its own timeline.
     fn switch_back(&mut self, random: &mut Random) {
         self.stop();
         let index = random.below(self.stopped.len() as u64) as usize;
         let (timeline, cluster) = self.stopped.swap_remove(index);
-        self.story.push(format!("back to {timeline}"));
+        self.steps.push(format!("back to {timeline}"));
         self.replace(timeline, cluster);
     }
 
@@ -224,18 +224,18 @@ impl Tree {
         let cluster = &self.live.1;
         cluster.sql("CHECKPOINT");
         let timeline = cluster.sql("SELECT timeline_id FROM pg_control_checkpoint()");
-        assert_eq!(timeline, self.live.0.to_string(), "{:?}", self.story);
+        assert_eq!(timeline, self.live.0.to_string(), "{:?}", self.steps);
     }
 
-    /// A moment on a timeline: how many rows of those that were seen there are to be there. There are more behind.
-    fn moment(&self, random: &mut Random) -> (u32, usize) {
+    /// A timeline and a number of its rows, fewer than all.
+    fn random_target(&self, random: &mut Random) -> (u32, usize) {
         let timelines: Vec<_> = self.seen.keys().copied().collect();
         let timeline = timelines[random.below(timelines.len() as u64) as usize];
         let rows = self.seen[&timeline].len() as u64;
         (timeline, 1 + random.below(rows - 1) as usize)
     }
 
-    /// In words of the command line.
+    /// The position argument of `restore`.
     fn position(&self, random: &mut Random, timeline: u32, count: usize) -> String {
         let row = &self.rows[self.seen[&timeline][count - 1]];
         match random.below(2) {
@@ -244,7 +244,7 @@ impl Tree {
         }
     }
 
-    /// Compares the ends of all timelines and random moments.
+    /// Restores the ends of all timelines and random positions.
     fn check(&mut self, random: &mut Random) {
         self.stop();
         let followed = self.live.0;
@@ -254,19 +254,19 @@ impl Tree {
             } else {
                 format!("current,timeline={timeline}")
             };
-            self.restores(&position, seen);
+            self.check_restore(&position, seen);
         }
-        for _ in 0..MOMENTS {
-            let (timeline, count) = self.moment(random);
+        for _ in 0..POSITIONS {
+            let (timeline, count) = self.random_target(random);
             let position = self.position(random, timeline, count);
-            self.restores(&position, &self.seen[&timeline][..count]);
+            self.check_restore(&position, &self.seen[&timeline][..count]);
         }
         let size = SegmentSize::new(1 << 20).unwrap();
         let wal = WalDirectory::new(&self.daemon.wal("primary"), size);
-        assert_eq!(wal.gaps(&[]).unwrap(), [], "{:?}", self.story);
+        assert_eq!(wal.gaps(&[]).unwrap(), [], "{:?}", self.steps);
     }
 
-    fn restores(&self, position: &str, seen: &[usize]) {
+    fn check_restore(&self, position: &str, seen: &[usize]) {
         let data = self.restore("newest", position);
         let mut restored = Cluster::adopt(&self.scratch, self.live.1.major(), data.clone());
         restored.start();
@@ -275,7 +275,7 @@ impl Tree {
             self.content(&restored),
             seen,
             "{position}: {:?}",
-            self.story
+            self.steps
         );
         restored.kill();
         discard(&data);
@@ -287,7 +287,7 @@ impl Tree {
             .restore("primary", backup, Some(position), &into)
     }
 
-    /// The rows that are there.
+    /// The row numbers in the cluster.
     fn content(&self, cluster: &Cluster) -> Vec<usize> {
         let rows = cluster.sql("SELECT n FROM t ORDER BY n");
         let rows: Vec<usize> = rows.lines().map(|row| row.parse().unwrap()).collect();

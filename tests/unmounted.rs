@@ -1,12 +1,13 @@
-//! A repository that is not there: nothing is made anew that should be found, and nothing is acknowledged without it.
+//! A missing repository: its directories are not recreated, and no WAL is acknowledged without
+//! them.
 
 use std::fs;
 use std::path::Path;
 
 use crate::harness::{Cluster, Daemon, Output, Scratch, user, wait_until, write_owned};
 
-/// How much WAL the server may remove, by the slot.
-fn restart(cluster: &Cluster) -> String {
+/// The LSN up to which the slot lets the server remove WAL.
+fn restart_lsn(cluster: &Cluster) -> String {
     cluster.sql("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'")
 }
 
@@ -21,7 +22,7 @@ fn write(cluster: &Cluster) {
     }
 }
 
-/// Waits until status says `text` of what must be looked after.
+/// Waits until `status` reports a problem with `text`.
 fn wait_problem(daemon: &Daemon, text: &str) {
     wait_until(&format!("status says {text:?}"), 120, || {
         let status = daemon.cli(&["status"]);
@@ -38,13 +39,13 @@ fn entries(path: &Path) -> Vec<String> {
     names
 }
 
-fn make(path: &Path) {
+fn make_directory(path: &Path) {
     fs::create_dir(path).unwrap();
-    user().own(path);
+    user().chown(path);
 }
 
 #[test]
-fn a_daemon_finds_its_repository_or_does_not_start() {
+fn a_daemon_without_its_repository_does_not_start() {
     let scratch = Scratch::new("unfound");
     let cluster = Cluster::builder(&scratch).create();
     let mut daemon = Daemon::builder(&scratch)
@@ -72,12 +73,12 @@ fn a_daemon_finds_its_repository_or_does_not_start() {
     };
     fs::rename(&base, &away).unwrap();
     refused("is not there");
-    assert!(!base.exists(), "it was made anew");
-    make(&base);
+    assert!(!base.exists(), "it was recreated");
+    make_directory(&base);
     refused("repository.info");
     assert_eq!(entries(&base), Vec::<String>::new());
 
-    // Not in a directory that belongs to something else; once, and not twice.
+    // It is created only in an empty directory, and only once.
     write_owned(&base.join("something"), "else");
     create(&[]).fails(1, "not empty");
     assert_eq!(entries(&base), ["something"]);
@@ -92,11 +93,11 @@ fn a_daemon_finds_its_repository_or_does_not_start() {
     fs::remove_dir_all(&base).unwrap();
     fs::rename(&away, &base).unwrap();
 
-    // The C program leaves no such file, but what it keeps.
+    // A repository of the C program has no repository.info, but backups or WAL.
     fs::remove_file(base.join("repository.info")).unwrap();
     refused("repository.info");
     for path in ["primary", "primary/wal", "primary/backup"] {
-        make(&base.join(path));
+        make_directory(&base.join(path));
     }
     refused("repository.info");
     write_owned(
@@ -109,7 +110,7 @@ fn a_daemon_finds_its_repository_or_does_not_start() {
 }
 
 #[test]
-fn a_repository_that_goes_away_is_missed_until_it_is_back() {
+fn a_repository_that_disappears_is_reported_until_it_is_back() {
     let scratch = Scratch::new("unmounted");
     let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     let daemon = Daemon::builder(&scratch)
@@ -122,14 +123,14 @@ fn a_repository_that_goes_away_is_missed_until_it_is_back() {
     for lost in ["", "primary", "primary/wal", "primary/basebackup"] {
         let (here, away) = (daemon.base_dir().join(lost), scratch.join("away"));
         fs::rename(&here, &away).unwrap();
-        make(&here);
-        let before = restart(&cluster);
+        make_directory(&here);
+        let before = restart_lsn(&cluster);
         write(&cluster);
-        wait_problem(&daemon, "is not what was there at the start");
+        wait_problem(&daemon, "is not the one that was there at the start");
         write(&cluster);
         daemon.cli(&["backup", "primary"]).fails(1, "");
         assert_eq!(entries(&here), Vec::<String>::new(), "{lost}");
-        // What was open when it went away may have been acknowledged, in its own segment; nothing after it.
+        // WAL of the segment that was open may have been acknowledged, but none after it.
         let behind = cluster.sql(&format!(
             "SELECT pg_wal_lsn_diff(restart_lsn, '{before}') <= 1024 * 1024 FROM pg_replication_slots"
         ));
@@ -137,7 +138,7 @@ fn a_repository_that_goes_away_is_missed_until_it_is_back() {
             behind,
             "t",
             "{lost}: from {before} to {}",
-            restart(&cluster)
+            restart_lsn(&cluster)
         );
         fs::remove_dir(&here).unwrap();
         fs::rename(&away, &here).unwrap();
@@ -146,14 +147,14 @@ fn a_repository_that_goes_away_is_missed_until_it_is_back() {
     }
     daemon.backup("primary");
     daemon.cli(&["verify", "primary", "oldest"]).ok();
-    // A segment that was being sealed when the directory went away is sealed at the next try.
-    wait_until("nothing is left to look after", 60, || {
+    // A segment whose sealing failed meanwhile is sealed at the next attempt.
+    wait_until("status reports no problem", 60, || {
         daemon.cli(&["status"]).status == 0
     });
 }
 
 #[test]
-fn a_lost_archive_begins_anew_with_consent_only() {
+fn a_lost_archive_is_started_again_only_by_wal_begin() {
     let scratch = Scratch::new("lostwal");
     let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     let mut daemon = Daemon::builder(&scratch)
@@ -165,16 +166,16 @@ fn a_lost_archive_begins_anew_with_consent_only() {
     daemon.backup("primary");
     daemon
         .cli(&["wal", "begin", "primary"])
-        .fails(1, "nothing needs to begin");
+        .fails(1, "wal begin is not needed");
     daemon.cli(&["wal", "begin", "other"]).fails(1, "no server");
     let wal = daemon.wal("primary");
     let permission = daemon.base_dir().join("primary/wal.begin");
     assert!(!permission.exists());
 
-    // Twice: the consent is good for one beginning.
+    // Several times: each wal begin starts one archive.
     for lost in ["its files", "its directory", "all of the server"] {
         daemon.stop();
-        let left = restart(&cluster);
+        let left = restart_lsn(&cluster);
         match lost {
             "its files" => {
                 for name in entries(&wal) {
@@ -187,7 +188,7 @@ fn a_lost_archive_begins_anew_with_consent_only() {
         daemon.start();
         write(&cluster);
         wait_problem(&daemon, "pgmoneta-cli wal begin primary");
-        assert_eq!(restart(&cluster), left, "{lost}");
+        assert_eq!(restart_lsn(&cluster), left, "{lost}");
         assert_eq!(wal.exists(), lost == "its files", "{lost}");
         assert!(!wal.exists() || entries(&wal).is_empty());
 
@@ -200,18 +201,18 @@ fn a_lost_archive_begins_anew_with_consent_only() {
         assert_eq!(at, "t", "{position}, {left}");
         cluster.wait_streaming("pgmoneta");
         cluster.wait_received("pgmoneta");
-        wait_until("the consent is used up", 60, || !permission.exists());
+        wait_until("wal.begin is removed", 60, || !permission.exists());
         daemon
             .cli(&["wal", "begin", "primary"])
-            .fails(1, "nothing needs to begin");
+            .fails(1, "wal begin is not needed");
     }
     let label = daemon.backup("primary");
     daemon.cli(&["verify", "primary", &label]).ok();
 }
 
-/// What was said of the archive of the cluster that is gone is not said of the one that begins.
+/// The state of the old archive is not reported for the new one.
 #[test]
-fn an_archive_that_begins_anew_knows_nothing_of_the_old_one() {
+fn a_new_archive_has_no_state_of_the_old_one() {
     let scratch = Scratch::new("reborn");
     let mut old = Cluster::builder(&scratch).wal_segment_mib(1).start();
     let daemon = Daemon::builder(&scratch).server("primary", &old).start();
@@ -224,7 +225,7 @@ fn an_archive_that_begins_anew_knows_nothing_of_the_old_one() {
     let new = Cluster::builder(&scratch).name("new").own_identity();
     let mut new = new.wal_segment_mib(1).create().in_place_of(&old);
     new.start();
-    // As the alarm says.
+    // The hint of the alarm.
     wait_problem(&daemon, "move ");
     let away = daemon.directory().join("away");
     fs::rename(daemon.base_dir().join("primary"), away).unwrap();
@@ -246,9 +247,10 @@ fn an_archive_that_begins_anew_knows_nothing_of_the_old_one() {
     daemon.cli(&["verify", "primary", &label]).ok();
 }
 
-/// As where the C program has worked, of which there is no system.info: its WAL says whose it is.
+/// As with a repository of the C program, which has no system.info: the WAL has the system
+/// identifier.
 #[test]
-fn an_archive_of_which_nothing_is_known_is_not_bound_to_another_cluster() {
+fn an_archive_without_system_info_is_not_bound_to_another_cluster() {
     let scratch = Scratch::new("whose");
     let mut right = Cluster::builder(&scratch).wal_segment_mib(1).start();
     let mut daemon = Daemon::builder(&scratch).server("primary", &right).start();
@@ -266,7 +268,7 @@ fn an_archive_of_which_nothing_is_known_is_not_bound_to_another_cluster() {
     wait_problem(&daemon, "than the one whose WAL is in");
     assert!(!system.exists());
     wrong.stop();
-    // With host and port corrected, nothing else is to be done.
+    // Correcting host and port is enough.
     right.start();
     right.wait_streaming("pgmoneta");
     write(&right);
@@ -274,7 +276,7 @@ fn an_archive_of_which_nothing_is_known_is_not_bound_to_another_cluster() {
 }
 
 #[test]
-fn a_new_archive_takes_no_slot_that_was_used_for_another_one() {
+fn a_new_archive_does_not_use_the_slot_of_another_one() {
     let scratch = Scratch::new("usedslot");
     let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     let mut first = Daemon::builder(&scratch)
@@ -285,20 +287,20 @@ fn a_new_archive_takes_no_slot_that_was_used_for_another_one() {
     write(&cluster);
     cluster.wait_received("pgmoneta");
     first.stop();
-    let left = restart(&cluster);
+    let left = restart_lsn(&cluster);
     let mut second = Daemon::builder(&scratch)
         .name("second")
         .server("primary", &cluster)
         .start();
     wait_problem(&second, "was used before");
-    assert_eq!(restart(&cluster), left);
+    assert_eq!(restart_lsn(&cluster), left);
     second.stop();
 
-    // As with the C program: WAL up to the slot, of an archive that belongs to no cluster yet.
+    // As with the C program: WAL up to the slot, in an archive without system.info.
     for name in entries(&first.wal("primary")) {
         let to = second.wal("primary").join(&name);
         fs::copy(first.wal("primary").join(&name), &to).unwrap();
-        user().own(&to);
+        user().chown(&to);
     }
     fs::remove_file(second.base_dir().join("primary/system.info")).unwrap();
     second.start();
@@ -306,7 +308,7 @@ fn a_new_archive_takes_no_slot_that_was_used_for_another_one() {
     cluster.wait_received("pgmoneta");
     second.stop();
 
-    // A slot that was made for it, and never used.
+    // A slot that was never used.
     cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
     cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
     let _third = Daemon::builder(&scratch)

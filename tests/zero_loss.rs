@@ -1,5 +1,5 @@
-//! With `synchronous_standby_names = 'pgmoneta'`: the server's machine is lost, and nothing that a client saw committed
-//! is missing from what is restored.
+//! With `synchronous_standby_names = 'pgmoneta'`: the server is lost with its data directory, and
+//! every commit that a client saw is in the restored cluster.
 
 use std::fs;
 use std::process::Stdio;
@@ -11,8 +11,8 @@ use super::harness::{
 
 const ROUNDS: u32 = 10;
 
-/// How many transactions of each kind are committed at least before the server is lost.
-const LEAST: u64 = 50;
+/// The minimum of committed transactions of each kind before the server is lost.
+const MIN_TRANSACTIONS: u64 = 50;
 
 #[test]
 fn five_servers_are_lost() {
@@ -26,7 +26,7 @@ fn five_more_servers_are_lost() {
 
 fn lose_the_server(round: u32) {
     let scratch = Scratch::new("zero");
-    // Small segments in some rounds: more ends of segments to be hit.
+    // Small segments in some rounds, for more segment switches.
     let mut cluster = Cluster::builder(&scratch)
         .wal_segment_mib(if round.is_multiple_of(2) { 1 } else { 16 })
         .start();
@@ -52,11 +52,11 @@ fn lose_the_server(round: u32) {
     let mut load = Load::start(&cluster, &scratch, round, 4, Duration::ZERO);
     let mut bench = start_pgbench(&scratch, &cluster);
     load.wait_begun(&cluster, round);
-    // A different moment in each round; the point is to hit the server anywhere in its work.
-    let enough = LEAST + Random::new().below(300);
+    // A random number, so that each round stops the server at another point.
+    let enough = MIN_TRANSACTIONS + Random::new().below(300);
     wait_until("enough is committed", 60, || {
         committed(&cluster, "acknowledged") >= enough
-            && committed(&cluster, "pgbench_history") >= LEAST
+            && committed(&cluster, "pgbench_history") >= MIN_TRANSACTIONS
     });
 
     cluster.kill_postmaster();
@@ -64,10 +64,11 @@ fn lose_the_server(round: u32) {
     let acknowledged = load.finish();
     bench.wait(30);
     let transactions = pgbench_transactions(&scratch);
-    // A client may not have heard of its last one.
+    // A client may not have seen its last commit.
     assert!(
-        acknowledged.iter().sum::<u64>() > LEAST / 2 && transactions > LEAST / 2,
-        "the clients missed too much: {acknowledged:?}, {transactions}"
+        acknowledged.iter().sum::<u64>() > MIN_TRANSACTIONS / 2
+            && transactions > MIN_TRANSACTIONS / 2,
+        "too few commits were seen: {acknowledged:?}, {transactions}"
     );
 
     let data = daemon.restore("primary", "newest", Some("current"), "restored");
@@ -83,7 +84,7 @@ fn lose_the_server(round: u32) {
     );
 }
 
-/// The rows of a table into which each transaction writes one.
+/// The number of rows of a table into which each transaction inserts one.
 fn committed(cluster: &Cluster, table: &str) -> u64 {
     let rows = cluster.sql(&format!("SELECT count(*) FROM {table}"));
     rows.parse().unwrap()
@@ -109,7 +110,7 @@ fn pgbench(cluster: &Cluster) -> std::process::Command {
     command
 }
 
-/// pgbench with a log of each transaction that it saw committed; it works until the server is gone.
+/// pgbench with a log of the committed transactions; it runs until the server is lost.
 fn start_pgbench(scratch: &Scratch, cluster: &Cluster) -> Process {
     let directory = scratch.directory("pgbench");
     let child = pgbench(cluster)

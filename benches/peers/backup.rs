@@ -1,4 +1,4 @@
-//! Backup and restore against `pg_basebackup` and pgBackRest.
+//! Backup and restore, compared with `pg_basebackup` and pgBackRest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::data;
 use crate::harness::{
     Cluster, Daemon, REPLICATION_PASSWORD, REPLICATION_USER, SUPERUSER, Scratch, client, user,
 };
-use crate::measure::{Run, command, daemon as measure_daemon, settle, size, table};
+use crate::measure::{Run, command, daemon as measure_daemon, size, sync_disks, table};
 
 const ROUNDS: usize = 5;
 
@@ -49,28 +49,28 @@ pub fn run() {
         }
     }
     table("Full backup, 2.9 GB", &backups);
-    table("Restore, verified by us only", &restores);
+    table("Restore (only pgmoneta verifies the files)", &restores);
 }
 
 fn our_backup(cluster: &Cluster, daemon: &mut Daemon) -> Run {
     for label in daemon.labels("primary") {
         fs::remove_dir_all(daemon.backups("primary").join(label)).unwrap();
     }
-    ready(cluster);
+    checkpoint_and_sync(cluster);
     let pid = daemon.process().pid();
     let mut run = measure_daemon(pid, || {
         daemon.cli(&["backup", "primary"]).ok();
     });
     let labels = daemon.labels("primary");
     let backup = daemon.backups("primary").join(&labels[0]);
-    // The peers leave WAL out here, so it does not count for us either.
+    // Without WAL, as for the other tools.
     run.stored = size(&backup) - size(&backup.join("wal"));
     run
 }
 
 fn our_restore(scratch: &Scratch, daemon: &mut Daemon) -> Run {
     let target = scratch.directory("restored");
-    settle();
+    sync_disks();
     let pid = daemon.process().pid();
     let run = measure_daemon(pid, || {
         daemon
@@ -83,7 +83,7 @@ fn our_restore(scratch: &Scratch, daemon: &mut Daemon) -> Run {
 
 fn pg_basebackup(scratch: &Scratch, cluster: &Cluster) -> Run {
     let target = scratch.join("basebackup");
-    ready(cluster);
+    checkpoint_and_sync(cluster);
     let mut backup = Command::new(client("pg_basebackup"));
     backup
         .args([
@@ -111,10 +111,10 @@ fn pg_basebackup(scratch: &Scratch, cluster: &Cluster) -> Run {
     run
 }
 
-/// A server whose dirty pages are on disk, and a disk that is idle.
-fn ready(cluster: &Cluster) {
+/// Writes dirty pages to disk, so that the disk is idle.
+fn checkpoint_and_sync(cluster: &Cluster) {
     cluster.sql("checkpoint");
-    settle();
+    sync_disks();
 }
 
 struct PgBackRest<'a> {
@@ -173,14 +173,14 @@ impl<'a> PgBackRest<'a> {
     }
 
     fn backup(&self, cluster: &Cluster) -> Run {
-        ready(cluster);
-        // Each backup expires the one before, so that what lies there is one backup.
+        checkpoint_and_sync(cluster);
+        // Each backup expires the one before, so that one backup is stored.
         self.timed(&["--type=full", "backup"], &self.repository.join("backup"))
     }
 
     fn restore(&self) -> Run {
         let target = self.scratch.directory("pgbackrest-restored");
-        settle();
+        sync_disks();
         let path = format!("--pg1-path={}", target.display());
         let mut run = self.timed(&[&path, "restore"], Path::new("/dev/null"));
         run.stored = 0;

@@ -1,8 +1,8 @@
-//! Commit latency under synchronous replication, against `pg_receivewal --synchronous`.
+//! Commit latency under synchronous replication, compared with `pg_receivewal --synchronous`.
 //!
-//! The disk of a machine that others use too is not equally fast for long. So the two take turns, each pair of runs lies
-//! within seconds, which comes first changes with each pair, and the ratios of the pairs are compared. Only one of them is
-//! connected at a time: the server wakes all of its WAL senders with each commit, in order.
+//! The speed of a shared disk varies over time. So the two run alternately, in pairs within
+//! seconds; the order changes with each pair, and the ratios of the pairs are compared. Only one of
+//! them is connected at a time: with each commit the server wakes all of its WAL senders, in order.
 
 use std::fs;
 use std::path::Path;
@@ -11,14 +11,14 @@ use std::process::Stdio;
 use crate::harness::{
     Cluster, Daemon, Process, REPLICATION_PASSWORD, REPLICATION_USER, Scratch, client, user,
 };
-use crate::measure::{median, settle};
+use crate::measure::{median, sync_disks};
 
 const PAIRS: usize = 16;
 
-/// How long one run takes commits, in seconds.
+/// The duration of one run in seconds.
 const SECONDS: &str = "4";
 
-/// The latency of the commits of one run, in ms.
+/// The commit latency of one run in ms.
 #[derive(Clone, Copy)]
 struct Latency {
     mean: f64,
@@ -89,7 +89,7 @@ fn print(ours: &[Latency], theirs: &[Latency]) {
         )
     };
     println!(
-        "\nours / theirs, median of the pairs: {:.3} by the mean of a run, {:.3} by its median",
+        "\npgmoneta / pg_receivewal, median of the pairs: {:.3} by the mean of a run, {:.3} by its median",
         ratio(|run| run.mean),
         ratio(|run| run.median)
     );
@@ -98,31 +98,31 @@ fn print(ours: &[Latency], theirs: &[Latency]) {
 /// The latency of commits that wait for the standby `name`.
 fn latency_with(cluster: &Cluster, name: &str, script: &Path, log: &Path) -> Latency {
     cluster.wait_streaming(name);
-    wait_for(cluster, name);
+    set_synchronous_standby(cluster, name);
     cluster.wait_sql(
         "select sync_state from pg_stat_replication where sync_state = 'sync'",
         "sync",
         30,
     );
-    settle();
-    let latencies = commits(cluster, script, log);
-    wait_for(cluster, "");
+    sync_disks();
+    let latencies = commit_latencies(cluster, script, log);
+    set_synchronous_standby(cluster, "");
     Latency {
         mean: latencies.iter().sum::<f64>() / latencies.len() as f64,
         median: median(latencies),
     }
 }
 
-/// Makes commits wait for a standby of that name, or for none.
-fn wait_for(cluster: &Cluster, name: &str) {
+/// Sets `synchronous_standby_names`.
+fn set_synchronous_standby(cluster: &Cluster, name: &str) {
     cluster.sql(&format!(
         "alter system set synchronous_standby_names = '{name}'"
     ));
     cluster.reload();
 }
 
-/// Commits one after the other; how long each took, in ms.
-fn commits(cluster: &Cluster, script: &Path, log: &Path) -> Vec<f64> {
+/// Runs commits with one client; returns the latency of each in ms.
+fn commit_latencies(cluster: &Cluster, script: &Path, log: &Path) -> Vec<f64> {
     let mut pgbench = user().command(client("pgbench"));
     pgbench
         .args(["-n", "-c", "1", "-T", SECONDS, "-U", "postgres", "-h"])

@@ -1,10 +1,11 @@
-//! The cluster that is backed up.
+//! The test data for backup and commit benchmarks.
 
 use crate::harness::{Cluster, Scratch, client, user};
 
-/// `pgbench -i -s 100`, and a table of 5,000,000 rows of text that compresses little, with two indexes: 2.9 GB.
+/// `pgbench -i -s 100`, and a table of 5,000,000 rows of text that compresses little, with two
+/// indexes: 2.9 GB.
 pub fn cluster(scratch: &Scratch) -> Cluster {
-    eprintln!("building the data");
+    eprintln!("creating the test data");
     let mut cluster = Cluster::builder(scratch)
         .conf("shared_buffers = 512MB\nmax_wal_size = 8GB\nautovacuum = off")
         .start();
@@ -24,7 +25,7 @@ pub fn cluster(scratch: &Scratch) -> Cluster {
     ] {
         cluster.sql(statement);
     }
-    // From here on its durability counts: commit latency is measured on it, and pgBackRest asks for it.
+    // Only now durable: for the commit latency, and because pgBackRest requires it.
     cluster.configure("fsync = on");
     cluster.restart();
     cluster

@@ -1,4 +1,4 @@
-//! Processor time of the idle daemon.
+//! CPU time of the idle daemon.
 
 use std::thread::sleep;
 use std::time::Duration;

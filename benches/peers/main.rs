@@ -1,13 +1,15 @@
-//! Ours against the peers, on this machine, in one run: `make bench`.
+//! Benchmarks against other tools on the same machine: `make bench`.
 //!
-//! - Backup and restore of a 2.9 GB cluster, interleaved, five rounds: ours, `pg_basebackup`, pgBackRest. Each round
-//!   runs all of them in turn, so that a machine that slows down slows all of them; medians are compared.
+//! - Backup and restore of a 2.9 GB cluster, five rounds: pgmoneta, `pg_basebackup`, pgBackRest.
+//!   Each round runs all of them in turn, so that changes in the load of the machine affect all;
+//!   medians are compared.
 //! - Peak memory of the daemon during a backup of a 20 GB cluster of sparse content.
-//! - Processor time of the idle daemon with one server.
-//! - Commit latency under synchronous replication: ours against `pg_receivewal --synchronous`.
+//! - CPU time of the idle daemon with one server.
+//! - Commit latency under synchronous replication: pgmoneta and `pg_receivewal --synchronous`.
 //!
-//! It needs 15 GB below the directory for temporary files, and the Debian packages `postgresql`, `pgbackrest` and
-//! `time`. `PGMONETA_BENCH` names the parts to run (`backup sparse idle commit`), all of them without it.
+//! They need 15 GB in the directory for temporary files, and the Debian packages `postgresql`,
+//! `pgbackrest` and `time`. `PGMONETA_BENCH` selects the parts (`backup sparse idle commit`); all
+//! if unset.
 #![allow(missing_docs)]
 #![allow(
     clippy::unwrap_used,
@@ -33,7 +35,7 @@ mod measure;
 mod sparse;
 
 fn main() {
-    // `cargo test` runs the targets of `cargo bench` with `--test`: there is nothing to measure then.
+    // `cargo test` runs this program too, without `--bench`.
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }

@@ -1,4 +1,4 @@
-//! What a run cost, and what many runs say.
+//! Measurements of one run, and their summary.
 
 use std::fs;
 use std::path::Path;
@@ -9,27 +9,27 @@ use rustix::process::Pid;
 
 use crate::harness::Scratch;
 
-/// What one run cost.
+/// The measurements of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// Seconds on the wall.
+    /// Elapsed time in seconds.
     pub wall: f64,
-    /// Seconds of processor time, user and system, of the side that is measured (the server's is the same for all
-    /// who use its protocol and not counted).
+    /// CPU time in seconds, user and system, without the server's, which is the same for all
+    /// clients of the replication protocol.
     pub cpu: f64,
-    /// Bytes that it left on disk.
+    /// The stored bytes.
     pub stored: u64,
     /// The largest resident set of one process, in KiB.
     pub peak: u64,
 }
 
-/// The middle one of `values`.
+/// The upper median.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// Runs a command under `time` and measures it with its children.
+/// Measures a command and its children with `time`.
 pub fn command(scratch: &Scratch, command: &Command, stored: &Path) -> Run {
     let report = scratch.join("time");
     let _ = fs::remove_file(&report);
@@ -60,10 +60,10 @@ pub fn command(scratch: &Scratch, command: &Command, stored: &Path) -> Run {
     }
 }
 
-/// Runs what makes a daemon work, and measures the daemon.
+/// Measures a daemon during `work`.
 pub fn daemon(pid: Pid, work: impl FnOnce()) -> Run {
     let process = format!("/proc/{}", pid.as_raw_nonzero());
-    // Resets the peak of the resident set, proc(5).
+    // Resets the peak resident set size, proc(5).
     fs::write(format!("{process}/clear_refs"), "5").unwrap();
     let cpu = cpu_seconds(pid);
     let start = Instant::now();
@@ -83,7 +83,7 @@ pub fn daemon(pid: Pid, work: impl FnOnce()) -> Run {
     }
 }
 
-/// Processor time that a process has used, in seconds, proc(5).
+/// The CPU time of a process in seconds, proc(5).
 pub fn cpu_seconds(pid: Pid) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap();
     let (_, rest) = stat.rsplit_once(')').unwrap();
@@ -92,7 +92,7 @@ pub fn cpu_seconds(pid: Pid) -> f64 {
     ticks / rustix::param::clock_ticks_per_second() as f64
 }
 
-/// The bytes of all files below `path`.
+/// The size of all files below `path` in bytes.
 pub fn size(path: &Path) -> u64 {
     let metadata = fs::symlink_metadata(path).unwrap();
     if !metadata.is_dir() {
@@ -102,21 +102,22 @@ pub fn size(path: &Path) -> u64 {
     entries.map(|entry| size(&entry.unwrap().path())).sum()
 }
 
-/// Writes what is dirty to disk, so that a run does not pay for the one before.
-pub fn settle() {
+/// Writes dirty pages to disk, so that they don't slow down the next run.
+pub fn sync_disks() {
     assert!(Command::new("sync").status().unwrap().success());
 }
 
-/// Prints a row for each contestant, the first being ours, and ratios of medians against ours.
-pub fn table(title: &str, contestants: &[(&str, Vec<Run>)]) {
+/// Prints a row for each tool, with the ratios of the medians of the first one, pgmoneta, to its
+/// own.
+pub fn table(title: &str, tools: &[(&str, Vec<Run>)]) {
     println!("\n### {title}\n");
     println!(
-        "| | wall s (all) | wall s | cpu s | stored MB | peak RSS MiB | ours / theirs: wall | stored |"
+        "| | wall s (all) | wall s | cpu s | stored MB | peak RSS MiB | pgmoneta / this: wall | stored |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     let of = |runs: &[Run], figure: fn(&Run) -> f64| median(runs.iter().map(figure).collect());
-    let ours = &contestants[0].1;
-    for (name, runs) in contestants {
+    let ours = &tools[0].1;
+    for (name, runs) in tools {
         let all: Vec<String> = runs.iter().map(|run| format!("{:.1}", run.wall)).collect();
         let stored = of(runs, |run| run.stored as f64);
         println!(

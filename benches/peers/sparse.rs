@@ -29,7 +29,7 @@ pub fn run() {
             .unwrap();
         file.set_len(1 << 30).unwrap();
         fs::set_permissions(&segment, fs::metadata(&path).unwrap().permissions()).unwrap();
-        user().own(&segment);
+        user().chown(&segment);
     }
     cluster.start();
     let mut daemon = Daemon::builder(&scratch)

@@ -1,7 +1,7 @@
-//! The programs: a command line in, text and an exit status out.
+//! The three programs: `pgmoneta`, `pgmoneta-cli` and `pgmoneta-admin`.
 //!
-//! Nothing is done here that a test of the layers below would miss: arguments are read, the daemon or a job is asked,
-//! and the answer is printed.
+//! They parse arguments, call the daemon or the layers below, and print the result. Everything else
+//! is in the layers below, where it is tested.
 
 pub mod admin;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The tool for the master key, the repository and the users.
+//! `pgmoneta-admin`, the tool for the master key, the repository and the users.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The client of the daemon.
+//! `pgmoneta-cli`, the client of the daemon.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The daemon.
+//! `pgmoneta`, the backup daemon.
 
 use std::process::ExitCode;
 

@@ -6,64 +6,64 @@ use std::io::{self, BufRead, Read};
 use super::digest::StoredDigest;
 use crate::crypto::gcm::{Decryptor, Encryptor};
 use crate::crypto::{self, IV_LENGTH, MasterKey, SALT_LENGTH, TAG_LENGTH};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::unit::Encryption;
 
-/// How many bytes are read from a file at once.
-const BUFFER: usize = 256 << 10;
+/// Bytes that are read from the file at once.
+const BUFFER_SIZE: usize = 256 << 10;
 
-/// Salt and IV.
-pub(super) const HEADER: usize = SALT_LENGTH + IV_LENGTH;
+/// The length of salt and IV, bytes.
+pub(super) const HEADER_LENGTH: usize = SALT_LENGTH + IV_LENGTH;
 
-/// Begins to encrypt a file: the encryptor, and the bytes that come before the ciphertext. Every file has its own
-/// salt and so its own key.
+/// Starts the encryption of a file: returns the encryptor and the header before the ciphertext.
+/// Every file has its own salt and so its own key.
 pub(super) fn encryptor(
     encryption: Encryption,
     key: Option<&MasterKey>,
-) -> Result<Option<(Encryptor, [u8; HEADER])>> {
+) -> Result<Option<(Encryptor, [u8; HEADER_LENGTH])>> {
     if encryption == Encryption::None {
         return Ok(None);
     }
-    let mut header = [0; HEADER];
-    crypto::fill(&mut header)?;
-    let (salt, iv) = split(&header);
-    let key = needed(key)?.container_key(&salt, encryption)?;
+    let mut header = [0; HEADER_LENGTH];
+    crypto::fill_random(&mut header)?;
+    let (salt, iv) = split_header(&header);
+    let key = require_key(key)?.container_key(&salt, encryption)?;
     Ok(Some((Encryptor::new(&key, &iv)?, header)))
 }
 
-/// The bytes of a stored file behind its encryption. Its end is reported only after the tag was checked.
-pub(super) struct Input {
+/// Reads and decrypts a stored file. The end is reported only after the tag was verified.
+pub(super) struct DecryptingReader {
     file: File,
     buffer: Vec<u8>,
-    /// What of `buffer` is decrypted and was not taken yet.
+    /// The decrypted range of `buffer` that was not consumed yet.
     ready: std::ops::Range<usize>,
-    /// Where in `buffer` the bytes end that were read; behind `ready` lies what may be the tag.
+    /// The end of the bytes read into `buffer`; those after `ready` may be the tag.
     filled: usize,
     decryptor: Option<Decryptor>,
     digest: StoredDigest,
     ended: bool,
 }
 
-impl Input {
+impl DecryptingReader {
     pub(super) fn new(
         mut file: File,
         encryption: Encryption,
         key: Option<&MasterKey>,
-    ) -> Result<Input> {
+    ) -> Result<DecryptingReader> {
         let mut digest = StoredDigest::default();
         let mut decryptor = None;
         if encryption != Encryption::None {
-            let key = needed(key)?;
-            let mut header = [0; HEADER];
-            file.read_exact(&mut header).map_err(short)?;
+            let key = require_key(key)?;
+            let mut header = [0; HEADER_LENGTH];
+            file.read_exact(&mut header).map_err(truncated_error)?;
             digest.update(&header);
-            let (salt, iv) = split(&header);
+            let (salt, iv) = split_header(&header);
             let key = key.container_key(&salt, encryption)?;
             decryptor = Some(Decryptor::new(&key, &iv)?);
         }
-        Ok(Input {
+        Ok(DecryptingReader {
             file,
-            buffer: vec![0; BUFFER],
+            buffer: vec![0; BUFFER_SIZE],
             ready: 0..0,
             filled: 0,
             decryptor,
@@ -72,19 +72,19 @@ impl Input {
         })
     }
 
-    /// The digest of all that was read.
+    /// The digest of all bytes read from the file.
     pub(super) fn into_digest(self) -> StoredDigest {
         self.digest
     }
 
-    /// Reads until there is something to take, or the file ends.
+    /// Reads until decrypted bytes are ready, or the file ends.
     fn fill(&mut self) -> io::Result<()> {
         while self.ready.is_empty() && !self.ended {
-            let held = self.filled - self.ready.end;
+            let carried = self.filled - self.ready.end;
             self.buffer.copy_within(self.ready.end..self.filled, 0);
             self.ready = 0..0;
-            self.filled = held;
-            let room = self.buffer.get_mut(held..).unwrap_or_default();
+            self.filled = carried;
+            let room = self.buffer.get_mut(carried..).unwrap_or_default();
             let count = match self.file.read(room) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
@@ -100,7 +100,7 @@ impl Input {
         Ok(())
     }
 
-    /// Makes ready what was read, but for the last bytes, which may be the tag.
+    /// Decrypts what was read, except for the last bytes, which may be the tag.
     fn decrypt(&mut self) -> io::Result<()> {
         let Some(decryptor) = &mut self.decryptor else {
             self.ready = 0..self.filled;
@@ -113,12 +113,12 @@ impl Input {
         Ok(())
     }
 
-    /// Checks the tag.
+    /// Verifies the AES-GCM tag.
     fn end(&mut self) -> io::Result<()> {
         self.ended = true;
         if let Some(decryptor) = self.decryptor.take() {
             let tag = self.buffer.get(..self.filled).unwrap_or_default();
-            let tag = tag.try_into().map_err(|_| short(eof()))?;
+            let tag = tag.try_into().map_err(|_| truncated_error(eof()))?;
             decryptor
                 .finish(tag)
                 .map_err(|failure| io::Error::new(io::ErrorKind::InvalidData, failure))?;
@@ -128,7 +128,7 @@ impl Input {
     }
 }
 
-impl BufRead for Input {
+impl BufRead for DecryptingReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.fill()?;
         Ok(self.buffer.get(self.ready.clone()).unwrap_or_default())
@@ -139,7 +139,7 @@ impl BufRead for Input {
     }
 }
 
-impl Read for Input {
+impl Read for DecryptingReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.fill_buf()?.read(buf)?;
         self.consume(count);
@@ -147,16 +147,16 @@ impl Read for Input {
     }
 }
 
-fn needed(key: Option<&MasterKey>) -> Result<&MasterKey> {
+fn require_key(key: Option<&MasterKey>) -> Result<&MasterKey> {
     key.ok_or_else(|| {
-        Failure::new(
-            Kind::Internal,
+        Error::new(
+            ErrorKind::Internal,
             "the file is encrypted, but no key was given",
         )
     })
 }
 
-pub(super) fn split(header: &[u8; HEADER]) -> ([u8; SALT_LENGTH], [u8; IV_LENGTH]) {
+pub(super) fn split_header(header: &[u8; HEADER_LENGTH]) -> ([u8; SALT_LENGTH], [u8; IV_LENGTH]) {
     let (mut salt, mut iv) = ([0; SALT_LENGTH], [0; IV_LENGTH]);
     let mut bytes = header.iter().copied();
     salt.iter_mut()
@@ -169,8 +169,8 @@ fn eof() -> io::Error {
     io::ErrorKind::UnexpectedEof.into()
 }
 
-/// Says what it means that a file is shorter than an empty encrypted one.
-fn short(error: io::Error) -> io::Error {
+/// Explains the end of a file that is shorter than an empty encrypted one.
+fn truncated_error(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         io::Error::new(
             io::ErrorKind::UnexpectedEof,

@@ -1,27 +1,28 @@
-//! Digests of what passes through.
+//! Digests of plain and stored bytes.
 
 use crate::crypto::Sha256;
 
-/// How much is digested at a time, so that the second digest finds it in the cache.
-const PIECE: usize = 64 << 10;
+/// Bytes that are hashed at a time, so that the second digest finds them in the CPU cache.
+const BLOCK_SIZE: usize = 64 << 10;
 
-/// What went through an [`super::encode`], a [`super::Sink`] or a [`super::Source`].
+/// The sizes and digests of a file, from [`super::encode`], [`super::StoredWriter`] or
+/// [`super::StoredReader`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digests {
-    /// Bytes before compression.
+    /// The size before compression, bytes.
     pub plain_size: u64,
     /// CRC-32C of the plain bytes.
     pub crc32c: u32,
     /// BLAKE3 of the plain bytes.
     pub blake3: [u8; 32],
-    /// Bytes as stored.
+    /// The size on disk, bytes.
     pub stored_size: u64,
     /// SHA-256 of the stored bytes.
     pub sha256: [u8; 32],
 }
 
-/// The size and the digests of plain bytes that come in pieces: CRC-32C to compare with PostgreSQL's manifest,
-/// BLAKE3 to prove that nothing changed.
+/// Incremental size and digests of plain bytes: CRC-32C to compare with PostgreSQL's manifest,
+/// BLAKE3 to detect any change.
 #[derive(Clone, Debug, Default)]
 pub struct PlainDigest {
     size: u64,
@@ -29,7 +30,7 @@ pub struct PlainDigest {
     blake3: blake3::Hasher,
 }
 
-/// The size and the SHA-256 of stored bytes that come in pieces.
+/// Incremental size and SHA-256 of stored bytes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StoredDigest {
     size: u64,
@@ -37,27 +38,27 @@ pub(super) struct StoredDigest {
 }
 
 impl PlainDigest {
-    /// The digest of no bytes yet.
+    /// The digest of zero bytes.
     pub fn new() -> PlainDigest {
         PlainDigest::default()
     }
 
-    /// Adds bytes.
+    /// Adds `bytes` to size and digests.
     pub fn update(&mut self, bytes: &[u8]) {
         self.size += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        for piece in bytes.chunks(PIECE) {
-            self.crc32c = crc32c::crc32c_append(self.crc32c, piece);
-            self.blake3.update(piece);
+        for block in bytes.chunks(BLOCK_SIZE) {
+            self.crc32c = crc32c::crc32c_append(self.crc32c, block);
+            self.blake3.update(block);
         }
     }
 
-    /// How many bytes were added.
+    /// The number of bytes added.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Joins both sides.
-    pub(super) fn with(&self, stored: StoredDigest) -> Digests {
+    /// Combines the plain and the stored digests.
+    pub(super) fn combine(&self, stored: StoredDigest) -> Digests {
         Digests {
             plain_size: self.size,
             crc32c: self.crc32c,

@@ -1,17 +1,21 @@
-//! A whole file in one thread.
+//! Encoding a whole file in one thread.
 
 use std::io::{self, Read, Write};
 
-use super::{CHUNK, Coding, Digests, Framer, PlainDigest, Sink};
+use super::{CHUNK_SIZE, Digests, EncodeOptions, FrameCompressor, PlainDigest, StoredWriter};
 use crate::error::{Context, Result};
 
-/// Reads all of `plain`, compresses it in frames and encrypts it, in this thread. A compressed empty file is one
-/// empty frame, which every tool reads.
-pub fn encode(plain: &mut dyn Read, stored: &mut dyn Write, coding: &Coding) -> Result<Digests> {
-    let framer = Framer::new(coding);
-    let mut sink = Sink::new(stored, coding)?;
+/// Reads all of `plain`, compresses it in frames and encrypts it, in this thread. A compressed
+/// empty file is one empty frame, which every tool reads.
+pub fn encode(
+    plain: &mut dyn Read,
+    stored: &mut dyn Write,
+    options: &EncodeOptions,
+) -> Result<Digests> {
+    let compressor = FrameCompressor::new(options);
+    let mut writer = StoredWriter::new(stored, options)?;
     let mut digest = PlainDigest::new();
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; CHUNK_SIZE];
     let mut frame = Vec::new();
     loop {
         let count = fill(plain, &mut chunk).context("read the plain bytes")?;
@@ -20,17 +24,17 @@ pub fn encode(plain: &mut dyn Read, stored: &mut dyn Write, coding: &Coding) -> 
             break;
         }
         digest.update(bytes);
-        if framer.copies() {
-            sink.write(bytes)?;
+        if compressor.is_copy() {
+            writer.write(bytes)?;
         } else {
-            framer.frame(bytes, &mut frame)?;
-            sink.write(&mut frame)?;
+            compressor.compress_frame(bytes, &mut frame)?;
+            writer.write(&mut frame)?;
         }
-        if count < CHUNK {
+        if count < CHUNK_SIZE {
             break;
         }
     }
-    Ok(sink.finish(&digest)?.1)
+    Ok(writer.finish(&digest)?.1)
 }
 
 /// Reads until `buffer` is full or the input ends.

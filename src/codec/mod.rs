@@ -1,31 +1,31 @@
-//! One pass over a file: hash, compress, encrypt, and back.
+//! Encoding and decoding of stored files in one pass: hash, compress, encrypt, and the reverse.
 //!
-//! A stored file is `compress` then `encrypt` of a plain one. Compressed, it is a sequence of independent frames of
-//! [`CHUNK`] plain bytes each, so that many threads compress one file and any standard tool reads it; encrypted, it
-//! is one AES-GCM message. What passes through is digested on the way: nothing is read twice. Which files there are
-//! and where they lie is not known here.
+//! A stored file is `compress` then `encrypt` of a plain one. Compressed, it is a sequence of
+//! independent frames of [`CHUNK_SIZE`] plain bytes each, so that many threads compress one file
+//! and any standard tool reads it; encrypted, it is one AES-GCM message. Digests are computed in
+//! the same pass. The layout of the repository is not known here.
 
 mod cipher;
-mod coding;
 mod compression;
 mod digest;
 mod encode;
-mod framer;
+mod encode_options;
+mod frame_compressor;
 mod message;
 mod probe;
-mod sink;
-mod source;
-mod stored;
+mod stored_format;
+mod stored_reader;
+mod stored_writer;
 
-pub use coding::{CHUNK, Coding};
 pub use digest::{Digests, PlainDigest};
 pub use encode::encode;
-pub use framer::Framer;
-pub use message::{pack, unpack};
-pub use probe::Recognize;
-pub use sink::Sink;
-pub use source::Source;
-pub use stored::{Stored, Suffixes};
+pub use encode_options::{CHUNK_SIZE, EncodeOptions};
+pub use frame_compressor::FrameCompressor;
+pub use message::{compress_message, decompress_message};
+pub use probe::StartCheck;
+pub use stored_format::{StoredFormat, Suffixes};
+pub use stored_reader::StoredReader;
+pub use stored_writer::StoredWriter;
 
 #[cfg(test)]
 mod tests;

@@ -1,35 +1,36 @@
-//! Finding out how a file is encrypted, which its name does not say.
+//! Detecting the key size of an encrypted file, which its name does not tell.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 
-use super::cipher::{HEADER, Input, split};
-use super::{Stored, Suffixes};
+use super::cipher::{DecryptingReader, HEADER_LENGTH, split_header};
+use super::{StoredFormat, Suffixes};
 use crate::crypto::gcm::Decryptor;
 use crate::crypto::{MasterKey, TAG_LENGTH};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::unit::{Compression, Encryption};
 
-/// How many plain bytes are looked at.
-const BEGINNING: usize = 64;
+/// Plain bytes that are checked.
+const PROBE_LENGTH: usize = 64;
 
-/// Whether plain bytes are the beginning of what the file must hold.
-pub type Recognize<'r> = &'r dyn Fn(&[u8]) -> bool;
+/// Whether plain bytes are a valid start of the expected content.
+pub type StartCheck<'r> = &'r dyn Fn(&[u8]) -> bool;
 
-/// How `file` is stored, whose name says `suffixes`; it is to be read from its beginning afterwards.
+/// The format of `file`, whose name has `suffixes`; the file is rewound.
 ///
-/// One suffix stands for three sizes of key. The beginning of the file is decrypted with each of them, and what comes out
-/// must be the beginning of a compressed file, or of what `begins` knows if it is not compressed. Where that does not decide
-/// between them, the whole file is decrypted, and its tag does. [`Kind::Corrupt`] if it fits none.
+/// One suffix stands for three key sizes. The start of the file is decrypted with each of them; the
+/// result must be the start of a compressed file, or be accepted by `begins` if the file is not
+/// compressed. If that is ambiguous, the whole file is decrypted and the tag decides.
+/// [`ErrorKind::Corrupt`] if no size fits.
 pub(super) fn probe(
     file: &mut File,
     suffixes: Suffixes,
     key: &MasterKey,
-    begins: Recognize<'_>,
-) -> Result<Stored> {
+    begins: StartCheck<'_>,
+) -> Result<StoredFormat> {
     let compression = suffixes.compression;
-    let stored = |encryption| Stored {
+    let stored = |encryption| StoredFormat {
         compression,
         encryption,
     };
@@ -41,8 +42,8 @@ pub(super) fn probe(
         .filter(|size| *size != Encryption::None);
     let mut fitting = Vec::new();
     for size in sizes.clone() {
-        if let Some(plain) = beginning(file, key, size)?
-            && recognized(&plain, compression, begins)
+        if let Some(plain) = decrypt_start(file, key, size)?
+            && has_expected_start(&plain, compression, begins)
         {
             fitting.push(size);
         }
@@ -54,23 +55,24 @@ pub(super) fn probe(
         fitting = sizes.collect();
     }
     for size in fitting {
-        if is_proven(file, key, size)? {
+        if tag_matches(file, key, size)? {
             return Ok(stored(size));
         }
     }
-    Err(Failure::new(
-        Kind::Corrupt,
+    Err(Error::new(
+        ErrorKind::Corrupt,
         "it does not decrypt with the master key under any size of key: its bytes were changed, or it was encrypted with \
          another master key",
     ))
 }
 
-/// The first plain bytes, if the file is encrypted with this size of key; `None` of a file without any.
-fn beginning(file: &File, key: &MasterKey, size: Encryption) -> Result<Option<Vec<u8>>> {
-    let mut bytes = vec![0; HEADER + BEGINNING + TAG_LENGTH];
+/// The first plain bytes, decrypted with this key size; `None` if the file is too short to have
+/// any.
+fn decrypt_start(file: &File, key: &MasterKey, size: Encryption) -> Result<Option<Vec<u8>>> {
+    let mut bytes = vec![0; HEADER_LENGTH + PROBE_LENGTH + TAG_LENGTH];
     let filled = read_at(file, &mut bytes)?;
     bytes.truncate(filled);
-    let Some((header, rest)) = bytes.split_first_chunk::<HEADER>() else {
+    let Some((header, rest)) = bytes.split_first_chunk::<HEADER_LENGTH>() else {
         return Ok(None);
     };
     let length = rest.len().saturating_sub(TAG_LENGTH);
@@ -78,7 +80,7 @@ fn beginning(file: &File, key: &MasterKey, size: Encryption) -> Result<Option<Ve
     if plain.is_empty() {
         return Ok(None);
     }
-    let (salt, iv) = split(header);
+    let (salt, iv) = split_header(header);
     let mut decryptor = Decryptor::new(&key.container_key(&salt, size)?, &iv)?;
     decryptor.update_in_place(&mut plain)?;
     Ok(Some(plain))
@@ -98,8 +100,8 @@ fn read_at(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Whether a compressed file begins so, or what is not compressed.
-fn recognized(plain: &[u8], compression: Compression, begins: Recognize<'_>) -> bool {
+/// Whether plain bytes start as the compression method or `begins` requires.
+fn has_expected_start(plain: &[u8], compression: Compression, begins: StartCheck<'_>) -> bool {
     match compression {
         Compression::None => begins(plain),
         // RFC 1952: ID1, ID2, CM.
@@ -111,21 +113,21 @@ fn recognized(plain: &[u8], compression: Compression, begins: Recognize<'_>) -> 
         }
         // lz4_Frame_format.md, or the first length in what the C program writes.
         Compression::Lz4 => {
-            plain.starts_with(&[0x04, 0x22, 0x4d, 0x18]) || super::compression::is_lz4_of_c(plain)
+            plain.starts_with(&[0x04, 0x22, 0x4d, 0x18]) || super::compression::is_c_lz4(plain)
         }
         Compression::Bzip2 => matches!(plain, [b'B', b'Z', b'h', b'1'..=b'9', ..]),
     }
 }
 
-/// Whether the tag fits; reads all of the file.
-fn is_proven(file: &mut File, key: &MasterKey, size: Encryption) -> Result<bool> {
+/// Whether the tag is valid for this key size; reads the whole file.
+fn tag_matches(file: &mut File, key: &MasterKey, size: Encryption) -> Result<bool> {
     file.rewind()?;
-    let read = Input::new(file.try_clone()?, size, Some(key))
+    let read = DecryptingReader::new(file.try_clone()?, size, Some(key))
         .and_then(|mut input| Ok(io::copy(&mut input.by_ref(), &mut io::sink())?));
     file.rewind()?;
     match read {
         Ok(_) => Ok(true),
-        Err(failure) if failure.kind() == Kind::Corrupt => Ok(false),
+        Err(failure) if failure.kind() == ErrorKind::Corrupt => Ok(false),
         Err(failure) => Err(failure),
     }
 }

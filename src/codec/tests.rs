@@ -1,4 +1,4 @@
-//! Round trips, the tools that users have, and files that are not what they must be.
+//! Round trips, compatibility with the standard tools, and damaged files.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -9,15 +9,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::crypto::MasterKey;
-use crate::error::{Kind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::unit::{Compression, Encryption, Level};
 
 fn key() -> Arc<MasterKey> {
-    Arc::new(MasterKey::quick(1))
+    Arc::new(MasterKey::for_tests(1))
 }
 
-fn coding(compression: Compression, level: Level, encryption: Encryption) -> Coding {
-    Coding {
+fn options(compression: Compression, level: Level, encryption: Encryption) -> EncodeOptions {
+    EncodeOptions {
         compression,
         level,
         encryption,
@@ -25,7 +25,7 @@ fn coding(compression: Compression, level: Level, encryption: Encryption) -> Cod
     }
 }
 
-/// Text that compresses, with a part that does not.
+/// Compressible text with an incompressible part.
 fn sample(length: usize) -> Vec<u8> {
     let mut state = 1u32;
     (0..length)
@@ -60,9 +60,9 @@ fn file(bytes: &[u8]) -> File {
     file
 }
 
-fn encoded(plain: &[u8], coding: &Coding) -> (Vec<u8>, Digests) {
+fn encoded(plain: &[u8], options: &EncodeOptions) -> (Vec<u8>, Digests) {
     let mut stored = Vec::new();
-    let digests = encode(&mut &plain[..], &mut stored, coding).unwrap();
+    let digests = encode(&mut &plain[..], &mut stored, options).unwrap();
     assert_eq!(digests.plain_size, plain.len() as u64);
     assert_eq!(digests.stored_size, stored.len() as u64);
     assert_eq!(digests.crc32c, crc32c::crc32c(plain));
@@ -71,8 +71,8 @@ fn encoded(plain: &[u8], coding: &Coding) -> (Vec<u8>, Digests) {
     (stored, digests)
 }
 
-fn decoded(bytes: &[u8], stored: Stored) -> Result<(Vec<u8>, Digests)> {
-    let mut source = Source::new(file(bytes), stored, Some(key()))?;
+fn decoded(bytes: &[u8], stored: StoredFormat) -> Result<(Vec<u8>, Digests)> {
+    let mut source = StoredReader::new(file(bytes), stored, Some(key()))?;
     let mut plain = Vec::new();
     source.read_to_end(&mut plain)?;
     Ok((plain, source.finish()?))
@@ -94,7 +94,7 @@ fn filter(program: &[&str], input: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// The tool that reads and writes each method.
+/// The command-line tool of a method.
 fn tool(compression: Compression) -> Option<&'static str> {
     match compression {
         Compression::None => None,
@@ -105,17 +105,25 @@ fn tool(compression: Compression) -> Option<&'static str> {
     }
 }
 
-const SIZES: [usize; 7] = [0, 1, 8192, CHUNK - 1, CHUNK, CHUNK + 1, 5 * CHUNK / 2];
+const SIZES: [usize; 7] = [
+    0,
+    1,
+    8192,
+    CHUNK_SIZE - 1,
+    CHUNK_SIZE,
+    CHUNK_SIZE + 1,
+    5 * CHUNK_SIZE / 2,
+];
 
 #[test]
-fn every_method_brings_back_what_went_in() {
+fn every_method_round_trips() {
     for size in SIZES {
         let plain = sample(size);
         for compression in Compression::ALL {
             for encryption in Encryption::ALL {
-                let coding = coding(compression, Level::Auto, encryption);
-                let (stored, written) = encoded(&plain, &coding);
-                let (back, read) = decoded(&stored, coding.stored()).unwrap();
+                let options = options(compression, Level::Auto, encryption);
+                let (stored, written) = encoded(&plain, &options);
+                let (back, read) = decoded(&stored, options.stored()).unwrap();
                 assert!(back == plain, "{compression} {encryption} {size}");
                 assert_eq!(read, written, "{compression} {encryption} {size}");
             }
@@ -124,14 +132,14 @@ fn every_method_brings_back_what_went_in() {
 }
 
 #[test]
-fn the_usual_tools_read_what_we_write() {
+fn standard_tools_read_stored_files() {
     for size in SIZES {
         let plain = sample(size);
         for compression in Compression::ALL {
             let Some(tool) = tool(compression) else {
                 continue;
             };
-            let (stored, _) = encoded(&plain, &coding(compression, Level::Auto, Encryption::None));
+            let (stored, _) = encoded(&plain, &options(compression, Level::Auto, Encryption::None));
             let back = filter(&[tool, "-dc"], &stored);
             assert!(back == plain, "{tool} {size}");
         }
@@ -139,7 +147,7 @@ fn the_usual_tools_read_what_we_write() {
 }
 
 #[test]
-fn what_the_usual_tools_write_is_read() {
+fn output_of_standard_tools_is_read() {
     for size in SIZES {
         let plain = sample(size);
         for compression in Compression::ALL {
@@ -147,9 +155,9 @@ fn what_the_usual_tools_write_is_read() {
                 continue;
             };
             let mut stored = filter(&[tool, "-c"], &plain);
-            let alone = Stored {
+            let alone = StoredFormat {
                 compression,
-                ..Stored::PLAIN
+                ..StoredFormat::PLAIN
             };
             assert!(decoded(&stored, alone).unwrap().0 == plain, "{tool} {size}");
             stored.extend(filter(&[tool, "-c", "-9"], b"and another"));
@@ -165,9 +173,9 @@ fn what_the_usual_tools_write_is_read() {
 #[test]
 fn an_empty_file_without_a_frame_is_empty() {
     for compression in Compression::ALL {
-        let stored = Stored {
+        let stored = StoredFormat {
             compression,
-            ..Stored::PLAIN
+            ..StoredFormat::PLAIN
         };
         assert_eq!(decoded(b"", stored).unwrap().0, b"");
     }
@@ -175,15 +183,15 @@ fn an_empty_file_without_a_frame_is_empty() {
 
 #[test]
 fn a_truncated_file_is_an_error() {
-    let plain = sample(CHUNK + 70_000);
+    let plain = sample(CHUNK_SIZE + 70_000);
     for compression in Compression::ALL {
         for encryption in [Encryption::None, Encryption::Aes256] {
-            let coding = coding(compression, Level::Auto, encryption);
-            let (stored, _) = encoded(&plain, &coding);
-            if coding.stored() == Stored::PLAIN {
+            let options = options(compression, Level::Auto, encryption);
+            let (stored, _) = encoded(&plain, &options);
+            if options.stored() == StoredFormat::PLAIN {
                 continue;
             }
-            let (first, _) = encoded(&plain[..CHUNK], &coding);
+            let (first, _) = encoded(&plain[..CHUNK_SIZE], &options);
             for length in [
                 1,
                 3,
@@ -195,11 +203,11 @@ fn a_truncated_file_is_an_error() {
                 stored.len() - 1,
             ] {
                 assert_ne!(length, first.len(), "the end of a frame");
-                let failure = decoded(&stored[..length], coding.stored()).err();
-                let kind = failure.as_ref().map(crate::error::Failure::kind);
+                let failure = decoded(&stored[..length], options.stored()).err();
+                let kind = failure.as_ref().map(crate::error::Error::kind);
                 assert_eq!(
                     kind,
-                    Some(Kind::Corrupt),
+                    Some(ErrorKind::Corrupt),
                     "{compression} {encryption} {length} {failure:?}"
                 );
             }
@@ -212,17 +220,17 @@ fn bytes_after_the_end_are_an_error() {
     let plain = sample(50_000);
     for compression in Compression::ALL {
         for encryption in [Encryption::None, Encryption::Aes256] {
-            let coding = coding(compression, Level::Auto, encryption);
+            let options = options(compression, Level::Auto, encryption);
             for garbage in [&b"\0"[..], b"garbage", &[0; 512]] {
-                if coding.stored() == Stored::PLAIN {
+                if options.stored() == StoredFormat::PLAIN {
                     continue;
                 }
-                let (mut stored, _) = encoded(&plain, &coding);
+                let (mut stored, _) = encoded(&plain, &options);
                 stored.extend_from_slice(garbage);
-                let failure = decoded(&stored, coding.stored()).unwrap_err();
+                let failure = decoded(&stored, options.stored()).unwrap_err();
                 assert_eq!(
                     failure.kind(),
-                    Kind::Corrupt,
+                    ErrorKind::Corrupt,
                     "{compression} {encryption} {failure}"
                 );
             }
@@ -231,54 +239,55 @@ fn bytes_after_the_end_are_an_error() {
 }
 
 #[test]
-fn a_reader_that_stops_early_learns_that_more_was_there() {
+fn finish_before_the_end_is_an_error() {
     let (stored, _) = encoded(
         &sample(100),
-        &coding(Compression::Zstd, Level::Auto, Encryption::Aes128),
+        &options(Compression::Zstd, Level::Auto, Encryption::Aes128),
     );
-    let how = Stored {
+    let how = StoredFormat {
         compression: Compression::Zstd,
         encryption: Encryption::Aes128,
     };
-    let mut source = Source::new(file(&stored), how, Some(key())).unwrap();
+    let mut source = StoredReader::new(file(&stored), how, Some(key())).unwrap();
     source.read_exact(&mut [0; 99]).unwrap();
-    assert_eq!(source.finish().unwrap_err().kind(), Kind::Corrupt);
+    assert_eq!(source.finish().unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[test]
-fn another_key_or_key_size_opens_nothing() {
-    let coding = coding(Compression::Zstd, Level::Auto, Encryption::Aes256);
-    let (stored, _) = encoded(&sample(1000), &coding);
-    let other = MasterKey::quick(2);
-    let mut source = Source::new(file(&stored), coding.stored(), Some(Arc::new(other))).unwrap();
+fn another_key_or_key_size_is_an_error() {
+    let options = options(Compression::Zstd, Level::Auto, Encryption::Aes256);
+    let (stored, _) = encoded(&sample(1000), &options);
+    let other = MasterKey::for_tests(2);
+    let mut source =
+        StoredReader::new(file(&stored), options.stored(), Some(Arc::new(other))).unwrap();
     assert!(source.read_to_end(&mut Vec::new()).is_err());
-    let wrong = Stored {
+    let wrong = StoredFormat {
         encryption: Encryption::Aes128,
-        ..coding.stored()
+        ..options.stored()
     };
     assert!(decoded(&stored, wrong).is_err());
-    assert!(Source::new(file(&stored), coding.stored(), None).is_err());
+    assert!(StoredReader::new(file(&stored), options.stored(), None).is_err());
 }
 
 #[test]
 fn each_file_has_its_own_salt_and_iv() {
-    let coding = coding(Compression::None, Level::Auto, Encryption::Aes256);
-    let (one, _) = encoded(b"same", &coding);
-    let (other, _) = encoded(b"same", &coding);
+    let options = options(Compression::None, Level::Auto, Encryption::Aes256);
+    let (one, _) = encoded(b"same", &options);
+    let (other, _) = encoded(b"same", &options);
     assert_eq!(one.len(), 4 + 44);
     assert_ne!(one[..16], other[..16]);
     assert_ne!(one[16..28], other[16..28]);
 }
 
 #[test]
-fn levels_out_of_range_are_taken_to_the_nearest() {
+fn levels_out_of_range_are_clamped() {
     let plain = sample(10_000);
     for compression in Compression::ALL {
         for level in [i32::MIN + 1, -7, 0, 1, 9, 19, i32::MAX] {
-            let coding = coding(compression, Level::Fixed(level), Encryption::None);
-            let (stored, _) = encoded(&plain, &coding);
+            let options = options(compression, Level::Fixed(level), Encryption::None);
+            let (stored, _) = encoded(&plain, &options);
             assert!(
-                decoded(&stored, coding.stored()).unwrap().0 == plain,
+                decoded(&stored, options.stored()).unwrap().0 == plain,
                 "{compression} {level}"
             );
         }
@@ -286,12 +295,12 @@ fn levels_out_of_range_are_taken_to_the_nearest() {
 }
 
 #[test]
-fn the_level_is_chosen_by_what_it_saves() {
+fn the_trial_chooses_the_level_by_the_saved_size() {
     let size = |plain: &[u8], level| {
-        let coding = coding(Compression::Zstd, level, Encryption::None);
-        encoded(plain, &coding).0.len()
+        let options = options(Compression::Zstd, level, Encryption::None);
+        encoded(plain, &options).0.len()
     };
-    // Source text, which level 3 makes a tenth smaller than the fast way does.
+    // Source text, which level 3 compresses 10 % better than the fast effort.
     let mut text = Vec::new();
     let mut directories = vec![std::path::PathBuf::from(concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -307,7 +316,7 @@ fn the_level_is_chosen_by_what_it_saves() {
             }
         }
     }
-    text.truncate(CHUNK);
+    text.truncate(CHUNK_SIZE);
     let auto = size(&text, Level::Auto);
     assert_eq!(auto, size(&text, Level::Fixed(3)));
     assert!(auto < size(&text, Level::Fixed(1)));
@@ -316,7 +325,7 @@ fn the_level_is_chosen_by_what_it_saves() {
         .flat_map(|n| [n / 60, 0x0010_0000 + n % 60, 0x0010, n].map(u32::to_le_bytes))
         .flatten()
         .collect();
-    let index = &index[..2 * CHUNK];
+    let index = &index[..2 * CHUNK_SIZE];
     assert!(size(index, Level::Auto) < size(index, Level::Fixed(3)));
 }
 
@@ -324,15 +333,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_bytes_in_any_pieces_come_back(
+    fn any_bytes_in_any_chunks_round_trip(
         plain in prop::collection::vec(any::<u8>(), 0..20_000),
         method in 0usize..5,
         cipher in 0usize..4,
         step in 1usize..5000,
     ) {
-        let coding = coding(Compression::ALL[method], Level::Auto, Encryption::ALL[cipher]);
-        let (stored, written) = encoded(&plain, &coding);
-        let mut source = Source::new(file(&stored), coding.stored(), Some(key())).unwrap();
+        let options = options(Compression::ALL[method], Level::Auto, Encryption::ALL[cipher]);
+        let (stored, written) = encoded(&plain, &options);
+        let mut source = StoredReader::new(file(&stored), options.stored(), Some(key())).unwrap();
         let (mut back, mut piece) = (Vec::new(), vec![0; step]);
         loop {
             let count = source.read(&mut piece).unwrap();
@@ -344,38 +353,38 @@ proptest! {
     }
 
     #[test]
-    fn noise_is_never_more_than_an_error(
+    fn random_input_never_panics(
         noise in prop::collection::vec(any::<u8>(), 1..3000),
         method in 0usize..5,
         keep in 0usize..30,
     ) {
         let compression = Compression::ALL[method];
-        let (mut stored, _) = encoded(b"some text", &coding(compression, Level::Auto, Encryption::None));
+        let (mut stored, _) = encoded(b"some text", &options(compression, Level::Auto, Encryption::None));
         stored.truncate(keep);
         stored.extend(noise);
-        let how = Stored { compression, ..Stored::PLAIN };
+        let how = StoredFormat { compression, ..StoredFormat::PLAIN };
         let _ = decoded(&stored, how);
     }
 
     #[test]
-    fn a_flipped_bit_of_an_encrypted_file_is_noticed(
+    fn a_flipped_bit_of_an_encrypted_file_is_detected(
         plain in prop::collection::vec(any::<u8>(), 0..2000),
         at in any::<prop::sample::Index>(),
         bit in 0u8..8,
     ) {
-        let coding = coding(Compression::Lz4, Level::Auto, Encryption::Aes192);
-        let (mut stored, _) = encoded(&plain, &coding);
+        let options = options(Compression::Lz4, Level::Auto, Encryption::Aes192);
+        let (mut stored, _) = encoded(&plain, &options);
         let at = at.index(stored.len());
         stored[at] ^= 1 << bit;
-        prop_assert!(decoded(&stored, coding.stored()).is_err());
+        prop_assert!(decoded(&stored, options.stored()).is_err());
     }
 }
 
-/// Reads a file of which only the name is known.
-fn probed(bytes: &[u8], suffixes: Suffixes) -> Result<(Vec<u8>, Stored)> {
+/// Reads a file of which only the suffixes are known.
+fn probed(bytes: &[u8], suffixes: Suffixes) -> Result<(Vec<u8>, StoredFormat)> {
     let path = std::env::temp_dir().join(format!("pgmoneta-probe-{}", std::process::id()));
     std::fs::write(&path, bytes).unwrap();
-    let source = Source::probe(&path, suffixes, &key(), &|plain| {
+    let source = StoredReader::probe(&path, suffixes, &key(), &|plain| {
         plain.starts_with(b"\x18\xd1")
     });
     std::fs::remove_file(&path).unwrap();
@@ -387,28 +396,28 @@ fn probed(bytes: &[u8], suffixes: Suffixes) -> Result<(Vec<u8>, Stored)> {
 }
 
 #[test]
-fn the_size_of_the_key_is_found_out() {
+fn the_key_size_is_detected() {
     let mut wal = sample(300_000);
     wal[..2].copy_from_slice(b"\x18\xd1");
     for compression in Compression::ALL {
         for encryption in Encryption::ALL {
-            let coding = coding(compression, Level::Auto, encryption);
-            // What begins as it must, what does not, and what has no beginning.
+            let options = options(compression, Level::Auto, encryption);
+            // A valid start, an invalid one, and an empty file.
             for plain in [&wal[..], &wal[2..], &wal[..1], &[]] {
-                let (stored, _) = encoded(plain, &coding);
-                let (read, how) = probed(&stored, coding.stored().named()).unwrap();
+                let (stored, _) = encoded(plain, &options);
+                let (read, how) = probed(&stored, options.stored().suffixes()).unwrap();
                 assert!(read == plain, "{compression} {encryption} {}", plain.len());
-                assert_eq!(how, coding.stored());
+                assert_eq!(how, options.stored());
             }
             if encryption == Encryption::None {
                 continue;
             }
-            let (stored, _) = encoded(&wal, &coding);
+            let (stored, _) = encoded(&wal, &options);
             for at in [0, 20, 30, stored.len() / 2, stored.len() - 1] {
                 let mut changed = stored.clone();
                 changed[at] ^= 1;
-                let failure = probed(&changed, coding.stored().named()).unwrap_err();
-                assert_eq!(failure.kind(), Kind::Corrupt, "{compression} {at}");
+                let failure = probed(&changed, options.stored().suffixes()).unwrap_err();
+                assert_eq!(failure.kind(), ErrorKind::Corrupt, "{compression} {at}");
             }
         }
     }
@@ -425,33 +434,34 @@ fn the_size_of_the_key_is_found_out() {
 }
 
 #[test]
-fn what_the_c_program_calls_lz4_is_called_that() {
-    let stored = Stored {
+fn lz4_files_of_the_c_program_are_recognized() {
+    let stored = StoredFormat {
         compression: Compression::Lz4,
         encryption: Encryption::None,
     };
     // The file PG_VERSION of version 15.
     let failure = decoded(b"\x04\0\0\0\x3015\x0A", stored).unwrap_err();
-    assert_eq!(failure.kind(), Kind::Unsupported);
+    assert_eq!(failure.kind(), ErrorKind::Unsupported);
     assert!(failure.message().contains("written by the C program"));
 }
 
 #[test]
-fn no_more_comes_out_of_a_file_than_it_must_have() {
+fn plain_bytes_are_limited_to_the_expected_size() {
     let plain = vec![0; 8 << 20];
     for compression in Compression::ALL {
         for encryption in [Encryption::None, Encryption::Aes256] {
-            let coding = coding(compression, Level::Auto, encryption);
-            let (stored, digests) = encoded(&plain, &coding);
+            let options = options(compression, Level::Auto, encryption);
+            let (stored, digests) = encoded(&plain, &options);
             let open = |longest| {
-                let source = Source::new(file(&stored), coding.stored(), Some(key())).unwrap();
-                source.at_most(longest)
+                let source =
+                    StoredReader::new(file(&stored), options.stored(), Some(key())).unwrap();
+                source.with_max_size(longest)
             };
             let mut out = Vec::new();
             let read = open(100_000).read_to_end(&mut out);
             assert_eq!(
-                crate::error::Failure::from(read.unwrap_err()).kind(),
-                Kind::Corrupt
+                crate::error::Error::from(read.unwrap_err()).kind(),
+                ErrorKind::Corrupt
             );
             assert!(out.len() <= 100_000, "{compression}: {}", out.len());
             let mut whole = open(digests.plain_size);

@@ -1,94 +1,100 @@
-//! The configuration of the client, `pgmoneta_cli.conf`.
+//! The configuration of the client: `pgmoneta_cli.conf`.
 
 use std::path::{Path, PathBuf};
 
-use super::build::{compression_word, encryption, log};
-use super::document::{self, Dialect, Document};
+use super::build::{log, parse_compression, parse_encryption};
+use super::document::{self, Document, ParseOptions};
+use super::enums;
 use super::load::MAIN;
-use super::option::Kind::{Integer, Path as ExpandedPath, Pattern, Size, Text, Time, Word};
 use super::option::Scope::Main;
-use super::option::{Kind, Setting};
-use super::problem::{Findings, Problems};
+use super::option::ValueKind::{Enum, Integer, Path as ExpandedPath, Pattern, Size, Text, Time};
+use super::option::{Setting, ValueKind};
+use super::problem::{Diagnostics, Problems};
 use super::section::{Section, absolute};
-use super::words;
 use crate::logging::LogSettings;
 use crate::unit::{Compression, Encryption};
 
-const fn row(key: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Setting {
+const fn row(
+    key: &'static str,
+    kind: ValueKind,
+    default: &'static str,
+    help: &'static str,
+) -> Setting {
     Setting::new(Main, key, kind, default, help)
 }
 
-/// Every key of the client's configuration.
-#[rustfmt::skip] // A row is a line.
+/// The keys of the client's configuration, with kind, default and help.
+#[rustfmt::skip] // One row per line.
 pub const CLIENT_OPTIONS: &[Setting] = &[
     row("host", Text, "", "The host of the daemon, for remote management."),
     row("port", Integer(0, 65535), "0", "The port of remote management; 0 is none."),
     row("unix_socket_dir", ExpandedPath, "", "The directory of the management socket, where host and port are not both set."),
-    row("compression", Word(words::WIRE_COMPRESSION), "", "How messages are compressed."),
-    row("encryption", Word(words::WIRE_ENCRYPTION), "", "How messages are encrypted, with the master key."),
-    row("output", Word(words::OUTPUT), "text", "How answers are shown."),
-    row("log_type", Word(words::LOG_TYPE), "console", "Where the log goes."),
-    row("log_level", Word(words::LOG_LEVEL), "info", "The least important messages that are logged."),
+    row("compression", Enum(enums::WIRE_COMPRESSION), "", "How messages are compressed."),
+    row("encryption", Enum(enums::WIRE_ENCRYPTION), "", "How messages are encrypted, with the master key."),
+    row("output", Enum(enums::OUTPUT), "text", "The output format."),
+    row("log_type", Enum(enums::LOG_TYPE), "console", "Where the log goes."),
+    row("log_level", Enum(enums::LOG_LEVEL), "info", "The lowest level of messages that is logged."),
     row("log_path", ExpandedPath, "pgmoneta-cli.log", "The log file, a strftime pattern."),
-    row("log_line_prefix", Pattern, "%Y-%m-%d %H:%M:%S", "The front of each line, a strftime pattern."),
-    row("log_mode", Word(words::LOG_MODE), "append", "Whether an existing log file is continued or begun anew."),
-    row("log_rotation_age", Time(0), "0", "The age at which the log file is opened anew; 0 is never."),
-    row("log_rotation_size", Size, "0", "The size at which the log file is opened anew; 0 is never."),
+    row("log_line_prefix", Pattern, "%Y-%m-%d %H:%M:%S", "The prefix of each line, a strftime pattern."),
+    row("log_mode", Enum(enums::LOG_MODE), "append", "Whether an existing log file is appended to or truncated."),
+    row("log_rotation_age", Time(0), "0", "The age at which the log file is rotated; 0 is never."),
+    row("log_rotation_size", Size, "0", "The size at which the log file is rotated; 0 is never."),
 ];
 
-/// How answers are shown.
+/// The output format of the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// For people.
+    /// Tables for people.
     #[default]
     Text,
-    /// JSON with translated values.
+    /// JSON in which sizes, times and codes are translated to text.
     Json,
-    /// JSON as it came.
+    /// JSON as the daemon sent it.
     Raw,
 }
 
 /// The configuration of the client.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// The file.
+    /// The absolute path of the file.
     pub path: PathBuf,
-    /// The host of the daemon.
+    /// The host of the daemon, for remote management.
     pub host: Option<String>,
     /// The port of remote management.
     pub port: Option<u16>,
     /// The directory of the management socket.
     pub unix_socket_dir: Option<PathBuf>,
-    /// How messages are compressed, if the file says so.
+    /// How messages are compressed, if it is set.
     pub compression: Option<Compression>,
-    /// How messages are encrypted, if the file says so.
+    /// How messages are encrypted, if it is set.
     pub encryption: Option<Encryption>,
-    /// How answers are shown.
+    /// The output format where no option of the command line names one.
     pub output: OutputFormat,
-    /// Where the log goes.
+    /// The settings of the log.
     pub log: LogSettings,
-    /// What is odd, but not wrong.
+    /// Warnings about the file, to be logged.
     pub warnings: Vec<String>,
 }
 
 impl ClientConfig {
-    /// Reads and checks the file of the client. Sections mean nothing, the last value of a key counts. The file of the
-    /// daemon, known by a `base_dir` in `[pgmoneta]`, serves as well: it says where the socket is, and nothing else.
+    /// Reads and checks the file of the client. Sections are ignored, the last value of a key is
+    /// used. The file of the daemon, recognized by a `base_dir` in `[pgmoneta]`, is accepted as
+    /// well: only `unix_socket_dir` is taken from it.
     pub fn load(path: &Path) -> Result<ClientConfig, Problems> {
-        let mut findings = Findings::new(path);
-        let dialect = Dialect {
-            loose: true,
-            expands: is_path,
+        let mut diagnostics = Diagnostics::new(path);
+        let options = ParseOptions {
+            lenient: true,
+            expand_variables: is_path,
         };
-        let document = document::read(path, dialect, &mut findings).unwrap_or_default();
+        let document = document::read(path, options, &mut diagnostics).unwrap_or_default();
         let merged = merge(document);
-        let section = Section::read(&merged, CLIENT_OPTIONS, None, &mut findings);
-        let log = log(&section, &mut findings);
-        if !findings.fine() {
-            return Err(findings.into_problems());
+        let section = Section::read(&merged, CLIENT_OPTIONS, None, &mut diagnostics);
+        let log = log(&section, &mut diagnostics);
+        if !diagnostics.is_ok() {
+            return Err(diagnostics.into_problems());
         }
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
-        let word = |key: &str| section.own(key).map(|_| section.word(key));
+        let value = |key: &str| section.local(key).map(|_| section.enum_value(key));
         Ok(ClientConfig {
             path: absolute(path),
             host: some(section.text("host")),
@@ -96,39 +102,39 @@ impl ClientConfig {
                 .ok()
                 .filter(|port| *port > 0),
             unix_socket_dir: section.path("unix_socket_dir"),
-            compression: word("compression").map(compression_word),
-            encryption: word("encryption").map(encryption),
-            output: match section.word("output") {
+            compression: value("compression").map(parse_compression),
+            encryption: value("encryption").map(parse_encryption),
+            output: match section.enum_value("output") {
                 "json" => OutputFormat::Json,
                 "raw" => OutputFormat::Raw,
                 _ => OutputFormat::Text,
             },
             log,
-            warnings: findings.warnings,
+            warnings: diagnostics.warnings,
         })
     }
 }
 
-/// Whether a key is a path in which environment variables are replaced.
+/// Whether a key is a path in which environment variables are expanded.
 fn is_path(key: &str) -> bool {
     let mut rows = CLIENT_OPTIONS.iter();
     rows.any(|setting| setting.key == key && setting.kind == ExpandedPath)
 }
 
-/// All sections as one; of the daemon's file only what concerns a client.
-fn merge(document: Document) -> document::Section {
-    let daemons = document
+/// Merges all sections into one; of the daemon's file only `unix_socket_dir`.
+fn merge(document: Document) -> document::RawSection {
+    let is_daemon_file = document
         .sections
         .iter()
         .any(|section| section.title == MAIN && section.table.contains_key("base_dir"));
-    let mut merged = document::Section::new(MAIN, 1);
+    let mut merged = document::RawSection::new(MAIN, 1);
     for section in document.sections {
         for (key, value) in section.table {
-            if daemons && !(section.title == MAIN && key == "unix_socket_dir") {
+            if is_daemon_file && !(section.title == MAIN && key == "unix_socket_dir") {
                 continue;
             }
             let line = section.lines.get(&key).copied().unwrap_or(section.line);
-            // The C program looks for the key with a capital letter, its manual has it without.
+            // The C program reads the key as `Output`, its manual has `output`.
             let key = if key == "Output" {
                 "output".to_owned()
             } else {

@@ -1,35 +1,37 @@
-//! `$NAME` in paths.
+//! Expansion of environment variables, `$NAME`, in paths.
 
-use super::problem::wrong;
-use crate::error::Failure;
+use super::problem::invalid;
+use crate::error::Error;
 
-/// What quotes are.
+/// How quotes are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quotes {
-    /// The classic syntax: they are removed, protect `#` and `;`, and between `'` a `$` is nothing special.
+    /// The INI syntax: quotes are removed, `#` and `;` between them are literal, and so is `$`
+    /// between single quotes.
     Removed,
-    /// TOML has its own: characters like others.
+    /// TOML has removed its own quotes: any others are literal.
     Kept,
 }
 
-/// Replaces `$NAME` (letters, digits and `_`) by environment variables; `\` takes the next character as it is.
-pub(super) fn expand(text: &str, quotes: Quotes) -> Result<String, Failure> {
+/// Replaces `$NAME` (letters, digits and `_`) by environment variables; the character after `\` is
+/// literal.
+pub(super) fn expand(text: &str, quotes: Quotes) -> Result<String, Error> {
     let mut value = String::with_capacity(text.len());
-    // How much of the value an unquoted blank at the end must not cut off.
-    let mut kept = 0;
+    // The length of the value without unquoted white space at its end.
+    let mut trimmed_length = 0;
     let mut open = None;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
             '"' | '\'' if quotes == Quotes::Removed && open.is_none_or(|quote| quote == c) => {
                 open = if open.is_none() { Some(c) } else { None };
-                kept = value.len();
+                trimmed_length = value.len();
             }
             '#' | ';' if quotes == Quotes::Removed && open.is_none() => break,
             '\\' => {
                 let next = chars.next();
-                value.push(next.ok_or_else(|| wrong("nothing follows the \\ at the end"))?);
-                kept = value.len();
+                value.push(next.ok_or_else(|| invalid("nothing follows the \\ at the end"))?);
+                trimmed_length = value.len();
             }
             '$' if open != Some('\'') => {
                 let mut name = String::new();
@@ -37,34 +39,34 @@ pub(super) fn expand(text: &str, quotes: Quotes) -> Result<String, Failure> {
                     name.push(c);
                 }
                 value.push_str(&variable(&name)?);
-                kept = value.len();
+                trimmed_length = value.len();
             }
             c => {
                 value.push(c);
                 if open.is_some() || !c.is_whitespace() {
-                    kept = value.len();
+                    trimmed_length = value.len();
                 }
             }
         }
     }
     if let Some(quote) = open {
-        return Err(wrong(format!("the closing {quote} is missing")));
+        return Err(invalid(format!("the closing {quote} is missing")));
     }
-    value.truncate(kept);
+    value.truncate(trimmed_length);
     Ok(value)
 }
 
-fn variable(name: &str) -> Result<String, Failure> {
+fn variable(name: &str) -> Result<String, Error> {
     if name.is_empty() {
-        return Err(wrong("no name of a variable follows the $")
-            .hint("a $ that is part of a path is written \\$"));
+        return Err(invalid("no variable name follows the $")
+            .with_hint("a $ that is part of a path is written \\$"));
     }
     std::env::var(name).map_err(|error| match error {
         std::env::VarError::NotPresent => {
-            wrong(format!("the environment variable {name} is not set"))
+            invalid(format!("the environment variable {name} is not set"))
         }
         std::env::VarError::NotUnicode(_) => {
-            wrong(format!("the environment variable {name} is not UTF-8"))
+            invalid(format!("the environment variable {name} is not UTF-8"))
         }
     })
 }

@@ -1,54 +1,55 @@
-//! Reading and checking the main file as a whole.
+//! Reads and checks the main file.
 
 use std::collections::BTreeMap;
 
 use super::build;
-use super::document::{self, Dialect, Document};
+use super::document::{self, Document, ParseOptions};
 use super::files::Files;
 use super::model::{Config, Server};
-use super::option::Kind;
-use super::problem::{Findings, Problem, Problems, wrong};
+use super::option::ValueKind;
+use super::problem::{Diagnostics, Problem, Problems, invalid};
 use super::section::Section;
 use super::server;
 use super::table::OPTIONS;
 use super::value::Value;
 
-/// The title of the daemon's own section.
+/// The title of the section with global settings.
 pub(super) const MAIN: &str = "pgmoneta";
 
-/// A configuration that was read and checked.
+/// A checked configuration, with warnings.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The configuration.
+    /// The configuration, with all values checked.
     pub config: Config,
-    /// What is odd, but not wrong; to be logged at the start. What is not there yet is in [`Config::not_yet`].
+    /// Warnings to be logged at startup; those about features that are not implemented are in
+    /// [`Config::not_implemented`].
     pub warnings: Vec<String>,
 }
 
 impl Config {
-    /// Reads and checks the main file. All that is wrong is reported together.
+    /// Reads and checks the main file. All errors are reported together.
     pub fn load(files: &Files) -> Result<Loaded, Problems> {
-        let mut findings = Findings::new(&files.main);
-        let dialect = Dialect {
-            loose: false,
-            expands: is_path,
+        let mut diagnostics = Diagnostics::new(&files.main);
+        let options = ParseOptions {
+            lenient: false,
+            expand_variables: is_path,
         };
-        let document = document::read(&files.main, dialect, &mut findings);
-        match document.map(|document| config(files, &document, &mut findings)) {
-            Some(mut config) if findings.fine() => {
-                config.not_yet = std::mem::take(&mut findings.not_yet);
+        let document = document::read(&files.main, options, &mut diagnostics);
+        match document.map(|document| config(files, &document, &mut diagnostics)) {
+            Some(mut config) if diagnostics.is_ok() => {
+                config.not_implemented = std::mem::take(&mut diagnostics.not_implemented);
                 Ok(Loaded {
                     config,
-                    warnings: findings.warnings,
+                    warnings: diagnostics.warnings,
                 })
             }
-            _ => Err(findings.into_problems()),
+            _ => Err(diagnostics.into_problems()),
         }
     }
 }
 
 impl Config {
-    /// Refuses servers whose role is not in the users file; `known` says which names are.
+    /// Fails for servers whose role is not in the users file; `known` tells whether a name is.
     pub fn check_users(&self, known: impl Fn(&str) -> bool) -> Result<(), Problems> {
         let users = self.users_path.display();
         let unknown = self.servers.iter().filter(|server| !known(&server.user));
@@ -75,60 +76,60 @@ impl Config {
     }
 }
 
-/// Whether a key is a path in which environment variables are replaced, in whichever section.
+/// Whether a key is a path in which environment variables are expanded, in any section.
 fn is_path(key: &str) -> bool {
     let mut rows = OPTIONS.iter();
-    rows.any(|setting| setting.key == key && setting.kind == Kind::Path)
+    rows.any(|setting| setting.key == key && setting.kind == ValueKind::Path)
 }
 
-fn config(files: &Files, document: &Document, findings: &mut Findings) -> Config {
+fn config(files: &Files, document: &Document, diagnostics: &mut Diagnostics) -> Config {
     let mut sections = document.sections.iter();
     let main = match sections.find(|section| section.title == MAIN) {
-        Some(section) => Section::read(section, OPTIONS, None, findings),
+        Some(section) => Section::read(section, OPTIONS, None, diagnostics),
         None => {
-            let problem = wrong(format!("there is no section [{MAIN}]"));
-            findings.add(None, "", problem);
+            let problem = invalid(format!("there is no section [{MAIN}]"));
+            diagnostics.add(None, "", problem);
             Section::missing()
         }
     };
     let sections = document.sections.iter();
     let sections: Vec<Section<'_>> = sections
         .filter(|section| section.title != MAIN)
-        .map(|section| Section::read(section, OPTIONS, Some(&main), findings))
+        .map(|section| Section::read(section, OPTIONS, Some(&main), diagnostics))
         .collect();
     if sections.is_empty() {
-        let problem = wrong("there is no section of a server")
-            .hint("a line [NAME], followed by host, port, user and wal_slot");
-        findings.add(None, "", problem);
+        let problem = invalid("there is no section of a server")
+            .with_hint("add a line [NAME], followed by host, port, user and wal_slot");
+        diagnostics.add(None, "", problem);
     }
     let servers: Vec<Server> = sections
         .iter()
-        .filter_map(|section| server::server(section, &main, findings))
+        .filter_map(|section| server::server(section, &main, diagnostics))
         .collect();
-    check_follow(&sections, findings);
-    check_slots(&sections, &servers, findings);
-    build::check_management(&main, findings);
-    build::config(files, &main, servers, findings)
+    check_follow(&sections, diagnostics);
+    check_slots(&sections, &servers, diagnostics);
+    build::check_management(&main, diagnostics);
+    build::config(files, &main, servers, diagnostics)
 }
 
-/// Refuses a server that follows none of the others.
-fn check_follow(sections: &[Section<'_>], findings: &mut Findings) {
+/// Fails for a server that follows itself or an unknown server.
+fn check_follow(sections: &[Section<'_>], diagnostics: &mut Diagnostics) {
     for section in sections {
-        let Some(Value::Text(name)) = section.own("follow") else {
+        let Some(Value::Text(name)) = section.local("follow") else {
             continue;
         };
         let line = section.line_of("follow");
         if *name == section.title {
-            findings.add(line, "follow", wrong("a server cannot follow itself"));
+            diagnostics.add(line, "follow", invalid("a server cannot follow itself"));
         } else if !sections.iter().any(|other| other.title == *name) {
-            let problem = wrong(format!("there is no server {name:?}"));
-            findings.add(line, "follow", problem);
+            let problem = invalid(format!("there is no server {name:?}"));
+            diagnostics.add(line, "follow", problem);
         }
     }
 }
 
-/// Refuses two servers that would take the same WAL from each other.
-fn check_slots(sections: &[Section<'_>], servers: &[Server], findings: &mut Findings) {
+/// Fails for two servers with the same replication slot.
+fn check_slots(sections: &[Section<'_>], servers: &[Server], diagnostics: &mut Diagnostics) {
     let mut known = BTreeMap::new();
     for server in servers {
         let slot = (server.host.to_string(), server.port, &server.wal_slot);
@@ -140,8 +141,8 @@ fn check_slots(sections: &[Section<'_>], servers: &[Server], findings: &mut Find
                 .iter()
                 .find(|section| section.title == server.name.as_str());
             let line = section.and_then(|section| section.line_of("wal_slot"));
-            let problem = wrong(format!("server [{other}] has the same host, port and slot"));
-            findings.add(line, "wal_slot", problem);
+            let problem = invalid(format!("server [{other}] has the same host, port and slot"));
+            diagnostics.add(line, "wal_slot", problem);
         }
     }
 }

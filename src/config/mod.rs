@@ -1,14 +1,17 @@
-//! The configuration: `pgmoneta.conf` in the classic syntax or `pgmoneta.toml`, read and checked once, at the edge.
+//! The configuration: `pgmoneta.conf` in INI syntax or `pgmoneta.toml`, parsed and checked at
+//! startup.
 //!
-//! Both syntaxes become one table of sections, and one option table says what each key means. What comes out is
-//! typed: nothing behind this module parses a setting. What is wrong is reported together, with file and line.
+//! Both syntaxes are parsed into sections of keys and values; one option table has the kind,
+//! default and scope of each key. The result is typed: no other module parses a setting. All errors
+//! are reported together, with file and line.
 
 mod build;
-mod classic;
 mod client;
 mod document;
+mod enums;
 mod expand;
 mod files;
+mod ini;
 mod load;
 mod model;
 mod option;
@@ -17,18 +20,17 @@ mod section;
 mod server;
 mod suggest;
 mod table;
-mod tables;
 mod tls;
+mod toml_file;
 mod value;
-mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use client::{CLIENT_OPTIONS, ClientConfig, OutputFormat};
-pub use files::{Asked, DIRECTORY_VARIABLE, Files, locate, locate_main};
+pub use files::{DIRECTORY_VARIABLE, FileOptions, Files, locate, locate_main};
 pub use load::Loaded;
 pub use model::{AuthMethods, Checkpoint, Config, Host, Retention, Server, TlsFiles, TlsMode};
-pub use option::{Kind, Presence, Reload, Scope, Setting, Words};
+pub use option::{EnumValues, Reload, Scope, Setting, Support, ValueKind};
 pub use problem::{Problem, Problems};
 pub use table::OPTIONS;

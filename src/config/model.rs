@@ -1,4 +1,4 @@
-//! The typed configuration.
+//! The types of the checked configuration.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,55 +6,56 @@ use std::path::PathBuf;
 use crate::logging::LogSettings;
 use crate::unit::{ByteSize, Compression, Encryption, Level, ServerName, Span};
 
-/// The whole configuration, checked.
+/// The checked configuration of the daemon.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The main file.
+    /// The absolute path of the main file.
     pub path: PathBuf,
-    /// The users file (credentials for PostgreSQL).
+    /// The absolute path of the users file (credentials for PostgreSQL).
     pub users_path: PathBuf,
-    /// The admins file (remote management), if there is one.
+    /// The absolute path of the admins file (remote management), if it exists.
     pub admins_path: Option<PathBuf>,
     /// The address for TCP services, `*` for all; also part of the default name of the pid file.
     pub host: String,
-    /// The directory of the management socket.
+    /// The directory of the management socket; it exists.
     pub unix_socket_dir: PathBuf,
-    /// The root of the repository.
+    /// The root directory of the repository.
     pub base_dir: PathBuf,
-    /// The pid file.
+    /// The path of the pid file, set or from `unix_socket_dir` and `host`.
     pub pidfile: PathBuf,
     /// How backups and WAL are compressed.
     pub compression: Compression,
-    /// How hard.
+    /// The compression level, in the range of `compression`.
     pub compression_level: Level,
     /// How backups and WAL are encrypted.
     pub encryption: Encryption,
     /// Threads of the pool; at least 1 (0 in the file means one per CPU).
     pub workers: usize,
-    /// The same as the file has it: 0 is one for each CPU.
+    /// `workers` as configured: 0 is one for each CPU.
     pub configured_workers: u32,
     /// How long backups are kept.
     pub retention: Retention,
-    /// The longest wait for a blocking operation, such as WAL that a backup needs.
+    /// The timeout of blocking operations, such as waiting for the WAL that a backup needs.
     pub blocking_timeout: Span,
-    /// The longest wait for a log-in, ours or a client's.
+    /// The timeout of a log-in, to a server or of a client.
     pub authentication_timeout: Span,
-    /// Whether connections are probed when idle.
+    /// Whether TCP keepalive is on.
     pub keep_alive: bool,
-    /// Whether small packets are sent at once.
+    /// Whether `TCP_NODELAY` is on.
     pub nodelay: bool,
-    /// The length of the queue of connections that wait to be accepted.
+    /// The length of the queue of connections to accept (listen(2)), at least 16.
     pub backlog: u32,
-    /// Where the log goes.
+    /// The settings of the log.
     pub log: LogSettings,
     /// The servers, in the order of the file.
     pub servers: Vec<Server>,
-    /// Keys that are set and whose feature is not there yet, one text for each, for a warning at the start.
-    pub not_yet: Vec<String>,
+    /// One warning for each key that is set and whose feature is not implemented, to be logged at
+    /// startup.
+    pub not_implemented: Vec<String>,
 }
 
 impl Config {
-    /// The server of that name.
+    /// The server with this name.
     pub fn server(&self, name: &str) -> Option<&Server> {
         self.servers
             .iter()
@@ -67,47 +68,47 @@ impl Config {
     }
 }
 
-/// A PostgreSQL server to keep restorable. Global settings that a server inherits are resolved.
+/// A PostgreSQL server to back up. Global settings that it inherits are resolved.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Its name.
+    /// The title of its section.
     pub name: ServerName,
-    /// Where it listens.
+    /// The host name, address or socket directory.
     pub host: Host,
-    /// Its port; also part of the name of its Unix socket.
+    /// The port; also part of the file name of the Unix socket.
     pub port: u16,
-    /// The role that we log in as; its password is in the users file.
+    /// The role to log in as; its password is in the users file.
     pub user: String,
-    /// The physical replication slot.
+    /// The name of the physical replication slot.
     pub wal_slot: String,
     /// Whether to create the slot if it is missing.
     pub create_slot: bool,
-    /// The name that we give ourselves, which `synchronous_standby_names` may list.
+    /// The `application_name` of connections, which `synchronous_standby_names` may list.
     pub application_name: String,
-    /// Threads that this server's work may use; at least 1.
+    /// The number of threads for the operations of this server; at least 1.
     pub workers: usize,
-    /// The same as the file has it, for the server or for all: 0 is one for each CPU.
+    /// `workers` as configured, for the server or globally: 0 is one for each CPU.
     pub configured_workers: u32,
-    /// The most bytes a second a base backup may take; `None` for no limit.
+    /// The maximum rate of a base backup, in bytes per second; `None` for no limit.
     pub max_rate: Option<ByteSize>,
     /// Whether the checkpoint of a backup is fast or spread.
     pub checkpoint: Checkpoint,
     /// How long backups of it are kept.
     pub retention: Retention,
-    /// How long the receiver waits for a sign of life before it reconnects.
+    /// How long the WAL receiver waits for a message of the server before it reconnects.
     pub wal_receiver_timeout: Span,
-    /// Whether the connection is encrypted.
+    /// Whether connections are encrypted and the certificate is verified.
     pub tls: TlsMode,
-    /// The files that TLS needs.
+    /// The `tls_*_file` of the server.
     pub tls_files: TlsFiles,
-    /// How the server may let us in besides SCRAM-SHA-256.
+    /// The authentication methods that are allowed besides SCRAM-SHA-256.
     pub auth: AuthMethods,
 }
 
-/// Where a server listens.
+/// The address on which a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// A name or an address.
+    /// A host name or an IP address.
     Tcp(String),
     /// The directory of its Unix socket.
     Unix(PathBuf),
@@ -125,58 +126,60 @@ impl fmt::Display for Host {
 /// How the checkpoint at the start of a backup runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checkpoint {
-    /// At once.
+    /// As fast as possible (`CHECKPOINT 'fast'`).
     #[default]
     Fast,
-    /// Spread over time, as the server's own checkpoints.
+    /// Spread over time (`checkpoint_completion_target`).
     Spread,
 }
 
-/// Whether a connection to PostgreSQL is encrypted.
+/// The TLS mode of a connection to PostgreSQL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsMode {
-    /// No.
+    /// Not encrypted.
     #[default]
     Off,
-    /// Yes, with whatever certificate the server shows.
+    /// Encrypted, without verifying the certificate of the server.
     On,
-    /// Yes, and the certificate must be signed by a known authority and name the host.
+    /// Encrypted; the certificate must be signed by a known authority and name the host.
     Verify,
 }
 
-/// The files that TLS needs.
+/// The files for TLS connections to a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// Our certificate, PEM.
+    /// The client certificate, PEM.
     pub certificate: Option<PathBuf>,
-    /// Its key, PEM.
+    /// The private key of the client certificate, PEM.
     pub key: Option<PathBuf>,
-    /// The authorities that we trust, PEM.
+    /// The trusted certificate authorities, PEM.
     pub authority: Option<PathBuf>,
 }
 
-/// How a server may let us in besides SCRAM-SHA-256, which alone shows that the server knows the password.
+/// The authentication methods that are allowed besides SCRAM-SHA-256, the only one that proves that
+/// the server knows the password.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuthMethods {
-    /// MD5 challenge and response.
+    /// The MD5 challenge-response method.
     pub md5: bool,
-    /// The password in clear.
+    /// The password in clear text.
     pub password: bool,
-    /// No question at all, which is what `trust`, `peer` and `ident` look like from here.
+    /// No authentication request, as with `trust`, `peer` and `ident`, which a client cannot tell
+    /// apart.
     pub trust: bool,
-    /// No question at all over TLS, where we have a certificate to show.
+    /// No authentication request over TLS, where a client certificate is presented.
     pub cert: bool,
 }
 
 /// How many days, weeks, months and years backups are kept; `None` where unset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Days.
+    /// All backups of this many days.
     pub days: Option<u32>,
-    /// Weeks.
+    /// One backup a week for this many weeks.
     pub weeks: Option<u32>,
-    /// Months.
+    /// One backup a month for this many months.
     pub months: Option<u32>,
-    /// Years.
+    /// One backup a year for this many years.
     pub years: Option<u32>,
 }

@@ -1,114 +1,114 @@
-//! What an option is: the shape of the rows of the option table.
+//! The type of the rows of the option table.
 
-/// The section where an option stands.
+/// The section in which an option may be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// `[pgmoneta]`.
     Main,
     /// The section of a server.
     Server,
-    /// Either; what `[pgmoneta]` says is for the servers that say nothing.
+    /// Either; a server without it inherits the value of `[pgmoneta]`.
     Both,
 }
 
-/// What the value of an option looks like.
+/// The type of the value of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// Any text.
     Text,
     /// A path in which `$NAME` stands for an environment variable.
     Path,
-    /// A path that is taken as it is.
+    /// A path without expansion of environment variables.
     PlainPath,
     /// A `strftime` pattern.
     Pattern,
     /// `on`, `true`, `yes`, `1`, `off`, `false`, `no` or `0`.
     Boolean,
-    /// As [`Kind::Boolean`], and -1 to inherit.
+    /// As [`ValueKind::Boolean`], and -1 to inherit.
     InheritedBoolean,
-    /// A whole number of this range.
+    /// An integer of this range, both ends included.
     Integer(i64, i64),
-    /// A length of time of at least this many seconds.
+    /// A duration of at least this many seconds.
     Time(u64),
     /// A number of bytes.
     Size,
-    /// A number of bytes a second, 0 for no limit.
+    /// A number of bytes per second, 0 for no limit.
     Rate,
-    /// As [`Kind::Rate`], and -1 to inherit.
+    /// As [`ValueKind::Rate`], and -1 to inherit.
     ServerRate,
     /// A compression level or `auto`.
     Level,
-    /// Days, weeks, months and years.
+    /// Days, weeks, months and years, separated by commas.
     Retention,
-    /// One of these words.
-    Word(Words),
-    /// Some of these words, separated by commas.
-    WordList(Words),
-    /// Items separated by this character, at most so many.
+    /// One of these values.
+    Enum(EnumValues),
+    /// Any of these values, separated by commas.
+    EnumList(EnumValues),
+    /// Items separated by this character, at most this many.
     List(char, usize),
 }
 
-/// Words and what each one means; the first of each meaning is the name that messages use.
-pub type Words = &'static [(&'static str, &'static [&'static str])];
+/// The values of an enum option: the name of each one, which messages use, and its aliases.
+pub type EnumValues = &'static [(&'static str, &'static [&'static str])];
 
-/// What becomes of a change when the configuration is read again.
+/// When a changed value takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
-    /// It applies at once.
+    /// When the configuration is reloaded.
     Applied,
-    /// It needs a restart.
+    /// After a restart of the daemon.
     Restart,
 }
 
-/// Whether an option does something.
+/// Whether an option has an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// It does.
-    Here,
-    /// What it belongs to is not there yet.
-    Later(&'static str),
-    /// There is nothing here that it could change.
-    NoEffect(&'static str),
+pub enum Support {
+    /// Its value takes effect.
+    Active,
+    /// It belongs to this feature, which is not implemented yet.
+    Planned(&'static str),
+    /// It is accepted for compatibility with the C program and ignored, for this reason.
+    Ignored(&'static str),
 }
 
 /// A row of the option table.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
-    /// The section.
+    /// The section in which it may be set.
     pub scope: Scope,
-    /// The key.
+    /// The key in the file.
     pub key: &'static str,
-    /// What its value looks like.
-    pub kind: Kind,
-    /// The value where the file has none, as it would be written; empty where there is none.
+    /// The type of its value.
+    pub kind: ValueKind,
+    /// The default value as in the file; empty for none.
     pub default: &'static str,
-    /// Whether the file must have a value.
+    /// Whether it must be set.
     pub required: bool,
-    /// The unit of a bare number, if it has one.
+    /// The unit of a number without unit; empty for none.
     pub unit: &'static str,
-    /// What becomes of a change.
+    /// When a changed value takes effect.
     pub reload: Reload,
-    /// Whether its value must not be shown.
+    /// Whether its value must not be printed.
     pub secret: bool,
-    /// Whether it does something.
-    pub presence: Presence,
-    /// What it is for, in a sentence.
+    /// Whether it has an effect.
+    pub support: Support,
+    /// A description of one sentence, for the manual.
     pub help: &'static str,
 }
 
 impl Setting {
-    /// An option with a default, of which a change needs a restart.
+    /// An option with a default value, which takes effect after a restart.
     pub(super) const fn new(
         scope: Scope,
         key: &'static str,
-        kind: Kind,
+        kind: ValueKind,
         default: &'static str,
         help: &'static str,
     ) -> Setting {
         let unit = match kind {
-            Kind::Time(_) => "seconds",
-            Kind::Size => "bytes",
-            Kind::Rate | Kind::ServerRate => "bytes a second",
+            ValueKind::Time(_) => "seconds",
+            ValueKind::Size => "bytes",
+            ValueKind::Rate | ValueKind::ServerRate => "bytes per second",
             _ => "",
         };
         Setting {
@@ -120,48 +120,48 @@ impl Setting {
             unit,
             reload: Reload::Restart,
             secret: false,
-            presence: Presence::Here,
+            support: Support::Active,
             help,
         }
     }
 
-    /// The file must have it.
+    /// It must be set.
     pub(super) const fn required(mut self) -> Setting {
         self.required = true;
         self
     }
 
-    /// A change applies at once.
+    /// A changed value takes effect when the configuration is reloaded.
     pub(super) const fn reloadable(mut self) -> Setting {
         self.reload = Reload::Applied;
         self
     }
 
-    /// Its value must not be shown.
+    /// Its value must not be printed.
     pub(super) const fn secret(mut self) -> Setting {
         self.secret = true;
         self
     }
 
-    /// It belongs to something that is not there yet.
-    pub(super) const fn later(mut self, feature: &'static str) -> Setting {
-        self.presence = Presence::Later(feature);
+    /// It belongs to a feature that is not implemented yet.
+    pub(super) const fn planned(mut self, feature: &'static str) -> Setting {
+        self.support = Support::Planned(feature);
         self
     }
 
-    /// There is nothing that it could change.
-    pub(super) const fn no_effect(mut self, why: &'static str) -> Setting {
-        self.presence = Presence::NoEffect(why);
+    /// It is accepted and ignored.
+    pub(super) const fn ignored(mut self, why: &'static str) -> Setting {
+        self.support = Support::Ignored(why);
         self
     }
 
-    /// A bare number means this.
+    /// The unit of a number without unit.
     pub(super) const fn unit(mut self, unit: &'static str) -> Setting {
         self.unit = unit;
         self
     }
 
-    /// Whether it may stand in `[pgmoneta]` (or, for `false`, in the section of a server).
+    /// Whether it may be set in `[pgmoneta]` (or, for `false`, in the section of a server).
     pub fn allowed(&self, main: bool) -> bool {
         match self.scope {
             Scope::Both => true,

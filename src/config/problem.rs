@@ -1,27 +1,27 @@
-//! What is wrong with the configuration, all of it at once.
+//! Errors and warnings about the configuration, collected to be reported together.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 
-/// One thing that is wrong.
+/// An error in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file.
+    /// The path of the file.
     pub file: PathBuf,
-    /// The line, if it is about one.
+    /// The line number from 1, if it is about a line.
     pub line: Option<usize>,
-    /// The key or section, if it is about one.
+    /// The key, if it is about one.
     pub key: Option<String>,
-    /// What is wrong.
+    /// The message, without file, line and key.
     pub text: String,
-    /// What to do about it.
+    /// How to correct it.
     pub hint: Option<String>,
 }
 
 impl fmt::Display for Problem {
-    /// `file:line: key: what is wrong`
+    /// `file:line: key: message`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file.display())?;
         if let Some(line) = self.line {
@@ -34,36 +34,39 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with the configuration, in the order of the file.
+/// All errors in the configuration, in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
-    /// Whether there are none.
+    /// Whether there are no errors.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// As one failure: the first problem, and how many more there are.
-    pub fn into_failure(self) -> Failure {
+    /// One error: the first problem, and the number of the others.
+    pub fn into_error(self) -> Error {
         let mut problems = self.0.into_iter();
         let Some(first) = problems.next() else {
-            return Failure::new(Kind::Internal, "the configuration has no problem");
+            return Error::new(ErrorKind::Internal, "the configuration has no problem");
         };
         let failure = match problems.len() {
-            0 => Failure::new(Kind::Configuration, first.to_string()),
-            more => Failure::new(Kind::Configuration, format!("{first} (and {more} more)"))
-                .hint("see all of them with: pgmoneta --check-config"),
+            0 => Error::new(ErrorKind::Configuration, first.to_string()),
+            more => Error::new(
+                ErrorKind::Configuration,
+                format!("{first} (and {more} more)"),
+            )
+            .with_hint("see all of them with: pgmoneta --check-config"),
         };
         match first.hint {
-            Some(hint) => failure.hint(hint),
+            Some(hint) => failure.with_hint(hint),
             None => failure,
         }
     }
 }
 
 impl fmt::Display for Problems {
-    /// Each problem on a line, a hint on the line after it.
+    /// Each problem on one line, its hint on the next one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.0 {
             writeln!(f, "{problem}")?;
@@ -75,69 +78,70 @@ impl fmt::Display for Problems {
     }
 }
 
-impl From<Problems> for Failure {
-    fn from(problems: Problems) -> Failure {
-        problems.into_failure()
+impl From<Problems> for Error {
+    fn from(problems: Problems) -> Error {
+        problems.into_error()
     }
 }
 
-/// What is found while a file is read and checked.
+/// Collects errors and warnings while a file is parsed and checked.
 #[derive(Debug)]
-pub(super) struct Findings {
+pub(super) struct Diagnostics {
     file: PathBuf,
     problems: Vec<Problem>,
-    /// What is odd, but not wrong.
+    /// Warnings, with file and line.
     pub warnings: Vec<String>,
-    /// What belongs to a feature that is not there yet.
-    pub not_yet: Vec<String>,
+    /// Warnings about keys whose feature is not implemented yet.
+    pub not_implemented: Vec<String>,
 }
 
-impl Findings {
-    /// Nothing found yet in `file`.
-    pub fn new(file: &Path) -> Findings {
-        Findings {
+impl Diagnostics {
+    /// No errors and no warnings about `file`.
+    pub fn new(file: &Path) -> Diagnostics {
+        Diagnostics {
             file: file.to_owned(),
             problems: Vec::new(),
             warnings: Vec::new(),
-            not_yet: Vec::new(),
+            not_implemented: Vec::new(),
         }
     }
 
-    /// Notes a problem with a line and a key; a `line` of `None` is the whole file, an empty `key` none.
-    pub fn add(&mut self, line: Option<usize>, key: &str, problem: Failure) {
+    /// Adds an error; `line` is `None` for the whole file, `key` is empty where it is not about a
+    /// key.
+    pub fn add(&mut self, line: Option<usize>, key: &str, problem: Error) {
         self.problems.push(Problem {
             file: self.file.clone(),
             line,
             key: (!key.is_empty()).then(|| key.to_owned()),
             text: problem.message().to_owned(),
-            hint: problem.advice().map(str::to_owned),
+            hint: problem.hint().map(str::to_owned),
         });
     }
 
-    /// Notes a warning about a line.
+    /// Adds a warning; `line` is `None` for the whole file.
     pub fn warning(&mut self, line: Option<usize>, text: impl fmt::Display) {
-        let warning = self.place(line, text);
+        let warning = self.located(line, text);
         self.warnings.push(warning);
     }
 
-    /// Notes something whose feature is not there yet.
-    pub fn not_yet(&mut self, line: Option<usize>, text: impl fmt::Display) {
-        let warning = self.place(line, text);
-        self.not_yet.push(warning);
+    /// Adds a warning about a key whose feature is not implemented yet.
+    pub fn not_implemented(&mut self, line: Option<usize>, text: impl fmt::Display) {
+        let warning = self.located(line, text);
+        self.not_implemented.push(warning);
     }
 
-    /// Whether no problem was found.
-    pub fn fine(&self) -> bool {
+    /// Whether there is no error; there may be warnings.
+    pub fn is_ok(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// The problems, in the order of the file; those about the whole file come first.
+    /// The errors in the order of the file; those about the whole file come first.
     pub fn into_problems(mut self) -> Problems {
         self.problems.sort_by_key(|problem| problem.line);
         Problems(self.problems)
     }
 
-    fn place(&self, line: Option<usize>, text: impl fmt::Display) -> String {
+    fn located(&self, line: Option<usize>, text: impl fmt::Display) -> String {
         match line {
             Some(line) => format!("{}:{line}: {text}", self.file.display()),
             None => format!("{}: {text}", self.file.display()),
@@ -145,7 +149,7 @@ impl Findings {
     }
 }
 
-/// A problem of the configuration.
-pub(super) fn wrong(text: impl Into<String>) -> Failure {
-    Failure::new(Kind::Configuration, text)
+/// An [`ErrorKind::Configuration`] error, for invalid input.
+pub(super) fn invalid(text: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, text)
 }

@@ -1,6 +1,7 @@
-//! What was meant.
+//! Suggestions for misspelled keys and values.
 
-/// The candidate that is spelled most like `word`, if one is close: a third of its letters may differ.
+/// The candidate with the smallest edit distance to `word`, if at most a third of its letters
+/// differ.
 pub(super) fn closest<'a>(
     word: &str,
     candidates: impl Iterator<Item = &'a str>,
@@ -12,12 +13,12 @@ pub(super) fn closest<'a>(
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters must be added, taken away, replaced or swapped with the next one to make `right` of `left`
-/// (optimal string alignment).
+/// The edit distance of two words: insertions, deletions, substitutions and transpositions of
+/// adjacent letters (optimal string alignment).
 fn distance(left: &str, right: &str) -> usize {
     let left: Vec<char> = left.chars().take(128).collect();
     let right: Vec<char> = right.chars().take(128).collect();
-    let mut above: Vec<usize> = Vec::new();
+    let mut previous: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (i, a) in left.iter().enumerate() {
         let mut next = vec![i + 1];
@@ -28,11 +29,11 @@ fn distance(left: &str, right: &str) -> usize {
             let swapped =
                 i > 0 && j > 0 && left.get(i - 1) == Some(b) && right.get(j - 1) == Some(a);
             if swapped && a != b {
-                least = least.min(at(&above, j - 1) + 1);
+                least = least.min(at(&previous, j - 1) + 1);
             }
             next.push(least);
         }
-        above = std::mem::replace(&mut row, next);
+        previous = std::mem::replace(&mut row, next);
     }
     row.last().copied().unwrap_or(0)
 }
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_is_close_and_another_word_is_not() {
+    fn a_misspelled_key_is_found_and_another_word_is_not() {
         let keys = [
             "base_dir",
             "compression",

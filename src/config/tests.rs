@@ -4,23 +4,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
 
-use super::document::{Dialect, read};
-use super::problem::Findings;
+use super::document::{ParseOptions, read};
+use super::problem::Diagnostics;
 use super::*;
 use crate::logging::{LogKind, LogLevel, LogMode};
 use crate::unit::{ByteSize, Compression, Encryption, Level, Span};
 
-/// A directory for the files of a test, removed in the end.
-struct Place(PathBuf);
+/// A temporary directory for the files of a test.
+struct TempDir(PathBuf);
 
-impl Place {
-    fn new() -> Place {
+impl TempDir {
+    fn new() -> TempDir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pgmoneta-config-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).unwrap();
-        Place(path)
+        TempDir(path)
     }
 
     fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
@@ -35,9 +35,9 @@ impl Place {
 
     /// The main section and a server, with more lines in each.
     fn text(&self, main: &str, server: &str) -> String {
-        let place = self.0.display();
+        let dir = self.0.display();
         format!(
-            "[pgmoneta]\nhost = *\nbase_dir = {place}/backup\nunix_socket_dir = {place}\n{main}\n\
+            "[pgmoneta]\nhost = *\nbase_dir = {dir}/backup\nunix_socket_dir = {dir}\n{main}\n\
              [primary]\nhost = localhost\nport = 5432\nuser = repl\nwal_slot = repl\n{server}\n"
         )
     }
@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TempDir {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).unwrap();
     }
@@ -62,8 +62,8 @@ fn load(main: &Path) -> Result<Loaded, Problems> {
     })
 }
 
-/// What is wrong, without the name of the file.
-fn wrong(result: Result<Loaded, Problems>) -> Vec<String> {
+/// The messages of the errors, without the path of the file.
+fn messages(result: Result<Loaded, Problems>) -> Vec<String> {
     let problems = result.expect_err("no problem").0;
     let short = |problem: &Problem| {
         let text = problem.to_string();
@@ -74,13 +74,13 @@ fn wrong(result: Result<Loaded, Problems>) -> Vec<String> {
 }
 
 #[test]
-fn a_small_file_has_all_defaults() {
-    let place = Place::new();
-    let Loaded { config, warnings } = place.with("", "").unwrap();
-    assert!(warnings.is_empty() && config.not_yet.is_empty());
-    assert_eq!(config.socket_path(), place.0.join(".s.pgmoneta"));
-    assert_eq!(config.pidfile, place.0.join("pgmoneta.all.pid"));
-    assert_eq!(config.base_dir, place.0.join("backup"));
+fn a_minimal_file_gets_the_defaults() {
+    let dir = TempDir::new();
+    let Loaded { config, warnings } = dir.with("", "").unwrap();
+    assert!(warnings.is_empty() && config.not_implemented.is_empty());
+    assert_eq!(config.socket_path(), dir.0.join(".s.pgmoneta"));
+    assert_eq!(config.pidfile, dir.0.join("pgmoneta.all.pid"));
+    assert_eq!(config.base_dir, dir.0.join("backup"));
     assert!(!config.base_dir.exists());
     assert_eq!(config.compression, Compression::Zstd);
     assert_eq!(config.compression_level, Level::Auto);
@@ -115,23 +115,23 @@ fn a_small_file_has_all_defaults() {
     assert!(!server.create_slot);
 }
 
-/// Many values in `[pgmoneta]`.
+/// Lines of `[pgmoneta]` with values other than the defaults.
 const MAIN: &str = "workers = 3\ncreate_slot = Yes\nmax_rate = 10kB\nretention = 7,-,6,1\n\
                 compression = Client-BZ2\ncompression_level = 4\nencryption = AES\nbacklog = 4\n\
                 log_type = FILE\nlog_level = debug3\nlog_mode = c\nlog_rotation_age = 1d\n\
                 log_rotation_size = 10M\nlog_line_prefix = \"%H # %M\" # clock\n\
                 log_path = pgmoneta-%Y.log ; relative\nblocking_timeout = 2m\ncheckpoint = spread\n\
                 wal_receiver_timeout = 10";
-/// Two servers with many values.
+/// Lines of two servers with values other than the defaults.
 const SERVER: &str = "workers = -1\nprogress = -1\nretention = -,4\nauth = md5, scram-sha-256\nmax_rate = 0\n\
                   [second]\nhost = /run/postgresql\nport = 5433\nuser = 'a;b'\nwal_slot = s_2\n\
                   workers = 2\ncreate_slot = off\nmax_rate = -1\ncheckpoint = fast\n\
                   application_name = two\nwal_receiver_timeout = 1h";
 
 #[test]
-fn values_are_read() {
-    let place = Place::new();
-    let Loaded { config, warnings } = place.with(MAIN, SERVER).unwrap();
+fn values_of_the_main_section_are_parsed() {
+    let dir = TempDir::new();
+    let Loaded { config, warnings } = dir.with(MAIN, SERVER).unwrap();
     assert!(warnings.is_empty(), "{warnings:?}");
     assert_eq!((config.workers, config.configured_workers), (3, 3));
     assert_eq!(config.compression, Compression::Bzip2);
@@ -151,9 +151,9 @@ fn values_are_read() {
 }
 
 #[test]
-fn what_a_server_leaves_open_is_inherited() {
-    let place = Place::new();
-    let config = place.with(MAIN, SERVER).unwrap().config;
+fn a_server_inherits_what_it_does_not_set() {
+    let dir = TempDir::new();
+    let config = dir.with(MAIN, SERVER).unwrap().config;
     let names: Vec<_> = config
         .servers
         .iter()
@@ -197,16 +197,21 @@ fn what_a_server_leaves_open_is_inherited() {
         (two.checkpoint, two.wal_receiver_timeout),
         (Checkpoint::Fast, Span(3600))
     );
-    // Who else could listen at the path of a Unix socket?
+    // Trust is the default over a Unix socket only.
     assert!(two.auth.trust && !one.auth.trust);
-    // Retention is kept, but nothing removes a backup yet.
-    assert_eq!(config.not_yet.len(), 2, "{:?}", config.not_yet);
+    // Retention is parsed, but the removal of old backups is not implemented.
+    assert_eq!(
+        config.not_implemented.len(),
+        2,
+        "{:?}",
+        config.not_implemented
+    );
 }
 
 #[test]
-fn toml_says_the_same() {
-    let place = Place::new();
-    let directory = place.0.display();
+fn a_toml_file_is_parsed() {
+    let dir = TempDir::new();
+    let directory = dir.0.display();
     let text = format!(
         "[pgmoneta]\nhost = '*'\nbase_dir = '{directory}/backup'\nunix_socket_dir = '{directory}'\n\
          workers = 0x3\nnodelay = false\nretention = [7, '-', 6]\nmax_rate = '1M'\n\n\
@@ -214,7 +219,7 @@ fn toml_says_the_same() {
          auth = ['md5', 'password']\ncreate_slot = true\n\n\
          [alpha]\nhost = 'localhost'\nport = 5432\nuser = 'repl'\nwal_slot = 'alpha'\nworkers = -1\n"
     );
-    let config = place.load("pgmoneta.toml", text).unwrap().config;
+    let config = dir.load("pgmoneta.toml", text).unwrap().config;
     assert_eq!(config.workers, 3);
     assert!(!config.nodelay);
     assert_eq!(
@@ -243,15 +248,15 @@ fn toml_says_the_same() {
 }
 
 #[test]
-fn all_problems_are_reported_together_with_their_lines() {
-    let place = Place::new();
+fn all_errors_are_reported_with_their_lines() {
+    let dir = TempDir::new();
     let text = format!(
         "[pgmoneta]\nhost = *\nunix_socket_dir = {}\ncompresion = zstd\nlog_type = flie\n\
          nodelay = perhaps\nport = 5432\n\n[primary]\nhost = localhost\nport = 70000\n\
          user =\nbase_dir = /x\nwal_slot = Repl\n",
-        place.0.display()
+        dir.0.display()
     );
-    let problems = place.load("pgmoneta.conf", text).err().unwrap();
+    let problems = dir.load("pgmoneta.conf", text).err().unwrap();
     assert_eq!(
         problems
             .0
@@ -263,25 +268,25 @@ fn all_problems_are_reported_together_with_their_lines() {
             Some("did you mean file?")
         ]
     );
-    let failure = problems.clone().into_failure();
+    let failure = problems.clone().into_error();
     assert!(failure.message().ends_with("(and 8 more)"), "{failure}");
     assert_eq!(
-        wrong(Err(problems)),
+        messages(Err(problems)),
         [
             ":1: base_dir: it is missing in section [pgmoneta]",
             ":4: compresion: there is no such option",
-            ":5: log_type: \"flie\" is none of console, file, syslog",
+            ":5: log_type: \"flie\" is not one of console, file, syslog",
             ":6: nodelay: \"perhaps\" is neither on nor off",
-            ":7: port: it belongs into the section of a server",
+            ":7: port: it belongs in the section of a server",
             ":9: user: it is missing in section [primary]",
-            ":11: port: \"70000\" is not a whole number from 1 to 65535",
-            ":13: base_dir: it belongs into section [pgmoneta]",
-            ":14: wal_slot: \"Repl\" is not the name of a slot",
+            ":11: port: \"70000\" is not an integer from 1 to 65535",
+            ":13: base_dir: it belongs in section [pgmoneta]",
+            ":14: wal_slot: \"Repl\" is not a valid slot name",
         ]
     );
 }
 
-/// Lines of `[pgmoneta]`, each with one thing wrong.
+/// Lines of `[pgmoneta]`, each with one error.
 const BAD_MAIN: &[&str] = &[
     "workers = -1",
     "workers = 3 4",
@@ -311,7 +316,7 @@ const BAD_MAIN: &[&str] = &[
     "auth = md5",
 ];
 
-/// Lines of a server, each with one thing wrong.
+/// Lines of a server, each with one error.
 const BAD_SERVER: &[&str] = &[
     "wal_receiver_timeout = 0",
     "tls = verify",
@@ -349,32 +354,32 @@ const BAD_SERVER: &[&str] = &[
 ];
 
 #[test]
-fn one_bad_value_is_one_problem() {
-    let place = Place::new();
+fn each_bad_value_is_reported_once() {
+    let dir = TempDir::new();
     let long = "x".repeat(200);
     for line in BAD_MAIN {
-        let problems = wrong(place.with(line, ""));
+        let problems = messages(dir.with(line, ""));
         assert_eq!(problems.len(), 1, "{line}: {problems:?}");
     }
     let long_name = format!("application_name = {long}");
     let long_path = format!("[other]\nhost = /{long}\nport = 5432\nuser = u\nwal_slot = s");
     let longs = [long_name.as_str(), long_path.as_str()];
     for line in BAD_SERVER.iter().copied().chain(longs) {
-        let problems = wrong(place.with("", line));
+        let problems = messages(dir.with("", line));
         assert_eq!(problems.len(), 1, "{line}: {problems:?}");
     }
 }
 
 #[test]
-fn what_is_not_there_yet_is_said_once_for_each_key() {
-    let place = Place::new();
+fn keys_of_missing_features_are_reported_once() {
+    let dir = TempDir::new();
     let main = "metrics = 5001\nmanagement = 0\ncompression = server-gzip\nlibev = epoll\n\
                 storage_engine = local,s3\nverification = 1h\ns3_port = 443";
     let server = "hot_standby = /a, /b\nfollow = second\nextra =\n\
                   [second]\nhost = h\nport = 1\nuser = u\nwal_slot = s\n";
-    let Loaded { config, warnings } = place.with(main, server).unwrap();
+    let Loaded { config, warnings } = dir.with(main, server).unwrap();
     let keys: Vec<_> = config
-        .not_yet
+        .not_implemented
         .iter()
         .map(|text| text.split(": ").nth(1).unwrap())
         .collect();
@@ -394,17 +399,19 @@ fn what_is_not_there_yet_is_said_once_for_each_key() {
 }
 
 #[test]
-fn a_key_that_is_there_twice_is_a_warning_and_the_last_counts() {
-    let place = Place::new();
-    let Loaded { config, warnings } = place.with("workers = 1\nworkers = 2", "").unwrap();
+fn a_duplicate_key_is_a_warning_and_its_last_value_is_used() {
+    let dir = TempDir::new();
+    let Loaded { config, warnings } = dir.with("workers = 1\nworkers = 2", "").unwrap();
     assert_eq!(config.workers, 2);
     assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].ends_with("pgmoneta.conf:6: workers is in line 5 too; this one counts"));
+    assert!(
+        warnings[0].ends_with("pgmoneta.conf:6: workers is also set in line 5; this value is used")
+    );
 }
 
 #[test]
-fn a_rotation_that_changes_nothing_is_a_warning() {
-    let place = Place::new();
+fn a_rotation_without_effect_is_a_warning() {
+    let dir = TempDir::new();
     let rows = [
         ("log_rotation_size = 1M", 1),
         ("log_rotation_age = 1d\nlog_path = /tmp/a.log", 1),
@@ -413,25 +420,25 @@ fn a_rotation_that_changes_nothing_is_a_warning() {
         ("log_rotation_age = 1d\nlog_mode = create", 0),
     ];
     for (lines, expected) in rows {
-        let warnings = place.with(lines, "").unwrap().warnings;
+        let warnings = dir.with(lines, "").unwrap().warnings;
         assert_eq!(warnings.len(), expected, "{lines}: {warnings:?}");
     }
 }
 
 #[test]
-fn both_sections_of_a_name_are_named() {
-    let place = Place::new();
-    let text = place.text("", "[primary]\nhost = h\nport = 1\nuser = u\nwal_slot = s");
-    let problems = wrong(place.load("pgmoneta.conf", text));
+fn a_duplicate_section_is_reported_with_both_lines() {
+    let dir = TempDir::new();
+    let text = dir.text("", "[primary]\nhost = h\nport = 1\nuser = u\nwal_slot = s");
+    let problems = messages(dir.load("pgmoneta.conf", text));
     assert_eq!(
         problems,
-        [":11: section [primary] is there already, in line 6"]
+        [":11: section [primary] is already defined in line 6"]
     );
 }
 
 #[test]
 fn a_host_is_a_name_an_address_or_a_directory() {
-    let place = Place::new();
+    let dir = TempDir::new();
     for (text, host) in [
         ("db1.example.org", "db1.example.org"),
         ("192.0.2.1", "192.0.2.1"),
@@ -442,19 +449,19 @@ fn a_host_is_a_name_an_address_or_a_directory() {
         ("my_db-1.", "my_db-1."),
     ] {
         let lines = format!("[other]\nhost = {text}\nport = 5432\nuser = u\nwal_slot = s");
-        let config = place.with("", &lines).unwrap().config;
+        let config = dir.with("", &lines).unwrap().config;
         let other = config.server("other").unwrap();
         assert_eq!(other.host, Host::Tcp(host.to_owned()), "{text}");
     }
 }
 
 #[test]
-fn the_file_may_be_a_link_in_utf8_and_must_be_text() {
-    let place = Place::new();
-    let text = place.text("# größe\r", "application_name = \"x # y\"\r");
+fn the_file_is_utf8_and_may_be_a_symbolic_link() {
+    let dir = TempDir::new();
+    let text = dir.text("# größe\r", "application_name = \"x # y\"\r");
     let text = text.replace("[primary]", "[ primary ] # a server");
-    place.write("real", format!("\u{feff}{text}"));
-    let link = place.0.join("pgmoneta.conf");
+    dir.write("real", format!("\u{feff}{text}"));
+    let link = dir.0.join("pgmoneta.conf");
     symlink("real", &link).unwrap();
     let config = load(&link).unwrap().config;
     assert_eq!(config.servers[0].application_name, "x # y");
@@ -462,60 +469,59 @@ fn the_file_may_be_a_link_in_utf8_and_must_be_text() {
 
     let mut bytes = text.into_bytes();
     bytes.extend(b"\n\xff\n");
-    let problems = wrong(place.load("latin", bytes));
+    let problems = messages(dir.load("latin", bytes));
     assert_eq!(problems, [":13: the text is not UTF-8"]);
-    assert_eq!(wrong(load(&place.0)), [": it is not a file"]);
-    assert_eq!(wrong(load(&place.0.join("gone"))).len(), 1);
-    assert_eq!(wrong(place.load("empty", "")).len(), 2);
+    assert_eq!(messages(load(&dir.0)), [": it is not a file"]);
+    assert_eq!(messages(load(&dir.0.join("gone"))).len(), 1);
+    assert_eq!(messages(dir.load("empty", "")).len(), 2);
 }
 
 #[test]
-fn toml_problems_have_lines_too() {
-    let place = Place::new();
-    let problems = wrong(place.load("a.toml", "[pgmoneta]\nhost = \n"));
+fn errors_in_toml_have_line_numbers() {
+    let dir = TempDir::new();
+    let problems = messages(dir.load("a.toml", "[pgmoneta]\nhost = \n"));
     assert_eq!(problems.len(), 1);
     assert!(problems[0].starts_with(":2: "), "{problems:?}");
 
     let text = "top = 1\n[pgmoneta]\nhost = '*'\nbase_dir = 1.5\n\
                 unix_socket_dir = '/nowhere'\n[server]\nport = 1\n[server.a.b]\nx = 1\n";
-    let problems = wrong(place.load("b.toml", text));
+    let problems = messages(dir.load("b.toml", text));
     let expected = [
-        ":1: top: it stands before the first section",
+        ":1: top: it precedes the first section",
         ":2: base_dir: it is missing in section [pgmoneta]",
-        ":4: base_dir: a value is a text, a whole number, true, false or a list",
+        ":4: base_dir: a value is a string, an integer, true, false or a list",
         ":5: unix_socket_dir: /nowhere: No such file or directory (os error 2)",
-        ":7: port: it belongs to no server",
+        ":7: port: it is not in the section of a server",
     ];
     assert_eq!(problems[..5], expected);
 }
 
 #[test]
 fn a_socket_path_that_is_too_long_is_refused() {
-    let place = Place::new();
-    let directory = place.0.join("d".repeat(95));
+    let dir = TempDir::new();
+    let directory = dir.0.join("d".repeat(95));
     std::fs::create_dir(&directory).unwrap();
-    let text = place.text("", "").replace(
-        &format!("unix_socket_dir = {}", place.0.display()),
+    let text = dir.text("", "").replace(
+        &format!("unix_socket_dir = {}", dir.0.display()),
         &format!("unix_socket_dir = {}", directory.display()),
     );
-    let problems = wrong(place.load("pgmoneta.conf", text));
+    let problems = messages(dir.load("pgmoneta.conf", text));
     assert_eq!(problems.len(), 1);
-    assert!(problems[0].ends_with("106 are possible"), "{problems:?}");
+    assert!(problems[0].ends_with("the maximum is 106"), "{problems:?}");
 }
 
 #[test]
-fn tls_files_decide_the_mode_and_must_be_safe() {
-    let place = Place::new();
+fn tls_files_set_the_default_mode_and_their_permissions_are_checked() {
+    let dir = TempDir::new();
     let file = |name: &str, mode| {
-        let path = place.write(name, "");
+        let path = dir.write(name, "");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         path.display().to_string()
     };
     let (cert, key, ca) = (file("cert", 0o644), file("key", 0o600), file("ca", 0o644));
     let open = file("open", 0o644);
     let mode = |lines: &str| {
-        place
-            .with("", lines)
+        dir.with("", lines)
             .map(|loaded| loaded.config.servers[0].tls)
     };
     let pair = format!("tls_cert_file = {cert}\ntls_key_file = {key}");
@@ -532,15 +538,15 @@ fn tls_files_decide_the_mode_and_must_be_safe() {
     let problems = mode(&format!("tls_cert_file = {cert}\ntls_key_file = {open}")).unwrap_err();
     assert_eq!(problems.0[0].hint, Some(format!("chmod 0600 {open}")));
     assert!(mode(&format!("tls_cert_file = {cert}")).is_err());
-    assert!(place.with("tls = on", "").is_err());
+    assert!(dir.with("tls = on", "").is_err());
     let main = format!("tls = on\n{pair}");
-    assert_eq!(place.with(&main, "").unwrap().config.not_yet.len(), 3);
+    assert_eq!(dir.with(&main, "").unwrap().config.not_implemented.len(), 3);
 }
 
 #[test]
-fn a_role_without_a_password_is_found() {
-    let place = Place::new();
-    let config = place.with("", "").unwrap().config;
+fn a_role_that_is_not_in_the_users_file_is_reported() {
+    let dir = TempDir::new();
+    let config = dir.with("", "").unwrap().config;
     config.check_users(|name| name == "repl").unwrap();
     let problems = config.check_users(|_| false).unwrap_err();
     assert_eq!(
@@ -550,7 +556,7 @@ fn a_role_without_a_password_is_found() {
 }
 
 #[test]
-fn every_default_and_every_first_name_can_be_read() {
+fn every_default_is_valid_and_every_key_is_unique() {
     for setting in OPTIONS.iter().chain(CLIENT_OPTIONS) {
         if !setting.default.is_empty() {
             super::value::read(setting, setting.default).unwrap();
@@ -568,14 +574,14 @@ fn every_default_and_every_first_name_can_be_read() {
 }
 
 #[test]
-fn the_client_takes_its_own_file_and_that_of_the_daemon() {
-    let place = Place::new();
-    let own = place.write(
+fn the_client_reads_its_own_file_and_that_of_the_daemon() {
+    let dir = TempDir::new();
+    let path = dir.write(
         "pgmoneta_cli.conf",
         "host = backup\n[any]\nport = 5002\ncompression = BZIP2\nencryption = aes256\nOutput = json\n\
          unix_socket_dir = '/tmp'\nlog_level = debug\n[any]\nport = 5003\n",
     );
-    let config = ClientConfig::load(&own).unwrap();
+    let config = ClientConfig::load(&path).unwrap();
     assert_eq!(config.host.as_deref(), Some("backup"));
     assert_eq!(config.port, Some(5003));
     assert_eq!(config.unix_socket_dir, Some(PathBuf::from("/tmp")));
@@ -584,34 +590,34 @@ fn the_client_takes_its_own_file_and_that_of_the_daemon() {
     assert_eq!(config.output, OutputFormat::Json);
     assert_eq!(config.log.level, LogLevel::Debug);
 
-    let text = place.text(
+    let text = dir.text(
         "log_type = file\ncompression = zstd\nencryption = aes\nmetrics = 1",
         "",
     );
-    let daemons = ClientConfig::load(&place.write("pgmoneta.conf", text)).unwrap();
-    assert_eq!(daemons.unix_socket_dir, Some(place.0.clone()));
+    let daemons = ClientConfig::load(&dir.write("pgmoneta.conf", text)).unwrap();
+    assert_eq!(daemons.unix_socket_dir, Some(dir.0.clone()));
     assert_eq!((daemons.host, daemons.port), (None, None));
     assert_eq!((daemons.compression, daemons.encryption), (None, None));
     assert_eq!(daemons.log.kind, LogKind::Console);
 
-    let toml = place.write("a.toml", "output = 'raw'\n[x]\nport = 1\n");
+    let toml = dir.write("a.toml", "output = 'raw'\n[x]\nport = 1\n");
     let config = ClientConfig::load(&toml).unwrap();
     assert_eq!((config.output, config.port), (OutputFormat::Raw, Some(1)));
 
     let text = format!(
         "[pgmoneta]\nbase_dir = '/x'\nunix_socket_dir = '{}'\n[server.a]\nport = 1\nhost = 'h'\n",
-        place.0.display()
+        dir.0.display()
     );
-    let config = ClientConfig::load(&place.write("daemon.toml", text)).unwrap();
-    assert_eq!(config.unix_socket_dir, Some(place.0.clone()));
+    let config = ClientConfig::load(&dir.write("daemon.toml", text)).unwrap();
+    assert_eq!(config.unix_socket_dir, Some(dir.0.clone()));
     assert_eq!((config.host, config.port), (None, None));
 
-    let bad = place.write("bad", "hosts = a\nport = x\n");
+    let bad = dir.write("bad", "hosts = a\nport = x\n");
     let problems = ClientConfig::load(&bad).unwrap_err();
     assert_eq!(problems.0.len(), 2);
 }
 
-/// Lines that look like configuration, and bytes that do not.
+/// Lines that resemble configuration, and arbitrary text.
 fn line() -> impl Strategy<Value = String> {
     prop_oneof![
         "[\\[\\]a-z=#;\"'$\\\\ \t]{0,12}",
@@ -622,24 +628,24 @@ fn line() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_makes_a_reader_panic(lines in prop::collection::vec(line(), 0..8)) {
-        let place = Place::new();
+    fn no_text_makes_a_parser_panic(lines in prop::collection::vec(line(), 0..8)) {
+        let dir = TempDir::new();
         let text = lines.join("\n");
         for name in ["a.conf", "a.toml"] {
-            let path = place.write(name, &text);
+            let path = dir.write(name, &text);
             let _ = load(&path);
             let _ = ClientConfig::load(&path);
         }
     }
 
     #[test]
-    fn a_quoted_value_comes_back_as_it_is(value in "[ -!#-~äß]{1,40}") {
-        let place = Place::new();
-        let path = place.write("a.conf", format!("[s]\nhost = \"{value}\" # note\n"));
-        let mut findings = Findings::new(&path);
-        let dialect = Dialect { loose: false, expands: |_| false };
-        let document = read(&path, dialect, &mut findings).unwrap();
-        prop_assert!(findings.fine());
+    fn a_quoted_value_is_read_unchanged(value in "[ -!#-~äß]{1,40}") {
+        let dir = TempDir::new();
+        let path = dir.write("a.conf", format!("[s]\nhost = \"{value}\" # note\n"));
+        let mut diagnostics = Diagnostics::new(&path);
+        let options = ParseOptions { lenient: false, expand_variables: |_| false };
+        let document = read(&path, options, &mut diagnostics).unwrap();
+        prop_assert!(diagnostics.is_ok());
         prop_assert_eq!(document.sections[0].table["host"].as_str(), Some(value.as_str()));
     }
 }

@@ -1,113 +1,109 @@
-//! From texts to values, by the kind that the option table says.
+//! Parses values by the kind in the option table.
 
 use std::path::PathBuf;
 
 use super::Retention;
-use super::option::{Kind, Setting, Words};
-use super::problem::wrong;
+use super::option::{EnumValues, Setting, ValueKind};
+use super::problem::invalid;
 use super::suggest::closest;
-use crate::error::Failure;
+use crate::error::Error;
 use crate::unit::{ByteSize, Level, Span};
 
-/// A value that was read.
+/// A value, parsed by the [`ValueKind`] of its option.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
-    /// A text, or a pattern.
+    /// [`ValueKind::Text`] or [`ValueKind::Pattern`].
     Text(String),
-    /// A path, as it is in the file.
+    /// A path, not yet made absolute.
     Path(PathBuf),
-    /// On or off.
+    /// `on` or `off`.
     Boolean(bool),
-    /// A number.
+    /// An integer of the range of its kind.
     Integer(i64),
-    /// A length of time.
+    /// A duration in seconds.
     Time(Span),
-    /// A size, or a rate.
+    /// A size in bytes, or a rate in bytes per second.
     Size(ByteSize),
-    /// A value that is inherited.
+    /// -1: the value of `[pgmoneta]` is used.
     Inherited,
-    /// A compression level.
+    /// A compression level, not yet checked against the range of the method.
     Level(Level),
-    /// How long backups are kept; what is unset is inherited.
+    /// A retention; fields that are `None` are inherited.
     Retention(Retention),
-    /// The first name of a word.
-    Word(&'static str),
-    /// The first names of words.
-    Words(Vec<&'static str>),
-    /// Items.
+    /// The name, not an alias, of the value.
+    Enum(&'static str),
+    /// The first names of values.
+    EnumList(Vec<&'static str>),
+    /// Items without white space around them.
     List(Vec<String>),
 }
 
-/// Reads a value that is not empty.
-pub(super) fn read(setting: &Setting, text: &str) -> Result<Value, Failure> {
+/// Parses a value that is not empty.
+pub(super) fn read(setting: &Setting, text: &str) -> Result<Value, Error> {
     Ok(match setting.kind {
-        Kind::Text => Value::Text(text.to_owned()),
-        Kind::Pattern => {
+        ValueKind::Text => Value::Text(text.to_owned()),
+        ValueKind::Pattern => {
             crate::logging::check_pattern(text)?;
             Value::Text(text.to_owned())
         }
-        Kind::Path | Kind::PlainPath => Value::Path(PathBuf::from(text)),
-        Kind::InheritedBoolean if text == "-1" => Value::Inherited,
-        Kind::Boolean | Kind::InheritedBoolean => Value::Boolean(boolean(text)?),
-        Kind::Integer(least, most) => Value::Integer(integer(text, least, most)?),
-        Kind::Time(least) => Value::Time(time(text, least)?),
-        Kind::ServerRate if text == "-1" => Value::Inherited,
-        Kind::Size | Kind::Rate | Kind::ServerRate => Value::Size(text.parse()?),
-        Kind::Level => Value::Level(level(text)?),
-        Kind::Retention => Value::Retention(retention(text)?),
-        Kind::Word(words) => Value::Word(word(text, words)?),
-        Kind::WordList(words) => {
+        ValueKind::Path | ValueKind::PlainPath => Value::Path(PathBuf::from(text)),
+        ValueKind::InheritedBoolean if text == "-1" => Value::Inherited,
+        ValueKind::Boolean | ValueKind::InheritedBoolean => Value::Boolean(boolean(text)?),
+        ValueKind::Integer(min, max) => Value::Integer(integer(text, min, max)?),
+        ValueKind::Time(min) => Value::Time(time(text, min)?),
+        ValueKind::ServerRate if text == "-1" => Value::Inherited,
+        ValueKind::Size | ValueKind::Rate | ValueKind::ServerRate => Value::Size(text.parse()?),
+        ValueKind::Level => Value::Level(level(text)?),
+        ValueKind::Retention => Value::Retention(retention(text)?),
+        ValueKind::Enum(values) => Value::Enum(enum_value(text, values)?),
+        ValueKind::EnumList(values) => {
             let items = items(text, ',');
-            let read = items.iter().map(|item| word(item, words));
-            Value::Words(read.collect::<Result<_, _>>()?)
+            let read = items.iter().map(|item| enum_value(item, values));
+            Value::EnumList(read.collect::<Result<_, _>>()?)
         }
-        Kind::List(separator, most) => Value::List(list(text, separator, most)?),
+        ValueKind::List(separator, max) => Value::List(list(text, separator, max)?),
     })
 }
 
-fn boolean(text: &str) -> Result<bool, Failure> {
+fn boolean(text: &str) -> Result<bool, Error> {
     match text.to_ascii_lowercase().as_str() {
         "on" | "true" | "yes" | "1" => Ok(true),
         "off" | "false" | "no" | "0" => Ok(false),
-        _ => Err(wrong(format!("{text:?} is neither on nor off"))),
+        _ => Err(invalid(format!("{text:?} is neither on nor off"))),
     }
 }
 
-fn integer(text: &str, least: i64, most: i64) -> Result<i64, Failure> {
+fn integer(text: &str, min: i64, max: i64) -> Result<i64, Error> {
     let number = text.parse::<i64>();
     number
         .ok()
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| {
-            wrong(format!(
-                "{text:?} is not a whole number from {least} to {most}"
-            ))
-        })
+        .filter(|number| (min..=max).contains(number))
+        .ok_or_else(|| invalid(format!("{text:?} is not an integer from {min} to {max}")))
 }
 
-fn time(text: &str, least: u64) -> Result<Span, Failure> {
+fn time(text: &str, min: u64) -> Result<Span, Error> {
     let span: Span = text.parse()?;
-    if span.0 < least {
-        return Err(wrong(format!("{span} is less than {}", Span(least))));
+    if span.0 < min {
+        return Err(invalid(format!("{span} is less than {}", Span(min))));
     }
     Ok(span)
 }
 
-fn level(text: &str) -> Result<Level, Failure> {
+fn level(text: &str) -> Result<Level, Error> {
     if text.eq_ignore_ascii_case("auto") {
         return Ok(Level::Auto);
     }
     let number = text.parse().map(Level::Fixed);
-    number.map_err(|_| wrong(format!("{text:?} is neither auto nor a whole number")))
+    number.map_err(|_| invalid(format!("{text:?} is neither auto nor an integer")))
 }
 
-/// Days, weeks, months, years; unset where a field is missing, empty, 0, `-`, `x` or `X`.
-pub(super) fn retention(text: &str) -> Result<Retention, Failure> {
+/// Parses days, weeks, months, years; a field is unset if it is missing, empty, 0, `-`, `x` or `X`.
+pub(super) fn retention(text: &str) -> Result<Retention, Error> {
     let field = |field: &str| {
         match field.trim() {
         "" | "-" | "x" | "X" | "0" => Ok(None),
         number => number.parse::<u32>().map(Some).map_err(|_| {
-            wrong(format!("{number:?} is not a number of days, weeks, months or years")).hint(
+            invalid(format!("{number:?} is not a number of days, weeks, months or years")).with_hint(
                 "retention is four numbers for days, weeks, months and years, with - for no rule: 7, 4, -, 1",
             )
         }),
@@ -115,7 +111,7 @@ pub(super) fn retention(text: &str) -> Result<Retention, Failure> {
     };
     let fields = text.split(',').map(field).collect::<Result<Vec<_>, _>>()?;
     if fields.len() > 4 {
-        return Err(wrong(format!("{text:?} has more than four fields")));
+        return Err(invalid(format!("{text:?} has more than four fields")));
     }
     let at = |index: usize| fields.get(index).copied().flatten();
     Ok(Retention {
@@ -126,35 +122,38 @@ pub(super) fn retention(text: &str) -> Result<Retention, Failure> {
     })
 }
 
-fn word(text: &str, words: Words) -> Result<&'static str, Failure> {
+fn enum_value(text: &str, values: EnumValues) -> Result<&'static str, Error> {
     let lower = text.to_ascii_lowercase();
-    let found = words
+    let found = values
         .iter()
         .find(|(name, others)| *name == lower || others.contains(&lower.as_str()));
     if let Some((name, _)) = found {
         return Ok(name);
     }
-    let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
-    let problem = wrong(format!("{text:?} is none of {}", names.join(", ")));
-    let spellings = words
+    let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+    let problem = invalid(format!("{text:?} is not one of {}", names.join(", ")));
+    let spellings = values
         .iter()
         .flat_map(|(name, others)| std::iter::once(name).chain(others.iter()));
     Err(match closest(&lower, spellings.copied()) {
-        Some(close) => problem.hint(format!("did you mean {close}?")),
+        Some(close) => problem.with_hint(format!("did you mean {close}?")),
         None => problem,
     })
 }
 
-/// The items of a list without white space around them; empty ones do not count.
+/// The items of a list without white space around them; empty ones are skipped.
 fn items(text: &str, separator: char) -> Vec<&str> {
     let items = text.split(separator).map(str::trim);
     items.filter(|item| !item.is_empty()).collect()
 }
 
-fn list(text: &str, separator: char, most: usize) -> Result<Vec<String>, Failure> {
+fn list(text: &str, separator: char, max: usize) -> Result<Vec<String>, Error> {
     let items = items(text, separator);
-    if items.len() > most {
-        return Err(wrong(format!("{} items are more than {most}", items.len())));
+    if items.len() > max {
+        return Err(invalid(format!(
+            "{} items exceed the maximum of {max}",
+            items.len()
+        )));
     }
     Ok(items.into_iter().map(str::to_owned).collect())
 }

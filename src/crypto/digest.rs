@@ -4,24 +4,24 @@ use openssl::hash::{MessageDigest, hash};
 use openssl::nid::Nid;
 use openssl::x509::X509;
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// SHA-256 over bytes that come in pieces (FIPS 180-4).
+/// An incremental SHA-256 digest (FIPS 180-4).
 #[derive(Clone, Default)]
 pub struct Sha256(openssl::sha::Sha256);
 
 impl Sha256 {
-    /// Of nothing yet.
+    /// A digest of no bytes.
     pub fn new() -> Sha256 {
         Sha256::default()
     }
 
-    /// Takes the next bytes in.
+    /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes.
+    /// The digest of all bytes that were added.
     pub fn finish(self) -> [u8; 32] {
         self.0.finish()
     }
@@ -38,22 +38,23 @@ impl std::fmt::Debug for Sha256 {
     }
 }
 
-/// Whether two digests are the same, in a time that does not tell where they differ.
-pub fn equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
+/// Whether two digests are equal, in constant time.
+pub fn constant_time_eq(one: &[u8; 32], other: &[u8; 32]) -> bool {
     openssl::memcmp::eq(one, other)
 }
 
-/// The digest of a certificate (DER) that binds a SCRAM exchange to the TLS connection (`tls-server-end-point`,
-/// RFC 5929 section 4.1): by the hash of the certificate's own signature, or SHA-256 where that is MD5 or SHA-1.
-/// `None` where the signature has no hash of its own (Ed25519): then there is no such binding.
+/// The digest of a certificate (DER) for SCRAM channel binding (`tls-server-end-point`, RFC 5929
+/// section 4.1), with the hash function of the certificate's signature, or SHA-256 where that is
+/// MD5 or SHA-1. `None` where the signature algorithm has no separate hash function (Ed25519): then
+/// channel binding is not possible.
 pub fn certificate_digest(certificate: &[u8]) -> Result<Option<Vec<u8>>> {
-    let wrong = |error: openssl::error::ErrorStack| {
-        Failure::new(
-            Kind::Corrupt,
+    let invalid = |error: openssl::error::ErrorStack| {
+        Error::new(
+            ErrorKind::Corrupt,
             format!("read the server's certificate: {error}"),
         )
     };
-    let parsed = X509::from_der(certificate).map_err(wrong)?;
+    let parsed = X509::from_der(certificate).map_err(invalid)?;
     let algorithm = parsed.signature_algorithm().object().nid();
     let digest = match algorithm.signature_algorithms().map(|found| found.digest) {
         Some(Nid::MD5 | Nid::SHA1) => Some(MessageDigest::sha256()),
@@ -63,7 +64,7 @@ pub fn certificate_digest(certificate: &[u8]) -> Result<Option<Vec<u8>>> {
     let Some(digest) = digest else {
         return Ok(None);
     };
-    let bytes = hash(digest, certificate).map_err(wrong)?;
+    let bytes = hash(digest, certificate).map_err(invalid)?;
     Ok(Some(bytes.to_vec()))
 }
 
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_of_a_certificate_is_the_one_of_its_signature() {
+    fn the_hash_function_of_a_certificate_digest_is_that_of_its_signature() {
         let rsa = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         for (signed, bound) in [
             (MessageDigest::sha1(), MessageDigest::sha256()),

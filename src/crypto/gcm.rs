@@ -1,39 +1,42 @@
-//! AES in Galois/Counter Mode as a stream (NIST SP 800-38D), without associated data.
+//! Streaming AES in Galois/Counter Mode (NIST SP 800-38D), without associated data.
 //!
-//! The ciphertext is as long as the plain text, so both can be done in place. What a [`Decryptor`] hands out is
-//! proven only by [`Decryptor::finish`].
+//! The ciphertext has the length of the plaintext, so both directions work in place. The output of
+//! a [`Decryptor`] is authenticated only once [`Decryptor::finish`] succeeds.
 
 use openssl::cipher::{Cipher, CipherRef};
 use openssl::cipher_ctx::CipherCtx;
 
 use super::Secret;
-use super::random::failed;
-use crate::error::{Failure, Kind, Result};
+use super::random::openssl_error;
+use crate::error::{Error, ErrorKind, Result};
 
 /// The length of an initialisation vector in bytes.
 pub const IV_LENGTH: usize = 12;
 
-/// The length of a tag in bytes.
+/// The length of an authentication tag in bytes.
 pub const TAG_LENGTH: usize = 16;
 
-/// The most bytes under one key and IV: 2^39 - 256 bits (NIST SP 800-38D, 5.2.1.1).
-const LIMIT: u64 = (1 << 36) - 32;
+/// The maximum length in bytes for one key and IV: 2^39 - 256 bits (NIST SP 800-38D, 5.2.1.1).
+const MAX_LENGTH: u64 = (1 << 36) - 32;
 
-/// The most bytes that OpenSSL is given at once: it counts in an `int`.
-const PIECE: usize = 1 << 30;
+/// The maximum length in bytes of one call of OpenSSL, whose lengths are of type `int`.
+const MAX_UPDATE: usize = 1 << 30;
 
-/// Encrypts a stream.
+/// The encryption of one stream.
 pub struct Encryptor(Stream);
 
 impl Encryptor {
-    /// Begins a stream; the length of `key` (32, 24 or 16 bytes) says which AES it is. A pair of key and IV must
-    /// never be used twice.
+    /// Starts a stream; the length of `key` (32, 24 or 16 bytes) selects AES-256, AES-192 or
+    /// AES-128. A pair of key and IV must never be used twice.
     pub fn new(key: &Secret, iv: &[u8; IV_LENGTH]) -> Result<Encryptor> {
         let mut context = context()?;
         context
             .encrypt_init(Some(cipher(key)?), Some(key.expose()), Some(iv))
-            .map_err(|error| failed("begin to encrypt", &error))?;
-        Ok(Encryptor(Stream { context, done: 0 }))
+            .map_err(|error| openssl_error("start the encryption", &error))?;
+        Ok(Encryptor(Stream {
+            context,
+            processed: 0,
+        }))
     }
 
     /// Encrypts `plain` and appends the ciphertext to `output`.
@@ -41,57 +44,61 @@ impl Encryptor {
         self.0.update(plain, output)
     }
 
-    /// Encrypts `data` where it is.
+    /// Encrypts `data` in place.
     pub fn update_in_place(&mut self, data: &mut [u8]) -> Result<()> {
         self.0.update_in_place(data)
     }
 
-    /// Ends the stream; the tag goes behind the ciphertext.
+    /// Finishes the stream and returns the tag, which is stored after the ciphertext.
     pub fn finish(mut self) -> Result<[u8; TAG_LENGTH]> {
         let mut tag = [0; TAG_LENGTH];
         self.0
             .context
             .cipher_final(&mut [])
             .and_then(|_| self.0.context.tag(&mut tag))
-            .map_err(|error| failed("end the encryption", &error))?;
+            .map_err(|error| openssl_error("finish the encryption", &error))?;
         Ok(tag)
     }
 }
 
-/// Decrypts a stream.
+/// The decryption of one stream.
 pub struct Decryptor(Stream);
 
 impl Decryptor {
-    /// Begins a stream with the key and the IV that it was encrypted with.
+    /// Starts a stream with the key and the IV of its encryption.
     pub fn new(key: &Secret, iv: &[u8; IV_LENGTH]) -> Result<Decryptor> {
         let mut context = context()?;
         context
             .decrypt_init(Some(cipher(key)?), Some(key.expose()), Some(iv))
-            .map_err(|error| failed("begin to decrypt", &error))?;
-        Ok(Decryptor(Stream { context, done: 0 }))
+            .map_err(|error| openssl_error("start the decryption", &error))?;
+        Ok(Decryptor(Stream {
+            context,
+            processed: 0,
+        }))
     }
 
-    /// Decrypts `ciphertext` and appends the plain bytes to `output`. They are not proven yet.
+    /// Decrypts `ciphertext` and appends the plaintext, not yet authenticated, to `output`.
     pub fn update(&mut self, ciphertext: &[u8], output: &mut Vec<u8>) -> Result<()> {
         self.0.update(ciphertext, output)
     }
 
-    /// Decrypts `data` where it is. The bytes are not proven yet.
+    /// Decrypts `data` in place. The plaintext is not yet authenticated.
     pub fn update_in_place(&mut self, data: &mut [u8]) -> Result<()> {
         self.0.update_in_place(data)
     }
 
-    /// Ends the stream: [`Kind::Corrupt`] if the tag does not fit, because a byte was changed or the key is another.
+    /// Finishes the stream. Fails with [`ErrorKind::Corrupt`] if the tag does not match, because
+    /// data was changed or another key was used.
     pub fn finish(mut self, tag: &[u8; TAG_LENGTH]) -> Result<()> {
         self.0
             .context
             .set_tag(tag)
-            .map_err(|error| failed("end the decryption", &error))?;
+            .map_err(|error| openssl_error("finish the decryption", &error))?;
         match self.0.context.cipher_final(&mut []) {
             Ok(_) => Ok(()),
-            Err(_) => Err(Failure::new(
-                Kind::Corrupt,
-                "the authentication tag does not fit: the key is another one, or the bytes were changed",
+            Err(_) => Err(Error::new(
+                ErrorKind::Corrupt,
+                "the authentication tag does not match: the key is another one, or the data was changed",
             )),
         }
     }
@@ -99,7 +106,7 @@ impl Decryptor {
 
 struct Stream {
     context: CipherCtx,
-    done: u64,
+    processed: u64,
 }
 
 impl Stream {
@@ -110,28 +117,28 @@ impl Stream {
     }
 
     fn update_in_place(&mut self, data: &mut [u8]) -> Result<()> {
-        self.done = self
-            .done
+        self.processed = self
+            .processed
             .saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
-        if self.done > LIMIT {
-            return Err(Failure::new(
-                Kind::Io,
-                format!("AES-GCM is limited to {LIMIT} bytes a file"),
+        if self.processed > MAX_LENGTH {
+            return Err(Error::new(
+                ErrorKind::Io,
+                format!("AES-GCM is limited to {MAX_LENGTH} bytes per file"),
             )
-            .hint("a file of this size cannot be encrypted; set encryption = none"));
+            .with_hint("a file of this size cannot be encrypted; set encryption = none"));
         }
-        for piece in data.chunks_mut(PIECE) {
+        for piece in data.chunks_mut(MAX_UPDATE) {
             let length = piece.len();
             self.context
                 .cipher_update_inplace(piece, length)
-                .map_err(|error| failed("encrypt or decrypt", &error))?;
+                .map_err(|error| openssl_error("encrypt or decrypt", &error))?;
         }
         Ok(())
     }
 }
 
 fn context() -> Result<CipherCtx> {
-    CipherCtx::new().map_err(|error| failed("make a cipher context", &error))
+    CipherCtx::new().map_err(|error| openssl_error("create a cipher context", &error))
 }
 
 fn cipher(key: &Secret) -> Result<&'static CipherRef> {
@@ -139,9 +146,9 @@ fn cipher(key: &Secret) -> Result<&'static CipherRef> {
         32 => Ok(Cipher::aes_256_gcm()),
         24 => Ok(Cipher::aes_192_gcm()),
         16 => Ok(Cipher::aes_128_gcm()),
-        length => Err(Failure::new(
-            Kind::Internal,
-            format!("{length} bytes are no AES key"),
+        length => Err(Error::new(
+            ErrorKind::Internal,
+            format!("an AES key cannot have {length} bytes"),
         )),
     }
 }
@@ -150,9 +157,10 @@ fn cipher(key: &Secret) -> Result<&'static CipherRef> {
 mod tests {
     use super::*;
 
-    /// Test case 4 without associated data is test case 3 of the GCM specification (McGrew and Viega, appendix B).
+    /// Test case 4 without associated data is test case 3 of the GCM specification (McGrew and
+    /// Viega, appendix B).
     #[test]
-    fn agrees_with_the_specification() {
+    fn the_test_vector_of_the_specification_is_encrypted_and_decrypted() {
         let key = Secret::new(unhex("feffe9928665731c6d6a8f9467308308"));
         let iv: [u8; 12] = unhex("cafebabefacedbaddecaf888").try_into().unwrap();
         let plain = unhex(
@@ -179,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_is_noticed_at_the_end() {
+    fn a_changed_byte_is_detected_by_the_tag() {
         let key = Secret::new(vec![7; 32]);
         let iv = [9; IV_LENGTH];
         let mut encryptor = Encryptor::new(&key, &iv).unwrap();
@@ -189,7 +197,10 @@ mod tests {
         data[2] ^= 1;
         let mut decryptor = Decryptor::new(&key, &iv).unwrap();
         decryptor.update_in_place(&mut data).unwrap();
-        assert_eq!(decryptor.finish(&tag).unwrap_err().kind(), Kind::Corrupt);
+        assert_eq!(
+            decryptor.finish(&tag).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
     }
 
     #[test]

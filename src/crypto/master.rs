@@ -1,4 +1,4 @@
-//! The master key, and what is derived from it.
+//! The master key, and the keys that are derived from it.
 
 use std::num::NonZeroU32;
 
@@ -9,81 +9,84 @@ use ring::pbkdf2;
 
 use super::Secret;
 use super::gcm::{Decryptor, Encryptor, IV_LENGTH, TAG_LENGTH};
-use super::random::{failed, fill};
-use crate::error::{Failure, Kind, Result};
+use super::random::{fill_random, openssl_error};
+use crate::error::{Error, ErrorKind, Result};
 use crate::unit::Encryption;
 
-/// The length of a salt in bytes, of the master key's and of a container's.
+/// The length in bytes of the salt of the master key and of a container.
 pub const SALT_LENGTH: usize = 16;
 
-/// How many bytes a container is longer than what is in it.
+/// The difference in bytes between the lengths of a container and its plaintext.
 pub const CONTAINER_OVERHEAD: usize = SALT_LENGTH + IV_LENGTH + TAG_LENGTH;
 
-/// Rounds of the slow derivation, as in the C program.
+/// The iterations of PBKDF2 for the master key, as in the C program.
 const ITERATIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(600_000 - 1);
 
-/// The length of the derived master key in bytes.
-const LENGTH: usize = 64;
+/// The length of the master key in bytes.
+const MASTER_KEY_LENGTH: usize = 64;
 
-/// The derived master key (64 bytes) from which the key of each file, record and message is derived.
+/// The derived master key (64 bytes) from which the key of each file, record and message is
+/// derived.
 pub struct MasterKey(Secret);
 
 impl MasterKey {
-    /// PBKDF2-HMAC-SHA256 (RFC 8018) of `secret` with `salt`, 600,000 iterations, 64 bytes. Takes about 0.2 s.
+    /// PBKDF2-HMAC-SHA256 (RFC 8018) of `secret` with `salt`, 600,000 iterations, 64 bytes. Takes
+    /// about 0.2 s.
     pub fn derive(secret: &Secret, salt: &[u8; SALT_LENGTH]) -> MasterKey {
-        MasterKey(derive(secret, salt, ITERATIONS, LENGTH))
+        MasterKey(derive(secret, salt, ITERATIONS, MASTER_KEY_LENGTH))
     }
 
-    /// A key of tests, which have no time for 600,000 iterations.
+    /// A key for tests, derived with one iteration instead of 600,000.
     #[cfg(test)]
-    pub fn quick(salt: u8) -> MasterKey {
+    pub fn for_tests(salt: u8) -> MasterKey {
         let secret = Secret::new(b"secret".to_vec());
         MasterKey(derive(
             &secret,
             &[salt; SALT_LENGTH],
             NonZeroU32::MIN,
-            LENGTH,
+            MASTER_KEY_LENGTH,
         ))
     }
 
-    /// The key of the container with this salt: PBKDF2-HMAC-SHA256 of the master key, one iteration. It is worth
-    /// keeping while salts repeat.
+    /// The key of the container with this salt: PBKDF2-HMAC-SHA256 of the master key, one
+    /// iteration. Callers may cache it while the salt stays the same.
     pub fn container_key(
         &self,
         salt: &[u8; SALT_LENGTH],
         encryption: Encryption,
     ) -> Result<Secret> {
         match encryption.key_length() {
-            0 => Err(Failure::new(
-                Kind::Internal,
-                "a key was asked for, but nothing is encrypted",
+            0 => Err(Error::new(
+                ErrorKind::Internal,
+                "there is no key without encryption",
             )),
             length => Ok(derive(&self.0, salt, NonZeroU32::MIN, length)),
         }
     }
 
-    /// The HMAC-SHA-256 (RFC 2104) of a message under a key that is derived for `purpose` only: HMAC-SHA-256 of the master
-    /// key and the purpose. A container's key is an HMAC of the master key too, of a salt and a counter, which are 20 bytes;
-    /// a purpose must be longer.
+    /// The HMAC-SHA-256 (RFC 2104) of a message with a key for this `purpose`: the HMAC-SHA-256 of
+    /// the purpose with the master key. The key of a container is an HMAC with the master key too,
+    /// of a salt and a counter, which have 20 bytes; a purpose must be longer, so that the keys
+    /// differ.
     pub fn authenticate(&self, purpose: &str, message: &[u8]) -> Result<[u8; 32]> {
         if purpose.len() <= SALT_LENGTH + size_of::<u32>() {
-            return Err(Failure::new(
-                Kind::Internal,
+            return Err(Error::new(
+                ErrorKind::Internal,
                 "the purpose of a key is too short",
             ));
         }
         let key = hmac(self.0.expose(), purpose.as_bytes())?;
         let code = hmac(key.expose(), message)?;
-        let wrong = |_| Failure::new(Kind::Internal, "an HMAC has another length than 32 bytes");
-        code.expose().try_into().map_err(wrong)
+        let invalid = |_| Error::new(ErrorKind::Internal, "an HMAC does not have 32 bytes");
+        code.expose().try_into().map_err(invalid)
     }
 
-    /// Puts `plain` into a container with a new salt and IV.
+    /// Encrypts `plain` into a container with a random salt and IV.
     pub fn seal(&self, plain: &[u8], encryption: Encryption) -> Result<Vec<u8>> {
         let mut salt = [0; SALT_LENGTH];
         let mut iv = [0; IV_LENGTH];
-        fill(&mut salt)?;
-        fill(&mut iv)?;
+        fill_random(&mut salt)?;
+        fill_random(&mut iv)?;
         self.seal_with(plain, encryption, &salt, &iv)
     }
 
@@ -104,8 +107,8 @@ impl MasterKey {
         Ok(container)
     }
 
-    /// Takes out what [`MasterKey::seal`] put in. Too few bytes, a changed byte or another key are
-    /// [`Kind::Corrupt`].
+    /// Decrypts what [`MasterKey::seal`] encrypted. Fails with [`ErrorKind::Corrupt`] if the
+    /// container is too short or changed, or if the key is another one.
     pub fn open(&self, container: &[u8], encryption: Encryption) -> Result<Secret> {
         let split = || {
             let (salt, rest) = container.split_first_chunk::<SALT_LENGTH>()?;
@@ -114,14 +117,14 @@ impl MasterKey {
             Some((salt, iv, ciphertext, tag))
         };
         let (salt, iv, ciphertext, tag) = split().ok_or_else(|| {
-            Failure::new(
-                Kind::Corrupt,
-                format!("{} bytes are too few to be encrypted data", container.len()),
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("{} bytes are too few for encrypted data", container.len()),
             )
         })?;
         let key = self.container_key(salt, encryption)?;
         let mut decryptor = Decryptor::new(&key, iv)?;
-        // Owned by a secret from the start: it is wiped even when the tag does not fit.
+        // Zeroed also where the tag does not match.
         let mut plain = zeroize::Zeroizing::new(ciphertext.to_vec());
         decryptor.update_in_place(&mut plain)?;
         decryptor.finish(tag)?;
@@ -135,10 +138,10 @@ fn hmac(key: &[u8], message: &[u8]) -> Result<Secret> {
         signer.sign_oneshot_to_vec(message)
     });
     code.map(Secret::new)
-        .map_err(|error| failed("compute an HMAC", &error))
+        .map_err(|error| openssl_error("compute an HMAC", &error))
 }
 
-/// PBKDF2-HMAC-SHA256. By ring: OpenSSL's takes five times as long for the same iterations.
+/// PBKDF2-HMAC-SHA256 of the ring crate: that of OpenSSL takes five times as long.
 fn derive(secret: &Secret, salt: &[u8], iterations: NonZeroU32, length: usize) -> Secret {
     let mut key = vec![0; length];
     let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
@@ -150,7 +153,7 @@ fn derive(secret: &Secret, salt: &[u8], iterations: NonZeroU32, length: usize) -
 mod tests {
     use super::*;
 
-    /// Computed independently of this program.
+    /// Computed by another implementation.
     const MASTER: &str = "bb06c8c0b1dd5bfd4e40f4e297a2d0e64da7ef94b4b8ec20989021c8b41536ad\
                           273a2d18e481ec193092497bf7dfa05d2ede64d92e403c87d11e007820c7d7d2";
     const SALT: [u8; 16] = count(0x10);
@@ -176,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn derives_what_the_c_program_derives() {
+    fn derived_keys_are_those_of_the_c_program() {
         let master = master();
         assert_eq!(hex(master.0.expose()), MASTER);
         let key = master.container_key(&SALT, Encryption::Aes256).unwrap();
@@ -216,26 +219,26 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_or_missing_byte_and_every_other_key_is_noticed() {
+    fn a_changed_or_truncated_container_and_another_key_are_detected() {
         let master = master();
-        let other = MasterKey(Secret::new(vec![1; LENGTH]));
+        let other = MasterKey(Secret::new(vec![1; MASTER_KEY_LENGTH]));
         let container = master.seal(b"secret", Encryption::Aes256).unwrap();
         assert_eq!(container.len(), 6 + CONTAINER_OVERHEAD);
         for at in 0..container.len() {
             let mut changed = container.clone();
             changed[at] ^= 0x80;
-            for wrong in [changed.as_slice(), &container[..at]] {
-                let failure = master.open(wrong, Encryption::Aes256).err().unwrap();
-                assert_eq!(failure.kind(), Kind::Corrupt, "byte {at}");
+            for invalid in [changed.as_slice(), &container[..at]] {
+                let failure = master.open(invalid, Encryption::Aes256).err().unwrap();
+                assert_eq!(failure.kind(), ErrorKind::Corrupt, "byte {at}");
             }
         }
         assert!(master.open(&container, Encryption::Aes128).is_err());
         assert!(other.open(&container, Encryption::Aes256).is_err());
     }
 
-    /// RFC 4231, test cases 2 and 4; and the key of one purpose is not that of another.
+    /// RFC 4231, test cases 2 and 4; keys of different purposes differ.
     #[test]
-    fn messages_are_authenticated_for_one_purpose() {
+    fn an_hmac_depends_on_purpose_and_message() {
         let code = hmac(b"Jefe", b"what do ya want for nothing?").unwrap();
         let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
         assert_eq!(hex(code.expose()), expected);
@@ -253,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_containers_are_alike() {
+    fn two_containers_have_different_salts() {
         let master = master();
         let seal = || master.seal(b"x", Encryption::Aes256).unwrap();
         assert_ne!(seal()[..SALT_LENGTH], seal()[..SALT_LENGTH]);

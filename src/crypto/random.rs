@@ -1,37 +1,38 @@
-//! Random bytes that nobody can foretell.
+//! Cryptographically secure random bytes.
 
 use openssl::error::ErrorStack;
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// Fills `bytes` from OpenSSL's generator, which the kernel seeds.
-pub fn fill(bytes: &mut [u8]) -> Result<()> {
-    openssl::rand::rand_bytes(bytes).map_err(|error| failed("make random bytes", &error))
+/// Fills `bytes` from the random number generator of OpenSSL, which the kernel seeds.
+pub fn fill_random(bytes: &mut [u8]) -> Result<()> {
+    openssl::rand::rand_bytes(bytes).map_err(|error| openssl_error("generate random bytes", &error))
 }
 
-/// A random number below `limit`, each as likely as the others; `limit` is at least 1.
+/// A uniformly distributed random number below `limit`, which is at least 1.
 pub fn random_below(limit: u8) -> Result<u8> {
     let limit = limit.max(1);
-    // Bytes of the incomplete last round are thrown away: they would favour the small numbers.
-    let fair = u8::MAX - (u8::MAX % limit + 1) % limit;
+    // Bytes of the incomplete last interval are rejected: they would make small numbers more
+    // probable.
+    let max = u8::MAX - (u8::MAX % limit + 1) % limit;
     loop {
         let mut byte = [0];
-        fill(&mut byte)?;
+        fill_random(&mut byte)?;
         let [byte] = byte;
-        if byte <= fair {
+        if byte <= max {
             return Ok(byte % limit);
         }
     }
 }
 
-/// What OpenSSL says of a failure, after what was being done.
-pub(super) fn failed(doing: &str, error: &ErrorStack) -> Failure {
+/// An error with the action that failed and the reason from OpenSSL.
+pub(super) fn openssl_error(action: &str, error: &ErrorStack) -> Error {
     let reason = error
         .errors()
         .first()
         .and_then(|error| error.reason())
-        .unwrap_or("OpenSSL does not say why");
-    Failure::new(Kind::Internal, format!("{doing}: {reason}"))
+        .unwrap_or("OpenSSL gives no reason");
+    Error::new(ErrorKind::Internal, format!("{action}: {reason}"))
 }
 
 #[cfg(test)]
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_below_the_limit_comes_and_no_other() {
+    fn every_number_below_the_limit_occurs_and_no_other() {
         for limit in [1u8, 2, 90, 128, 255] {
             let mut seen = [false; 256];
             for _ in 0..20_000 {

@@ -1,17 +1,17 @@
-//! Bytes that must not be seen.
+//! Memory for passwords and keys.
 
 use zeroize::Zeroizing;
 
-/// A password or a key: cannot be printed or cloned, and is wiped when dropped.
+/// A password or a key; cannot be printed or cloned, and is zeroed when dropped.
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the bytes over.
+    /// Takes ownership of the bytes.
     pub fn new(bytes: Vec<u8>) -> Secret {
         Secret(Zeroizing::new(bytes))
     }
 
-    /// The bytes, for the one call that needs them.
+    /// The bytes; callers must not copy or print them.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! One client: a frame in, a frame out.
+//! One management connection: one request frame, one response frame.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -6,18 +6,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::dispatch::{Services, dispatch};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Deadline, Stream};
-use crate::protocol::{Cause, Codec, Command, Envelope, Frame, Refusal, Response};
+use crate::protocol::{Cause, Codec, Command, Envelope, Frame, RequestError, Response};
 use crate::sys;
 
-/// How long a client has to take an answer.
-const WRITE: Duration = Duration::from_secs(30);
+/// How long a client may take to read the response.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait for a client to close before we do.
-const LINGER: Duration = Duration::from_millis(500);
+/// How long to read and discard what a client still sends, before closing.
+const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Serves a client to its end. It always gets an answer, unless it is gone.
+/// Serves one client. It always gets a response, unless it has disconnected.
 pub(super) fn serve(socket: UnixStream, services: &Services) {
     let permitted = permitted(&socket);
     let mut stream = match Stream::from_unix(socket, services.context.stop.clone()) {
@@ -25,24 +25,24 @@ pub(super) fn serve(socket: UnixStream, services: &Services) {
         Err(failure) => return log::error!("serve a client: {failure}"),
     };
     let answer = match permitted {
-        Ok(()) => converse(&mut stream, services),
+        Ok(()) => handle(&mut stream, services),
         Err(failure) => {
-            log::warn!("{}", failure.told());
+            log::warn!("{}", failure.message_with_hint());
             Answer::refused(None, Cause::Undecodable, failure)
         }
     };
     if let Err(failure) = answer.send(&mut stream, services) {
-        // What was done is done and in the catalogue, whether the client hears of it or not.
-        log::warn!("answer a client: {failure}");
+        // The command took effect, although the client did not get the response.
+        log::warn!("send a response to a client: {failure}");
     }
     if answer.stops {
-        services.wake.shut_down();
+        services.waker.shut_down();
     }
 }
 
-/// Tells a client that it cannot be served, without waiting for anything: the answer fits into the socket's buffer.
-pub(super) fn overloaded(mut socket: UnixStream, why: &str) {
-    let failure = Failure::new(Kind::Busy, why).hint("try again later");
+/// Sends an error without blocking: the response fits into the buffer of the socket.
+pub(super) fn refuse_overload(mut socket: UnixStream, why: &str) {
+    let failure = Error::new(ErrorKind::Busy, why).with_hint("try again later");
     log::warn!("refuse a client: {failure}");
     let answer = Answer::refused(None, Cause::Overload, failure);
     let sent = answer.frame(None).and_then(|frame| frame.bytes());
@@ -55,30 +55,31 @@ pub(super) fn overloaded(mut socket: UnixStream, why: &str) {
     }
 }
 
-/// Only our own user and root may talk to us, whatever the mode of the socket is.
+/// Accepts only the daemon's user and root, whatever the mode of the socket is.
 fn permitted(socket: &UnixStream) -> Result<()> {
     let peer = sys::peer_user_id(socket)?;
     if peer == 0 || peer == sys::user_id() {
         return Ok(());
     }
-    let refused = format!("a client of user id {peer} is refused: it is neither ours nor root's");
-    Err(Failure::new(Kind::Authentication, refused)
-        .hint("run pgmoneta-cli as the user that runs the daemon"))
+    let refused =
+        format!("a client of user id {peer} is refused: it is neither the daemon's user nor root");
+    Err(Error::new(ErrorKind::Authentication, refused)
+        .with_hint("run pgmoneta-cli as the user that runs the daemon"))
 }
 
-/// The answer to one client.
+/// A response, and how to encode it.
 struct Answer {
     codec: Codec,
     response: Response,
-    /// Whether the daemon stops once it is sent.
+    /// Whether the daemon stops after sending it.
     stops: bool,
 }
 
 impl Answer {
-    fn refused(envelope: Option<&Envelope>, cause: Cause, failure: Failure) -> Answer {
+    fn refused(envelope: Option<&Envelope>, cause: Cause, failure: Error) -> Answer {
         Answer {
             codec: Codec::PLAIN,
-            response: Response::failure(envelope, &Refusal { cause, failure }),
+            response: Response::failure(envelope, &RequestError { cause, failure }),
             stops: false,
         }
     }
@@ -90,15 +91,16 @@ impl Answer {
 
     fn send(&self, stream: &mut Stream, services: &Services) -> Result<()> {
         let bytes = self.frame(Some(services))?.bytes()?;
-        stream.write_all(&bytes, Deadline::after(WRITE))?;
+        stream.write_all(&bytes, Deadline::after(WRITE_TIMEOUT))?;
         linger(stream);
         Ok(())
     }
 }
 
-/// Closing a socket with unread bytes resets it, and the client may lose the answer: take what is still coming.
+/// Reads and discards what the client still sends: closing a socket with unread bytes resets the
+/// connection, and the client may lose the response.
 fn linger(stream: &mut Stream) {
-    let deadline = Deadline::after(LINGER);
+    let deadline = Deadline::after(LINGER_TIMEOUT);
     let mut buffer = [0; 4096];
     while stream.readable_now().is_ok_and(|more| more) && !deadline.passed() {
         if !matches!(stream.read(&mut buffer, deadline), Ok(1..)) {
@@ -107,10 +109,10 @@ fn linger(stream: &mut Stream) {
     }
 }
 
-fn converse(stream: &mut Stream, services: &Services) -> Answer {
+fn handle(stream: &mut Stream, services: &Services) -> Answer {
     let deadline = Deadline::after(services.context.config.authentication_timeout.duration());
-    let undecodable = |failure: Failure| {
-        log::warn!("a request cannot be read: {failure}");
+    let undecodable = |failure: Error| {
+        log::warn!("read a request: {failure}");
         Answer::refused(None, Cause::Undecodable, failure)
     };
     let frame = match Frame::read(&mut |buffer| stream.read(buffer, deadline)) {
@@ -125,7 +127,7 @@ fn converse(stream: &mut Stream, services: &Services) -> Answer {
     let response = respond(&envelope, services);
     let stops = envelope.command() == Some(Command::Shutdown);
     Answer {
-        // It was just decoded by it.
+        // Never the default: the frame was decoded with this codec.
         codec: frame.codec().unwrap_or(Codec::PLAIN),
         stops: stops && response.outcome().is_ok_and(|outcome| outcome.status),
         response,
@@ -134,11 +136,11 @@ fn converse(stream: &mut Stream, services: &Services) -> Answer {
 
 fn respond(envelope: &Envelope, services: &Services) -> Response {
     let begun = Instant::now();
-    // A panic is a bug, but not a reason to leave a client without an answer.
+    // The client gets a response after a panic too.
     let result = catch_unwind(AssertUnwindSafe(|| dispatch(envelope, services)));
     let result = result.unwrap_or_else(|_| {
-        let failure = Failure::new(Kind::Internal, "the job panicked, which is a bug");
-        Err(failure.hint("the log of the daemon says where").into())
+        let failure = Error::new(ErrorKind::Internal, "the job panicked, which is a bug");
+        Err(failure.with_hint("see the log of the daemon").into())
     });
     match result {
         Ok(fields) => Response::success(envelope, begun.elapsed(), fields),
@@ -146,7 +148,7 @@ fn respond(envelope: &Envelope, services: &Services) -> Response {
             let command = envelope.command();
             let name =
                 command.map_or_else(|| format!("command {}", envelope.code()), |c| c.to_string());
-            log::error!("{name}: {}", refusal.failure.told());
+            log::error!("{name}: {}", refusal.failure.message_with_hint());
             Response::failure(Some(envelope), &refusal)
         }
     }

@@ -1,38 +1,34 @@
-//! From a request to the job that does it.
+//! Runs the job for a request.
 
 use super::document;
-use super::events::Wake;
+use super::events::Waker;
 
 use crate::config::Server;
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::job;
-use crate::job::context::Context;
-use crate::protocol::{Cause, Command, Envelope, Fields, Refusal, Request};
+use crate::job::context::JobContext;
+use crate::protocol::{Cause, Command, Envelope, Fields, Request, RequestError};
 
-/// What serving requests takes.
+/// What a request handler needs.
 #[derive(Clone)]
 pub(super) struct Services {
-    /// For the jobs.
-    pub context: Context,
-    /// To end the daemon.
-    pub wake: Wake,
+    /// Passed to the jobs.
+    pub context: JobContext,
+    /// Shuts the daemon down.
+    pub waker: Waker,
 }
 
-/// The members of an answer, `None` for those few that have none; or why there is no answer.
-pub(super) type Answered = Result<Option<Fields>, Refusal>;
+/// The members of the response, `None` for a command without any; or the error.
+pub(super) type HandlerResult = Result<Option<Fields>, RequestError>;
 
-/// Does what a client asks.
-pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> Answered {
-    let Some(command) = envelope.command() else {
-        let code = envelope.code();
-        return Err(Refusal {
-            cause: Cause::UnknownCommand,
-            failure: Failure::new(Kind::Usage, format!("there is no command {code}")),
-        });
-    };
+/// Runs the command of a request.
+pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> HandlerResult {
+    let command = envelope
+        .command()
+        .ok_or_else(|| unknown_command(envelope))?;
     let context = &services.context;
-    if command.is_of_server() && envelope.names_server() {
-        // Before anything else can be wrong: with the wrong name, nothing else matters.
+    if command.takes_server() && envelope.server_member_is_valid() {
+        // First: an unknown server is reported before any other error of the request.
         find(context, envelope.server().unwrap_or_default())?;
     }
     let request = Request::read(command, envelope.request())?;
@@ -45,7 +41,7 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> Answered {
         Request::Backup { server, parent } => {
             let server = find(context, &server)?;
             if parent.is_some() {
-                return Err(not_yet("an incremental backup"));
+                return Err(not_implemented("an incremental backup"));
             }
             let done = job::backup::run(context, server, &job::backup::Options::default())?;
             document::backup(server, &done)
@@ -76,44 +72,54 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> Answered {
         Request::Progress { server, command } => {
             let server = find(context, &server)?;
             let version = job::catalogue::version(context, server)?;
-            document::progress(server, version, &context.board, &command)
+            document::progress(server, version, &context.registry, &command)
         }
         Request::WalBegin { server } => {
             let server = find(context, &server)?;
-            document::beginning(server, &job::wal::begin(context, server)?)
+            document::wal_begin(server, &job::wal::begin(context, server)?)
         }
-        Request::Other { command, .. } => return Err(not_yet(&format!("the command {command}"))),
+        Request::Other { command, .. } => {
+            return Err(not_implemented(&format!("the command {command}")));
+        }
     }))
 }
 
-fn find<'a>(context: &'a Context, name: &str) -> Result<&'a Server, Refusal> {
+fn find<'a>(context: &'a JobContext, name: &str) -> Result<&'a Server, RequestError> {
     context.config.server(name).ok_or_else(|| {
-        let shown: String = name.chars().take(40).collect();
+        let quoted: String = name.chars().take(40).collect();
         let servers = context.config.servers.iter();
         let known: Vec<_> = servers.map(|server| server.name.as_str()).collect();
-        Refusal {
+        RequestError {
             cause: Cause::UnknownServer,
-            failure: Failure::new(Kind::Usage, format!("there is no server {shown:?}"))
-                .hint(format!("the configuration has {}", known.join(", "))),
+            failure: Error::new(ErrorKind::Usage, format!("there is no server {quoted:?}"))
+                .with_hint(format!("the configuration has {}", known.join(", "))),
         }
     })
 }
 
-fn not_yet(what: &str) -> Refusal {
+fn not_implemented(what: &str) -> RequestError {
     let version = crate::protocol::VERSION;
-    Refusal {
-        cause: Cause::NotYet,
-        failure: Failure::new(
-            Kind::Usage,
-            format!("{what} is not there yet in version {version}"),
+    RequestError {
+        cause: Cause::Unsupported,
+        failure: Error::new(
+            ErrorKind::Usage,
+            format!("{what} is not implemented in version {version}"),
         ),
+    }
+}
+
+fn unknown_command(envelope: &Envelope) -> RequestError {
+    let code = envelope.code();
+    RequestError {
+        cause: Cause::UnknownCommand,
+        failure: Error::new(ErrorKind::Usage, format!("there is no command {code}")),
     }
 }
 
 fn log_request(command: Command, envelope: &Envelope) {
     let server = envelope.server().unwrap_or_default();
     match command {
-        // Asked for often, and nothing to remember.
+        // Monitoring runs these often, and they change nothing.
         Command::Ping | Command::Status | Command::StatusDetails | Command::Progress => {
             log::debug!("{command} {server:?}");
         }

@@ -1,4 +1,4 @@
-//! What the main thread waits for: clients, signals, the end of jobs.
+//! The event loop of the main thread: clients, signals, ended jobs.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mio::net::UnixListener;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
@@ -16,104 +16,105 @@ use crate::logging;
 
 const LISTENER: Token = Token(0);
 const SIGNALS: Token = Token(1);
-const WAKE: Token = Token(2);
+const WAKER: Token = Token(2);
 
-/// How long to wait before accepting again after that failed, for want of descriptors say.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+/// How long to wait before accepting again after an error, such as no free file descriptors.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// How long nothing may happen before it is time to look after what the daemon holds.
-pub(super) const TEND: Duration = Duration::from_secs(5);
+/// How often to check that the socket and the lock files are in place.
+pub(super) const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What wakes the main thread.
+/// Wakes the main thread from another thread.
 #[derive(Clone)]
-pub(super) struct Wake {
-    waker: Arc<Waker>,
+pub(super) struct Waker {
+    waker: Arc<mio::Waker>,
     shutdown: Arc<AtomicBool>,
 }
 
-impl Wake {
-    /// Lets the main thread look around.
+impl Waker {
+    /// Makes [`EventLoop::wait`] return.
     pub(super) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             log::error!("wake the main thread: {error}");
         }
     }
 
-    /// Ends the daemon.
+    /// Makes [`EventLoop::wait`] return `false`: the daemon stops.
     pub(super) fn shut_down(&self) {
         self.shutdown.store(true, Ordering::SeqCst);
         self.wake();
     }
 }
 
-/// What the main thread waits with.
+/// Polls the listener, the signals and the waker.
 pub(super) struct EventLoop {
     poll: Poll,
     signals: Signals,
     listener: UnixListener,
-    wake: Wake,
+    waker: Waker,
     retry: Option<Duration>,
-    hang_up: bool,
+    sighup: bool,
 }
 
 impl EventLoop {
-    /// Watches for signals from here on, and for clients of a listener that does not block.
+    /// Installs the signal handlers. `listener` is non-blocking.
     pub(super) fn new(listener: std::os::unix::net::UnixListener) -> Result<EventLoop> {
-        let poll = Poll::new().context("make the event loop")?;
-        let waker = Waker::new(poll.registry(), WAKE).context("make the event loop")?;
+        let poll = Poll::new().context("create the event loop")?;
+        let waker = mio::Waker::new(poll.registry(), WAKER).context("create the event loop")?;
         let mut events = EventLoop {
             poll,
             signals: signals().context("watch for signals")?,
             listener: UnixListener::from_std(listener),
-            wake: Wake {
+            waker: Waker {
                 waker: Arc::new(waker),
                 shutdown: Arc::default(),
             },
             retry: None,
-            hang_up: false,
+            sighup: false,
         };
         let registry = events.poll.registry();
         registry
             .register(&mut events.listener, LISTENER, Interest::READABLE)
             .and_then(|()| registry.register(&mut events.signals, SIGNALS, Interest::READABLE))
-            .context("make the event loop")?;
+            .context("create the event loop")?;
         Ok(events)
     }
 
-    /// From now on clients come by another listener, which does not block.
+    /// Replaces the listener by another one, which is non-blocking.
     pub(super) fn listen(&mut self, listener: std::os::unix::net::UnixListener) -> Result<()> {
         let mut listener = UnixListener::from_std(listener);
         let registry = self.poll.registry();
         registry
             .register(&mut listener, LISTENER, Interest::READABLE)
             .context("watch for clients")?;
-        // The old one leaves the event loop as it is closed.
+        // Closing the old one deregisters it.
         self.listener = listener;
         Ok(())
     }
 
-    /// What wakes it.
-    pub(super) fn wake(&self) -> Wake {
-        self.wake.clone()
+    pub(super) fn waker(&self) -> Waker {
+        self.waker.clone()
     }
 
-    /// Waits until something happens; `false` if the daemon is to stop.
+    /// Waits for an event, at most [`CHECK_INTERVAL`]; `false` if the daemon is to stop.
     pub(super) fn wait(&mut self) -> Result<bool> {
         let mut events = Events::with_capacity(16);
-        let longest = self.retry.map_or(TEND, |retry| retry.min(TEND));
-        match self.poll.poll(&mut events, Some(longest)) {
+        let timeout = self
+            .retry
+            .map_or(CHECK_INTERVAL, |retry| retry.min(CHECK_INTERVAL));
+        match self.poll.poll(&mut events, Some(timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => result.context("wait for requests and signals")?,
         }
-        Ok(!self.told_to_stop())
+        Ok(!self.stop_requested())
     }
 
-    fn told_to_stop(&mut self) -> bool {
+    fn stop_requested(&mut self) -> bool {
         for signal in self.signals.pending() {
             match signal {
                 SIGHUP => {
-                    hang_up();
-                    self.hang_up = true;
+                    reopen_log();
+                    self.sighup = true;
                 }
                 _ => {
                     let name = if signal == SIGINT {
@@ -126,19 +127,19 @@ impl EventLoop {
                 }
             }
         }
-        let requested = self.wake.shutdown.load(Ordering::SeqCst);
+        let requested = self.waker.shutdown.load(Ordering::SeqCst);
         if requested {
-            log::info!("stopping: a client asked for it");
+            log::info!("stopping: requested by a client");
         }
         requested
     }
 
-    /// Whether SIGHUP arrived since it was asked last.
-    pub(super) fn take_hang_up(&mut self) -> bool {
-        std::mem::take(&mut self.hang_up)
+    /// Whether SIGHUP arrived since the last call.
+    pub(super) fn take_sighup(&mut self) -> bool {
+        std::mem::take(&mut self.sighup)
     }
 
-    /// The next client that waits, if there is one. Must be asked until there is none.
+    /// The next pending connection. Must be called until it returns `None`.
     pub(super) fn accept(&mut self) -> Option<UnixStream> {
         self.retry = None;
         loop {
@@ -149,7 +150,7 @@ impl EventLoop {
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
                     _ => {
                         log::error!("accept a client: {error}");
-                        self.retry = Some(ACCEPT_PAUSE);
+                        self.retry = Some(ACCEPT_RETRY_DELAY);
                         return None;
                     }
                 },
@@ -158,25 +159,26 @@ impl EventLoop {
     }
 }
 
-/// SIGHUP: the log file may have been moved away.
-fn hang_up() {
+/// On SIGHUP: log rotation may have renamed the file.
+fn reopen_log() {
     match logging::reopen() {
         Ok(true) => log::info!("SIGHUP: the log was reopened"),
         Ok(false) => {}
         Err(failure) => {
-            let why = failure.told();
-            log::error!("SIGHUP: the log was not reopened, the old one goes on: {why}")
+            let why = failure.message_with_hint();
+            log::error!("SIGHUP: the log was not reopened, the old file stays in use: {why}")
         }
     }
-    log::warn!("SIGHUP: changes of the configuration need a restart yet");
+    log::warn!("SIGHUP: a changed configuration takes effect after a restart");
 }
 
-/// SIGTERM and SIGINT stop; a second one ends the process at once, which loses nothing that was acknowledged.
+/// SIGTERM and SIGINT stop the daemon; a second one ends the process at once, which loses no
+/// acknowledged WAL.
 fn signals() -> io::Result<Signals> {
-    let again = Arc::new(AtomicBool::new(false));
+    let terminating = Arc::new(AtomicBool::new(false));
     for signal in [SIGTERM, SIGINT] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, again.clone())?;
-        signal_hook::flag::register(signal, again.clone())?;
+        signal_hook::flag::register_conditional_shutdown(signal, 1, terminating.clone())?;
+        signal_hook::flag::register(signal, terminating.clone())?;
     }
     Signals::new([SIGTERM, SIGINT, SIGHUP])
 }

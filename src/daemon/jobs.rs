@@ -1,4 +1,4 @@
-//! The threads that serve requests.
+//! Threads that serve requests, one for each.
 
 use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
@@ -6,91 +6,96 @@ use std::time::{Duration, Instant};
 
 use super::connection;
 use super::dispatch::Services;
-use super::events::Wake;
+use super::events::Waker;
 use crate::job;
-use crate::job::context::Context;
+use crate::job::context::JobContext;
 
-/// How many requests are served at a time.
-const MOST: usize = 64;
+/// How many requests may be served at a time.
+const MAX_REQUESTS: usize = 64;
 
-/// How long to wait for jobs that were told to stop before saying which ones are waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for the jobs at shutdown before logging which ones still run.
+const WARN_AFTER: Duration = Duration::from_secs(5);
 
-/// The threads `job/<n>`.
+/// The threads `job/<n>` and `refresh/<server>`.
 pub(super) struct Jobs {
     threads: Vec<JoinHandle<()>>,
     next: u64,
-    wake: Wake,
+    waker: Waker,
 }
 
-/// Wakes the main thread when a job ends, however it ends.
-struct Ended(Wake);
+/// Wakes the main thread when a job ends, also by a panic.
+struct WakeOnDrop(Waker);
 
-impl Drop for Ended {
+impl Drop for WakeOnDrop {
     fn drop(&mut self) {
         self.0.wake();
     }
 }
 
 impl Jobs {
-    pub(super) fn new(wake: Wake) -> Jobs {
+    pub(super) fn new(waker: Waker) -> Jobs {
         Jobs {
             threads: Vec::new(),
             next: 0,
-            wake,
+            waker,
         }
     }
 
-    /// Serves one client in a thread of its own; tells the client so if that cannot be.
+    /// Serves one client in a thread of its own, or refuses it if there are too many.
     pub(super) fn start(&mut self, socket: UnixStream, services: &Services) {
         self.reap();
-        if self.threads.len() >= MOST {
-            let busy = format!("{MOST} requests are being served, and that is the most");
-            return connection::overloaded(socket, &busy);
+        if self.threads.len() >= MAX_REQUESTS {
+            let busy = format!("{MAX_REQUESTS} requests are being served, which is the maximum");
+            return connection::refuse_overload(socket, &busy);
         }
         self.next += 1;
-        let (services, ended) = (services.clone(), Ended(self.wake.clone()));
+        let (services, guard) = (services.clone(), WakeOnDrop(self.waker.clone()));
         let second = socket.try_clone();
         let thread = std::thread::Builder::new().name(format!("job/{}", self.next));
         let thread = thread.spawn(move || {
-            let _ended = ended;
+            let _guard = guard;
             connection::serve(socket, &services);
         });
         match (thread, second) {
             (Ok(thread), _) => self.threads.push(thread),
             (Err(error), Ok(socket)) => {
                 log::error!("start a thread for a request: {error}");
-                connection::overloaded(socket, "no thread can be started");
+                connection::refuse_overload(socket, "no thread can be started");
             }
             (Err(error), Err(_)) => log::error!("start a thread for a request: {error}"),
         }
     }
 
-    /// Reads again what is known of each server, in threads of their own: a server may take its time.
-    pub(super) fn refresh(&mut self, context: &Context) {
+    /// Runs [`job::refresh`] for each server, in threads of their own: a server may be slow.
+    pub(super) fn refresh(&mut self, context: &JobContext) {
         self.reap();
         for server in &context.config.servers {
-            let (context, server, ended) =
-                (context.clone(), server.clone(), Ended(self.wake.clone()));
+            let (context, server, guard) = (
+                context.clone(),
+                server.clone(),
+                WakeOnDrop(self.waker.clone()),
+            );
             let thread = std::thread::Builder::new().name(format!("refresh/{}", server.name));
             let thread = thread.spawn(move || {
-                let _ended = ended;
+                let _guard = guard;
                 if let Err(failure) = job::refresh::run(&context, &server) {
                     log::warn!(
-                        "server {}: read its state again: {}",
+                        "server {}: refresh its state: {}",
                         server.name,
-                        failure.told()
+                        failure.message_with_hint()
                     );
                 }
             });
             match thread {
                 Ok(thread) => self.threads.push(thread),
-                Err(error) => log::error!("start a thread to read the state of servers: {error}"),
+                Err(error) => {
+                    log::error!("start a thread to refresh the state of a server: {error}")
+                }
             }
         }
     }
 
-    /// Joins those that have ended.
+    /// Joins the threads that have ended.
     pub(super) fn reap(&mut self) {
         let (ended, running) = self.threads.drain(..).partition(JoinHandle::is_finished);
         self.threads = running;
@@ -98,14 +103,14 @@ impl Jobs {
         ended.into_iter().for_each(join);
     }
 
-    /// Waits for the end of all.
+    /// Waits until all threads have ended.
     pub(super) fn join(mut self) {
         let begun = Instant::now();
-        let mut said = false;
+        let mut warned = false;
         while !self.threads.is_empty() {
             self.reap();
-            if !said && begun.elapsed() > PATIENCE {
-                said = true;
+            if !warned && begun.elapsed() > WARN_AFTER {
+                warned = true;
                 let threads = self.threads.iter();
                 let names: Vec<_> = threads
                     .filter_map(|thread| thread.thread().name())
@@ -117,7 +122,7 @@ impl Jobs {
     }
 }
 
-/// Joins a thread; a panic that it did not catch is logged.
+/// Joins a thread; logs a panic that it did not catch.
 pub(super) fn join(thread: JoinHandle<()>) {
     let name = thread.thread().name().unwrap_or("a thread").to_owned();
     if thread.join().is_err() {

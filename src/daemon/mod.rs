@@ -1,18 +1,18 @@
-//! The daemon: start, accept, dispatch, restart what ends, stop.
+//! The daemon: startup, request dispatch, thread supervision, shutdown.
 //!
-//! [`run`] does all that can fail while the shell still listens, then detaches if asked to, then starts the threads:
-//! one receiver for each server, one job for each request. What a request does is in `job`; here it is only handed
-//! there, and its outcome put into a document.
+//! [`run`] does all that can fail while it can still report to the terminal, then detaches if asked
+//! to, then starts the threads: one WAL receiver for each server, one job for each request. The
+//! jobs are in `job`; this module runs them and puts their outcomes into documents.
 
 mod connection;
 mod dispatch;
 mod document;
 mod events;
 mod jobs;
-mod prepare;
 mod receivers;
 mod run;
 mod socket;
+mod startup;
 mod supervisor;
 
 pub use run::{Mode, run};

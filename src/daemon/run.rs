@@ -1,49 +1,49 @@
-//! The life of the daemon.
+//! Starts the daemon in the foreground or detached.
 
-use super::prepare::Prepared;
+use super::startup::Startup;
 use super::supervisor::Supervisor;
 use crate::config::Config;
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::logging::{self, LogKind};
 use crate::sys::{self, Detached};
 
-/// Where the daemon runs.
+/// Whether the daemon detaches from the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// In the process that was started, until it is told to stop.
+    /// Runs in the calling process until it is stopped.
     Foreground,
-    /// In a process of its own; the one that was started ends once the daemon serves, or with its failure.
+    /// Runs in a new process. The calling one ends when the daemon serves, or with its error.
     Detached,
 }
 
-/// Runs the daemon. The log has been started; there is one thread.
+/// Runs the daemon. The log must be open, and there must be one thread.
 pub fn run(config: Config, mode: Mode) -> Result<()> {
     if mode == Mode::Detached && config.log.kind == LogKind::Console {
-        return Err(Failure::new(
-            Kind::Configuration,
-            "a daemon without a terminal cannot log to the console",
+        return Err(Error::new(
+            ErrorKind::Configuration,
+            "a detached daemon cannot log to the console",
         )
-        .hint("set log_type = file or syslog, or leave -d out"));
+        .with_hint("set log_type = file or syslog, or omit -d"));
     }
     sys::set_private_umask();
-    // A console log would say it twice: whoever called us prints it.
+    // The caller prints the error; a console log would repeat it.
     let fatal = match config.log.kind {
-        LogKind::Console => |_: &Failure| {},
-        _ => |failure: &Failure| logging::fatal(failure.told()),
+        LogKind::Console => |_: &Error| {},
+        _ => |failure: &Error| logging::fatal(failure.message_with_hint()),
     };
-    let prepared = Prepared::new(config).inspect_err(fatal)?;
+    let startup = Startup::new(config).inspect_err(fatal)?;
     if mode == Mode::Foreground {
-        return Supervisor::start(prepared).inspect_err(fatal)?.run();
+        return Supervisor::start(startup).inspect_err(fatal)?.run();
     }
     match sys::detach()? {
         Detached::Launcher(result) => result,
-        Detached::Daemon(ready) => match Supervisor::start(prepared).inspect_err(fatal) {
+        Detached::Daemon(notifier) => match Supervisor::start(startup).inspect_err(fatal) {
             Ok(supervisor) => {
-                ready.done();
+                notifier.notify_ready();
                 supervisor.run()
             }
             Err(failure) => {
-                ready.failed(&failure);
+                notifier.notify_failed(&failure);
                 Err(failure)
             }
         },

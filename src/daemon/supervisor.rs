@@ -1,50 +1,50 @@
-//! The main thread: starts all others, hands requests out, and ends everything in order.
+//! The main thread: starts all others, dispatches requests, and shuts down in order.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::dispatch::Services;
-use super::events::{EventLoop, TEND};
+use super::events::{CHECK_INTERVAL, EventLoop};
 use super::jobs::Jobs;
-use super::prepare::{Held, Prepared};
 use super::receivers::Receivers;
+use super::startup::{Locks, Startup};
 use crate::config::Config;
 use crate::crypto::MasterKey;
 use crate::error::Result;
-use crate::job::context::Context;
+use crate::job::context::JobContext;
 use crate::pool::Pool;
 use crate::protocol::VERSION;
 use crate::repository::BaseDirectory;
-use crate::status::Board;
+use crate::status::Registry;
 use crate::sys::{Stop, notify};
 
-/// Who runs everything else: the threads, and what they are told.
+/// Owns the threads, the event loop and the locks.
 pub(super) struct Supervisor {
     events: EventLoop,
     jobs: Jobs,
     services: Services,
     receivers: Receivers,
-    held: Held,
+    locks: Locks,
 }
 
 impl Supervisor {
-    /// Clears what crashes left, and starts the threads. To be called in the process that stays. Nothing stays behind
-    /// when it fails.
-    pub(super) fn start(prepared: Prepared) -> Result<Supervisor> {
-        let Prepared {
+    /// Removes what crashes left, and starts the threads. To be called after detaching. Leaves no
+    /// file behind when it fails.
+    pub(super) fn start(startup: Startup) -> Result<Supervisor> {
+        let Startup {
             config,
             key,
             vault,
             base,
             listener,
-            mut held,
-        } = prepared;
+            mut locks,
+        } = startup;
         std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
-        let started = held.write_pid().and_then(|()| {
+        let started = locks.write_pid().and_then(|()| {
             let events = EventLoop::new(listener)?;
             sweep(&config, &base, &key);
-            let context = Context {
-                board: Board::new(),
+            let context = JobContext {
+                registry: Registry::new(),
                 pool: Arc::new(Pool::new(config.workers)?),
                 stop: Stop::new()?,
                 config,
@@ -57,25 +57,25 @@ impl Supervisor {
         });
         match started {
             Ok((events, context, receivers)) => Ok(Supervisor {
-                jobs: Jobs::new(events.wake()),
+                jobs: Jobs::new(events.waker()),
                 services: Services {
                     context,
-                    wake: events.wake(),
+                    waker: events.waker(),
                 },
                 events,
                 receivers,
-                held,
+                locks,
             }),
             Err(failure) => {
-                held.release();
+                locks.release();
                 Err(failure)
             }
         }
     }
 
-    /// Serves until a signal or a client ends it.
+    /// Serves until a signal or a client stops the daemon.
     pub(super) fn run(mut self) -> Result<()> {
-        self.say_started();
+        self.log_startup();
         let result = self.serve();
         if let Err(failure) = &result {
             log::error!("{failure}");
@@ -84,9 +84,9 @@ impl Supervisor {
         result
     }
 
-    fn say_started(&self) {
+    fn log_startup(&self) {
         let config = &self.services.context.config;
-        for text in &config.not_yet {
+        for text in &config.not_implemented {
             log::warn!("{text}");
         }
         log::info!(
@@ -107,16 +107,16 @@ impl Supervisor {
     }
 
     fn serve(&mut self) -> Result<()> {
-        let mut tended = Instant::now();
+        let mut checked = Instant::now();
         while self.events.wait()? {
             self.jobs.reap();
-            let hang_up = self.events.take_hang_up();
-            if hang_up {
+            let sighup = self.events.take_sighup();
+            if sighup {
                 self.jobs.refresh(&self.services.context);
             }
-            if hang_up || tended.elapsed() >= TEND {
-                tended = Instant::now();
-                if let Some(listener) = self.held.tend(&self.services.context.config) {
+            if sighup || checked.elapsed() >= CHECK_INTERVAL {
+                checked = Instant::now();
+                if let Some(listener) = self.locks.recreate_missing(&self.services.context.config) {
                     self.events.listen(listener)?;
                 }
             }
@@ -127,7 +127,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Ends everything: no new requests, then the receivers, then the jobs, then the pool.
+    /// Stops in this order: new requests, the receivers, the jobs, the pool.
     fn stop(self) {
         notify("STOPPING=1");
         drop(self.events);
@@ -135,24 +135,26 @@ impl Supervisor {
         self.services.context.stop.request();
         self.jobs.join();
         drop(self.services);
-        self.held.release();
+        self.locks.release();
         log::info!("stopped");
     }
 }
 
-/// Puts the backups of version 0.1.0 where they belong now. What a crash left is no backup and no WAL; if it cannot be
-/// removed now, it is no harm but the room it takes.
+/// Moves the backups of version 0.1.0 to the current layout, and removes what crashes left. An
+/// error is only logged: such files are neither backups nor WAL, they just take disk space.
 fn sweep(config: &Config, base: &BaseDirectory, key: &MasterKey) {
     for server in &config.servers {
         let name = &server.name;
         let swept = base.repository(name).and_then(|repository| {
-            repository.adopt(key)?;
+            repository.move_backups_of_0_1_0(key)?;
             repository.sweep()
         });
         match swept {
             Ok(0) => {}
-            Ok(count) => log::info!("server {name}: removed {count} left-overs of an earlier run"),
-            Err(failure) => log::warn!("server {name}: {}", failure.told()),
+            Ok(count) => {
+                log::info!("server {name}: removed {count} temporary files of an earlier run")
+            }
+            Err(failure) => log::warn!("server {name}: {}", failure.message_with_hint()),
         }
     }
 }

@@ -1,46 +1,46 @@
 //! `backup_label`: where recovery from a base backup begins (`build_backup_content`, PostgreSQL
 //! `xlogbackup.c`).
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::unit::{Lsn, Timeline};
 
-/// What `backup_label` says.
+/// The contents of `backup_label`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackupLabel {
-    /// Where WAL is replayed from.
+    /// The start of WAL replay (`START WAL LOCATION`).
     pub start: Lsn,
-    /// The timeline on which it starts.
+    /// The timeline of `start`, from the segment name.
     pub timeline: Timeline,
-    /// The position of the checkpoint record.
+    /// The start of the checkpoint record (`CHECKPOINT LOCATION`).
     pub checkpoint: Lsn,
-    /// Whether a standby took the backup.
+    /// Whether the backup was taken from a standby (`BACKUP FROM`).
     pub from_standby: bool,
 }
 
 impl BackupLabel {
-    /// Reads the file as PostgreSQL does (`read_backup_label`, PostgreSQL 18 `xlogrecovery.c`): it needs the two
-    /// positions, the first of them with the name of its segment, which says the timeline.
+    /// Parses the file as PostgreSQL does (`read_backup_label`, PostgreSQL 18 `xlogrecovery.c`):
+    /// the two positions are required, the first with its segment name, which has the timeline.
     pub fn parse(bytes: &[u8]) -> Result<BackupLabel> {
         let text = String::from_utf8_lossy(bytes);
         let line = |key: &str| {
             let mut lines = text.lines();
             lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
         };
-        let needed = |key: &str| line(key).ok_or_else(|| wrong(&format!("it has no {key:?}")));
+        let needed = |key: &str| line(key).ok_or_else(|| invalid(&format!("it has no {key:?}")));
         let position = |text: &str| -> Result<Lsn> {
             let parsed = text.parse();
-            parsed.map_err(|_| wrong(&format!("{text:?} is not a WAL position")))
+            parsed.map_err(|_| invalid(&format!("{text:?} is not a WAL position")))
         };
         // "0/2000028 (file 000000010000000000000002)"
         let start = needed("START WAL LOCATION")?;
         let (start, file) = start.split_once(" (file ").unwrap_or((start, ""));
-        let timeline =
-            timeline_of(file).ok_or_else(|| wrong(&format!("{file:?} is no segment")))?;
-        if let Some(said) = line("START TIMELINE")
-            && said.parse::<Timeline>().ok() != Some(timeline)
+        let timeline = timeline_of(file)
+            .ok_or_else(|| invalid(&format!("{file:?} is not a WAL segment name")))?;
+        if let Some(found) = line("START TIMELINE")
+            && found.parse::<Timeline>().ok() != Some(timeline)
         {
-            let what = format!("it is of timeline {said:?}, and its segment of {timeline}");
-            return Err(wrong(&what));
+            let what = format!("its timeline is {found:?}, and that of its segment {timeline}");
+            return Err(invalid(&what));
         }
         Ok(BackupLabel {
             start: position(start)?,
@@ -51,14 +51,14 @@ impl BackupLabel {
     }
 }
 
-/// The timeline in the name of a segment, its first eight digits.
+/// The timeline in a segment name: the first eight hexadecimal digits.
 fn timeline_of(file: &str) -> Option<Timeline> {
     let digits = file.get(..8)?;
     Timeline::new(u32::from_str_radix(digits, 16).ok()?)
 }
 
-fn wrong(what: &str) -> Failure {
-    Failure::new(Kind::Corrupt, format!("backup_label: {what}"))
+fn invalid(what: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("backup_label: {what}"))
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
         START TIME: 2026-11-22 14:00:00 UTC\nLABEL: pgmoneta_20261122140000\nSTART TIMELINE: 3\n";
 
     #[test]
-    fn reads_what_postgresql_writes() {
+    fn a_file_of_postgresql_is_parsed() {
         let label = BackupLabel::parse(LABEL.as_bytes()).unwrap();
         assert_eq!(label.start, Lsn(0x200_0028));
         assert_eq!(label.checkpoint, Lsn(0x200_0060));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_postgresql_does_not_need_may_be_missing() {
+    fn optional_lines_may_be_missing() {
         for key in ["START TIMELINE", "BACKUP FROM", "BACKUP METHOD", "LABEL"] {
             let label = BackupLabel::parse(LABEL.replace(key, "X").as_bytes()).unwrap();
             assert_eq!(label.timeline.number(), 3, "{key}");
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn a_missing_required_line_is_named_in_the_error() {
         for key in ["START WAL LOCATION", "CHECKPOINT LOCATION"] {
             let failure = BackupLabel::parse(LABEL.replace(key, "X").as_bytes()).unwrap_err();
             assert!(failure.message().contains(key), "{failure}");

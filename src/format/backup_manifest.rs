@@ -1,4 +1,5 @@
-//! PostgreSQL's backup manifest (`backup_manifest`; PostgreSQL documentation, chapter "Backup Manifest Format").
+//! PostgreSQL's backup manifest (`backup_manifest`; PostgreSQL documentation, chapter "Backup
+//! Manifest Format").
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -9,15 +10,15 @@ use serde::Deserialize;
 
 use super::hex;
 use crate::crypto::Sha256;
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::unit::{Lsn, Timeline};
 
-/// What the server says of a base backup that it sent.
+/// The server's manifest of a base backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackupManifest {
-    /// The identity of the cluster; from PostgreSQL 17 on (version 2 of the format).
+    /// The system identifier of the cluster; from PostgreSQL 17 on (version 2 of the format).
     pub system_identifier: Option<u64>,
-    /// Every file but the manifest itself and WAL, in the order in which they were sent.
+    /// Every file except the manifest itself and WAL, in the order in which they were sent.
     pub files: Vec<ManifestEntry>,
     /// The WAL that the backup needs, newest timeline first.
     pub wal_ranges: Vec<WalRange>,
@@ -26,22 +27,23 @@ pub struct BackupManifest {
 /// A file of a base backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestEntry {
-    /// Its path relative to the data directory, `pg_tblspc/<oid>/…` in a tablespace; need not be UTF-8.
+    /// The path relative to the data directory, `pg_tblspc/<oid>/…` in a tablespace; need not be
+    /// UTF-8.
     pub path: PathBuf,
-    /// Its size in bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// Its CRC-32C in the byte order of the server, if that is how checksums were asked for.
+    /// The CRC-32C in the byte order of the server; `None` for another algorithm or no checksum.
     pub crc32c: Option<[u8; 4]>,
 }
 
-/// A range of WAL.
+/// A range of WAL that the backup needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalRange {
-    /// The timeline.
+    /// The timeline that wrote the range.
     pub timeline: Timeline,
-    /// Its first byte.
+    /// The first byte.
     pub start: Lsn,
-    /// The byte after its last one.
+    /// The byte after the last one.
     pub end: Lsn,
 }
 
@@ -89,16 +91,16 @@ struct Range<'a> {
 }
 
 impl BackupManifest {
-    /// Reads a manifest of version 1 or 2 and checks it against its own checksum.
+    /// Parses a manifest of version 1 or 2 and verifies its checksum.
     pub fn parse(bytes: &[u8]) -> Result<BackupManifest> {
         let document: Document<'_> =
-            serde_json::from_slice(bytes).map_err(|error| wrong(error.to_string()))?;
+            serde_json::from_slice(bytes).map_err(|error| invalid(error.to_string()))?;
         if !matches!(document.version, 1 | 2) {
             let version = document.version;
-            return Err(wrong(format!("its version {version} is not known")));
+            return Err(invalid(format!("its version {version} is not known")));
         }
-        if hex::decode_array(&document.checksum) != Some(Sha256::of(checked(bytes)?)) {
-            return Err(wrong("its checksum does not fit".to_owned()));
+        if hex::decode_array(&document.checksum) != Some(Sha256::of(checksummed_part(bytes)?)) {
+            return Err(invalid("its checksum does not match".to_owned()));
         }
         let files = document.files.into_iter().map(Entry::parse);
         let wal_ranges = document.wal_ranges.into_iter().map(Range::parse);
@@ -110,14 +112,14 @@ impl BackupManifest {
     }
 }
 
-/// What the checksum is of: all up to the last line, which holds it.
-fn checked(bytes: &[u8]) -> Result<&[u8]> {
+/// The bytes that the checksum covers: all before the last line.
+fn checksummed_part(bytes: &[u8]) -> Result<&[u8]> {
     let last_but_one = bytes
         .strip_suffix(b"\n")
         .and_then(|body| body.iter().rposition(|byte| *byte == b'\n'));
     last_but_one
         .and_then(|at| bytes.get(..=at))
-        .ok_or_else(|| wrong("it is not in lines".to_owned()))
+        .ok_or_else(|| invalid("it has no checksum line".to_owned()))
 }
 
 impl Entry<'_> {
@@ -126,16 +128,16 @@ impl Entry<'_> {
             (Some(path), None) => PathBuf::from(path.into_owned()),
             (None, Some(digits)) => {
                 let bytes = hex::decode(&digits);
-                let bytes = bytes.ok_or_else(|| wrong(format!("{digits:?} is not a path")))?;
+                let bytes = bytes.ok_or_else(|| invalid(format!("{digits:?} is not a path")))?;
                 OsString::from_vec(bytes).into()
             }
-            _ => return Err(wrong("a file has no path, or two".to_owned())),
+            _ => return Err(invalid("a file has no path, or two".to_owned())),
         };
         let crc32c = match (self.algorithm.as_deref(), self.checksum) {
             (Some("CRC32C"), Some(digits)) => {
                 let crc32c = hex::decode_array(&digits);
-                let wrong = || wrong(format!("{digits:?} is not a checksum"));
-                Some(crc32c.ok_or_else(wrong)?)
+                let invalid = || invalid(format!("{digits:?} is not a checksum"));
+                Some(crc32c.ok_or_else(invalid)?)
             }
             _ => None,
         };
@@ -151,11 +153,11 @@ impl Range<'_> {
     fn parse(self) -> Result<WalRange> {
         let position = |text: &str| {
             let parsed = text.parse();
-            parsed.map_err(|_| wrong(format!("{text:?} is not a WAL position")))
+            parsed.map_err(|_| invalid(format!("{text:?} is not a WAL position")))
         };
         Ok(WalRange {
             timeline: Timeline::new(self.timeline)
-                .ok_or_else(|| wrong("a timeline is 0".to_owned()))?,
+                .ok_or_else(|| invalid("a timeline is 0".to_owned()))?,
             start: position(&self.start)?,
             end: position(&self.end)?,
         })
@@ -163,17 +165,17 @@ impl Range<'_> {
 }
 
 impl ManifestEntry {
-    /// Whether `crc32c` is the checksum of the file; `None` if the manifest has none. PostgreSQL writes the number
-    /// as it lies in the memory of the server, so both byte orders are fine.
-    pub fn agrees(&self, crc32c: u32) -> Option<bool> {
+    /// Whether `crc32c` is the checksum of the file; `None` if the manifest has none. PostgreSQL
+    /// writes the number in the byte order of the server, so both byte orders are accepted.
+    pub fn matches(&self, crc32c: u32) -> Option<bool> {
         let expected = self.crc32c?;
         Some([crc32c.to_le_bytes(), crc32c.to_be_bytes()].contains(&expected))
     }
 }
 
-fn wrong(what: String) -> Failure {
-    Failure::new(
-        Kind::Corrupt,
+fn invalid(what: String) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
         format!("the server's backup manifest: {what}"),
     )
 }
@@ -184,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    fn sealed(body: &str) -> Vec<u8> {
+    fn with_checksum(body: &str) -> Vec<u8> {
         let body = format!("{body}\n");
         let digest = hex::encode(&Sha256::of(body.as_bytes()));
         format!("{body}\"Manifest-Checksum\": \"{digest}\"}}\n").into_bytes()
@@ -202,16 +204,16 @@ mod tests {
 ],"#;
 
     #[test]
-    fn reads_what_postgresql_writes() {
-        let manifest = BackupManifest::parse(&sealed(BODY)).unwrap();
+    fn a_manifest_of_postgresql_is_parsed() {
+        let manifest = BackupManifest::parse(&with_checksum(BODY)).unwrap();
         assert_eq!(manifest.system_identifier, Some(7_420_000_000_000_000_001));
         let [label, odd, encoded] = &manifest.files[..] else {
             panic!("{:?}", manifest.files)
         };
         assert_eq!(label.size, 227);
-        assert_eq!(label.agrees(0x0d0c_0b0a), Some(true));
-        assert_eq!(label.agrees(0x0a0b_0c0d), Some(true));
-        assert_eq!(label.agrees(0x0a0b_0c0e), Some(false));
+        assert_eq!(label.matches(0x0d0c_0b0a), Some(true));
+        assert_eq!(label.matches(0x0a0b_0c0d), Some(true));
+        assert_eq!(label.matches(0x0a0b_0c0e), Some(false));
         assert_eq!(odd.path, PathBuf::from("odd \"name\""));
         assert_eq!(
             encoded.path.clone().into_os_string().into_vec(),
@@ -224,13 +226,13 @@ mod tests {
     fn version_one_has_no_system_identifier() {
         let body = BODY.replace("Version\": 2", "Version\": 1");
         let body = body.replace("\"System-Identifier\": 7420000000000000001,\n", "");
-        let manifest = BackupManifest::parse(&sealed(&body)).unwrap();
+        let manifest = BackupManifest::parse(&with_checksum(&body)).unwrap();
         assert_eq!(manifest.system_identifier, None);
     }
 
     #[test]
-    fn what_is_not_right_is_refused() {
-        let mut changed = sealed(BODY);
+    fn an_invalid_manifest_is_refused() {
+        let mut changed = with_checksum(BODY);
         let at = changed
             .windows(3)
             .position(|three| three == b"227")
@@ -253,11 +255,11 @@ mod tests {
             ("],", "]"),
         ] {
             assert!(BODY.contains(from), "{from}");
-            let body = sealed(&BODY.replace(from, to));
+            let body = with_checksum(&BODY.replace(from, to));
             let failure = BackupManifest::parse(&body).unwrap_err();
-            assert_eq!(failure.kind(), Kind::Corrupt, "{to}");
+            assert_eq!(failure.kind(), ErrorKind::Corrupt, "{to}");
         }
-        let whole = sealed(BODY);
+        let whole = with_checksum(BODY);
         for length in [0, 1, 100, whole.len() / 2, whole.len() - 2] {
             assert!(BackupManifest::parse(&whole[..length]).is_err(), "{length}");
         }
@@ -266,11 +268,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn noise_is_never_more_than_an_error(
+        fn random_bytes_give_an_error(
             at in any::<prop::sample::Index>(),
             noise in prop::collection::vec(any::<u8>(), 0..8),
         ) {
-            let mut bytes = sealed(BODY);
+            let mut bytes = with_checksum(BODY);
             let body = bytes.len() - 90;
             let at = at.index(body);
             let end = (at + noise.len()).min(body);

@@ -1,6 +1,6 @@
 //! The kinds of PostgreSQL's configuration files.
 
-/// What a configuration file of a server is.
+/// A kind of configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConfigFile {
     /// `postgresql.conf`
@@ -9,12 +9,11 @@ pub enum ConfigFile {
     Hba,
     /// `pg_ident.conf`
     Ident,
-    /// One that another one includes.
+    /// A file that another one includes.
     Included,
 }
 
 impl ConfigFile {
-    /// All of them.
     const ALL: [ConfigFile; 4] = [
         ConfigFile::Main,
         ConfigFile::Hba,
@@ -22,7 +21,7 @@ impl ConfigFile {
         ConfigFile::Included,
     ];
 
-    /// The setting that names it; `include` for those that another file names.
+    /// The setting that names the file; `include` for an included file.
     pub fn setting(self) -> &'static str {
         match self {
             ConfigFile::Main => "config_file",
@@ -32,14 +31,14 @@ impl ConfigFile {
         }
     }
 
-    /// The file that a setting names.
+    /// The kind of file that a setting names.
     pub fn of_setting(name: &str) -> Option<ConfigFile> {
         ConfigFile::ALL
             .into_iter()
             .find(|file| file.setting() == name)
     }
 
-    /// The name that it has in a data directory, if it has a fixed one.
+    /// The default name in the data directory; `None` for an included file.
     pub fn usual_name(self) -> Option<&'static str> {
         match self {
             ConfigFile::Main => Some("postgresql.conf"),

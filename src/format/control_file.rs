@@ -1,20 +1,20 @@
-//! `global/pg_control`, as far as restore looks at it.
+//! `global/pg_control`: the fields that restore needs.
 
 use super::Parameters;
 
 /// `PG_CONTROL_VERSION` of PostgreSQL 13 to 16, 17, and 18.
 const VERSIONS: [u32; 3] = [1300, 1700, 1800];
 
-/// Where `wal_level` is in these versions, and the limits: the latter are behind `wal_log_hints` and its padding.
+/// The offset of `wal_level` in these versions, and of the limits, which follow `wal_log_hints` and
+/// its padding.
 const WAL_LEVEL: usize = 172;
 const LIMITS: usize = 180;
 
-/// No limit is higher (`MAX_BACKENDS`, PostgreSQL 13 to 18 `postmaster.h`, but for `max_locks_per_transaction`, of which
-/// nobody has more).
-const HIGHEST: i32 = 1 << 30;
+/// The largest plausible limit: `MAX_BACKENDS` is lower (PostgreSQL 13 to 18 `postmaster.h`).
+const MAX_LIMIT: i32 = 1 << 30;
 
-/// The control file of a cluster (`ControlFileData`, PostgreSQL 13 to 18 `catalog/pg_control.h`). Its checksum is not
-/// looked at.
+/// The control file of a cluster (`ControlFileData`, PostgreSQL 13 to 18 `catalog/pg_control.h`).
+/// Its checksum is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ControlFile {
     /// The settings that the cluster last ran with; on a standby, those of its primary.
@@ -22,7 +22,7 @@ pub struct ControlFile {
 }
 
 impl ControlFile {
-    /// Reads a control file; `None` if it is of a version that is not known.
+    /// Parses a control file; `None` if its version is unknown.
     pub fn parse(content: &[u8]) -> Option<ControlFile> {
         let number = |at: usize| {
             let bytes = content.get(at..at + 4)?;
@@ -30,7 +30,7 @@ impl ControlFile {
         };
         let signed = |at: usize| i32::try_from(number(at)?).ok();
         number(8).filter(|version| VERSIONS.contains(version))?;
-        let limit = |index: usize| signed(LIMITS + 4 * index).filter(|limit| *limit <= HIGHEST);
+        let limit = |index: usize| signed(LIMITS + 4 * index).filter(|limit| *limit <= MAX_LIMIT);
         Some(ControlFile {
             parameters: Parameters {
                 wal_level: signed(WAL_LEVEL)?,
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_known_is_not_read() {
+    fn an_unknown_version_is_not_parsed() {
         let mut content = vec![0; 8192];
         assert_eq!(ControlFile::parse(&content), None);
         content[8..12].copy_from_slice(&1800u32.to_le_bytes());

@@ -9,7 +9,7 @@ pub fn encode(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// The bytes that the digits spell; upper case is fine too. `None` for anything else.
+/// The bytes of hexadecimal digits of either case; `None` for anything else.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
     let digit = |digit: u8| {
         let value = char::from(digit).to_digit(16)?;
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_spell_bytes() {
+    fn bytes_are_encoded_and_decoded() {
         assert_eq!(encode(&[0, 0x9a, 0xff]), "009aff");
         assert_eq!(decode("009AfF"), Some(vec![0, 0x9a, 0xff]));
         assert_eq!(decode_array("0a0b"), Some([10, 11]));

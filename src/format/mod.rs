@@ -1,4 +1,4 @@
-//! PostgreSQL's file formats and ours, bytes to values and back. No file is opened here.
+//! Parsers of PostgreSQL's file formats. They work on bytes; no file is opened here.
 
 mod backup_label;
 mod backup_manifest;

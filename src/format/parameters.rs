@@ -1,7 +1,8 @@
-//! The settings of a server that those which replay its WAL must follow.
+//! The settings of a server that a server which replays its WAL depends on.
 
-/// The limits that a server must have at least as high as the one that wrote the WAL it replays, if it lets clients in
-/// meanwhile (`CheckRequiredParameterValues`, PostgreSQL 18 `xlogrecovery.c`), in the order of [`Parameters::limits`].
+/// The limits that must not be lower than those of the server that wrote the replayed WAL, if
+/// `hot_standby` is on (`CheckRequiredParameterValues`, PostgreSQL 18 `xlogrecovery.c`), in the
+/// order of [`Parameters::limits`].
 pub const LIMITS: [&str; 5] = [
     "max_connections",
     "max_worker_processes",
@@ -10,8 +11,8 @@ pub const LIMITS: [&str; 5] = [
     "max_locks_per_transaction",
 ];
 
-/// What a server says of itself in `global/pg_control` and in WAL when it starts with other values
-/// (`xl_parameter_change`, PostgreSQL 13 to 18 `access/xlog_internal.h`).
+/// The settings that a server writes to `global/pg_control`, and to WAL when it starts with other
+/// values (`xl_parameter_change`, PostgreSQL 13 to 18 `access/xlog_internal.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
     /// The limits, in the order of [`LIMITS`].
@@ -21,6 +22,7 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// `WAL_LEVEL_MINIMAL` (PostgreSQL `access/xlog.h`): such WAL lacks what recovery from a backup needs.
+    /// `WAL_LEVEL_MINIMAL` (PostgreSQL `access/xlog.h`): such WAL lacks records that recovery from
+    /// a backup needs.
     pub const MINIMAL: i32 = 0;
 }

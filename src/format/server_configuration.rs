@@ -1,40 +1,41 @@
 //! PostgreSQL's configuration files, `postgresql.conf` and those that it includes.
 //!
-//! Read here a line at a time, since PostgreSQL's lexer lets no token go over the end of a line (PostgreSQL 18
-//! `guc-file.l`). Values without quotes are taken more freely than there: a server that accepted a file read the same.
+//! Parsed a line at a time, since no token of PostgreSQL's lexer spans lines (PostgreSQL 18
+//! `guc-file.l`). Unquoted values are parsed less strictly: for a file that a server accepts the
+//! result is the same.
 
-/// What a line of a configuration file says.
+/// A parsed line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigurationLine {
-    /// Nothing: it is empty or a comment.
+    /// The line is empty or a comment.
     Empty,
-    /// It sets a setting. Also `include`, `include_if_exists` and `include_dir` have a name and a value.
+    /// A name and a value, also of `include`, `include_if_exists` and `include_dir`.
     Setting {
-        /// The name, in lower case: case does not matter (`guc_name_compare`).
+        /// In lower case: names are case-insensitive (`guc_name_compare`).
         name: String,
-        /// The value without quotes and escapes.
+        /// Without quotes and escapes.
         value: Vec<u8>,
     },
-    /// PostgreSQL would refuse the file because of it.
-    Wrong,
+    /// A syntax error: PostgreSQL would refuse the file.
+    Invalid,
 }
 
 impl ConfigurationLine {
-    /// Reads a line; its line feed may be there or not.
+    /// Parses a line, with or without its line feed.
     pub fn parse(line: &[u8]) -> ConfigurationLine {
         let line = skip_space(line);
-        if ends(line) {
+        if is_end(line) {
             return ConfigurationLine::Empty;
         }
         match setting(line) {
             Some((name, value)) => ConfigurationLine::Setting { name, value },
-            None => ConfigurationLine::Wrong,
+            None => ConfigurationLine::Invalid,
         }
     }
 }
 
-/// Whether nothing follows but a comment.
-fn ends(rest: &[u8]) -> bool {
+/// Whether at most a comment follows.
+fn is_end(rest: &[u8]) -> bool {
     matches!(rest.first(), None | Some(b'#'))
 }
 
@@ -45,9 +46,9 @@ fn skip_space(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// The part of a text in which all bytes fit, and the rest.
-fn split_while(text: &[u8], fits: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
-    let length = text.iter().take_while(|&&byte| fits(byte)).count();
+/// Splits a text before the first byte that `accept` does not accept.
+fn split_while(text: &[u8], accept: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let length = text.iter().take_while(|&&byte| accept(byte)).count();
     text.split_at(length)
 }
 
@@ -69,10 +70,10 @@ fn setting(line: &[u8]) -> Option<(String, Vec<u8>)> {
         }
     };
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-    ends(skip_space(rest)).then_some((name, value))
+    is_end(skip_space(rest)).then_some((name, value))
 }
 
-/// The value behind an opening quote, and what follows the closing one (`DeescapeQuotedString`).
+/// The value after an opening quote, and the rest after the closing one (`DeescapeQuotedString`).
 fn quoted(mut text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut value = Vec::new();
     loop {
@@ -121,12 +122,12 @@ mod tests {
                 Some((name, String::from_utf8(value).unwrap()))
             }
             ConfigurationLine::Empty => Some((String::new(), String::new())),
-            ConfigurationLine::Wrong => None,
+            ConfigurationLine::Invalid => None,
         }
     }
 
     #[test]
-    fn lines_are_read_as_postgresql_reads_them() {
+    fn lines_are_parsed_as_postgresql_does() {
         for (line, name, value) in [
             ("", "", ""),
             ("  # port = 1\n", "", ""),
@@ -177,7 +178,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn nothing_panics(line: Vec<u8>) {
+        fn parsing_never_panics(line: Vec<u8>) {
             let _ = ConfigurationLine::parse(&line);
             let _ = ConfigurationLine::parse(&[b"a = '", line.as_slice()].concat());
         }

@@ -1,37 +1,38 @@
 //! Timeline history files, `<8 digits>.history`.
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::unit::{Lsn, Timeline};
 
-/// The history of a timeline: those before it, oldest first, and where each of them was left
+/// The history of a timeline: its ancestors, oldest first, and their switch points
 /// (`readTimeLineHistory`, PostgreSQL 18 `timeline.c`).
 ///
-/// Where a timeline was left may lie before the place where it began: recovery was to follow timeline 2 and ended on
-/// timeline 1, before the two parted, and the new timeline 3 has both in its history (`1 0/3018108`, `2 0/30180A0`). Then
-/// timeline 3 begins at the second place, timeline 1 counts up to it, and nothing of timeline 2 counts.
+/// The switch point of a timeline may lie before its start: recovery with target timeline 2 ended
+/// on timeline 1, before the switch to 2, and the new timeline 3 has both in its history (`1
+/// 0/3018108`, `2 0/30180A0`). Then timeline 3 begins at the second switch point, the history
+/// includes timeline 1 up to there, and no WAL of timeline 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineHistory {
     timeline: Timeline,
     switches: Vec<Switch>,
 }
 
-/// One line of a history file.
+/// One line of a history file: an ancestor and its switch point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switch {
-    /// The timeline that was left.
+    /// The ancestor, which was left here.
     pub timeline: Timeline,
-    /// Where: its WAL counts up to here.
+    /// The switch point: WAL of the timeline belongs to the history up to here.
     pub end: Lsn,
-    /// Why, in PostgreSQL's words.
+    /// The reason of the switch as PostgreSQL wrote it; informational.
     pub reason: String,
 }
 
 impl TimelineHistory {
-    /// The bytes of the largest history file that is read: a line is about 50 bytes, a cluster has some hundred timelines
-    /// at most.
+    /// The maximum size of a history file in bytes: a line has about 50 bytes, a cluster at most
+    /// some hundred timelines.
     pub const MAX_SIZE: u64 = 1 << 20;
 
-    /// The history of timeline 1, which has no file: nothing is before it.
+    /// The history of timeline 1, which has no file and no ancestors.
     pub fn first() -> TimelineHistory {
         TimelineHistory {
             timeline: Timeline::FIRST,
@@ -39,25 +40,26 @@ impl TimelineHistory {
         }
     }
 
-    /// A timeline of which nothing is known of what came before it.
-    pub fn alone(timeline: Timeline) -> TimelineHistory {
+    /// The history of a timeline whose ancestors are unknown.
+    pub fn without_ancestors(timeline: Timeline) -> TimelineHistory {
         TimelineHistory {
             timeline,
             switches: Vec::new(),
         }
     }
 
-    /// Reads the history file of `timeline` as PostgreSQL does. Lines are a timeline, white space, a position, and a
-    /// reason that nothing depends on; empty ones and those that begin with `#` are comments. The numbers of timelines
-    /// must rise; the positions need not. A file without a line says that nothing is known of what came before.
+    /// Parses the history file of `timeline` as PostgreSQL does. A line has a timeline, white
+    /// space, a position, and a reason; empty lines and those that begin with `#` are ignored.
+    /// Timeline numbers must increase; positions need not. In a file without entries the ancestors
+    /// are unknown.
     pub fn parse(timeline: Timeline, content: &[u8]) -> Result<TimelineHistory> {
-        let wrong = |what: String| {
+        let invalid = |what: String| {
             let name = timeline.history_name();
-            Failure::new(Kind::Corrupt, format!("{name} is damaged: {what}"))
+            Error::new(ErrorKind::Corrupt, format!("{name} is damaged: {what}"))
         };
         let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
         if size > TimelineHistory::MAX_SIZE {
-            return Err(wrong(format!("{} bytes are too many", content.len())));
+            return Err(invalid(format!("it has {} bytes", content.len())));
         }
         let mut switches: Vec<Switch> = Vec::new();
         for (number, line) in (1..).zip(content.split(|&byte| byte == b'\n')) {
@@ -66,54 +68,54 @@ impl TimelineHistory {
                 continue;
             }
             let switch = Switch::parse(line)
-                .ok_or_else(|| wrong(format!("line {number} has no timeline and position")))?;
+                .ok_or_else(|| invalid(format!("line {number} has no timeline and position")))?;
             let last = switches.last();
             if last.is_some_and(|last| last.timeline >= switch.timeline) {
-                return Err(wrong(format!(
-                    "line {number} goes back to an earlier timeline"
+                return Err(invalid(format!(
+                    "the timeline in line {number} is not higher than the one before"
                 )));
             }
             switches.push(switch);
         }
         match switches.last() {
-            Some(last) if last.timeline >= timeline => Err(wrong(format!(
-                "timeline {} cannot be before {timeline}",
+            Some(last) if last.timeline >= timeline => Err(invalid(format!(
+                "timeline {} cannot be an ancestor of {timeline}",
                 last.timeline
             ))),
             _ => Ok(TimelineHistory { timeline, switches }),
         }
     }
 
-    /// The timeline whose history it is.
+    /// The timeline of this history.
     pub fn timeline(&self) -> Timeline {
         self.timeline
     }
 
-    /// The timelines before it, oldest first.
+    /// The ancestors and their switch points, oldest first.
     pub fn switches(&self) -> &[Switch] {
         &self.switches
     }
 
-    /// All its timelines, oldest first, itself last.
+    /// The ancestors, oldest first, then the timeline itself.
     pub fn timelines(&self) -> impl DoubleEndedIterator<Item = Timeline> + '_ {
         let before = self.switches.iter().map(|switch| switch.timeline);
         before.chain([self.timeline])
     }
 
-    /// The timeline that is named after `timeline`; `None` if that is the last one or not part of it. Its range of WAL may
-    /// be empty: see [`TimelineHistory::successor`].
-    pub fn following(&self, timeline: Timeline) -> Option<Timeline> {
+    /// The timeline listed after `timeline`; `None` if that is the last one or not in the history.
+    /// Its range of WAL may be empty: see [`TimelineHistory::successor`].
+    pub fn next_timeline(&self, timeline: Timeline) -> Option<Timeline> {
         let mut rest = self.timelines().skip_while(|one| *one != timeline);
         rest.nth(1)
     }
 
-    /// Whether WAL of `timeline` is part of it: one of those before, or the timeline itself.
+    /// Whether `timeline` is this timeline or an ancestor.
     pub fn contains(&self, timeline: Timeline) -> bool {
         timeline == self.timeline || self.end_of(timeline).is_some()
     }
 
-    /// Where `timeline` was left: its WAL counts up to there; `None` if it is not one of those before. A timeline that
-    /// was left before it began ends where it was left, and the ones before it end there too.
+    /// The end of the WAL of `timeline` in the history; `None` if it is not an ancestor. This is
+    /// its switch point, or that of a later timeline that lies before it.
     pub fn end_of(&self, timeline: Timeline) -> Option<Lsn> {
         let mut all = self.switches.iter();
         all.find(|switch| switch.timeline == timeline)?;
@@ -122,8 +124,8 @@ impl TimelineHistory {
         later.map(|switch| switch.end).min()
     }
 
-    /// Where `timeline` begins: the place where the one before it was left. 0/0 for the oldest one; `None` if it is not
-    /// part of it.
+    /// The start of `timeline`: the switch point of its parent. 0/0 for the oldest one; `None` if
+    /// it is not in the history.
     pub fn begin_of(&self, timeline: Timeline) -> Option<Lsn> {
         let ends = self.switches.iter().map(|switch| switch.end);
         let begins = std::iter::once(Lsn::ZERO).chain(ends);
@@ -133,14 +135,16 @@ impl TimelineHistory {
             .map(|(_, begin)| begin)
     }
 
-    /// The timeline that goes on where `timeline` was left; `None` if it is the last one or not part of it.
+    /// The timeline that continues at the end of `timeline`; `None` if that is the last one or not
+    /// in the history.
     pub fn successor(&self, timeline: Timeline) -> Option<Timeline> {
         self.end_of(timeline).map(|end| self.timeline_at(end))
     }
 
-    /// The part of it that ends with `timeline`, one of those before; else all of it.
+    /// The history of the ancestor `timeline`, as far as this history knows it; all of it for any
+    /// other timeline.
     #[must_use]
-    pub fn to(&self, timeline: Timeline) -> TimelineHistory {
+    pub fn up_to(&self, timeline: Timeline) -> TimelineHistory {
         let mut switches = self.switches.iter();
         match switches.position(|switch| switch.timeline == timeline) {
             Some(count) => TimelineHistory {
@@ -151,21 +155,22 @@ impl TimelineHistory {
         }
     }
 
-    /// The timeline that wrote the byte at `position`: the newest one that began before it (`tliOfPointInHistory`).
+    /// The timeline that wrote the byte at `position`: the newest one that began before it
+    /// (`tliOfPointInHistory`).
     pub fn timeline_at(&self, position: Lsn) -> Timeline {
-        // What comes after a switch that lies behind the position has begun.
-        let behind = self
+        // The timeline after the last switch point at or before the position.
+        let before = self
             .switches
             .iter()
             .rposition(|switch| switch.end <= position);
-        let index = behind.map_or(0, |index| index + 1);
+        let index = before.map_or(0, |index| index + 1);
         let found = self.switches.get(index);
         found.map_or(self.timeline, |switch| switch.timeline)
     }
 
-    /// What is known of how `timeline` came to be: the lines before its own, which are those of its own history file.
-    /// `None` if it is not part of this history.
-    pub fn before(&self, timeline: Timeline) -> Option<&[Switch]> {
+    /// The ancestors of `timeline`: the lines before its own, which are also in its own history
+    /// file. `None` if it is not in this history.
+    pub fn ancestors_of(&self, timeline: Timeline) -> Option<&[Switch]> {
         if timeline == self.timeline {
             return Some(&self.switches);
         }
@@ -176,8 +181,8 @@ impl TimelineHistory {
 }
 
 impl Switch {
-    /// Reads a line as `sscanf` does with `%u\t%X/%X`: any white space, or none, between the fields; what comes after
-    /// them is the reason.
+    /// Parses a line as `sscanf` does with `%u\t%X/%X`: any white space, or none, between the
+    /// fields; the rest is the reason.
     fn parse(line: &[u8]) -> Option<Switch> {
         let (timeline, rest) = number(line, 10)?;
         let (high, rest) = number(skip_space(rest), 16)?;
@@ -190,19 +195,19 @@ impl Switch {
     }
 }
 
-/// What C takes for the text: up to the first NUL. The C program leaves one at the end of the file.
+/// The text up to the first NUL, as in C. The C program leaves one at the end of the file.
 fn c_string(line: &[u8]) -> &[u8] {
     line.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
-/// What is left after the white space of `isspace`.
+/// Skips white space (`isspace`).
 fn skip_space(text: &[u8]) -> &[u8] {
     let space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let count = text.iter().take_while(|byte| space(byte)).count();
     text.get(count..).unwrap_or_default()
 }
 
-/// The number that the text begins with, and what is left after it.
+/// The leading number, and the rest of the text.
 fn number(text: &[u8], radix: u32) -> Option<(u32, &[u8])> {
     let digit = |byte: &&u8| char::from(**byte).is_digit(radix);
     let (digits, rest) = text.split_at_checked(text.iter().take_while(digit).count())?;
@@ -224,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_the_line_from_the_first_timeline_to_the_last() {
+    fn the_ancestors_and_their_ranges_are_known() {
         let text =
             "1\t0/5000000\tno recovery target specified\n\n# comment\n2\t1/A0\tbefore 2026\n";
         let history = parse(11, text).unwrap();
@@ -240,9 +245,9 @@ mod tests {
         assert_eq!(history.successor(timeline(11)), None);
         assert_eq!(history.successor(timeline(5)), None);
         assert!(history.contains(timeline(11)) && !history.contains(timeline(3)));
-        assert_eq!(history.to(timeline(11)), history);
-        assert_eq!(history.to(timeline(1)), TimelineHistory::first());
-        let second = history.to(timeline(2));
+        assert_eq!(history.up_to(timeline(11)), history);
+        assert_eq!(history.up_to(timeline(1)), TimelineHistory::first());
+        let second = history.up_to(timeline(2));
         assert_eq!(second.timeline(), timeline(2));
         assert_eq!(second.switches(), &history.switches()[..1]);
         assert_eq!(history.timeline_at(Lsn(0x4FF_FFFF)), timeline(1));
@@ -251,13 +256,13 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_nul_that_the_c_program_leaves() {
+    fn a_trailing_nul_of_the_c_program_is_accepted() {
         let history = parse(2, "1\t0/3000148\tno recovery target specified\n\0").unwrap();
         assert_eq!(history.switches().len(), 1);
     }
 
     #[test]
-    fn refuses_damage() {
+    fn an_invalid_file_is_refused() {
         for text in [
             "1",
             "1\t",
@@ -281,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_that_go_back_are_taken_as_postgresql_writes_them() {
+    fn decreasing_switch_points_are_accepted() {
         // PostgreSQL 15, recovery to a moment on timeline 1 with recovery_target_timeline = 2.
         let text = "1\t0/3018108\tno recovery target specified\n\n2\t0/30180A0\tbefore 2026\n";
         let history = parse(3, text).unwrap();
@@ -298,19 +303,19 @@ mod tests {
         assert_eq!(
             history.begin_of(two),
             Some(Lsn(0x301_8108)),
-            "after its end: nothing of it counts"
+            "after its end: its range is empty"
         );
         assert_eq!(history.begin_of(three), Some(left));
         assert_eq!(history.successor(one), Some(three));
         assert_eq!(history.successor(two), Some(three));
         assert!(history.contains(two));
-        assert_eq!(history.before(two).unwrap()[0].end, Lsn(0x301_8108));
+        assert_eq!(history.ancestors_of(two).unwrap()[0].end, Lsn(0x301_8108));
     }
 
     #[test]
     fn the_lines_before_a_timeline_are_its_own_history() {
         let history = parse(11, "1\t0/500\tx\n3\t0/A0\ty\n").unwrap();
-        let length = |number| history.before(timeline(number)).map(<[Switch]>::len);
+        let length = |number| history.ancestors_of(timeline(number)).map(<[Switch]>::len);
         assert_eq!(
             [length(1), length(3), length(11)],
             [Some(0), Some(1), Some(2)]
@@ -319,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_what_postgresql_takes() {
+    fn files_that_postgresql_accepts_are_accepted() {
         for text in [
             "1\t0/5\twhy",
             "1 0/5 why",
@@ -333,21 +338,28 @@ mod tests {
             let history = parse(2, text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
             assert_eq!(history.end_of(Timeline::FIRST), Some(Lsn(5)), "{text:?}");
         }
-        // Nothing is known of what came before.
+        // The ancestors are unknown.
         for text in ["", "\0", "# lost\n"] {
-            assert_eq!(parse(5, text).unwrap(), TimelineHistory::alone(timeline(5)));
+            assert_eq!(
+                parse(5, text).unwrap(),
+                TimelineHistory::without_ancestors(timeline(5))
+            );
         }
     }
 
     proptest! {
         #[test]
-        fn never_panics(bytes: Vec<u8>, number in 1u32..) {
+        fn parsing_never_panics(bytes: Vec<u8>, number in 1u32..) {
             let _ = TimelineHistory::parse(timeline(number), &bytes);
         }
 
         #[test]
-        fn every_position_lies_on_one_timeline(ends in prop::collection::btree_map(1u32..50, 1u64..1000, 1..8), at in 0u64..1200) {
-            let text: String = ends.iter().map(|(tli, end)| format!("{tli}\t{}\treason\n", Lsn(*end))).collect();
+        fn every_position_is_on_one_timeline(
+            ends in prop::collection::btree_map(1u32..50, 1u64..1000, 1..8),
+            at in 0u64..1200,
+        ) {
+            let lines = ends.iter().map(|(tli, end)| format!("{tli}\t{}\treason\n", Lsn(*end)));
+            let text: String = lines.collect();
             let history = parse(50, &text).unwrap();
             let found = history.timeline_at(Lsn(at));
             let holds = |timeline: Timeline| {

@@ -1,28 +1,28 @@
-//! The catalogue: which backups there are of a server, and how much WAL lies behind them.
+//! The catalogue: the backups of a server, and the size of their WAL.
 
 use crate::config::Server;
-use crate::error::{Context as _, Failure, Kind, Result};
-use crate::job::context::Context;
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::job::context::JobContext;
 use crate::repository::{Authenticity, Backup, Repository};
 use crate::unit::{Lsn, PgVersion};
 
-/// A backup and its distance to others.
+/// A backup, and its distance from the next older one and from the end of the archive.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The backup.
+    /// Complete, that is, listed by the repository.
     pub backup: Backup,
-    /// WAL from its start to the end of the archive, in bytes.
+    /// Bytes of WAL from its start to the end of the archive.
     pub wal: u64,
-    /// WAL from the start of the backup before it to its own, in bytes; 0 for the oldest.
+    /// Bytes of WAL from the start of the next older backup to its own; 0 for the oldest.
     pub delta: u64,
-    /// Whether the backup was written with the master key, and is as it was written.
+    /// Whether its `backup.info` has a valid HMAC under the master key.
     pub authentic: bool,
 }
 
-/// The catalogue of a server.
+/// The backups of a server.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    /// PostgreSQL's version, if the server was ever seen.
+    /// The version of the server; `None` if it was never connected.
     pub version: Option<PgVersion>,
     /// The complete backups, oldest first.
     pub entries: Vec<Entry>,
@@ -31,10 +31,10 @@ pub struct Catalogue {
 }
 
 /// Reads the catalogue of `server`.
-pub fn list(context: &Context, server: &Server) -> Result<Catalogue> {
+pub fn list(context: &JobContext, server: &Server) -> Result<Catalogue> {
     let repository = context.repository(&server.name)?;
     let backups = repository.backups()?;
-    let archive = Archive::read(context, server, &repository)?;
+    let archive = ArchiveExtent::read(context, server, &repository)?;
     let mut size = archive.size;
     let mut before = None;
     let mut entries = Vec::with_capacity(backups.len());
@@ -44,7 +44,7 @@ pub fn list(context: &Context, server: &Server) -> Result<Catalogue> {
         entries.push(Entry {
             wal: archive.end.since(start),
             delta: before.map_or(0, |before| start.since(before)),
-            authentic: backup.authenticity(&context.key)? == Authenticity::Proven,
+            authentic: backup.authenticity(&context.key)? == Authenticity::Verified,
             backup,
         });
         before = Some(start);
@@ -56,8 +56,8 @@ pub fn list(context: &Context, server: &Server) -> Result<Catalogue> {
     })
 }
 
-/// Looks up one backup: `oldest`, `newest`, `latest`, a label, or an unambiguous prefix of one.
-pub fn find(context: &Context, server: &Server, identifier: &str) -> Result<Entry> {
+/// Finds one backup by `oldest`, `newest`, `latest`, its label, or an unambiguous prefix of it.
+pub fn find(context: &JobContext, server: &Server, identifier: &str) -> Result<Entry> {
     let repository = context.repository(&server.name)?;
     let backup = repository
         .find(identifier)
@@ -66,35 +66,39 @@ pub fn find(context: &Context, server: &Server, identifier: &str) -> Result<Entr
     let listed = entries
         .into_iter()
         .find(|entry| entry.backup.label == backup.label);
-    let gone = || Failure::new(Kind::NotFound, "it was removed in this moment");
+    let gone = || Error::new(ErrorKind::NotFound, "it has just been removed");
     listed.ok_or_else(gone)
 }
 
-/// The version of a server: as it last said itself, else as the repository has it.
-pub fn version(context: &Context, server: &Server) -> Result<Option<PgVersion>> {
-    let said = context.board.receiver(&server.name).version;
-    if said.is_some() {
-        return Ok(said);
+/// The version of a server: from its last connection, else from the repository.
+pub fn version(context: &JobContext, server: &Server) -> Result<Option<PgVersion>> {
+    let reported = context.registry.receiver(&server.name).version;
+    if reported.is_some() {
+        return Ok(reported);
     }
     let repository = context.repository(&server.name)?;
     Ok(repository.system()?.map(|system| system.version))
 }
 
-/// What the WAL archive of a server amounts to.
-struct Archive {
+/// The end and the size in bytes of a WAL archive.
+struct ArchiveExtent {
     end: Lsn,
     size: u64,
 }
 
-impl Archive {
-    fn read(context: &Context, server: &Server, repository: &Repository) -> Result<Archive> {
-        let mut archive = Archive {
-            end: context.board.receiver(&server.name).flushed,
+impl ArchiveExtent {
+    fn read(
+        context: &JobContext,
+        server: &Server,
+        repository: &Repository,
+    ) -> Result<ArchiveExtent> {
+        let mut archive = ArchiveExtent {
+            end: context.registry.receiver(&server.name).flushed,
             size: 0,
         };
         if let Some(wal) = repository.wal()? {
             for file in wal.segments()? {
-                // One that was sealed or removed meanwhile has another name now, or none.
+                // Since the listing it may have been renamed by sealing, or removed.
                 let size = std::fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
                 archive.size = archive.size.saturating_add(size);
                 if !file.partial {

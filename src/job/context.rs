@@ -1,4 +1,4 @@
-//! What every job works with.
+//! The shared resources of the daemon, passed to every job.
 
 use std::sync::Arc;
 
@@ -8,37 +8,37 @@ use crate::error::Result;
 use crate::pg::Login;
 use crate::pool::Pool;
 use crate::repository::{BaseDirectory, Repository};
-use crate::status::Board;
+use crate::status::Registry;
 use crate::sys::Stop;
 use crate::unit::ServerName;
 use crate::vault::Vault;
 
-/// What every job works with; cheap to clone.
+/// The shared resources of the daemon; cheap to clone.
 #[derive(Clone)]
-pub struct Context {
-    /// The configuration.
+pub struct JobContext {
+    /// As loaded when the daemon started.
     pub config: Arc<Config>,
-    /// The repository of all servers.
+    /// The repository with the directories of all servers.
     pub base: Arc<BaseDirectory>,
-    /// The users, for log-ins.
+    /// The passwords for PostgreSQL.
     pub vault: Arc<Vault>,
-    /// The key for stored files.
+    /// Encrypts and authenticates stored files.
     pub key: Arc<MasterKey>,
-    /// The shared state.
-    pub board: Arc<Board>,
-    /// The workers.
+    /// The WAL receivers and the running operations.
+    pub registry: Arc<Registry>,
+    /// The worker threads; their number is the setting `workers`.
     pub pool: Arc<Pool>,
-    /// The daemon's request to stop.
+    /// Requested when the daemon shuts down.
     pub stop: Stop,
 }
 
-impl Context {
-    /// The repository of a server. Fails if its directories are not those that were found at the start.
+impl JobContext {
+    /// The repository of a server. Fails if its directories were replaced since the daemon started.
     pub fn repository(&self, server: &ServerName) -> Result<Repository> {
         self.base.repository(server)
     }
 
-    /// The log-in for a server.
+    /// The connection parameters for a server.
     pub fn login(&self, server: &Server) -> Login {
         Login::new(&self.config, server, self.vault.password(&server.user))
     }

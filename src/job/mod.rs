@@ -1,10 +1,10 @@
-//! What the daemon does: one folder or file for each verb, each with one `run`.
+//! The operations of the daemon: one module for each, most with a function `run`.
 
 mod authentic;
 pub mod backup;
 pub mod catalogue;
 pub mod context;
-mod lanes;
+mod parallel;
 pub mod refresh;
 pub mod replay;
 pub mod restore;

@@ -1,23 +1,24 @@
-//! Reads again what is known of a server and of its archive, on request: both may have changed without a sign.
+//! Refreshes the state of a server and of its archive on SIGHUP: both may change without notice.
 
 use crate::config::Server;
-use crate::error::{Context as _, Failure, Kind, Result};
-use crate::job::context::Context;
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::job::context::JobContext;
 use crate::job::wal;
-use crate::pg::{Connection, Facts, Mode};
+use crate::pg::{Connection, Mode, ServerInfo};
 
-/// Looks for gaps in the archive of `server`, and asks the server for its version, its checksums and whether it is in
-/// recovery. A server that is another cluster than the one the archive belongs to is [`Kind::Configuration`].
-pub fn run(context: &Context, server: &Server) -> Result<()> {
-    wal::look_for_gaps(context, server).context("look for gaps in the WAL archive")?;
+/// Looks for gaps in the archive of `server`, and queries the version, the data checksums and the
+/// recovery state of the server. A system identifier other than that of the archive is
+/// [`ErrorKind::Configuration`].
+pub fn run(context: &JobContext, server: &Server) -> Result<()> {
+    wal::check_gaps(context, server).context("look for gaps in the WAL archive")?;
     let mut connection = Connection::open(&context.login(server), Mode::Sql, &context.stop)?;
-    let facts = Facts::read(&mut connection)?;
+    let facts = ServerInfo::read(&mut connection)?;
     let repository = context.repository(&server.name)?;
-    let bound = repository.system()?.map(|system| system.system_identifier);
-    if bound.is_some_and(|bound| bound != facts.system_identifier) {
-        let message = "the server is another cluster than the one that the archive belongs to";
-        return Err(Failure::new(Kind::Configuration, message));
+    let archived = repository.system()?.map(|system| system.system_identifier);
+    if archived.is_some_and(|archived| archived != facts.system_identifier) {
+        let message = "the server is not the cluster that the archive belongs to";
+        return Err(Error::new(ErrorKind::Configuration, message));
     }
-    wal::note_facts(context, server, &facts);
+    wal::report_server_info(context, server, &facts);
     Ok(())
 }

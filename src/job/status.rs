@@ -1,52 +1,54 @@
-//! How everything is: the room on disk, and for each server its receiver, its operations and its backups.
+//! The status: disk space, and for each server its WAL receiver, its operations and its backups.
 
 use crate::config::Server;
 use crate::error::Result;
 use crate::job::catalogue::{self, Catalogue};
-use crate::job::context::Context;
+use crate::job::context::JobContext;
 use crate::job::wal;
 use crate::status::{Activity, ReceiverState};
 use crate::storage::{Filesystem, Space};
 
-/// How everything is.
+/// The status of the daemon.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The room where the repository lies.
+    /// Of the file system with the repository.
     pub space: Space,
     /// Bytes stored for all servers.
     pub used: u64,
-    /// The threads that jobs share, as the configuration says: 0 is one for each CPU.
+    /// The setting `workers`: the number of threads of the pool; 0 is one for each CPU.
     pub workers: u32,
-    /// The servers, in the order of the configuration.
+    /// In the order of the configuration.
     pub servers: Vec<ServerStatus>,
 }
 
-/// How one server is.
+/// The status of one server.
 #[derive(Clone, Debug)]
 pub struct ServerStatus {
-    /// Its configuration.
+    /// The section of the server in the configuration.
     pub server: Server,
-    /// Its receiver.
+    /// The state of its WAL receiver.
     pub receiver: ReceiverState,
-    /// The operations that are running.
+    /// The running operations, oldest first.
     pub running: Vec<Activity>,
-    /// Its backups and WAL.
+    /// Empty if it could not be read; then `problems` has the error.
     pub catalogue: Catalogue,
-    /// What somebody must look after, in words; empty if all is well.
+    /// What needs the operator, one text for each problem; empty if the server is healthy.
     pub problems: Vec<String>,
 }
 
 impl ServerStatus {
-    /// Whether an operation of this sort is running.
+    /// Whether an operation of this type is running for the server.
     pub fn is_running(&self, activity: Activity) -> bool {
         self.running.contains(&activity)
     }
 }
 
-/// Asks for everything.
-pub fn run(context: &Context) -> Result<Outcome> {
+/// Collects the status of all servers.
+pub fn run(context: &JobContext) -> Result<Outcome> {
     let servers = context.config.servers.iter();
-    let servers: Result<Vec<_>> = servers.map(|server| one(context, server)).collect();
+    let servers: Result<Vec<_>> = servers
+        .map(|server| server_status(context, server))
+        .collect();
     let servers = servers?;
     let sizes = servers.iter().map(|server| server.catalogue.size);
     let used = sizes.fold(0, u64::saturating_add);
@@ -58,15 +60,15 @@ pub fn run(context: &Context) -> Result<Outcome> {
     })
 }
 
-fn one(context: &Context, server: &Server) -> Result<ServerStatus> {
-    let running = context.board.running(&server.name).into_iter();
+fn server_status(context: &JobContext, server: &Server) -> Result<ServerStatus> {
+    let running = context.registry.running(&server.name).into_iter();
     let mut problems = Vec::new();
-    // The other servers are shown all the same.
-    let catalogue = look(context, server).unwrap_or_else(|failure| {
+    // An error of one server does not hide the others.
+    let catalogue = read_catalogue(context, server).unwrap_or_else(|failure| {
         problems.push(failure.message().to_owned());
         Catalogue::default()
     });
-    let receiver = context.board.receiver(&server.name);
+    let receiver = context.registry.receiver(&server.name);
     problems.extend(receiver.problems(server.wal_receiver_timeout.duration()));
     let entries = catalogue.entries.iter();
     problems.extend(entries.filter_map(|entry| entry.backup.damage()));
@@ -79,8 +81,8 @@ fn one(context: &Context, server: &Server) -> Result<ServerStatus> {
     })
 }
 
-/// Reads what there is, and whether WAL is missing: somebody may have taken it away, or brought it back.
-fn look(context: &Context, server: &Server) -> Result<Catalogue> {
-    wal::look_for_gaps(context, server)?;
+/// Reads the catalogue, after a check for gaps: WAL files may have been removed, or put back.
+fn read_catalogue(context: &JobContext, server: &Server) -> Result<Catalogue> {
+    wal::check_gaps(context, server)?;
     catalogue::list(context, server)
 }

@@ -1,7 +1,7 @@
-//! The log file: its name is a pattern, and what the pattern becomes decides which file is written.
+//! The log file and its rotation; the path is a `strftime` pattern.
 
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use jiff::Zoned;
 
 use super::pattern::expand;
 use super::settings::{LogMode, LogSettings};
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys;
 
-/// Who may read the log: we and our group.
-const MODE: u32 = 0o640;
+/// The mode of a new log file.
+const FILE_MODE: u32 = 0o640;
 
-/// How long a file that should be left goes on when the next one cannot be opened.
-const PAUSE: Duration = Duration::from_secs(60);
+/// The time from a failed rotation to the next attempt.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// An open log file.
 pub(super) struct LogFile {
@@ -28,12 +28,12 @@ pub(super) struct LogFile {
     file: File,
     path: PathBuf,
     opened: Instant,
-    failed: Option<Instant>,
+    last_failure: Option<Instant>,
     size: u64,
 }
 
 impl LogFile {
-    /// Opens the file that the settings name now.
+    /// Opens the file at the current expansion of the pattern.
     pub fn open(settings: &LogSettings, now: &Zoned) -> Result<LogFile> {
         let pattern = settings.path.to_string_lossy().into_owned();
         let path = PathBuf::from(expand(&pattern, now)?);
@@ -46,27 +46,32 @@ impl LogFile {
             file,
             path,
             opened: Instant::now(),
-            failed: None,
+            last_failure: None,
             size,
         })
     }
 
-    /// Writes a line with one call, so that lines never mix.
+    /// Writes a line with one call, so that lines of several processes do not mix.
     pub fn write(&mut self, line: &str) -> Result<()> {
-        let doing = || format!("write log file {}", self.path.display());
-        self.file.write_all(line.as_bytes()).with_context(doing)?;
+        let action = || format!("write log file {}", self.path.display());
+        self.file.write_all(line.as_bytes()).with_context(action)?;
         let length = u64::try_from(line.len()).unwrap_or(0);
         self.size = self.size.saturating_add(length);
         Ok(())
     }
 
-    /// Opens the file that the pattern names now, if the open one is old or large enough. One that is continued
-    /// anyway stays open. After a failure the old file goes on for a while.
+    /// Opens the file at the current expansion of the pattern if the open one exceeds the maximum
+    /// age or size. In append mode a file with the same path stays open. After a failure the old
+    /// file is used for [`RETRY_INTERVAL`].
     pub fn rotate(&mut self, now: &Zoned) -> Result<()> {
         let age = self.opened.elapsed();
         let old = self.rotation_age.is_some_and(|limit| age >= limit);
         let large = self.rotation_size.is_some_and(|limit| self.size >= limit);
-        if !(old || large) || self.failed.is_some_and(|at| at.elapsed() < PAUSE) {
+        if !(old || large)
+            || self
+                .last_failure
+                .is_some_and(|at| at.elapsed() < RETRY_INTERVAL)
+        {
             return Ok(());
         }
         let path = PathBuf::from(expand(&self.pattern, now)?);
@@ -75,17 +80,17 @@ impl LogFile {
             return Ok(());
         }
         let switched = self.switch(path);
-        self.failed = switched.is_err().then(Instant::now);
+        self.last_failure = switched.is_err().then(Instant::now);
         switched
     }
 
-    /// Opens the file anew, even under the same name: somebody may have moved it away.
+    /// Reopens the file, also at the same path: it may have been renamed.
     pub fn reopen(&mut self, now: &Zoned) -> Result<()> {
         let path = PathBuf::from(expand(&self.pattern, now)?);
         self.switch(path)
     }
 
-    /// Where the new file cannot be opened the old one stays.
+    /// Opens the new file; if that fails the old one stays open.
     fn switch(&mut self, path: PathBuf) -> Result<()> {
         let (file, size) = open(&path, self.mode)?;
         (self.file, self.size, self.path) = (file, size, path);
@@ -95,36 +100,37 @@ impl LogFile {
 }
 
 fn open(path: &Path, mode: LogMode) -> Result<(File, u64)> {
-    let doing = || format!("open log file {}", path.display());
-    check_link(path).with_context(doing)?;
+    let action = || format!("open log file {}", path.display());
+    check_link(path).with_context(action)?;
     let mut options = OpenOptions::new();
     options.append(true);
     let file = match options.open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let file = options
                 .create(true)
-                .mode(MODE)
+                .mode(FILE_MODE)
                 .open(path)
-                .with_context(doing)?;
-            // Not left to the umask, which is for the files of backups.
-            let permissions = Permissions::from_mode(MODE);
-            file.set_permissions(permissions).with_context(doing)?;
+                .with_context(action)?;
+            // Independent of the umask, which is that for the files of backups.
+            let permissions = Permissions::from_mode(FILE_MODE);
+            file.set_permissions(permissions).with_context(action)?;
             file
         }
         result => {
-            let file = result.with_context(doing)?;
-            check_own(&file).with_context(doing)?;
+            let file = result.with_context(action)?;
+            check_file(&file).with_context(action)?;
             file
         }
     };
     if mode == LogMode::Create {
-        file.set_len(0).with_context(doing)?;
+        file.set_len(0).with_context(action)?;
     }
-    let size = file.metadata().with_context(doing)?.len();
+    let size = file.metadata().with_context(action)?.len();
     Ok((file, size))
 }
 
-/// A symbolic link that somebody else made, where others may write, would have us write to a file of their choice.
+/// In a directory that others can write to, a symbolic link of another user could redirect the log
+/// to any file.
 fn check_link(path: &Path) -> Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(link) if link.is_symlink() => check_owner(link.uid(), "the symbolic link"),
@@ -132,21 +138,23 @@ fn check_link(path: &Path) -> Result<()> {
     }
 }
 
-/// Checks that a file which is there is one to write a log to: a regular one is ours, or root's who lets us, and has no other
-/// name. A terminal or a pipe may be anybody's.
-fn check_own(file: &File) -> Result<()> {
+/// Checks that an existing regular file belongs to this user or root and has no other hard link.
+/// Terminals and pipes may belong to any user.
+fn check_file(file: &File) -> Result<()> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Ok(());
     }
     check_owner(metadata.uid(), "it")?;
     if metadata.nlink() > 1 {
-        let names = metadata.nlink();
-        return Err(Failure::new(
-            Kind::Permission,
-            format!("it has {names} names (hard links)"),
+        let links = metadata.nlink();
+        return Err(Error::new(
+            ErrorKind::Permission,
+            format!("it has {links} names (hard links)"),
         )
-        .hint("remove it, and look for who made it; or name a path where only we may write"));
+        .with_hint(
+            "remove it and find out who made it, or set a path in a directory of this user",
+        ));
     }
     Ok(())
 }
@@ -155,6 +163,7 @@ fn check_owner(owner: u32, what: &str) -> Result<()> {
     if owner == 0 || owner == sys::user_id() {
         return Ok(());
     }
-    let message = format!("{what} belongs to user {owner}, neither to us nor to root");
-    Err(Failure::new(Kind::Permission, message).hint("name a path where only we may write"))
+    let message = format!("{what} belongs to user {owner}, neither to this user nor to root");
+    Err(Error::new(ErrorKind::Permission, message)
+        .with_hint("set a path in a directory of this user"))
 }

@@ -1,42 +1,42 @@
-//! What a line of the log looks like: `PREFIX LABEL FILE:LINE MESSAGE`.
+//! The format of a line of the log: `PREFIX LABEL FILE:LINE MESSAGE`.
 
 use std::fmt::Write;
 
 use log::Level;
 
-/// How much a message matters: a level of the `log` crate, or the end of the daemon.
+/// The severity of a message: a level of the `log` crate, or fatal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severity {
-    /// The daemon cannot go on.
+    /// The daemon exits.
     Fatal,
-    /// As the `log` crate has it.
+    /// A level of the `log` crate.
     Level(Level),
 }
 
-/// A message and where it comes from.
+/// A message and its source location.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'a> {
-    /// How much it matters.
+    /// Its severity, shown as a label.
     pub severity: Severity,
-    /// The source file.
+    /// The path of the source file.
     pub file: &'a str,
-    /// The line in it.
+    /// The line in the source file, from 1.
     pub line: u32,
-    /// What it says, on one line.
+    /// The text, escaped by [`one_line`].
     pub text: &'a str,
 }
 
-/// Whether the level stands out.
+/// Whether the line is coloured with SGR sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colour {
-    /// For a terminal.
+    /// Coloured, for a terminal.
     Yes,
-    /// For a file.
+    /// Plain text, for a file.
     No,
 }
 
-/// The line for a message, with its line feed.
-pub(super) fn layout(prefix: &str, message: &Message<'_>, colour: Colour) -> String {
+/// Formats a message as a line, with line feed.
+pub(super) fn format_line(prefix: &str, message: &Message<'_>, colour: Colour) -> String {
     let label = message.severity.label();
     let file = message.file.rsplit('/').next().unwrap_or_default();
     let (line, text) = (message.line, message.text);
@@ -49,7 +49,7 @@ pub(super) fn layout(prefix: &str, message: &Message<'_>, colour: Colour) -> Str
     }
 }
 
-/// Makes one line of a text: control characters become `\n`, `\t`, `\x1b`.
+/// Escapes control characters (`\n`, `\t`, `\x1b`), so that the text is one line.
 pub(super) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -57,9 +57,9 @@ pub(super) fn one_line(text: &str) -> String {
             '\n' => line.push_str("\\n"),
             '\r' => line.push_str("\\r"),
             '\t' => line.push_str("\\t"),
-            // Line and paragraph separators end a line for some viewers.
+            // Some viewers break lines at line and paragraph separators.
             c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
-                // A String takes everything.
+                // Writing to a String cannot fail.
                 let _ = write!(line, "\\x{:02x}", u32::from(c));
             }
             c => line.push(c),
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_layout_is_that_of_the_c_program() {
+    fn lines_are_formatted_as_in_the_c_program() {
         let message = Message {
             severity: Severity::Level(Level::Warn),
             file: "src/daemon/start.rs",
@@ -106,17 +106,17 @@ mod tests {
             text: "disk is slow",
         };
         assert_eq!(
-            layout("2026-01-02 03:04:05", &message, Colour::No),
+            format_line("2026-01-02 03:04:05", &message, Colour::No),
             "2026-01-02 03:04:05 WARN  start.rs:7 disk is slow\n"
         );
         assert_eq!(
-            layout("x", &message, Colour::Yes),
+            format_line("x", &message, Colour::Yes),
             "x \x1b[91mWARN \x1b[0m \x1b[90mstart.rs:7\x1b[0m disk is slow\n"
         );
     }
 
     #[test]
-    fn a_message_is_one_line() {
+    fn control_characters_are_escaped() {
         assert_eq!(
             one_line("a\nb\r\tc\x1b[31m\0d\u{85}"),
             "a\\nb\\r\\tc\\x1b[31m\\x00d\\x85"

@@ -9,33 +9,33 @@ use jiff::Zoned;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::file::LogFile;
-use super::line::{Colour, Message, Severity, layout, one_line};
+use super::line::{Colour, Message, Severity, format_line, one_line};
 use super::pattern::expand;
 use super::settings::{LogKind, LogLevel, LogSettings};
 use super::syslog::Syslog;
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// The prefix of lines before the configuration is read.
-const PREFIX: &str = "%Y-%m-%d %H:%M:%S";
+/// The prefix of lines before the configuration is loaded.
+const DEFAULT_PREFIX: &str = "%Y-%m-%d %H:%M:%S";
 
-/// What modules of ours are called in records.
-const OURS: &str = env!("CARGO_CRATE_NAME");
+/// The first part of the target of records from this crate.
+const CRATE_NAME: &str = env!("CARGO_CRATE_NAME");
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
-/// Starts the log: from here on the `log` macros write to where the settings say. Once in a process.
+/// Installs the logger of the `log` macros. Fails when called again in the same process.
 pub fn start(settings: &LogSettings) -> Result<()> {
     let logger = Logger::open(settings)?;
-    let twice = || Failure::new(Kind::Internal, "the log was started already");
-    LOGGER.set(logger).map_err(|_| twice())?;
-    let logger = LOGGER.get().ok_or_else(twice)?;
-    log::set_logger(logger).map_err(|_| twice())?;
+    let already_started = || Error::new(ErrorKind::Internal, "the log was started already");
+    LOGGER.set(logger).map_err(|_| already_started())?;
+    let logger = LOGGER.get().ok_or_else(already_started)?;
+    log::set_logger(logger).map_err(|_| already_started())?;
     log::set_max_level(filter(settings.level));
     Ok(())
 }
 
-/// Opens the log file anew, because somebody moved it away or a day is over; `false` where the log is no file. Where that
-/// fails the old one stays.
+/// Reopens the log file, after it was renamed by log rotation; `false` if the log is not a file. If
+/// that fails the old file stays open.
 pub fn reopen() -> Result<bool> {
     match LOGGER.get() {
         Some(logger) => logger.reopen(),
@@ -43,20 +43,21 @@ pub fn reopen() -> Result<bool> {
     }
 }
 
-/// Logs why the daemon cannot go on; at every level, and to standard error while there is no log.
+/// Logs the error with which the daemon exits, whatever the level is; to standard error before the
+/// log is started.
 #[track_caller]
 pub fn fatal(why: impl Display) {
     let text = one_line(&why.to_string());
-    let place = Location::caller();
+    let location = Location::caller();
     let message = Message {
         severity: Severity::Fatal,
-        file: place.file(),
-        line: place.line(),
+        file: location.file(),
+        line: location.line(),
         text: &text,
     };
     match LOGGER.get() {
         Some(logger) => logger.write(&message),
-        None => to_console(PREFIX, &message, &Zoned::now()),
+        None => write_console(DEFAULT_PREFIX, &message, &Zoned::now()),
     }
 }
 
@@ -71,7 +72,7 @@ fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Writes messages to their destination.
+/// The logger, shared by all threads.
 struct Logger {
     filter: LevelFilter,
     prefix: String,
@@ -80,7 +81,7 @@ struct Logger {
 
 struct Output {
     destination: Destination,
-    /// How many messages did not reach the destination since one did.
+    /// The number of messages that could not be written since the last successful write.
     lost: u64,
 }
 
@@ -107,7 +108,7 @@ impl Logger {
         })
     }
 
-    /// A thread that panicked while it held the lock left nothing that could not be used.
+    /// The output stays usable if a thread panicked while it held the lock.
     fn output(&self) -> MutexGuard<'_, Output> {
         self.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -125,7 +126,7 @@ impl Logger {
         let Err(failure) = self.send(&mut output.destination, message, &now) else {
             let lost = std::mem::take(&mut output.lost);
             if lost > 0 {
-                let text = format!("{lost} messages did not reach the log before this one");
+                let text = format!("{lost} messages before this one could not be logged");
                 let message = warning(&text);
                 if self.send(&mut output.destination, &message, &now).is_err() {
                     output.lost = lost;
@@ -133,10 +134,10 @@ impl Logger {
             }
             return;
         };
-        // Said once, not for every message; a log that fails must not end the daemon.
+        // Reported once, not for every message; a failing log must not stop the daemon.
         if output.lost == 0 {
-            to_console(&self.prefix, &warning(&one_line(failure.message())), &now);
-            to_console(&self.prefix, message, &now);
+            write_console(&self.prefix, &warning(&one_line(failure.message())), &now);
+            write_console(&self.prefix, message, &now);
         }
         output.lost = output.lost.saturating_add(1);
     }
@@ -149,17 +150,17 @@ impl Logger {
     ) -> Result<()> {
         match destination {
             Destination::Console => {
-                to_console(&self.prefix, message, now);
+                write_console(&self.prefix, message, now);
                 Ok(())
             }
             Destination::File(file) => {
                 let prefix = expand(&self.prefix, now).unwrap_or_default();
-                file.write(&layout(&prefix, message, Colour::No))?;
+                file.write(&format_line(&prefix, message, Colour::No))?;
                 match file.rotate(now) {
                     Ok(()) => Ok(()),
                     Err(failure) => {
                         let text = one_line(failure.message());
-                        file.write(&layout(&prefix, &warning(&text), Colour::No))
+                        file.write(&format_line(&prefix, &warning(&text), Colour::No))
                     }
                 }
             }
@@ -177,8 +178,8 @@ fn warning(text: &str) -> Message<'_> {
     }
 }
 
-/// Writes to standard error. When nobody reads that there is nobody left to tell.
-fn to_console(prefix: &str, message: &Message<'_>, now: &Zoned) {
+/// Writes to standard error. A failure is ignored: there is no other place to report it.
+fn write_console(prefix: &str, message: &Message<'_>, now: &Zoned) {
     let prefix = expand(prefix, now).unwrap_or_default();
     let mut console = std::io::stderr().lock();
     let colour = if console.is_terminal() {
@@ -186,15 +187,15 @@ fn to_console(prefix: &str, message: &Message<'_>, now: &Zoned) {
     } else {
         Colour::No
     };
-    let _ = console.write_all(layout(&prefix, message, colour).as_bytes());
+    let _ = console.write_all(format_line(&prefix, message, colour).as_bytes());
 }
 
 impl Log for Logger {
-    /// Of other crates only what matters, unless everything is asked for.
+    /// Records of other crates are logged only up to level warn, except at level trace.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let ours = metadata.target().split("::").next() == Some(OURS);
+        let own_crate = metadata.target().split("::").next() == Some(CRATE_NAME);
         metadata.level() <= self.filter
-            && (ours || metadata.level() <= Level::Warn || self.filter == LevelFilter::Trace)
+            && (own_crate || metadata.level() <= Level::Warn || self.filter == LevelFilter::Trace)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -221,17 +222,17 @@ mod tests {
     use super::*;
     use crate::unit::{ByteSize, Span};
 
-    /// A directory for log files, removed in the end.
-    struct Place(PathBuf);
+    /// A temporary directory for log files.
+    struct TempDir(PathBuf);
 
-    impl Place {
-        fn new() -> Place {
+    impl TempDir {
+        fn new() -> TempDir {
             static COUNT: AtomicU32 = AtomicU32::new(0);
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
             let name = format!("pgmoneta-log-{}-{number}", std::process::id());
             let path = std::env::temp_dir().join(name);
             std::fs::create_dir(&path).unwrap();
-            Place(path)
+            TempDir(path)
         }
 
         fn settings(&self, name: &str) -> LogSettings {
@@ -247,7 +248,7 @@ mod tests {
         }
     }
 
-    impl Drop for Place {
+    impl Drop for TempDir {
         fn drop(&mut self) {
             std::fs::remove_dir_all(&self.0).unwrap();
         }
@@ -274,10 +275,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gets_the_lines_of_its_level() {
-        let place = Place::new();
-        let settings = place.settings("a-%Y.log");
-        let path = place.0.join(format!("a-{}.log", Zoned::now().year()));
+    fn messages_up_to_the_level_are_written_to_the_file() {
+        let dir = TempDir::new();
+        let settings = dir.settings("a-%Y.log");
+        let path = dir.0.join(format!("a-{}.log", Zoned::now().year()));
         let logger = Logger::open(&settings).unwrap();
         log(&logger, "pgmoneta::job", Level::Info, "one\ntwo");
         log(&logger, "pgmoneta::job", Level::Debug, "not this");
@@ -304,79 +305,79 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_moved_away_is_opened_anew() {
-        let place = Place::new();
-        let logger = Logger::open(&place.settings("a.log")).unwrap();
+    fn a_renamed_file_is_reopened() {
+        let dir = TempDir::new();
+        let logger = Logger::open(&dir.settings("a.log")).unwrap();
         log(&logger, "pgmoneta", Level::Info, "old");
-        std::fs::rename(place.0.join("a.log"), place.0.join("b.log")).unwrap();
+        std::fs::rename(dir.0.join("a.log"), dir.0.join("b.log")).unwrap();
         log(&logger, "pgmoneta", Level::Info, "old");
         logger.reopen().unwrap();
         log(&logger, "pgmoneta", Level::Info, "new");
-        assert_eq!(texts(&place.0.join("b.log")).len(), 2);
-        assert_eq!(texts(&place.0.join("a.log")).len(), 1);
+        assert_eq!(texts(&dir.0.join("b.log")).len(), 2);
+        assert_eq!(texts(&dir.0.join("a.log")).len(), 1);
     }
 
     #[test]
-    fn size_and_age_open_the_file_that_the_pattern_names() {
-        let place = Place::new();
+    fn the_file_is_rotated_by_size_and_age() {
+        let dir = TempDir::new();
         let rows = [(None, Some(ByteSize(1))), (Some(Span(0)), None)];
         for (age, size) in rows {
             let settings = LogSettings {
                 rotation_age: age,
                 rotation_size: size,
-                ..place.settings("%N.log")
+                ..dir.settings("%N.log")
             };
-            let before = place.0.read_dir().unwrap().count();
+            let before = dir.0.read_dir().unwrap().count();
             let logger = Logger::open(&settings).unwrap();
             for _ in 0..3 {
                 log(&logger, "pgmoneta", Level::Info, "x");
             }
-            let after = place.0.read_dir().unwrap().count();
+            let after = dir.0.read_dir().unwrap().count();
             assert_eq!(after - before, 4, "a file each, and the next one");
         }
         let fixed = LogSettings {
             rotation_size: Some(ByteSize(1)),
-            ..place.settings("fixed.log")
+            ..dir.settings("fixed.log")
         };
         let logger = Logger::open(&fixed).unwrap();
         for _ in 0..3 {
             log(&logger, "pgmoneta", Level::Info, "x");
         }
-        assert_eq!(texts(&place.0.join("fixed.log")).len(), 3);
+        assert_eq!(texts(&dir.0.join("fixed.log")).len(), 3);
     }
 
     #[test]
-    fn a_log_that_cannot_be_written_is_no_end() {
-        let place = Place::new();
+    fn lost_messages_are_counted_and_reported() {
+        let dir = TempDir::new();
         let full = LogSettings {
             path: PathBuf::from("/dev/full"),
-            ..place.settings("")
+            ..dir.settings("")
         };
         let logger = Logger::open(&full).unwrap();
         log(&logger, "pgmoneta", Level::Info, "lost");
         log(&logger, "pgmoneta", Level::Info, "lost");
         assert_eq!(logger.output().lost, 2);
-        let file = LogFile::open(&place.settings("a.log"), &Zoned::now()).unwrap();
+        let file = LogFile::open(&dir.settings("a.log"), &Zoned::now()).unwrap();
         logger.output().destination = Destination::File(Box::new(file));
         log(&logger, "pgmoneta", Level::Info, "back");
-        let texts = texts(&place.0.join("a.log"));
-        assert!(texts[0].ends_with(" back") && texts[1].contains(" 2 messages did not reach"));
-        assert!(Logger::open(&place.settings("no/such/place")).is_err());
+        let texts = texts(&dir.0.join("a.log"));
+        assert!(texts[0].ends_with(" back") && texts[1].contains(" 2 messages before this one"));
+        assert!(Logger::open(&dir.settings("no/such/dir")).is_err());
     }
 
     #[test]
-    fn a_next_file_that_cannot_be_opened_leaves_the_old_one() {
-        let place = Place::new();
+    fn the_old_file_is_used_if_the_next_one_cannot_be_opened() {
+        let dir = TempDir::new();
         let settings = LogSettings {
             rotation_size: Some(ByteSize(1)),
-            ..place.settings("d/%N.log")
+            ..dir.settings("d/%N.log")
         };
-        std::fs::create_dir(place.0.join("d")).unwrap();
+        std::fs::create_dir(dir.0.join("d")).unwrap();
         let logger = Logger::open(&settings).unwrap();
-        std::fs::rename(place.0.join("d"), place.0.join("e")).unwrap();
+        std::fs::rename(dir.0.join("d"), dir.0.join("e")).unwrap();
         log(&logger, "pgmoneta", Level::Info, "one");
         log(&logger, "pgmoneta", Level::Info, "two");
-        let mut files = place.0.join("e").read_dir().unwrap();
+        let mut files = dir.0.join("e").read_dir().unwrap();
         let texts = texts(&files.next().unwrap().unwrap().path());
         assert_eq!(texts.len(), 3, "{texts:?}");
         assert!(texts[1].contains("open log file") && texts[2].ends_with("two"));
@@ -385,8 +386,8 @@ mod tests {
 
     #[test]
     fn lines_of_many_threads_do_not_mix() {
-        let place = Place::new();
-        let logger = Logger::open(&place.settings("a.log")).unwrap();
+        let dir = TempDir::new();
+        let logger = Logger::open(&dir.settings("a.log")).unwrap();
         let text = "x".repeat(5000);
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -398,7 +399,7 @@ mod tests {
             }
         });
         let expected = format!(" INFO  run.rs:12 {text}");
-        let texts = texts(&place.0.join("a.log"));
+        let texts = texts(&dir.0.join("a.log"));
         assert_eq!(texts.len(), 200);
         assert!(texts.iter().all(|line| *line == expected));
     }

@@ -1,7 +1,7 @@
 //! The back end of the `log` macros: console, file with rotation, syslog.
 //!
-//! A message is one line: `PREFIX LABEL FILE:LINE MESSAGE`. A log that cannot be written is said so once on standard
-//! error and never ends the program.
+//! A message is one line: `PREFIX LABEL FILE:LINE MESSAGE`. A failure to write the log is reported
+//! once on standard error and does not stop the program.
 
 mod file;
 mod line;

@@ -1,18 +1,18 @@
-//! `strftime` patterns in local time.
+//! Expansion of `strftime` patterns in local time.
 
 use jiff::Zoned;
 use jiff::fmt::strtime::{BrokenDownTime, Config, PosixCustom};
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// The longest text that a pattern may become, in bytes.
-const LONGEST: usize = 1023;
+/// The maximum length of an expanded pattern, in bytes.
+const MAX_LENGTH: usize = 1023;
 
-/// What `pattern` becomes at `time`.
+/// Expands `pattern` for `time`.
 pub(super) fn expand(pattern: &str, time: &Zoned) -> Result<String> {
-    let wrong = |what: &str| {
-        Failure::new(
-            Kind::Configuration,
+    let invalid = |what: &str| {
+        Error::new(
+            ErrorKind::Configuration,
             format!("{pattern:?} is not a strftime pattern: {what}"),
         )
     };
@@ -20,14 +20,16 @@ pub(super) fn expand(pattern: &str, time: &Zoned) -> Result<String> {
     let mut text = String::new();
     BrokenDownTime::from(time)
         .format_with_config(&config, pattern, &mut text)
-        .map_err(|error| wrong(&error.to_string()))?;
-    if text.len() > LONGEST {
-        return Err(wrong(&format!("it becomes longer than {LONGEST} bytes")));
+        .map_err(|error| invalid(&error.to_string()))?;
+    if text.len() > MAX_LENGTH {
+        return Err(invalid(&format!(
+            "its expansion is longer than {MAX_LENGTH} bytes"
+        )));
     }
     Ok(text)
 }
 
-/// Refuses what is not a `strftime` pattern.
+/// Fails if the text is not a `strftime` pattern.
 pub fn check_pattern(pattern: &str) -> Result<()> {
     expand(pattern, &Zoned::now()).map(|_| ())
 }

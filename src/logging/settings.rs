@@ -1,41 +1,41 @@
-//! What the configuration says of the log.
+//! The settings of the log.
 
 use std::path::PathBuf;
 
 use crate::unit::{ByteSize, Span};
 
-/// Where the log goes, and what of it.
+/// The settings of the log, from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// The destination.
+    /// The destination of messages.
     pub kind: LogKind,
-    /// The least important level that is logged.
+    /// The lowest level that is logged.
     pub level: LogLevel,
     /// The path of the log file, a `strftime` pattern in local time.
     pub path: PathBuf,
-    /// The age at which the file is reopened; `None` for never.
+    /// The age at which the file is rotated; `None` for never.
     pub rotation_age: Option<Span>,
-    /// The size at which the file is reopened; `None` for never.
+    /// The size at which the file is rotated; `None` for never.
     pub rotation_size: Option<ByteSize>,
-    /// The front of each line, a `strftime` pattern in local time.
+    /// The prefix of each line, a `strftime` pattern in local time.
     pub line_prefix: String,
-    /// Whether an existing file is kept.
+    /// Whether an existing file is appended to or truncated.
     pub mode: LogMode,
 }
 
 /// The destination of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogKind {
-    /// Standard error.
+    /// The standard error stream.
     #[default]
     Console,
-    /// A file.
+    /// The file at the path of the settings.
     File,
-    /// The system's log.
+    /// The syslog daemon, by its Unix socket.
     Syslog,
 }
 
-/// The least important level that is logged.
+/// The lowest level that is logged, `log_level`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// `debug2` to `debug5`.
@@ -53,12 +53,12 @@ pub enum LogLevel {
     Fatal,
 }
 
-/// What happens to a log file that exists.
+/// How an existing log file is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogMode {
-    /// It grows.
+    /// New messages are appended.
     #[default]
     Append,
-    /// It begins anew.
+    /// The file is truncated.
     Create,
 }

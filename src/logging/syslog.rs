@@ -1,4 +1,4 @@
-//! The system's log.
+//! Logging to syslog.
 
 use std::io::Write;
 use std::path::Path;
@@ -9,44 +9,42 @@ use log::Level;
 use syslog::{LogFormat, Logger, LoggerBackend};
 
 use super::line::{Message, Severity};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// How long a message may wait for a system log that does not read.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The timeout of sending a message to a syslog daemon that does not receive.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A connection to the system's log.
+/// A connection to the syslog daemon.
 pub(super) struct Syslog(Logger<LoggerBackend, Rfc3164>);
 
 impl Syslog {
-    /// Connects to the usual socket, or to the one at `path`.
+    /// Connects to the default socket of the system, or to the one at `path`.
     pub fn connect(path: Option<&Path>) -> Result<Syslog> {
         let connected = match path {
             None => syslog::unix(Rfc3164),
             Some(path) => syslog::unix_custom(Rfc3164, path),
         };
         let logger = connected.map_err(|error| {
-            Failure::new(
-                Kind::NotFound,
-                format!(
-                    "connect to the system's log (/dev/log, /var/run/syslog, /var/run/log): {error}"
-                ),
+            Error::new(
+                ErrorKind::NotFound,
+                format!("connect to syslog (/dev/log, /var/run/syslog, /var/run/log): {error}"),
             )
-            .hint("start a syslog daemon, or set log_type = file")
+            .with_hint("start a syslog daemon, or set log_type = file")
         })?;
         if let LoggerBackend::Unix(socket) = &logger.backend {
-            socket.set_write_timeout(Some(PATIENCE))?;
+            socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
         }
         Ok(Syslog(logger))
     }
 
-    /// Sends a message, over a new connection if the old one broke.
+    /// Sends a message, over a new connection if the old one fails.
     pub fn write(&mut self, message: &Message<'_>, path: Option<&Path>) -> Result<()> {
         if self.send(message).is_ok() {
             return Ok(());
         }
         *self = Syslog::connect(path)?;
         self.send(message)
-            .map_err(|error| Failure::new(Kind::Io, format!("write to the system's log: {error}")))
+            .map_err(|error| Error::new(ErrorKind::Io, format!("write to syslog: {error}")))
     }
 
     fn send(&mut self, message: &Message<'_>) -> std::result::Result<(), syslog::Error> {
@@ -61,13 +59,13 @@ impl Syslog {
     }
 }
 
-/// The format of RFC 3164 with facility user. The crate's own one asks for the local time in a way that fails in a
-/// process with threads, and keeps the process number from before the daemon detaches.
+/// The format of RFC 3164 with facility user. The one of the syslog crate cannot determine the
+/// local time in a process with threads, and keeps the pid from before the daemon detaches.
 #[derive(Clone)]
 struct Rfc3164;
 
-/// Facility user, shifted to where the priority has it (RFC 3164, 4.1.1).
-const USER: u8 = 1 << 3;
+/// Facility user, shifted to its position in the priority (RFC 3164, 4.1.1).
+const FACILITY_USER: u8 = 1 << 3;
 
 impl LogFormat<&str> for Rfc3164 {
     fn format<W: Write>(
@@ -88,8 +86,8 @@ impl LogFormat<&str> for Rfc3164 {
             S::LOG_DEBUG => 7,
         };
         let time = super::pattern::expand("%b %e %H:%M:%S", &Zoned::now()).unwrap_or_default();
-        let (priority, process) = (USER | severity, std::process::id());
-        // One call makes one message.
+        let (priority, process) = (FACILITY_USER | severity, std::process::id());
+        // Each write is sent as one message.
         write!(output, "<{priority}>{time} pgmoneta[{process}]: {text}")
             .map_err(syslog::Error::Write)
     }
@@ -102,11 +100,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_arrive_and_a_new_system_log_is_found() {
+    fn messages_are_sent_again_after_a_restart_of_syslog() {
         let path = std::env::temp_dir().join(format!("pgmoneta-syslog-{}", std::process::id()));
         let failure = Syslog::connect(Some(&path)).err().unwrap();
         assert_eq!(
-            failure.advice(),
+            failure.hint(),
             Some("start a syslog daemon, or set log_type = file")
         );
 

@@ -1,21 +1,22 @@
-//! The moment at which a wait ends.
+//! Deadlines of blocking operations.
 
 use std::time::{Duration, Instant};
 
-/// The moment at which a wait ends. Several waits that belong together share one.
+/// The time at which a wait ends, shared by all waits of one operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
 
 impl Deadline {
-    /// What counts as never: longer than any process runs, short enough for every system call.
+    /// A time that is never reached: longer than a process runs, short enough for every system
+    /// call.
     const NEVER: Duration = Duration::from_secs(1 << 30);
 
-    /// `wait` from now.
+    /// The deadline `wait` from now.
     pub fn after(wait: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(wait))
     }
 
-    /// The time left; zero once it has passed.
+    /// The remaining time; zero once it has passed.
     pub fn left(self) -> Duration {
         let left = self
             .0
@@ -23,7 +24,7 @@ impl Deadline {
         left.unwrap_or(Deadline::NEVER).min(Deadline::NEVER)
     }
 
-    /// Whether it has passed.
+    /// Whether the remaining time is zero.
     pub fn passed(self) -> bool {
         self.left().is_zero()
     }

@@ -1,6 +1,8 @@
-//! One byte stream over TCP, a Unix socket or TLS. Every wait has a deadline and ends when a stop is requested.
+//! Byte streams over TCP, Unix sockets and TLS. Every wait has a deadline and ends when a stop is
+//! requested.
 //!
-//! Sockets are non-blocking; what a thread waits with is [`crate::sys::Stop`]. What the bytes mean is not known here.
+//! Sockets are non-blocking; threads wait with [`crate::sys::Stop`]. No protocol above TLS is known
+//! here.
 
 mod connect;
 mod deadline;

@@ -1,11 +1,11 @@
-//! A non-blocking socket of either family.
+//! A non-blocking TCP or Unix socket.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
-/// A connected socket. Reads and writes give `WouldBlock` where they would wait.
+/// A connected, non-blocking socket. Reads and writes return `WouldBlock` instead of waiting.
 pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),

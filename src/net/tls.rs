@@ -1,4 +1,4 @@
-//! TLS over a connected stream, the client's side: TLS 1.2 and later.
+//! TLS over a connected stream, as client: TLS 1.2 and later.
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -14,28 +14,29 @@ use rustls::{
 };
 
 use super::{Deadline, Stream};
-use crate::error::{Failure, Kind, Result};
-use crate::unit::without_mark;
+use crate::error::{Error, ErrorKind, Result};
+use crate::unit::without_bom;
 
-/// Whose certificate is accepted.
+/// Which certificates of the server are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Anyone's: the connection is encrypted, but nobody knows to whom.
+    /// Any certificate: the connection is encrypted, but the server is not authenticated.
     Anyone,
-    /// One that names the host and that an authority of this PEM file signed; without a file, one of the system's.
+    /// A certificate for the host that is signed by an authority of this PEM file, or without a
+    /// file by one of the system.
     Authorities(Option<PathBuf>),
 }
 
-/// How TLS is set up.
+/// The options of a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// Whose certificate is accepted.
+    /// Which certificates of the server are accepted.
     pub trust: Trust,
-    /// Our own certificate chain and its key, PEM files.
+    /// The PEM files of the client certificate chain and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Where systems keep the authorities that they trust: Debian, Fedora, FreeBSD, OpenBSD (and Alpine).
+/// The files of trusted certificate authorities of Debian, Fedora, FreeBSD, OpenBSD (and Alpine).
 const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -44,26 +45,26 @@ const SYSTEM_BUNDLES: [&str; 4] = [
 ];
 
 impl Stream {
-    /// Encrypts the stream from here on: the handshake is complete when this returns. `host` is the name that the
-    /// peer's certificate has to bear.
+    /// Starts TLS on the stream and completes the handshake. `host` is the name that the
+    /// certificate of the server must contain.
     pub fn start_tls(
         &mut self,
         host: &str,
         options: &TlsOptions,
         deadline: Deadline,
     ) -> Result<()> {
-        let doing = format!("TLS connection to {}", self.peer);
-        let config = client_config(options).map_err(|failure| failure.context(&doing))?;
+        let action = format!("TLS connection to {}", self.peer);
+        let config = client_config(options).map_err(|failure| failure.context(&action))?;
         let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| config_failure(format!("{host:?} cannot be the name in a certificate")))?;
+            .map_err(|_| config_error(format!("{host:?} cannot be the name in a certificate")))?;
         let connection = ClientConnection::new(Arc::new(config), name)
-            .map_err(|error| refused(&error).context(&doing))?;
+            .map_err(|error| handshake_error(&error).context(&action))?;
         self.tls = Some(Box::new(connection));
         self.handshake(deadline)
-            .map_err(|failure| failure.context(&doing))
+            .map_err(|failure| failure.context(&action))
     }
 
-    /// The certificate that the peer showed, DER.
+    /// The certificate of the server, DER; `None` without TLS.
     pub fn peer_certificate(&self) -> Option<&[u8]> {
         let certificates = self.tls.as_ref()?.peer_certificates()?;
         certificates.first().map(AsRef::as_ref)
@@ -71,23 +72,24 @@ impl Stream {
 
     fn handshake(&mut self, deadline: Deadline) -> Result<()> {
         loop {
-            // What is queued goes out first: our part of the handshake, or the alert that ends it.
+            // Sends what is queued first: the next message of the handshake, or the alert that ends
+            // it.
             self.write_all(&[], deadline)?;
             let Some(tls) = self.tls.as_mut().filter(|tls| tls.is_handshaking()) else {
                 return Ok(());
             };
             match tls.read_tls(&mut self.socket) {
                 Ok(0) => {
-                    return Err(Failure::new(
-                        Kind::Network,
+                    return Err(Error::new(
+                        ErrorKind::Network,
                         "the server closed the connection during the handshake",
                     ));
                 }
                 Ok(_) => {
                     if let Err(error) = tls.process_new_packets() {
-                        // Tells the peer why; whether it hears is not our concern any more.
+                        // Sends the alert; the connection is closed whether or not that succeeds.
                         let _ = tls.write_tls(&mut self.socket);
-                        return Err(refused(&error));
+                        return Err(handshake_error(&error));
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
@@ -96,41 +98,40 @@ impl Stream {
                         .stop
                         .wait_readable(self.socket.as_fd(), deadline.left());
                     if !wait? {
-                        let late = "the handshake did not end before the deadline";
-                        return Err(Failure::new(Kind::Timeout, late));
+                        let message = "the handshake did not end before the deadline";
+                        return Err(Error::new(ErrorKind::Timeout, message));
                     }
                 }
-                Err(error) => return Err(super::stream::broken(&error)),
+                Err(error) => return Err(super::stream::network_error(&error)),
             }
         }
     }
 }
 
-fn config_failure(message: impl Into<String>) -> Failure {
-    Failure::new(Kind::Configuration, message)
+fn config_error(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Configuration, message)
 }
 
-/// A handshake that one side refused.
-fn refused(error: &rustls::Error) -> Failure {
-    use rustls::{CertificateError, Error};
-    let failure = Failure::new(Kind::Authentication, error.to_string());
+/// The error, with a hint, for a handshake that the client or the server rejected.
+fn handshake_error(error: &rustls::Error) -> Error {
+    use rustls::CertificateError;
+    let failure = Error::new(ErrorKind::Authentication, error.to_string());
     match error {
-        Error::InvalidCertificate(
+        rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        ) => {
-            failure.hint("tls_ca_file must hold the authority that signed the server's certificate")
-        }
-        Error::InvalidCertificate(
+        ) => failure.with_hint(
+            "tls_ca_file must contain the authority that signed the server's certificate",
+        ),
+        rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => failure.hint(
+        ) => failure.with_hint(
             "the server's certificate must list the configured host as a subject alternative name",
         ),
-        Error::InvalidCertificate(
+        rustls::Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => failure.hint("renew the server's certificate, or check the clocks"),
-        Error::AlertReceived(_) => {
-            failure.hint("the server refused our side: check tls_cert_file and tls_key_file")
-        }
+        ) => failure.with_hint("renew the server's certificate, or check the clocks"),
+        rustls::Error::AlertReceived(_) => failure
+            .with_hint("the server rejected the client: check tls_cert_file and tls_key_file"),
         _ => failure,
     }
 }
@@ -139,14 +140,14 @@ fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;
+        .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
     let verifier: Arc<dyn ServerCertVerifier> = match &options.trust {
         Trust::Anyone => Arc::new(AcceptAnyone(provider)),
         Trust::Authorities(file) => {
             let roots = Arc::new(authorities(file.as_deref())?);
             WebPkiServerVerifier::builder_with_provider(roots, provider)
                 .build()
-                .map_err(|error| config_failure(error.to_string()))?
+                .map_err(|error| config_error(error.to_string()))?
         }
     };
     let builder = builder
@@ -161,30 +162,30 @@ fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
         .with_client_auth_cert(chain, private)
         .map_err(|error| {
             let (certificate, key) = (certificate.display(), key.display());
-            config_failure(format!(
+            config_error(format!(
                 "use certificate {certificate} with key {key}: {error}"
             ))
         })
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
-    let wrong = |what: String| config_failure(format!("read the key {}: {what}", path.display()));
-    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    PrivateKeyDer::from_pem_slice(without_mark(&text)).map_err(|error| {
-        wrong(error.to_string())
-            .hint("tls_key_file must hold an unencrypted private key in PEM format")
+    let invalid = |what: String| config_error(format!("read the key {}: {what}", path.display()));
+    let text = std::fs::read(path).map_err(|error| invalid(error.to_string()))?;
+    PrivateKeyDer::from_pem_slice(without_bom(&text)).map_err(|error| {
+        invalid(error.to_string())
+            .with_hint("tls_key_file must contain an unencrypted private key in PEM format")
     })
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let wrong =
-        |what: String| config_failure(format!("read certificates from {}: {what}", path.display()));
-    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let found = CertificateDer::pem_slice_iter(without_mark(&text))
+    let invalid =
+        |what: String| config_error(format!("read certificates from {}: {what}", path.display()));
+    let text = std::fs::read(path).map_err(|error| invalid(error.to_string()))?;
+    let found = CertificateDer::pem_slice_iter(without_bom(&text))
         .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|error| wrong(error.to_string()))?;
+        .map_err(|error| invalid(error.to_string()))?;
     if found.is_empty() {
-        return Err(wrong("there is none in it".to_owned()));
+        return Err(invalid("it contains none".to_owned()));
     }
     Ok(found)
 }
@@ -194,23 +195,23 @@ fn authorities(file: Option<&Path>) -> Result<RootCertStore> {
     let path = match file {
         Some(file) => file,
         None => system.clone().find(|path| path.exists()).ok_or_else(|| {
-            config_failure("this system has no list of certificate authorities")
-                .hint("name the authority of the server's certificate in tls_ca_file")
+            config_error("this system has no list of certificate authorities")
+                .with_hint("set tls_ca_file to the authority of the server's certificate")
         })?,
     };
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(certificates(path)?);
     if added == 0 {
         let path = path.display();
-        return Err(config_failure(format!(
-            "{path} holds no certificate of an authority"
+        return Err(config_error(format!(
+            "{path} contains no certificate of an authority"
         )));
     }
     Ok(roots)
 }
 
-/// Accepts every certificate, but only from a peer that holds its key: otherwise binding the log-in to the
-/// certificate would bind it to nothing.
+/// Accepts every certificate, but verifies that the server has its key, which channel binding
+/// (SCRAM-SHA-256-PLUS) depends on.
 #[derive(Debug)]
 struct AcceptAnyone(Arc<CryptoProvider>);
 

@@ -4,16 +4,17 @@ use std::io::{self, BufRead, Read};
 
 use super::{BaseBackup, Tablespace};
 
-/// One archive of a base backup: a tar stream, read where the socket put it. Before PostgreSQL 15 it ends without the
-/// two blocks of zeros. A failure keeps its kind and hint inside the `io::Error`.
+/// One archive of a base backup: a tar stream, read from the receive buffer without a copy. Before
+/// PostgreSQL 15 it ends without the two blocks of zeros. An `io::Error` carries the
+/// [`crate::error::Error`] with its kind and hint.
 pub struct Archive<'a>(pub &'a mut BaseBackup, pub Tablespace);
 
 impl BufRead for Archive<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let doing = "receive the base backup";
+        let action = "receive the base backup";
         self.0
             .fill()
-            .map_err(|failure| failure.context(doing).into())
+            .map_err(|failure| failure.context(action).into())
     }
 
     fn consume(&mut self, count: usize) {

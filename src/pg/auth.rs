@@ -1,5 +1,5 @@
-//! Proving who we are, and that the server knows it too: SCRAM-SHA-256 (RFC 5802, RFC 7677), with channel binding
-//! over TLS; MD5, the bare password and no proof at all only where the configuration permits them.
+//! Authentication: SCRAM-SHA-256 (RFC 5802, RFC 7677), with channel binding over TLS; MD5,
+//! clear-text password and trust only where the configuration permits them.
 
 use bytes::BytesMut;
 use postgres_protocol::authentication::md5_hash;
@@ -10,10 +10,10 @@ use postgres_protocol::message::{backend, frontend};
 use zeroize::Zeroize;
 
 use super::Login;
-use super::refusal::Report;
-use super::wire::{Body, Wire, protocol};
+use super::server_error::ServerError;
+use super::wire::{Body, Wire, protocol_error};
 use crate::crypto::{Secret, certificate_digest};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::net::Deadline;
 
 /// The requests of an Authentication message (PostgreSQL `protocol.h`, AUTH_REQ_*).
@@ -24,56 +24,57 @@ const SASL: i32 = 10;
 const SASL_CONTINUE: i32 = 11;
 const SASL_FINAL: i32 = 12;
 
-/// Answers the server's requests until it lets us in.
+/// Answers the server's authentication requests up to AuthenticationOk.
 pub(super) fn authenticate(wire: &mut Wire, login: &Login, deadline: Deadline) -> Result<()> {
     let (request, data) = next_request(wire, deadline)?;
     match request {
-        OK if without_a_question(wire, login) => return Ok(()),
+        OK if accepts_no_auth(wire, login) => return Ok(()),
         CLEARTEXT if login.auth.password => {
             let password = password(login)?;
             send_password(wire, password.expose(), deadline)?;
         }
         MD5 if login.auth.md5 => {
             let salt = <[u8; 4]>::try_from(data.as_slice())
-                .map_err(|_| protocol("the salt of an md5 request has not 4 bytes"))?;
+                .map_err(|_| protocol_error("the salt of an md5 request has not 4 bytes"))?;
             let mut answer = md5_hash(login.user.as_bytes(), password(login)?.expose(), salt);
             send_password(wire, answer.as_bytes(), deadline)?;
             answer.zeroize();
         }
         SASL => scram(wire, login, &data, deadline)?,
-        other => return Err(unwelcome(other)),
+        other => return Err(unsupported_auth(other)),
     }
     match next_request(wire, deadline)? {
         (OK, _) => Ok(()),
-        (other, _) => Err(protocol(format!(
-            "the server asks for another log-in (request {other}) after the first one"
+        (other, _) => Err(protocol_error(format!(
+            "the server asks for another authentication (request {other}) after the first one"
         ))),
     }
 }
 
-/// Whether the server may let us in without a question. It has shown nothing then: anybody who listens there could.
-fn without_a_question(wire: &Wire, login: &Login) -> bool {
-    let shown = wire.stream().encrypted() && login.tls_files.certificate.is_some();
-    login.auth.trust || login.auth.cert && shown
+/// Whether AuthenticationOk is accepted as the first answer. The server has not proven its identity
+/// then: any process that listens on the port could be it.
+fn accepts_no_auth(wire: &Wire, login: &Login) -> bool {
+    let certificate_presented = wire.stream().encrypted() && login.tls_files.certificate.is_some();
+    login.auth.trust || login.auth.cert && certificate_presented
 }
 
-/// The next request of the server and what comes with it.
+/// The next authentication request: its code and its data.
 fn next_request(wire: &mut Wire, deadline: Deadline) -> Result<(i32, Vec<u8>)> {
     loop {
-        let head = wire.receive(deadline)?;
-        let mut body = Body(wire.body(&head));
-        match head.tag {
+        let header = wire.receive(deadline)?;
+        let mut body = Body(wire.body(&header));
+        match header.tag {
             backend::AUTHENTICATION_TAG => return Ok((body.i32()?, body.0.to_vec())),
-            backend::ERROR_RESPONSE_TAG => return Err(Report::parse(body.0)?.failure()),
+            backend::ERROR_RESPONSE_TAG => return Err(ServerError::parse(body.0)?.to_error()),
             backend::NOTICE_RESPONSE_TAG => {
-                let notice = Report::parse(body.0)?;
+                let notice = ServerError::parse(body.0)?;
                 log::debug!("{}: {}", notice.severity, notice.message);
-                wire.in_time(deadline)?;
+                wire.check_deadline(deadline)?;
             }
             tag => {
                 let tag = char::from(tag);
-                return Err(protocol(format!(
-                    "a message of type {tag:?} during the log-in"
+                return Err(protocol_error(format!(
+                    "a message of type {tag:?} during the login"
                 )));
             }
         }
@@ -82,11 +83,11 @@ fn next_request(wire: &mut Wire, deadline: Deadline) -> Result<(i32, Vec<u8>)> {
 
 fn password(login: &Login) -> Result<&Secret> {
     login.password.as_deref().ok_or_else(|| {
-        Failure::new(
-            Kind::Authentication,
-            "the server asks for a password, and there is none",
+        Error::new(
+            ErrorKind::Authentication,
+            "the server asks for a password, and the users file has none",
         )
-        .hint(
+        .with_hint(
             "add the user to the users file (pgmoneta-admin -f FILE -U USER user add) and restart the daemon, which reads \
              that file at its start",
         )
@@ -101,77 +102,79 @@ fn send_password(wire: &mut Wire, password: &[u8], deadline: Deadline) -> Result
     sent
 }
 
-/// A request that is not answered: not permitted, or not known.
-fn unwelcome(request: i32) -> Failure {
+/// The error for a request that the configuration does not permit, or that is not supported.
+fn unsupported_auth(request: i32) -> Error {
     let (what, hint) = match request {
         OK => (
-            "lets us in without asking for the password (trust, or a certificate)",
-            "this may not be the server that you think it is; use scram-sha-256 in pg_hba.conf of the server, or permit it \
+            "accepts the connection without asking for a password (trust, or a certificate)",
+            "this may not be the server of the configuration; use scram-sha-256 in pg_hba.conf of the server, or permit it \
              with auth = trust for this server (auth = cert where it asks for a certificate)",
         ),
         CLEARTEXT => (
-            "asks for the password in clear (password)",
+            "asks for the clear-text password (password)",
             "use scram-sha-256 in pg_hba.conf of the server, or permit it with auth = password for this server",
         ),
         MD5 => (
-            "asks for an MD5 answer (md5)",
-            "use scram-sha-256 in pg_hba.conf of the server and set the role's password anew, or permit it with \
+            "asks for an MD5 hash (md5)",
+            "use scram-sha-256 in pg_hba.conf of the server and set the role's password again, or permit it with \
              auth = md5 for this server",
         ),
         _ => {
-            return Failure::new(
-                Kind::Authentication,
-                format!("the server asks for a log-in that is not supported (request {request})"),
+            return Error::new(
+                ErrorKind::Authentication,
+                format!("the server asks for an authentication method that is not supported (request {request})"),
             )
-            .hint("use scram-sha-256 in pg_hba.conf of the server");
+            .with_hint("use scram-sha-256 in pg_hba.conf of the server");
         }
     };
     let message = format!("the server {what}, which is not permitted");
-    Failure::new(Kind::Authentication, message).hint(hint)
+    Error::new(ErrorKind::Authentication, message).with_hint(hint)
 }
 
-/// The whole SCRAM exchange; afterwards each side has shown the other that it knows the password.
+/// The whole SCRAM exchange: afterwards client and server have both proven that they know the
+/// password.
 fn scram(wire: &mut Wire, login: &Login, offered: &[u8], deadline: Deadline) -> Result<()> {
-    let (mechanism, binding) = choose(wire, offered)?;
+    let (mechanism, binding) = choose_mechanism(wire, offered)?;
     let mut exchange = ScramSha256::new(password(login)?.expose(), binding);
 
     let mut message = BytesMut::new();
     frontend::sasl_initial_response(mechanism, exchange.message(), &mut message)?;
     wire.send(&message, deadline)?;
 
-    let challenge = expect(wire, SASL_CONTINUE, deadline)?;
-    exchange.update(&challenge).map_err(scram_failure)?;
+    let server_first = expect_request(wire, SASL_CONTINUE, deadline)?;
+    exchange.update(&server_first).map_err(scram_error)?;
     message.clear();
     frontend::sasl_response(exchange.message(), &mut message)?;
     wire.send(&message, deadline)?;
 
-    let verdict = expect(wire, SASL_FINAL, deadline)?;
-    exchange.finish(&verdict).map_err(scram_failure)
+    let server_final = expect_request(wire, SASL_FINAL, deadline)?;
+    exchange.finish(&server_final).map_err(scram_error)
 }
 
-fn expect(wire: &mut Wire, wanted: i32, deadline: Deadline) -> Result<Vec<u8>> {
+fn expect_request(wire: &mut Wire, wanted: i32, deadline: Deadline) -> Result<Vec<u8>> {
     match next_request(wire, deadline)? {
         (request, data) if request == wanted => Ok(data),
-        (OK, _) => Err(Failure::new(
-            Kind::Authentication,
-            "the server did not show that it knows the password",
+        (OK, _) => Err(Error::new(
+            ErrorKind::Authentication,
+            "the server did not prove that it knows the password",
         )
-        .hint("this may not be the server that you think it is")),
-        (request, _) => Err(protocol(format!(
-            "the server breaks off the SCRAM exchange with request {request}"
+        .with_hint("this may not be the server of the configuration")),
+        (request, _) => Err(protocol_error(format!(
+            "the server ends the SCRAM exchange early with request {request}"
         ))),
     }
 }
 
-fn scram_failure(error: std::io::Error) -> Failure {
-    let message = format!("the server's side of the SCRAM exchange is wrong: {error}");
-    Failure::new(Kind::Authentication, message)
-        .hint("this may not be the server that you think it is")
+fn scram_error(error: std::io::Error) -> Error {
+    let message = format!("the server's side of the SCRAM exchange is invalid: {error}");
+    Error::new(ErrorKind::Authentication, message)
+        .with_hint("this may not be the server of the configuration")
 }
 
-/// The mechanism to use. With TLS and a server that offers it, the exchange is bound to the server's certificate, so
-/// that nobody in between can pass it on; the header says otherwise whether we could have (RFC 5802 section 6).
-fn choose(wire: &Wire, offered: &[u8]) -> Result<(&'static str, ChannelBinding)> {
+/// The mechanism to use. With TLS and a server that offers it, the exchange is bound to the
+/// server's certificate, which defeats a relay in between; otherwise the GS2 header says whether
+/// the client supports binding (RFC 5802, section 6).
+fn choose_mechanism(wire: &Wire, offered: &[u8]) -> Result<(&'static str, ChannelBinding)> {
     let mut names = Vec::new();
     let mut body = Body(offered);
     loop {
@@ -193,8 +196,8 @@ fn choose(wire: &Wire, offered: &[u8]) -> Result<(&'static str, ChannelBinding)>
         }
         Some(_) if offers(SCRAM_SHA_256) => Ok((SCRAM_SHA_256, ChannelBinding::unrequested())),
         None if offers(SCRAM_SHA_256) => Ok((SCRAM_SHA_256, ChannelBinding::unsupported())),
-        _ => Err(Failure::new(
-            Kind::Authentication,
+        _ => Err(Error::new(
+            ErrorKind::Authentication,
             "the server offers no SCRAM-SHA-256",
         )),
     }

@@ -1,23 +1,24 @@
 //! Base backups (PostgreSQL documentation, "Streaming Replication Protocol", BASE_BACKUP).
 //!
-//! What comes is one tar archive for each tablespace and, last, one for the data directory, then the server's manifest
-//! with CRC-32C checksums. The WAL is not in it: the archive has it. `TABLESPACE_MAP` stays off, so that the archive of
-//! the data directory has the entries of `pg_tblspc` as symbolic links to the places on the server (with a slash after
-//! the name, as for directories; they are not in the manifest), and no file `tablespace_map`, which at the next start
-//! would put the links back to those places whatever a restore made of them.
+//! The server sends one tar archive for each tablespace and, last, one for the data directory, then
+//! its manifest with CRC-32C checksums. WAL is not included: the WAL archive has it.
+//! `TABLESPACE_MAP` stays off, so that the archive of the data directory has the entries of
+//! `pg_tblspc` as symbolic links to the locations on the server (with a slash after the name, as
+//! for directories; they are not in the manifest), and no file `tablespace_map`, which at the next
+//! start would recreate the links to those locations, whatever a restore has changed.
 //!
-//! Before version 15 each archive and the manifest is a copy of its own, in the order of the list of tablespaces;
-//! from 15 on one copy has all, in typed messages.
+//! Before version 15 each archive and the manifest is a separate COPY, in the order of the list of
+//! tablespaces; from 15 on one COPY has all of them, in typed messages.
 
 use std::time::Duration;
 
 use postgres_protocol::message::backend;
 
-use super::base_backup_command::{command, position_row, tablespace};
+use super::base_backup_command::{command, parse_position_row, parse_tablespace};
 use super::warning::{Warning, Warnings};
-use super::wire::{Body, Head, protocol};
+use super::wire::{Body, MessageHeader, protocol_error};
 use super::{Archive, BaseBackupOptions, Connection, Tablespace};
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::net::Deadline;
 use crate::unit::{Lsn, Timeline};
 
@@ -27,128 +28,134 @@ pub struct BaseBackup {
     format: Format,
     start: (Timeline, Lsn),
     tablespaces: Vec<Tablespace>,
-    /// The tablespaces whose archive has come, as indexes.
-    seen: Vec<usize>,
-    place: Place,
-    /// What is left of the current message: its head and how many of its bytes are used up.
-    chunk: Option<(Head, usize)>,
-    /// A piece that ended what came before it.
-    pending: Option<Piece>,
+    /// Indexes into `tablespaces` of the archives received so far.
+    received: Vec<usize>,
+    state: State,
+    /// The current CopyData message and how many bytes of it were consumed.
+    chunk: Option<(MessageHeader, usize)>,
+    /// An event that was read ahead: it ended the archive before it.
+    pending: Option<CopyEvent>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
-    /// Before 15: a copy for each archive.
-    Copies,
-    /// From 15: one copy with typed messages (`bbsink_copystream`, PostgreSQL basebackup_copy.c).
-    Typed,
+    /// Before PostgreSQL 15: one COPY for each archive.
+    PerArchive,
+    /// From PostgreSQL 15: one COPY with typed messages (`bbsink_copystream`, PostgreSQL
+    /// basebackup_copy.c).
+    Single,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum State {
     BetweenArchives,
     InArchive,
     BeforeManifest,
     AfterManifest,
 }
 
-/// One step of the copied stream.
-enum Piece {
-    CopyBegins,
-    ArchiveBegins { name: Vec<u8> },
-    ManifestBegins,
+/// An event of the COPY stream.
+enum CopyEvent {
+    CopyStart,
+    ArchiveStart { name: Vec<u8> },
+    ManifestStart,
     Data,
-    CopyEnds,
+    CopyEnd,
 }
 
-/// The longest wait for the checkpoint at the start: `checkpoint_timeout` is at most a day.
-const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(25 * 3600);
-/// The longest silence while data comes. A server may be busy with files that it then leaves out; one that is gone is
-/// noticed by TCP keepalive long before.
-const DATA_PATIENCE: Duration = Duration::from_secs(1800);
-const DOING: &str = "take a base backup";
+/// Limit for the checkpoint at the start: `checkpoint_timeout` is at most a day.
+const CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(25 * 3600);
+/// Limit without any message while data is received. A server may be busy with files that it does
+/// not send; a lost connection is detected by TCP keepalive much earlier.
+const DATA_TIMEOUT: Duration = Duration::from_secs(1800);
+const ACTION: &str = "take a base backup";
 
 impl BaseBackup {
-    /// Starts it; returns when the checkpoint is done and the archives begin. A checkpoint that is spread may take as
-    /// long as the server's `checkpoint_timeout`.
+    /// Sends BASE_BACKUP; returns when the checkpoint is done and the archives begin. A spread
+    /// checkpoint may take as long as the server's `checkpoint_timeout`.
     pub fn start(mut connection: Connection, options: &BaseBackupOptions) -> Result<BaseBackup> {
         let version = connection.version();
-        let command = command(version, options).context(DOING)?;
-        connection.wire.enlarge();
+        let command = command(version, options).context(ACTION)?;
+        connection.wire.use_large_buffer();
         connection.warnings = Some(Warnings::default());
         connection.cancel_when_dropped();
-        connection.command(&command).context(DOING)?;
-        let checkpoint = Deadline::after(CHECKPOINT_PATIENCE);
-        let positions = connection.result_set(checkpoint).context(DOING)?;
-        let start = position_row(positions).context(DOING)?;
-        let rows = connection.result_set(checkpoint).context(DOING)?;
+        connection.command(&command).context(ACTION)?;
+        let checkpoint = Deadline::after(CHECKPOINT_TIMEOUT);
+        let positions = connection.result_set(checkpoint).context(ACTION)?;
+        let start = parse_position_row(positions).context(ACTION)?;
+        let rows = connection.result_set(checkpoint).context(ACTION)?;
         let tablespaces: Vec<_> = rows
             .into_iter()
-            .map(tablespace)
+            .map(parse_tablespace)
             .collect::<Result<_>>()
-            .context(DOING)?;
+            .context(ACTION)?;
         Ok(BaseBackup {
             connection,
             format: if version.major >= 15 {
-                Format::Typed
+                Format::Single
             } else {
-                Format::Copies
+                Format::PerArchive
             },
             start,
             tablespaces,
-            seen: Vec::new(),
-            place: Place::BetweenArchives,
+            received: Vec::new(),
+            state: State::BetweenArchives,
             chunk: None,
             pending: None,
         })
     }
 
-    /// Where WAL must be replayed from.
+    /// The position from which WAL must be replayed.
     pub fn start_position(&self) -> (Timeline, Lsn) {
         self.start
     }
 
-    /// The archives to come.
+    /// The tablespaces of the backup, in the order in which the server lists them.
     pub fn tablespaces(&self) -> &[Tablespace] {
         &self.tablespaces
     }
 
-    /// The next archive, a plain tar; read it to its end before the next call, zeros at its end apart. `None` when all
-    /// were read. The one of the data directory comes last, and `global/pg_control` last in it.
+    /// The next archive, a plain tar; it must be read to its end before the next call, except for
+    /// the zeros at its end. `None` when all were read. The one of the data directory comes last,
+    /// and `global/pg_control` last in it.
     pub fn next_archive(&mut self) -> Result<Option<Archive<'_>>> {
-        let Some(index) = self.begin_archive().context(DOING)? else {
+        let Some(index) = self.begin_archive().context(ACTION)? else {
             return Ok(None);
         };
         let tablespace = self.tablespaces.get(index).cloned();
-        let tablespace = tablespace.ok_or_else(|| protocol("an archive of no tablespace"))?;
+        let tablespace = tablespace.ok_or_else(|| protocol_error("an archive of no tablespace"))?;
         Ok(Some(Archive(self, tablespace)))
     }
 
     fn begin_archive(&mut self) -> Result<Option<usize>> {
-        self.drain()?;
-        if self.place != Place::BetweenArchives {
+        self.skip_padding()?;
+        if self.state != State::BetweenArchives {
             return Ok(None);
         }
-        if self.format == Format::Copies && self.seen.len() == self.tablespaces.len() {
-            self.place = Place::BeforeManifest;
+        if self.format == Format::PerArchive && self.received.len() == self.tablespaces.len() {
+            self.state = State::BeforeManifest;
             return Ok(None);
         }
         loop {
-            let index = match (self.format, self.piece()?) {
-                (Format::Typed, Piece::CopyBegins) => continue,
-                (Format::Typed, Piece::ArchiveBegins { name }) => self.archive_named(&name)?,
-                (Format::Typed, Piece::ManifestBegins)
-                    if self.seen.len() == self.tablespaces.len() =>
+            let index = match (self.format, self.next_event()?) {
+                (Format::Single, CopyEvent::CopyStart) => continue,
+                (Format::Single, CopyEvent::ArchiveStart { name }) => self.archive_named(&name)?,
+                (Format::Single, CopyEvent::ManifestStart)
+                    if self.received.len() == self.tablespaces.len() =>
                 {
-                    self.place = Place::BeforeManifest;
-                    self.pending = Some(Piece::ManifestBegins);
+                    self.state = State::BeforeManifest;
+                    self.pending = Some(CopyEvent::ManifestStart);
                     return Ok(None);
                 }
-                (Format::Copies, Piece::CopyBegins) => self.seen.len(),
-                _ => return Err(protocol("the archives of the base backup are out of order")),
+                (Format::PerArchive, CopyEvent::CopyStart) => self.received.len(),
+                _ => {
+                    return Err(protocol_error(
+                        "the archives of the base backup are out of order",
+                    ));
+                }
             };
-            self.seen.push(index);
-            self.place = Place::InArchive;
+            self.received.push(index);
+            self.state = State::InArchive;
             return Ok(Some(index));
         }
     }
@@ -161,22 +168,22 @@ impl BaseBackup {
         };
         let index = self.tablespaces.iter().position(wanted);
         index
-            .filter(|index| !self.seen.contains(index))
+            .filter(|index| !self.received.contains(index))
             .ok_or_else(|| {
                 let name = String::from_utf8_lossy(name).into_owned();
-                protocol(format!(
+                protocol_error(format!(
                     "an archive {name:?} that is of no tablespace or came before"
                 ))
             })
     }
 
-    /// Skips what follows the end of a tar inside its archive: blocks of zeros.
-    fn drain(&mut self) -> Result<()> {
-        while self.place == Place::InArchive {
+    /// Skips the blocks of zeros after the end of the tar.
+    fn skip_padding(&mut self) -> Result<()> {
+        while self.state == State::InArchive {
             let bytes = self.fill()?;
             if bytes.iter().any(|&byte| byte != 0) {
                 let message = "an archive of the base backup was not read to its end";
-                return Err(Failure::new(Kind::Internal, message));
+                return Err(Error::new(ErrorKind::Internal, message));
             }
             let count = bytes.len();
             self.consume(count);
@@ -186,25 +193,25 @@ impl BaseBackup {
 
     /// Bytes of the current archive or of the manifest; none at its end.
     pub(super) fn fill(&mut self) -> Result<&[u8]> {
-        if self.place == Place::InArchive && self.rest().is_empty() {
+        if self.state == State::InArchive && self.unread().is_empty() {
             loop {
-                match self.piece()? {
-                    Piece::Data if self.rest().is_empty() => {}
-                    Piece::Data => break,
-                    Piece::CopyEnds if self.format == Format::Copies => {
-                        self.place = Place::BetweenArchives;
+                match self.next_event()? {
+                    CopyEvent::Data if self.unread().is_empty() => {}
+                    CopyEvent::Data => break,
+                    CopyEvent::CopyEnd if self.format == Format::PerArchive => {
+                        self.state = State::BetweenArchives;
                         break;
                     }
-                    begin @ (Piece::ArchiveBegins { .. } | Piece::ManifestBegins) => {
+                    begin @ (CopyEvent::ArchiveStart { .. } | CopyEvent::ManifestStart) => {
                         self.pending = Some(begin);
-                        self.place = Place::BetweenArchives;
+                        self.state = State::BetweenArchives;
                         break;
                     }
-                    _ => return Err(protocol("an archive of the base backup breaks off")),
+                    _ => return Err(protocol_error("an archive of the base backup ends early")),
                 }
             }
         }
-        Ok(self.rest())
+        Ok(self.unread())
     }
 
     pub(super) fn consume(&mut self, count: usize) {
@@ -213,52 +220,52 @@ impl BaseBackup {
         }
     }
 
-    fn rest(&self) -> &[u8] {
-        let Some((head, used)) = &self.chunk else {
+    fn unread(&self) -> &[u8] {
+        let Some((header, used)) = &self.chunk else {
             return &[];
         };
         self.connection
             .wire
-            .body(head)
+            .body(header)
             .get(*used..)
             .unwrap_or_default()
     }
 
-    /// The next piece of the stream; the bytes of [`Piece::Data`] are in `chunk`.
-    fn piece(&mut self) -> Result<Piece> {
-        if let Some(piece) = self.pending.take() {
-            return Ok(piece);
+    /// The next event of the stream; the bytes of [`CopyEvent::Data`] are in `chunk`.
+    fn next_event(&mut self) -> Result<CopyEvent> {
+        if let Some(event) = self.pending.take() {
+            return Ok(event);
         }
         self.chunk = None;
-        let deadline = Deadline::after(DATA_PATIENCE);
+        let deadline = Deadline::after(DATA_TIMEOUT);
         loop {
-            let head = self.connection.receive(deadline)?;
-            let mut body = Body(self.connection.wire.body(&head));
-            match head.tag {
-                backend::COPY_OUT_RESPONSE_TAG => return Ok(Piece::CopyBegins),
-                backend::COPY_DONE_TAG => return Ok(Piece::CopyEnds),
-                backend::COPY_DATA_TAG if self.format == Format::Copies => {
-                    self.chunk = Some((head, 0));
-                    return Ok(Piece::Data);
+            let header = self.connection.receive(deadline)?;
+            let mut body = Body(self.connection.wire.body(&header));
+            match header.tag {
+                backend::COPY_OUT_RESPONSE_TAG => return Ok(CopyEvent::CopyStart),
+                backend::COPY_DONE_TAG => return Ok(CopyEvent::CopyEnd),
+                backend::COPY_DATA_TAG if self.format == Format::PerArchive => {
+                    self.chunk = Some((header, 0));
+                    return Ok(CopyEvent::Data);
                 }
                 backend::COPY_DATA_TAG => match body.u8()? {
                     b'd' => {
-                        self.chunk = Some((head, 1));
-                        return Ok(Piece::Data);
+                        self.chunk = Some((header, 1));
+                        return Ok(CopyEvent::Data);
                     }
                     b'n' => {
                         let name = body.cstr()?.to_vec();
                         // The location, which the list of tablespaces has too.
                         body.cstr()?;
                         body.end()?;
-                        return Ok(Piece::ArchiveBegins { name });
+                        return Ok(CopyEvent::ArchiveStart { name });
                     }
-                    b'm' => return Ok(Piece::ManifestBegins),
-                    // How far the server is, which we count ourselves.
-                    b'p' => self.connection.wire.in_time(deadline)?,
+                    b'm' => return Ok(CopyEvent::ManifestStart),
+                    // Progress; the bytes are counted here.
+                    b'p' => self.connection.wire.check_deadline(deadline)?,
                     tag => {
                         let tag = char::from(tag);
-                        return Err(protocol(format!(
+                        return Err(protocol_error(format!(
                             "base backup data of unknown type {tag:?}"
                         )));
                     }
@@ -266,42 +273,45 @@ impl BaseBackup {
                 _ => {
                     return Err(self
                         .connection
-                        .refused(&head, Deadline::after(DATA_PATIENCE)));
+                        .command_error(&header, Deadline::after(DATA_TIMEOUT)));
                 }
             }
         }
     }
 
-    /// The server's backup manifest (JSON), after the last archive; a failure if it has more than `longest` bytes.
-    pub fn manifest(&mut self, longest: usize) -> Result<Vec<u8>> {
-        const DOING: &str = "receive the server's backup manifest";
-        if self.place != Place::BeforeManifest {
+    /// The server's backup manifest (JSON), after the last archive; a failure if it has more than
+    /// `max_size` bytes.
+    pub fn manifest(&mut self, max_size: usize) -> Result<Vec<u8>> {
+        const ACTION: &str = "receive the server's backup manifest";
+        if self.state != State::BeforeManifest {
             let message = "the manifest comes after the last archive";
-            return Err(Failure::new(Kind::Internal, message).context(DOING));
+            return Err(Error::new(ErrorKind::Internal, message).context(ACTION));
         }
-        match (self.format, self.piece().context(DOING)?) {
-            (Format::Typed, Piece::ManifestBegins) | (Format::Copies, Piece::CopyBegins) => {}
-            _ => return Err(protocol("there is none").context(DOING)),
+        match (self.format, self.next_event().context(ACTION)?) {
+            (Format::Single, CopyEvent::ManifestStart)
+            | (Format::PerArchive, CopyEvent::CopyStart) => {}
+            _ => return Err(protocol_error("there is none").context(ACTION)),
         }
         let mut manifest = Vec::new();
         loop {
-            match self.piece().context(DOING)? {
-                Piece::Data => manifest.extend_from_slice(self.rest()),
-                Piece::CopyEnds => break,
-                _ => return Err(protocol("it breaks off").context(DOING)),
+            match self.next_event().context(ACTION)? {
+                CopyEvent::Data => manifest.extend_from_slice(self.unread()),
+                CopyEvent::CopyEnd => break,
+                _ => return Err(protocol_error("it ends early").context(ACTION)),
             }
-            if manifest.len() > longest {
+            if manifest.len() > max_size {
                 let message =
-                    format!("it is longer than {longest} bytes, and no file can need that");
-                return Err(protocol(message).context(DOING));
+                    format!("it is longer than {max_size} bytes, and no file can need that");
+                return Err(protocol_error(message).context(ACTION));
             }
         }
-        self.place = Place::AfterManifest;
+        self.state = State::AfterManifest;
         Ok(manifest)
     }
 
-    /// What the server has warned of so far, each text once. To estimate sizes it looks at every file before the
-    /// archives begin, so that most of it is there when [`BaseBackup::start`] returns.
+    /// The server's warnings so far, each text once. The server stats every file before the
+    /// archives begin to estimate sizes, so most warnings are there when [`BaseBackup::start`]
+    /// returns.
     pub fn warnings(&self) -> &[Warning] {
         self.connection
             .warnings
@@ -309,48 +319,50 @@ impl BaseBackup {
             .map_or(&[], Warnings::list)
     }
 
-    /// The end of the backup: where WAL must be replayed to, and all that the server warned of. A page checksum failure
-    /// that the server saw is a Corrupt failure that names the files.
+    /// The end of the backup: the position to which WAL must be replayed, and all warnings of the
+    /// server. Page checksum failures that the server found are [`ErrorKind::Corrupt`], with the
+    /// names of the files.
     pub fn finish(mut self) -> Result<((Timeline, Lsn), Vec<Warning>)> {
-        const DOING: &str = "end the base backup";
-        if self.place != Place::AfterManifest {
+        const ACTION: &str = "end the base backup";
+        if self.state != State::AfterManifest {
             let message = "the end comes after the manifest";
-            return Err(Failure::new(Kind::Internal, message).context(DOING));
+            return Err(Error::new(ErrorKind::Internal, message).context(ACTION));
         }
         match self.end() {
             Ok(end) => {
                 let warnings = self.connection.warnings.take().unwrap_or_default();
-                Ok((end, warnings.all().context(DOING)?))
+                Ok((end, warnings.all().context(ACTION)?))
             }
-            // ERRCODE_DATA_CORRUPTED (PostgreSQL basebackup.c: "checksum verification failure during base backup").
+            // ERRCODE_DATA_CORRUPTED (PostgreSQL basebackup.c: "checksum verification failure
+            // during base backup").
             Err(failure) if failure.code() == Some("XX001") => {
-                Err(corrupt(&failure, self.warnings()))
+                Err(checksum_error(&failure, self.warnings()))
             }
-            Err(failure) => Err(failure.context(DOING)),
+            Err(failure) => Err(failure.context(ACTION)),
         }
     }
 
     fn end(&mut self) -> Result<(Timeline, Lsn)> {
-        let deadline = Deadline::after(DATA_PATIENCE);
-        let end = position_row(self.connection.result_set(deadline)?)?;
+        let deadline = Deadline::after(DATA_TIMEOUT);
+        let end = parse_position_row(self.connection.result_set(deadline)?)?;
         loop {
-            let head = self.connection.receive(deadline)?;
-            match head.tag {
+            let header = self.connection.receive(deadline)?;
+            match header.tag {
                 backend::COMMAND_COMPLETE_TAG => {}
                 backend::READY_FOR_QUERY_TAG => return Ok(end),
-                _ => return Err(self.connection.refused(&head, deadline)),
+                _ => return Err(self.connection.command_error(&header, deadline)),
             }
-            self.connection.wire.in_time(deadline)?;
+            self.connection.wire.check_deadline(deadline)?;
         }
     }
 }
 
-/// The failure for pages whose checksums were wrong. The warnings are the server's text, maybe translated; all of them
-/// quote the path of the file.
-fn corrupt(failure: &Failure, warnings: &[Warning]) -> Failure {
-    const MOST: usize = 10;
+/// The error for page checksum failures. The warnings are the server's text, possibly translated;
+/// all of them quote the path of the file.
+fn checksum_error(failure: &Error, warnings: &[Warning]) -> Error {
+    const MAX_LISTED_FILES: usize = 10;
     let mut files: Vec<&str> = Vec::new();
-    // From `sendDir` comes what is skipped; it has no pages.
+    // `sendDir` warns of skipped files, which have no pages.
     for warning in warnings
         .iter()
         .filter(|warning| warning.routine != "sendDir")
@@ -362,8 +374,8 @@ fn corrupt(failure: &Failure, warnings: &[Warning]) -> Failure {
             files.push(file);
         }
     }
-    let more = files.len().saturating_sub(MOST);
-    files.truncate(MOST);
+    let more = files.len().saturating_sub(MAX_LISTED_FILES);
+    files.truncate(MAX_LISTED_FILES);
     let mut list = files.join(", ");
     if more > 0 {
         list = format!("{list} and {more} more");
@@ -373,13 +385,13 @@ fn corrupt(failure: &Failure, warnings: &[Warning]) -> Failure {
     } else {
         format!("pages with wrong checksums in {list}")
     };
-    Failure::new(Kind::Corrupt, message)
-        .sqlstate("XX001")
-        .hint(
+    Error::new(ErrorKind::Corrupt, message)
+        .with_code("XX001")
+        .with_hint(
             "the server's own data is damaged: find out why, and restore these relations from an older backup before \
              the next one replaces it",
         )
-        .context(DOING)
+        .context(ACTION)
 }
 
 #[cfg(test)]
@@ -387,9 +399,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn damaged_files_are_named_once() {
-        let seen = Failure::new(
-            Kind::Server,
+    fn each_file_with_a_checksum_failure_is_listed_once() {
+        let seen = Error::new(
+            ErrorKind::Server,
             "checksum verification failure during base backup",
         );
         let warnings = [
@@ -401,14 +413,14 @@ mod tests {
             message: message.to_owned(),
             routine: "sendFile".to_owned(),
         });
-        let failure = corrupt(&seen, &warnings);
-        assert_eq!(failure.kind(), Kind::Corrupt);
+        let failure = checksum_error(&seen, &warnings);
+        assert_eq!(failure.kind(), ErrorKind::Corrupt);
         assert_eq!(
             failure.message(),
             "take a base backup: pages with wrong checksums in ./base/5/1259, ./base/5/1260"
         );
         assert!(
-            corrupt(&seen, &[])
+            checksum_error(&seen, &[])
                 .message()
                 .contains("verification failure")
         );

@@ -1,25 +1,26 @@
-//! What BASE_BACKUP is asked, and how its answer begins.
+//! The BASE_BACKUP command, and the result sets at the start of its answer.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::query::RawRow;
-use super::slot::{position, timeline};
-use super::wire::protocol;
+use super::slot::{parse_lsn, parse_timeline};
+use super::wire::protocol_error;
 use super::{Row, quote};
 use crate::config::Checkpoint;
 use crate::error::Result;
 use crate::unit::{Lsn, PgVersion, Timeline};
 
-/// What BASE_BACKUP is asked.
+/// The options of BASE_BACKUP.
 #[derive(Clone, Debug)]
 pub struct BaseBackupOptions {
-    /// LABEL
+    /// LABEL: any text without control characters.
     pub label: String,
-    /// CHECKPOINT
+    /// CHECKPOINT: fast or spread.
     pub checkpoint: Checkpoint,
-    /// MAX_RATE, bytes a second; rounded up to kilobytes and brought into PostgreSQL's bounds (32 kB to 1 GB).
+    /// MAX_RATE, bytes a second; rounded up to kilobytes and clamped to PostgreSQL's bounds (32 kB
+    /// to 1 GB).
     pub max_rate: Option<u64>,
 }
 
@@ -34,7 +35,8 @@ pub struct Tablespace {
     pub size: Option<u64>,
 }
 
-/// The bounds of MAX_RATE, kilobytes a second (PostgreSQL basebackup.c, MAX_RATE_LOWER and MAX_RATE_UPPER).
+/// The bounds of MAX_RATE, kilobytes a second (PostgreSQL basebackup.c, MAX_RATE_LOWER and
+/// MAX_RATE_UPPER).
 const MAX_RATE: std::ops::RangeInclusive<u64> = 32..=1_048_576;
 
 /// The command, in the syntax of the version.
@@ -66,17 +68,18 @@ pub(super) fn command(version: PgVersion, options: &BaseBackupOptions) -> Result
     })
 }
 
-/// Reads the row with a position and its timeline.
-pub(super) fn position_row(rows: Vec<RawRow>) -> Result<(Timeline, Lsn)> {
+/// Reads the row with an LSN and its timeline.
+pub(super) fn parse_position_row(rows: Vec<RawRow>) -> Result<(Timeline, Lsn)> {
     let row = rows.into_iter().next();
-    let row = Row::decode(row.ok_or_else(|| protocol("the server's answer has no position"))?)?;
-    Ok((timeline(row.text(1)?)?, position(row.text(0)?)?))
+    let row =
+        Row::decode(row.ok_or_else(|| protocol_error("the server's answer has no position"))?)?;
+    Ok((parse_timeline(row.text(1)?)?, parse_lsn(row.text(0)?)?))
 }
 
 /// Reads a row of the list of tablespaces: spcoid, spclocation, size in kilobytes.
-pub(super) fn tablespace(mut row: RawRow) -> Result<Tablespace> {
+pub(super) fn parse_tablespace(mut row: RawRow) -> Result<Tablespace> {
     let location = row.get_mut(1).map(std::mem::take);
-    let location = location.ok_or_else(|| protocol("a tablespace without a location"))?;
+    let location = location.ok_or_else(|| protocol_error("a tablespace without a location"))?;
     let row = Row::decode(row)?;
     let oid = match row.optional(0)? {
         Some(_) => Some(row.parse(0)?),
@@ -106,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_rounded_up_and_within_bounds() {
+    fn max_rate_is_rounded_up_and_clamped() {
         let version = PgVersion::parse("14.1").unwrap();
         for (bytes, kilobytes) in [
             (1, 32),

@@ -1,4 +1,4 @@
-//! Asking the server to give a command up.
+//! Cancel requests.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use crate::error::Result;
 use crate::net::Deadline;
 use crate::sys::Stop;
 
-/// What a request to cancel the running command of a connection needs (PostgreSQL documentation, "Canceling Requests
-/// in Progress").
+/// The data of a cancel request for the running command of a connection (PostgreSQL documentation,
+/// "Canceling Requests in Progress").
 pub(super) struct Cancel {
     login: Login,
     process: i32,
     key: i32,
 }
 
-/// How long it may take. Whoever drops a connection does not want to wait; without the request the server gives up too
-/// when it next sends something.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Kept short, because it delays the drop of the connection; without the request the server notices
+/// the closed connection when it next sends.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Cancel {
     pub fn new(login: &Login, process: i32, key: i32) -> Cancel {
@@ -35,9 +35,9 @@ impl Cancel {
         }
     }
 
-    /// Sends the request, also when a stop was requested: it is often the reason.
+    /// Sends the request, also after a stop was requested, which is often the reason for it.
     pub fn request(&self) -> Result<()> {
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::after(CANCEL_TIMEOUT);
         let mut stream = connect(&self.login, deadline, &Stop::new()?)?;
         let mut message = BytesMut::new();
         frontend::cancel_request(self.process, self.key, &mut message);

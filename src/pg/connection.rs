@@ -8,12 +8,12 @@ use postgres_protocol::message::{backend, frontend};
 
 use super::auth::authenticate;
 use super::cancel::Cancel;
-use super::refusal::{Report, printable};
+use super::server_error::{ServerError, printable};
 use super::warning::Warnings;
-use super::wire::{Body, Head, Wire, protocol};
+use super::wire::{Body, MessageHeader, Wire, protocol_error};
 use super::{Login, Mode};
 use crate::config::{Host, TlsMode};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Deadline, Stream, TcpOptions, TlsOptions, Trust};
 use crate::sys::Stop;
 use crate::unit::PgVersion;
@@ -22,33 +22,34 @@ use crate::unit::PgVersion;
 pub struct Connection {
     pub(super) wire: Wire,
     pub(super) read_timeout: Duration,
-    /// What the server warned of while a command ran that collects it.
+    /// The warnings of the running command, if it collects them.
     pub(super) warnings: Option<Warnings>,
-    /// Whether the server waits for a command. After a failure in the middle of an answer it does not, and what
-    /// comes next would be taken for the answer to something else.
+    /// Whether the server waits for a command. After an error in the middle of an answer it does
+    /// not: the rest of that answer would be taken for the next one.
     pub(super) idle: bool,
     version: PgVersion,
     cancel: Cancel,
-    /// Whether the running command is to be cancelled if nobody waits for its end.
+    /// Whether to cancel the running command when the connection is dropped before its end.
     cancel_when_dropped: bool,
 }
 
-/// The encoding of a client for which the server neither converts nor checks what it sends (`pg_server_to_any`,
-/// PostgreSQL mbutils.c).
-const AS_IT_IS: &str = "SQL_ASCII";
+/// The client_encoding for which the server neither converts nor checks what it sends
+/// (`pg_server_to_any`, PostgreSQL mbutils.c).
+const NO_CONVERSION: &str = "SQL_ASCII";
 
-/// The databases that every cluster has unless somebody removed them. What is asked is about the cluster, so that any
-/// of them will do.
+/// The databases that every cluster has unless they were dropped. All queries are about the
+/// cluster, so either will do.
 const DATABASES: [&str; 2] = ["postgres", "template1"];
 
-/// Whether a database is not there (invalid_catalog_name) or not open to the role (insufficient_privilege).
-fn is_closed(failure: &Failure) -> bool {
+/// Whether a database does not exist (invalid_catalog_name) or the role may not connect to it
+/// (insufficient_privilege).
+fn is_database_unavailable(failure: &Error) -> bool {
     matches!(failure.code(), Some("3D000" | "42501"))
 }
 
 impl Connection {
-    /// Connects and logs in. An [`Kind::Authentication`] failure says that one side does not let the other in; its
-    /// hint says what to change.
+    /// Connects and logs in. [`ErrorKind::Authentication`] if one side rejects the other; the hint
+    /// says what to change.
     pub fn open(login: &Login, mode: Mode, stop: &Stop) -> Result<Connection> {
         let deadline = Deadline::after(login.login_timeout);
         let log_in =
@@ -56,24 +57,25 @@ impl Connection {
         let [first, others @ ..] = DATABASES;
         let mut result = match mode {
             // Paths are bytes, and a path that is not of this encoding would be an error.
-            Mode::Replication => log_in(first, AS_IT_IS),
+            Mode::Replication => log_in(first, NO_CONVERSION),
             Mode::Sql => log_in(first, "UTF8"),
         };
         for database in others {
             match &result {
-                Err(failure) if mode == Mode::Sql && is_closed(failure) => {
-                    // Why not the first one says more than why not the others.
+                Err(failure) if mode == Mode::Sql && is_database_unavailable(failure) => {
+                    // The error for the first database says more than those for the others.
                     result = log_in(database, "UTF8").or(result);
                 }
                 _ => break,
             }
         }
-        // feature_not_supported: nothing converts the encoding of the database to UTF-8 (MULE_INTERNAL).
+        // feature_not_supported: nothing converts the encoding of the database to UTF-8
+        // (MULE_INTERNAL).
         if result
             .as_ref()
             .is_err_and(|failure| failure.code() == Some("0A000"))
         {
-            result = log_in(first, AS_IT_IS);
+            result = log_in(first, NO_CONVERSION);
         }
         result.map_err(|failure| {
             let (host, port, user) = (&login.host, login.port, &login.user);
@@ -101,8 +103,8 @@ impl Connection {
         frontend::startup_message(parameters, &mut message)?;
         wire.send(&message, deadline)?;
         authenticate(&mut wire, login, deadline)?;
-        let (version, process, key) = greeting(&mut wire, deadline)?;
-        wire.logged_in();
+        let (version, process, key) = finish_startup(&mut wire, deadline)?;
+        wire.allow_long_messages();
         Ok(Connection {
             wire,
             read_timeout: login.read_timeout,
@@ -114,7 +116,7 @@ impl Connection {
         })
     }
 
-    /// The server's version.
+    /// The version that the server sent at the login (`server_version`).
     pub fn version(&self) -> PgVersion {
         self.version
     }
@@ -124,44 +126,44 @@ impl Connection {
         self.cancel_when_dropped = true;
     }
 
-    /// The deadline for an answer that is due at once.
-    pub(super) fn soon(&self) -> Deadline {
+    /// The limit for an answer that needs no work of the server.
+    pub(super) fn default_deadline(&self) -> Deadline {
         Deadline::after(self.read_timeout)
     }
 
     /// Sends a command of the simple query protocol.
     pub(super) fn command(&mut self, text: &str) -> Result<()> {
         if !self.idle {
-            let message = "the connection is out of step since an earlier failure";
-            return Err(Failure::new(Kind::Internal, message));
+            let message = "the connection cannot be used after an earlier error";
+            return Err(Error::new(ErrorKind::Internal, message));
         }
         self.idle = false;
         let mut message = BytesMut::new();
         frontend::query(text, &mut message)?;
-        let deadline = self.soon();
+        let deadline = self.default_deadline();
         self.wire.send(&message, deadline)
     }
 
-    /// The next message that belongs to the answer: notices and the like are taken out. An error of the server comes
-    /// as a message, for it does not end every answer.
-    pub(super) fn receive(&mut self, deadline: Deadline) -> Result<Head> {
+    /// The next message of the answer, without notices and other asynchronous messages. An
+    /// ErrorResponse is returned as a message, because it does not end every answer.
+    pub(super) fn receive(&mut self, deadline: Deadline) -> Result<MessageHeader> {
         loop {
-            let head = self.wire.receive(deadline).inspect_err(|failure| {
-                // Where the connection is gone there is nothing to cancel.
-                self.cancel_when_dropped &= failure.kind() != Kind::Network;
+            let header = self.wire.receive(deadline).inspect_err(|failure| {
+                // On a lost connection there is nothing to cancel.
+                self.cancel_when_dropped &= failure.kind() != ErrorKind::Network;
             })?;
-            if !self.aside(&head)? {
-                return Ok(head);
+            if !self.handle_async_message(&header)? {
+                return Ok(header);
             }
-            self.wire.in_time(deadline)?;
+            self.wire.check_deadline(deadline)?;
         }
     }
 
-    /// Deals with a message that may come at any time. Tells whether it was one.
-    pub(super) fn aside(&mut self, head: &Head) -> Result<bool> {
-        match head.tag {
+    /// Handles a message that the server may send at any time. Returns whether it was one.
+    pub(super) fn handle_async_message(&mut self, header: &MessageHeader) -> Result<bool> {
+        match header.tag {
             backend::NOTICE_RESPONSE_TAG => {
-                let notice = Report::parse(self.wire.body(head))?;
+                let notice = ServerError::parse(self.wire.body(header))?;
                 match &mut self.warnings {
                     Some(list) if notice.severity == "WARNING" => list.add(notice),
                     _ => log::debug!("PostgreSQL: {}: {}", notice.severity, notice.message),
@@ -177,16 +179,17 @@ impl Connection {
         }
     }
 
-    /// The failure for a message that does not belong where it came: the server's own error, or a broken protocol.
-    pub(super) fn unexpected(&self, head: &Head) -> Failure {
-        if head.tag != backend::ERROR_RESPONSE_TAG {
-            let tag = char::from(head.tag);
-            return protocol(format!(
-                "the server sent a message of type {tag:?} where none may be"
+    /// The error for a message that is not expected here: the server's own error, or a protocol
+    /// violation.
+    pub(super) fn unexpected(&self, header: &MessageHeader) -> Error {
+        if header.tag != backend::ERROR_RESPONSE_TAG {
+            let tag = char::from(header.tag);
+            return protocol_error(format!(
+                "the server sent an unexpected message of type {tag:?}"
             ));
         }
-        match Report::parse(self.wire.body(head)) {
-            Ok(report) => report.failure(),
+        match ServerError::parse(self.wire.body(header)) {
+            Ok(error) => error.to_error(),
             Err(failure) => failure,
         }
     }
@@ -202,15 +205,15 @@ impl Drop for Connection {
         }
         let mut message = BytesMut::new();
         frontend::terminate(&mut message);
-        // A courtesy: the server notices the closed socket too, but logs it.
+        // Without it the server logs an unexpected end of the connection.
         let _ = self.wire.send(&message, Deadline::after(Duration::ZERO));
     }
 }
 
 pub(super) fn connect(login: &Login, deadline: Deadline, stop: &Stop) -> Result<Stream> {
-    let unreachable = |failure: Failure| {
+    let unreachable = |failure: Error| {
         match failure.kind() {
-        Kind::Network | Kind::Timeout => failure.hint(
+        ErrorKind::Network | ErrorKind::Timeout => failure.with_hint(
             "check that the server runs and that host and port are right (listen_addresses, port and \
              unix_socket_directories on the server)",
         ),
@@ -245,7 +248,8 @@ pub(super) fn connect(login: &Login, deadline: Deadline, stop: &Stop) -> Result<
     Ok(stream)
 }
 
-/// SSLRequest. The answer is one byte; what else comes before the handshake is not from the server.
+/// SSLRequest. The answer is one byte; more bytes before the handshake do not come from the server
+/// (CVE-2021-23222).
 fn request_tls(stream: &mut Stream, deadline: Deadline) -> Result<()> {
     let mut message = BytesMut::new();
     frontend::ssl_request(&mut message);
@@ -254,30 +258,30 @@ fn request_tls(stream: &mut Stream, deadline: Deadline) -> Result<()> {
     stream.read_exact(&mut answer, deadline)?;
     match answer {
         [b'S'] if stream.readable_now()? => {
-            // Either the end of the stream, which is a failure here, or bytes.
+            // Either the end of the stream, which is an error here, or bytes.
             stream.read_exact(&mut answer, deadline)?;
             let message = "bytes in clear came between the request for TLS and the handshake";
-            Err(Failure::new(Kind::Authentication, message)
-                .hint("someone may be tampering with the connection"))
+            Err(Error::new(ErrorKind::Authentication, message)
+                .with_hint("someone may be tampering with the connection"))
         }
         [b'S'] => Ok(()),
-        // An error text that comes in clear could be anyone's and is not shown.
+        // An error message in clear text is not authenticated and is not shown.
         _ => Err(
-            Failure::new(Kind::Authentication, "the server does not offer TLS")
-                .hint("set ssl = on on the server, or tls = off for this server"),
+            Error::new(ErrorKind::Authentication, "the server does not offer TLS")
+                .with_hint("set ssl = on on the server, or tls = off for this server"),
         ),
     }
 }
 
-/// Reads what follows a log-in, up to the first ReadyForQuery: the server's version, and the process and key for a
-/// cancel request.
-fn greeting(wire: &mut Wire, deadline: Deadline) -> Result<(PgVersion, i32, i32)> {
+/// Reads what follows a log-in, up to the first ReadyForQuery: the server's version, and the
+/// process and key for a cancel request.
+fn finish_startup(wire: &mut Wire, deadline: Deadline) -> Result<(PgVersion, i32, i32)> {
     let mut version = None;
     let (mut process, mut key) = (0, 0);
     loop {
-        let head = wire.receive(deadline)?;
-        let mut body = Body(wire.body(&head));
-        match head.tag {
+        let header = wire.receive(deadline)?;
+        let mut body = Body(wire.body(&header));
+        match header.tag {
             backend::PARAMETER_STATUS_TAG => {
                 let (name, value) = (body.cstr()?, body.cstr()?);
                 body.end()?;
@@ -286,21 +290,21 @@ fn greeting(wire: &mut Wire, deadline: Deadline) -> Result<(PgVersion, i32, i32)
                 }
             }
             backend::READY_FOR_QUERY_TAG => break,
-            backend::ERROR_RESPONSE_TAG => return Err(Report::parse(body.0)?.failure()),
+            backend::ERROR_RESPONSE_TAG => return Err(ServerError::parse(body.0)?.to_error()),
             backend::BACKEND_KEY_DATA_TAG => (process, key) = (body.i32()?, body.i32()?),
             backend::NOTICE_RESPONSE_TAG => {}
             tag => {
                 let tag = char::from(tag);
-                return Err(protocol(format!(
-                    "a message of type {tag:?} after the log-in"
+                return Err(protocol_error(format!(
+                    "a message of type {tag:?} after the login"
                 )));
             }
         }
-        wire.in_time(deadline)?;
+        wire.check_deadline(deadline)?;
     }
-    let text = version.ok_or_else(|| protocol("the server does not tell its version"))?;
+    let text = version.ok_or_else(|| protocol_error("the server did not send its version"))?;
     let version = PgVersion::parse(&text).ok_or_else(|| {
-        protocol(format!(
+        protocol_error(format!(
             "the server's version is {text:?}, which is no version"
         ))
     })?;

@@ -1,49 +1,49 @@
-//! What a server tells of itself over a replication connection.
+//! IDENTIFY_SYSTEM and TIMELINE_HISTORY.
 
 use super::Connection;
-use super::slot::{position, timeline};
-use super::wire::protocol;
+use super::slot::{parse_lsn, parse_timeline};
+use super::wire::protocol_error;
 use crate::error::{Context, Result};
 use crate::unit::{Lsn, Timeline};
 
-/// Answer of IDENTIFY_SYSTEM.
+/// The row that IDENTIFY_SYSTEM returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemIdentity {
-    /// The identity of the cluster.
+    /// The system identifier, from `pg_control`.
     pub system_identifier: u64,
-    /// Its current timeline.
+    /// The timeline on which the server writes or replays WAL (`timeline`).
     pub timeline: Timeline,
-    /// Its flushed end of WAL.
+    /// The flushed end of WAL (`xlogpos`).
     pub position: Lsn,
 }
 
 impl Connection {
-    /// IDENTIFY_SYSTEM (Replication connection).
+    /// Sends IDENTIFY_SYSTEM; requires a Replication connection.
     pub fn identify_system(&mut self) -> Result<SystemIdentity> {
-        const DOING: &str = "identify the server";
-        let rows = self.query("IDENTIFY_SYSTEM").context(DOING)?;
+        const ACTION: &str = "identify the server";
+        let rows = self.query("IDENTIFY_SYSTEM").context(ACTION)?;
         let row = rows
             .first()
-            .ok_or_else(|| protocol("the answer is empty").context(DOING))?;
+            .ok_or_else(|| protocol_error("the answer is empty").context(ACTION))?;
         Ok(SystemIdentity {
-            system_identifier: row.parse(0).context(DOING)?,
-            timeline: row.text(1).and_then(timeline).context(DOING)?,
-            position: row.text(2).and_then(position).context(DOING)?,
+            system_identifier: row.parse(0).context(ACTION)?,
+            timeline: row.text(1).and_then(parse_timeline).context(ACTION)?,
+            position: row.text(2).and_then(parse_lsn).context(ACTION)?,
         })
     }
 
     /// TIMELINE_HISTORY: the content of the history file.
     pub fn timeline_history(&mut self, timeline: Timeline) -> Result<Vec<u8>> {
-        let doing = || format!("fetch the history of timeline {timeline}");
+        let action = || format!("fetch the history of timeline {timeline}");
         let rows = self
             .rows(&format!("TIMELINE_HISTORY {timeline}"))
-            .with_context(doing)?;
-        // filename, content; the content is whatever bytes the file has.
+            .with_context(action)?;
+        // Columns filename and content; the content need not be UTF-8.
         let content = rows
             .into_iter()
             .next()
             .and_then(|row| row.into_iter().nth(1))
             .flatten();
-        content.ok_or_else(|| protocol("the answer is empty").context(doing()))
+        content.ok_or_else(|| protocol_error("the answer is empty").context(action()))
     }
 }

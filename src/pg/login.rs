@@ -1,4 +1,4 @@
-//! Everything that a log-in needs.
+//! The parameters of a login to a server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,40 +6,40 @@ use std::time::Duration;
 use crate::config::{AuthMethods, Config, Host, Server, TlsFiles, TlsMode};
 use crate::crypto::Secret;
 
-/// Everything that a log-in needs.
+/// The parameters of a login to a server.
 #[derive(Clone)]
 pub struct Login {
-    /// Where the server listens.
+    /// Host name, IP address or socket directory (`host`).
     pub host: Host,
-    /// Its port.
+    /// TCP port, also part of the name of the Unix socket (`port`).
     pub port: u16,
-    /// The role.
+    /// The role (`user`).
     pub user: String,
-    /// Its password; `None` works where the server asks for none.
+    /// From the users file; `None` works where the server asks for no password.
     pub password: Option<Arc<Secret>>,
-    /// The name we give ourselves.
+    /// `application_name`, shown in `pg_stat_activity`.
     pub application_name: String,
-    /// Whether to encrypt.
+    /// Whether to use TLS, and whether to verify the server (`tls`).
     pub tls: TlsMode,
-    /// With which files.
+    /// Paths of certificate, key and CA (`tls_cert_file`, `tls_key_file`, `tls_ca_file`).
     pub tls_files: TlsFiles,
-    /// Which exchanges besides SCRAM.
+    /// The authentication methods permitted besides SCRAM (`auth`).
     pub auth: AuthMethods,
-    /// SO_KEEPALIVE
+    /// Whether to set SO_KEEPALIVE (`keep_alive`).
     pub keep_alive: bool,
-    /// TCP_NODELAY
+    /// Whether to set TCP_NODELAY (`nodelay`).
     pub nodelay: bool,
-    /// The deadline for connection and log-in together.
+    /// The limit for connection and login together (`authentication_timeout`).
     pub login_timeout: Duration,
-    /// The deadline for an answer that is due at once.
+    /// The limit for an answer that needs no work of the server.
     pub read_timeout: Duration,
 }
 
-/// How long an answer may take that needs no work of the server: as long as it may be busy otherwise.
+/// Generous: a busy server may delay even an answer that needs no work.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Login {
-    /// The log-in for a server of the configuration.
+    /// The login for a server of the configuration.
     pub fn new(config: &Config, server: &Server, password: Option<Arc<Secret>>) -> Login {
         Login {
             host: server.host.clone(),
@@ -58,11 +58,12 @@ impl Login {
     }
 }
 
-/// What a connection is for.
+/// The kind of connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// SQL, in database `postgres`, or `template1` where that is missing or closed to the role.
+    /// SQL in the database `postgres`, or in `template1` if that is missing or the role may not
+    /// connect to it.
     Sql,
-    /// Physical replication.
+    /// Physical replication (`replication=true`).
     Replication,
 }

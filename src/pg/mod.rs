@@ -1,10 +1,11 @@
-//! A blocking PostgreSQL client, for PostgreSQL 13 and later: log in, query, replicate, take a base backup.
+//! A blocking PostgreSQL client, for PostgreSQL 13 and later: log in, query, replicate, take a base
+//! backup.
 //!
-//! Every wait has a deadline and ends when a stop is requested. The messages and SCRAM come from `postgres-protocol`;
-//! the `postgres` crate is not used, for it speaks no replication and would log in where we refuse to: there is one
-//! way to log in, and it is here.
+//! Every wait has a deadline and ends when a stop is requested. The messages and SCRAM come from
+//! `postgres-protocol`; the `postgres` crate has no replication protocol and accepts authentication
+//! methods that are refused here.
 //!
-//! What is received is for others to keep: nothing here writes a file.
+//! Nothing here writes a file.
 
 mod archive;
 mod auth;
@@ -13,14 +14,14 @@ mod base_backup_command;
 mod cancel;
 mod config_files;
 mod connection;
-mod facts;
 mod identity;
 mod login;
 mod objects;
 mod query;
 mod quote;
-mod refusal;
 mod replication;
+mod server_error;
+mod server_info;
 mod slot;
 mod warning;
 mod wire;
@@ -33,11 +34,11 @@ pub use base_backup::BaseBackup;
 pub use base_backup_command::{BaseBackupOptions, Tablespace};
 pub use config_files::ConfigFiles;
 pub use connection::Connection;
-pub use facts::Facts;
 pub use identity::SystemIdentity;
 pub use login::{Login, Mode};
 pub use objects::{ClusterObjects, Database, NamedTablespace, PG_DEFAULT};
 pub use query::Row;
 pub use replication::{Event, Replication};
+pub use server_info::ServerInfo;
 pub use slot::Slot;
 pub use warning::Warning;

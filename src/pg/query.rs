@@ -3,32 +3,33 @@
 use postgres_protocol::message::backend;
 
 use super::Connection;
-use super::wire::{Body, Head, protocol};
-use crate::error::{Failure, Result};
+use super::wire::{Body, MessageHeader, protocol_error};
+use crate::error::{Error, Result};
 use crate::net::Deadline;
 
 /// A row as the server sent it: NULL or the bytes of each column.
 pub(super) type RawRow = Vec<Option<Vec<u8>>>;
 
-/// The most that one answer may hold, bytes.
-const ANSWER_CAP: usize = 64 << 20;
+/// Limit for one result set, bytes.
+const MAX_RESULT_BYTES: usize = 64 << 20;
 
 /// A row of a result, as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row(pub Vec<Option<String>>);
 
 impl Row {
-    /// The text of column `index`; NULL or no such column is a [`crate::error::Kind::Protocol`] failure.
+    /// The text of column `index`; NULL or no such column is [`crate::error::ErrorKind::Protocol`].
     pub fn text(&self, index: usize) -> Result<&str> {
         self.optional(index)?
-            .ok_or_else(|| protocol(format!("column {index} of the server's answer is null")))
+            .ok_or_else(|| protocol_error(format!("column {index} of the server's answer is null")))
     }
 
-    /// The text of column `index`, or `None` for NULL; no such column is a [`crate::error::Kind::Protocol`] failure.
+    /// The text of column `index`, or `None` for NULL; no such column is
+    /// [`crate::error::ErrorKind::Protocol`].
     pub fn optional(&self, index: usize) -> Result<Option<&str>> {
         match self.0.get(index) {
             Some(column) => Ok(column.as_deref()),
-            None => Err(protocol(format!(
+            None => Err(protocol_error(format!(
                 "the server's answer has no column {index}"
             ))),
         }
@@ -38,8 +39,8 @@ impl Row {
     pub(super) fn parse<T: std::str::FromStr>(&self, index: usize) -> Result<T> {
         let text = self.text(index)?;
         text.parse().map_err(|_| {
-            protocol(format!(
-                "column {index} of the server's answer is {text:?}, which is not what it should be"
+            protocol_error(format!(
+                "column {index} of the server's answer is {text:?}, which cannot be parsed"
             ))
         })
     }
@@ -49,7 +50,7 @@ impl Row {
         match self.text(index)? {
             "t" | "on" | "true" => Ok(true),
             "f" | "off" | "false" => Ok(false),
-            other => Err(protocol(format!(
+            other => Err(protocol_error(format!(
                 "column {index} of the server's answer is {other:?}, not a boolean"
             ))),
         }
@@ -57,7 +58,7 @@ impl Row {
 
     pub(super) fn decode(raw: RawRow) -> Result<Row> {
         let text = |bytes: Vec<u8>| {
-            String::from_utf8(bytes).map_err(|_| protocol("the server's answer is not UTF-8"))
+            String::from_utf8(bytes).map_err(|_| protocol_error("the server's answer is not UTF-8"))
         };
         let columns = raw.into_iter().map(|column| column.map(text).transpose());
         columns.collect::<Result<_>>().map(Row)
@@ -65,55 +66,59 @@ impl Row {
 }
 
 impl Connection {
-    /// Runs a statement by the simple query protocol; the rows of its last result set, as text. After an error of the
-    /// server that is not fatal the connection can be used again.
+    /// Runs a statement by the simple query protocol; the rows of its last result set, as text.
+    /// After an error of the server that is not fatal the connection can be used again.
     pub fn query(&mut self, sql: &str) -> Result<Vec<Row>> {
         self.rows(sql)?.into_iter().map(Row::decode).collect()
     }
 
-    /// As [`Connection::query`], without a look at the bytes.
+    /// As [`Connection::query`], without decoding the columns.
     pub(super) fn rows(&mut self, sql: &str) -> Result<Vec<RawRow>> {
-        let deadline = self.soon();
+        let deadline = self.default_deadline();
         self.command(sql)?;
-        let mut answer = Answer::default();
+        let mut answer = ResultSet::default();
         loop {
-            let head = self.receive(deadline)?;
-            let body = self.wire.body(&head);
-            match head.tag {
-                backend::ROW_DESCRIPTION_TAG => answer = Answer::default(),
+            let header = self.receive(deadline)?;
+            let body = self.wire.body(&header);
+            match header.tag {
+                backend::ROW_DESCRIPTION_TAG => answer = ResultSet::default(),
                 backend::DATA_ROW_TAG => answer.add(body)?,
                 backend::COMMAND_COMPLETE_TAG | backend::EMPTY_QUERY_RESPONSE_TAG => {}
                 backend::READY_FOR_QUERY_TAG => return Ok(answer.rows),
-                _ => return Err(self.refused(&head, deadline)),
+                _ => return Err(self.command_error(&header, deadline)),
             }
-            self.wire.in_time(deadline)?;
+            self.wire.check_deadline(deadline)?;
         }
     }
 
-    /// Reads one result set of a replication command that answers with several, up to its CommandComplete.
+    /// Reads one result set of a replication command that answers with several, up to its
+    /// CommandComplete.
     pub(super) fn result_set(&mut self, deadline: Deadline) -> Result<Vec<RawRow>> {
-        let mut answer = Answer::default();
+        let mut answer = ResultSet::default();
         loop {
-            let head = self.receive(deadline)?;
-            match head.tag {
+            let header = self.receive(deadline)?;
+            match header.tag {
                 backend::ROW_DESCRIPTION_TAG => {}
-                backend::DATA_ROW_TAG => answer.add(self.wire.body(&head))?,
+                backend::DATA_ROW_TAG => answer.add(self.wire.body(&header))?,
                 backend::COMMAND_COMPLETE_TAG => return Ok(answer.rows),
-                _ => return Err(self.refused(&head, deadline)),
+                _ => return Err(self.command_error(&header, deadline)),
             }
-            self.wire.in_time(deadline)?;
+            self.wire.check_deadline(deadline)?;
         }
     }
 
-    /// The failure for a message that ends an answer, after the rest of the answer was read: the connection can be
-    /// used again if the server says so.
-    pub(super) fn refused(&mut self, head: &Head, deadline: Deadline) -> Failure {
-        let failure = self.unexpected(head);
-        if head.tag == backend::ERROR_RESPONSE_TAG {
-            // A fatal error is followed by the end of the stream, and that adds nothing to it.
+    /// The error for a message that ends an answer, after the rest of the answer was read: the
+    /// connection can be used again once ReadyForQuery came.
+    pub(super) fn command_error(&mut self, header: &MessageHeader, deadline: Deadline) -> Error {
+        let failure = self.unexpected(header);
+        if header.tag == backend::ERROR_RESPONSE_TAG {
+            // After a FATAL error the server closes the connection.
             while !self.idle {
                 let more = self.receive(deadline);
-                if more.and_then(|_| self.wire.in_time(deadline)).is_err() {
+                if more
+                    .and_then(|_| self.wire.check_deadline(deadline))
+                    .is_err()
+                {
                     break;
                 }
             }
@@ -122,22 +127,22 @@ impl Connection {
     }
 }
 
-/// The rows of a result set, within bounds.
+/// The rows of a result set, limited in size.
 #[derive(Default)]
-struct Answer {
+struct ResultSet {
     rows: Vec<RawRow>,
     bytes: usize,
 }
 
-impl Answer {
+impl ResultSet {
     fn add(&mut self, body: &[u8]) -> Result<()> {
-        // A row of nothing costs memory too.
+        // An empty row costs memory too.
         self.bytes = self.bytes.saturating_add(body.len().max(64));
-        if self.bytes > ANSWER_CAP {
-            return Err(protocol("the server's answer is too long"));
+        if self.bytes > MAX_RESULT_BYTES {
+            return Err(protocol_error("the server's answer is too long"));
         }
         let row = data_row(body)?;
-        // So does a column of nothing.
+        // So does an empty column.
         let columns = row.len().saturating_mul(size_of::<Option<Vec<u8>>>());
         self.bytes = self.bytes.saturating_add(columns);
         self.rows.push(row);
@@ -160,7 +165,7 @@ fn data_row(body: &[u8]) -> Result<RawRow> {
             -1 => None,
             length => {
                 let length = usize::try_from(length)
-                    .map_err(|_| protocol("a column with a negative length"))?;
+                    .map_err(|_| protocol_error("a column with a negative length"))?;
                 Some(body.bytes(length)?.to_vec())
             }
         });
@@ -174,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_read_to_the_byte() {
+    fn truncated_and_malformed_rows_are_rejected() {
         let body = b"\0\x03\0\0\0\x02ab\xff\xff\xff\xff\0\0\0\0";
         let row = data_row(body).unwrap();
         assert_eq!(row, [Some(b"ab".to_vec()), None, Some(Vec::new())]);
@@ -187,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_are_missing_or_null_are_failures() {
+    fn missing_and_null_columns_are_errors() {
         let row = Row(vec![Some("t".to_owned()), None]);
         assert_eq!(row.text(0).unwrap(), "t");
         assert!(row.boolean(0).unwrap());

@@ -1,15 +1,15 @@
-//! Names and texts inside replication commands.
+//! Quoting of names and literals in replication commands.
 //!
-//! Their grammar (PostgreSQL `repl_scanner.l`) has plain literals, with doubled quotes and without escapes, and quoted
-//! identifiers, in which no quote can be written before version 15.
+//! Their grammar (PostgreSQL `repl_scanner.l`) has plain literals, with doubled quotes and without
+//! escapes, and quoted identifiers, in which no quote can be written before version 15.
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 pub(super) fn identifier(name: &str) -> Result<String> {
     if name.contains('"') {
         let message =
             format!("{name:?} has a quote in it, so it is not the name of a replication slot");
-        return Err(Failure::new(Kind::Usage, message));
+        return Err(Error::new(ErrorKind::Usage, message));
     }
     quoted(name, '"')
 }
@@ -21,7 +21,7 @@ pub(super) fn literal(text: &str) -> Result<String> {
 fn quoted(text: &str, quote: char) -> Result<String> {
     if text.chars().any(char::is_control) {
         let message = format!("{text:?} has a control character in it");
-        return Err(Failure::new(Kind::Usage, message));
+        return Err(Error::new(ErrorKind::Usage, message));
     }
     let doubled = text.replace(quote, &format!("{quote}{quote}"));
     Ok(format!("{quote}{doubled}{quote}"))
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_are_doubled_and_control_characters_refused() {
+    fn quotes_are_doubled_and_control_characters_rejected() {
         assert_eq!(identifier("a'c").unwrap(), "\"a'c\"");
         assert!(identifier("a\"c").is_err());
         assert_eq!(literal("a\"b'c\\").unwrap(), "'a\"b''c\\'");

@@ -1,14 +1,15 @@
-//! Physical replication: WAL as it is written (PostgreSQL documentation, "Streaming Replication Protocol").
+//! Physical replication: streaming WAL (PostgreSQL documentation, "Streaming Replication
+//! Protocol").
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use postgres_protocol::message::{backend, frontend};
 
-use super::slot::{position, timeline};
-use super::wire::{Body, Head, protocol};
+use super::slot::{parse_lsn, parse_timeline};
+use super::wire::{Body, MessageHeader, protocol_error};
 use super::{Connection, quote};
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::net::Deadline;
 use crate::storage::Durable;
 use crate::unit::{Lsn, Timeline};
@@ -26,36 +27,36 @@ pub struct Replication {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Both sides copy.
+    /// Copy-both mode: WAL comes in, status updates go out.
     Streaming,
-    /// The server has sent CopyDone, and we have not.
+    /// The server has sent CopyDone, the client has not.
     ServerDone,
-    /// There was nothing to copy: the server went on to the next timeline at once.
+    /// There was nothing to stream: the server reported the next timeline at once.
     NothingToCopy,
 }
 
-/// What came from the server.
+/// A replication message, or the reason why there is none.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// WAL bytes.
+    /// XLogData.
     Wal {
-        /// Position of the first byte.
+        /// LSN of the first byte.
         start: Lsn,
-        /// The server's end of WAL.
+        /// The current end of WAL on the server.
         server_end: Lsn,
-        /// The bytes.
+        /// WAL from `start` on; it may span segments.
         bytes: &'a [u8],
     },
-    /// A sign of life.
+    /// Primary keepalive message.
     Keepalive {
-        /// The server's end of WAL.
+        /// The current end of WAL on the server.
         server_end: Lsn,
-        /// Whether it wants an answer at once.
+        /// Whether the server asks for a status update at once.
         reply_requested: bool,
     },
-    /// Nothing within the wait.
-    Quiet,
-    /// The timeline ends here; call [`Replication::finish`].
+    /// No message within the wait.
+    Timeout,
+    /// The server's timeline ended; call [`Replication::finish`].
     EndOfTimeline,
 }
 
@@ -67,85 +68,95 @@ impl Replication {
         timeline: Timeline,
         position: Lsn,
     ) -> Result<Replication> {
-        let doing = || format!("start replication at {position} on timeline {timeline}");
+        let action = || format!("start replication at {position} on timeline {timeline}");
         let slot = match slot {
             "" => String::new(),
-            name => format!("SLOT {} ", quote::identifier(name).with_context(doing)?),
+            name => format!("SLOT {} ", quote::identifier(name).with_context(action)?),
         };
         let command = format!("START_REPLICATION {slot}PHYSICAL {position} TIMELINE {timeline}");
-        connection.command(&command).with_context(doing)?;
-        let deadline = connection.soon();
-        let head = connection.receive(deadline).with_context(doing)?;
-        let state = match head.tag {
+        connection.command(&command).with_context(action)?;
+        let deadline = connection.default_deadline();
+        let header = connection.receive(deadline).with_context(action)?;
+        let state = match header.tag {
             COPY_BOTH_RESPONSE_TAG => State::Streaming,
-            // The timeline ended before `position`: its result set comes without a copy.
+            // The timeline ended before `position`: the result set comes without a COPY.
             backend::ROW_DESCRIPTION_TAG => State::NothingToCopy,
-            _ => return Err(connection.refused(&head, deadline).context(doing())),
+            _ => {
+                return Err(connection
+                    .command_error(&header, deadline)
+                    .context(action()));
+            }
         };
-        connection.wire.enlarge();
+        connection.wire.use_large_buffer();
         Ok(Replication { connection, state })
     }
 
-    /// The next event; waits at most `wait`. A connection that is closed (server shutdown) is a Network failure.
+    /// The next event; waits at most `wait`. A closed connection (server shutdown) is
+    /// [`ErrorKind::Network`].
     pub fn next(&mut self, wait: Duration) -> Result<Event<'_>> {
         if self.state != State::Streaming {
             return Ok(Event::EndOfTimeline);
         }
         let deadline = Deadline::after(wait);
-        let head = loop {
+        let header = loop {
             match self.connection.wire.receive_until(deadline)? {
-                None => return Ok(Event::Quiet),
-                Some(head) if self.connection.aside(&head)? => {
+                None => return Ok(Event::Timeout),
+                Some(header) if self.connection.handle_async_message(&header)? => {
                     if deadline.passed() {
-                        return Ok(Event::Quiet);
+                        return Ok(Event::Timeout);
                     }
                 }
-                Some(head) => break head,
+                Some(header) => break header,
             }
         };
-        match head.tag {
-            backend::COPY_DATA_TAG => event(self.connection.wire.body(&head)),
+        match header.tag {
+            backend::COPY_DATA_TAG => parse_event(self.connection.wire.body(&header)),
             backend::COPY_DONE_TAG => {
                 self.state = State::ServerDone;
                 Ok(Event::EndOfTimeline)
             }
-            _ => Err(self.broken_off(&head)),
+            _ => Err(self.stream_error(&header)),
         }
     }
 
-    fn broken_off(&self, head: &Head) -> Failure {
-        if head.tag == backend::COMMAND_COMPLETE_TAG {
-            // WalSndDone (PostgreSQL walsender.c): all WAL was sent and acknowledged, the server goes down.
-            return Failure::new(Kind::Network, "the server shuts down");
+    fn stream_error(&self, header: &MessageHeader) -> Error {
+        if header.tag == backend::COMMAND_COMPLETE_TAG {
+            // WalSndDone (PostgreSQL walsender.c): all WAL was sent and confirmed, the server shuts
+            // down.
+            return Error::new(ErrorKind::Network, "the server shuts down");
         }
-        self.connection.unexpected(head).context("stream WAL")
+        self.connection.unexpected(header).context("stream WAL")
     }
 
-    /// Whether [`Replication::next`] has something without waiting (complete or partial message buffered or readable).
+    /// Whether a message or a part of one is buffered or readable without waiting.
     pub fn has_more(&mut self) -> Result<bool> {
         self.connection.wire.has_more()
     }
 
-    /// Standby Status Update: write = flush = `flushed`, apply = 0. Works after a stop was requested too, for the last
-    /// report.
-    pub fn acknowledge(&mut self, flushed: Durable<Lsn>, reply_requested: bool) -> Result<()> {
+    /// Standby Status Update: write = flush = `flushed`, apply = 0. Works after a stop was
+    /// requested too, for the final update.
+    pub fn send_status_update(
+        &mut self,
+        flushed: Durable<Lsn>,
+        reply_requested: bool,
+    ) -> Result<()> {
         let update = status_update(flushed.get(), now(), reply_requested);
-        let deadline = self.connection.soon();
+        let deadline = self.connection.default_deadline();
         self.connection
             .wire
             .send(&update, deadline)
             .context("report the flushed position")
     }
 
-    /// After EndOfTimeline: completes the copy and returns the next timeline and where it begins.
+    /// After EndOfTimeline: ends the COPY and returns the next timeline and its start.
     pub fn finish(mut self) -> Result<(Connection, Option<(Timeline, Lsn)>)> {
-        const DOING: &str = "end the replication of a timeline";
-        let next = self.complete().context(DOING)?;
+        const ACTION: &str = "end the replication of a timeline";
+        let next = self.complete().context(ACTION)?;
         Ok((self.connection, next))
     }
 
     fn complete(&mut self) -> Result<Option<(Timeline, Lsn)>> {
-        let deadline = self.connection.soon();
+        let deadline = self.connection.default_deadline();
         if self.state != State::NothingToCopy {
             let mut message = BytesMut::new();
             frontend::copy_done(&mut message);
@@ -153,28 +164,29 @@ impl Replication {
         }
         let mut next = None;
         loop {
-            let head = self.connection.receive(deadline)?;
-            match head.tag {
-                // What was under way when we said that we are done.
+            let header = self.connection.receive(deadline)?;
+            match header.tag {
+                // Sent by the server before it received CopyDone.
                 backend::COPY_DATA_TAG | backend::COPY_DONE_TAG => {}
                 backend::ROW_DESCRIPTION_TAG | backend::COMMAND_COMPLETE_TAG => {}
                 backend::DATA_ROW_TAG => {
                     // next_tli, next_tli_startpos
-                    let row = super::query::data_row_text(self.connection.wire.body(&head))?;
-                    next = Some((timeline(row.text(0)?)?, position(row.text(1)?)?));
+                    let row = super::query::data_row_text(self.connection.wire.body(&header))?;
+                    next = Some((parse_timeline(row.text(0)?)?, parse_lsn(row.text(1)?)?));
                 }
                 backend::READY_FOR_QUERY_TAG => return Ok(next),
-                _ => return Err(self.connection.refused(&head, deadline)),
+                _ => return Err(self.connection.command_error(&header, deadline)),
             }
-            self.connection.wire.in_time(deadline)?;
+            self.connection.wire.check_deadline(deadline)?;
         }
     }
 
-    /// Leaves in order (CopyDone, Terminate) without waiting for the server.
-    pub fn leave(mut self) {
+    /// Ends the stream (CopyDone, Terminate) without waiting for the server.
+    pub fn close(mut self) {
         let mut message = BytesMut::new();
         frontend::copy_done(&mut message);
-        // The server ends the copy on a closed connection too; the connection's own drop sends Terminate.
+        // The server ends the COPY on a closed connection too; the drop of the connection sends
+        // Terminate.
         let _ = self
             .connection
             .wire
@@ -204,13 +216,13 @@ fn status_update(flushed: Lsn, now: u64, reply_requested: bool) -> Vec<u8> {
 }
 
 /// Reads XLogData or a primary keepalive.
-fn event(body: &[u8]) -> Result<Event<'_>> {
+fn parse_event(body: &[u8]) -> Result<Event<'_>> {
     let mut body = Body(body);
     match body.u8()? {
         b'w' => {
             let start = Lsn(body.u64()?);
             let server_end = Lsn(body.u64()?);
-            // The time of sending, which says nothing that we need.
+            // The time of sending is not used.
             body.u64()?;
             Ok(Event::Wal {
                 start,
@@ -228,7 +240,7 @@ fn event(body: &[u8]) -> Result<Event<'_>> {
                 reply_requested,
             })
         }
-        tag => Err(protocol(format!(
+        tag => Err(protocol_error(format!(
             "replication data of unknown type {:?}",
             char::from(tag)
         ))),
@@ -240,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wal_is_lent_from_the_message() {
+    fn wal_is_borrowed_from_the_message() {
         let mut body = vec![b'w'];
         body.extend(0x1_0000_0000u64.to_be_bytes());
         body.extend(0x2_0000_0000u64.to_be_bytes());
@@ -251,14 +263,14 @@ mod tests {
             server_end: Lsn(0x2_0000_0000),
             bytes: b"record",
         };
-        assert_eq!(event(&body).unwrap(), expected);
-        assert!(event(&body[..24]).is_err());
-        assert!(event(b"").is_err());
-        assert!(event(b"x").is_err());
+        assert_eq!(parse_event(&body).unwrap(), expected);
+        assert!(parse_event(&body[..24]).is_err());
+        assert!(parse_event(b"").is_err());
+        assert!(parse_event(b"x").is_err());
     }
 
     #[test]
-    fn a_keepalive_is_read_to_the_byte() {
+    fn truncated_and_overlong_keepalives_are_rejected() {
         let mut body = vec![b'k'];
         body.extend(5u64.to_be_bytes());
         body.extend(7u64.to_be_bytes());
@@ -267,14 +279,14 @@ mod tests {
             server_end: Lsn(5),
             reply_requested: true,
         };
-        assert_eq!(event(&body).unwrap(), expected);
-        assert!(event(&body[..17]).is_err());
+        assert_eq!(parse_event(&body).unwrap(), expected);
+        assert!(parse_event(&body[..17]).is_err());
         body.push(0);
-        assert!(event(&body).is_err());
+        assert!(parse_event(&body).is_err());
     }
 
     #[test]
-    fn a_status_update_reports_one_position_as_written_and_flushed() {
+    fn a_status_update_has_the_same_write_and_flush_lsn() {
         let message = status_update(Lsn(0x0102_0304_0506_0708), 9, true);
         let mut expected = vec![b'd', 0, 0, 0, 38, b'r'];
         expected.extend([1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8]);

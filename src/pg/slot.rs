@@ -2,7 +2,7 @@
 
 use postgres_protocol::escape::escape_literal;
 
-use super::wire::protocol;
+use super::wire::protocol_error;
 use super::{Connection, quote};
 use crate::error::{Context, Result};
 use crate::unit::{Lsn, Timeline};
@@ -10,74 +10,78 @@ use crate::unit::{Lsn, Timeline};
 /// A replication slot, from pg_replication_slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// Whether physical.
+    /// Whether `slot_type` is `physical`.
     pub physical: bool,
-    /// The process of the server that streams from it to someone.
-    pub active: Option<String>,
+    /// `active_pid`: the walsender that uses the slot.
+    pub active_pid: Option<String>,
     /// `wal_status` ("reserved", "extended", "unreserved", "lost"), if any.
     pub wal_status: Option<String>,
-    /// restart_lsn
-    pub restart: Option<Lsn>,
+    /// `restart_lsn`: the oldest WAL that the slot reserves.
+    pub restart_lsn: Option<Lsn>,
 }
 
 impl Slot {
-    /// Looks a slot up (Sql connection).
+    /// Finds a slot by name, over a Sql connection.
     pub fn find(connection: &mut Connection, name: &str) -> Result<Option<Slot>> {
         let sql = format!(
             "SELECT slot_type, active_pid, wal_status, restart_lsn FROM pg_catalog.pg_replication_slots \
              WHERE slot_name = {}",
             escape_literal(name)
         );
-        let doing = || format!("look up replication slot {name:?}");
-        let rows = connection.query(&sql).with_context(doing)?;
+        let action = || format!("look up replication slot {name:?}");
+        let rows = connection.query(&sql).with_context(action)?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let restart = row.optional(3).with_context(doing)?;
+        let restart_lsn = row.optional(3).with_context(action)?;
         Ok(Some(Slot {
-            physical: row.text(0).with_context(doing)? == "physical",
-            active: row.optional(1).with_context(doing)?.map(str::to_owned),
-            wal_status: row.optional(2).with_context(doing)?.map(str::to_owned),
-            restart: restart.map(position).transpose().with_context(doing)?,
+            physical: row.text(0).with_context(action)? == "physical",
+            active_pid: row.optional(1).with_context(action)?.map(str::to_owned),
+            wal_status: row.optional(2).with_context(action)?.map(str::to_owned),
+            restart_lsn: restart_lsn
+                .map(parse_lsn)
+                .transpose()
+                .with_context(action)?,
         }))
     }
 }
 
-/// Reads a position that the server sent.
-pub(super) fn position(text: &str) -> Result<Lsn> {
+/// Parses an LSN that the server sent.
+pub(super) fn parse_lsn(text: &str) -> Result<Lsn> {
     text.parse()
-        .map_err(|_| protocol(format!("the server sent {text:?} where a position must be")))
+        .map_err(|_| protocol_error(format!("the server sent {text:?} where a position must be")))
 }
 
-/// Reads a timeline that the server sent.
-pub(super) fn timeline(text: &str) -> Result<Timeline> {
+/// Parses a timeline ID that the server sent.
+pub(super) fn parse_timeline(text: &str) -> Result<Timeline> {
     text.parse()
-        .map_err(|_| protocol(format!("the server sent {text:?} where a timeline must be")))
+        .map_err(|_| protocol_error(format!("the server sent {text:?} where a timeline must be")))
 }
 
 impl Connection {
-    /// READ_REPLICATION_SLOT (15 and later); `None` if there is no such slot or it reserves nothing.
+    /// READ_REPLICATION_SLOT (15 and later); `None` if there is no such slot or it reserves
+    /// nothing.
     pub fn read_replication_slot(&mut self, slot: &str) -> Result<Option<(Timeline, Lsn)>> {
-        let doing = || format!("read replication slot {slot:?}");
+        let action = || format!("read replication slot {slot:?}");
         let command = format!("READ_REPLICATION_SLOT {}", quote::identifier(slot)?);
-        let rows = self.query(&command).with_context(doing)?;
+        let rows = self.query(&command).with_context(action)?;
         // slot_type, restart_lsn, restart_tli: all NULL if there is no such slot.
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let restart = row.optional(1).with_context(doing)?;
-        let on = row.optional(2).with_context(doing)?;
-        match (restart, on) {
-            (Some(restart), Some(on)) => Ok(Some((
-                timeline(on).with_context(doing)?,
-                position(restart).with_context(doing)?,
+        let restart_lsn = row.optional(1).with_context(action)?;
+        let timeline = row.optional(2).with_context(action)?;
+        match (restart_lsn, timeline) {
+            (Some(restart_lsn), Some(timeline)) => Ok(Some((
+                parse_timeline(timeline).with_context(action)?,
+                parse_lsn(restart_lsn).with_context(action)?,
             ))),
             _ => Ok(None),
         }
     }
 
-    /// CREATE_REPLICATION_SLOT … PHYSICAL, reserving WAL at once. A slot of that name that exists already is a
-    /// [`crate::error::Kind::Server`] failure with code 42710.
+    /// CREATE_REPLICATION_SLOT … PHYSICAL, reserving WAL at once. An existing slot of that name is
+    /// [`crate::error::ErrorKind::Server`] with code 42710.
     pub fn create_replication_slot(&mut self, slot: &str) -> Result<()> {
         let name = quote::identifier(slot)?;
         let options = if self.version().major >= 15 {

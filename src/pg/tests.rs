@@ -1,4 +1,4 @@
-//! What servers do that must not work: a scripted server on the other end.
+//! The client against scripted servers that misbehave.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,12 +11,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{AuthMethods, Checkpoint, Host, TlsFiles, TlsMode};
 use crate::crypto::Secret;
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::Stop;
 use crate::unit::{Lsn, Timeline};
 
-/// A server that plays `script` for one client, and the log-in for it. The thread gives back what the client said
-/// after the script.
+/// A server that runs `script` for one client, and the login for it. The thread returns what the
+/// client sent after the script.
 fn server(script: impl FnOnce(&mut TcpStream) + Send + 'static) -> (Login, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -25,7 +25,7 @@ fn server(script: impl FnOnce(&mut TcpStream) + Send + 'static) -> (Login, JoinH
         drop(listener);
         script(&mut socket);
         let mut rest = Vec::new();
-        // A reset by a client that left in anger ends it too.
+        // A connection reset by the client ends it too.
         let _ = socket.read_to_end(&mut rest);
         rest
     });
@@ -53,7 +53,7 @@ fn open(login: &Login) -> Result<Connection> {
     Connection::open(login, Mode::Sql, &Stop::new().unwrap())
 }
 
-fn refused(script: impl FnOnce(&mut TcpStream) + Send + 'static) -> (Failure, Vec<u8>) {
+fn failed_login(script: impl FnOnce(&mut TcpStream) + Send + 'static) -> (Error, Vec<u8>) {
     let (login, thread) = server(script);
     let failure = open(&login).err().expect("the log-in must fail");
     (failure, thread.join().unwrap())
@@ -67,25 +67,25 @@ fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn say(socket: &mut TcpStream, bytes: &[u8]) {
-    // The client may have left already, which is what some tests want.
+fn send(socket: &mut TcpStream, bytes: &[u8]) {
+    // The client may have closed the connection already, as some tests expect.
     let _ = socket.write_all(bytes);
 }
 
-fn hear_startup(socket: &mut TcpStream) {
+fn receive_startup(socket: &mut TcpStream) {
     let mut length = [0; 4];
     socket.read_exact(&mut length).unwrap();
     let length = u32::from_be_bytes(length) as usize;
     socket.read_exact(&mut vec![0; length - 4]).unwrap();
 }
 
-fn hear(socket: &mut TcpStream) -> (u8, Vec<u8>) {
-    let mut head = [0; 5];
-    socket.read_exact(&mut head).unwrap();
-    let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
+fn receive(socket: &mut TcpStream) -> (u8, Vec<u8>) {
+    let mut header = [0; 5];
+    socket.read_exact(&mut header).unwrap();
+    let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;
     let mut body = vec![0; length - 4];
     socket.read_exact(&mut body).unwrap();
-    (head[0], body)
+    (header[0], body)
 }
 
 fn request(code: u32, data: &[u8]) -> Vec<u8> {
@@ -94,50 +94,50 @@ fn request(code: u32, data: &[u8]) -> Vec<u8> {
 
 const READY: &[u8] = b"Z\0\0\0\x05I";
 
-/// Lets the client in without a question.
-fn welcome(socket: &mut TcpStream, version: &str) {
-    hear_startup(socket);
+/// Accepts the client without authentication.
+fn accept_login(socket: &mut TcpStream, version: &str) {
+    receive_startup(socket);
     let status = message(b'S', format!("server_version\0{version}\0").as_bytes());
-    say(
+    send(
         socket,
         &[&request(0, b""), status.as_slice(), READY].concat(),
     );
 }
 
 #[test]
-fn lengths_that_cannot_be_are_refused() {
+fn invalid_message_lengths_are_rejected() {
     for length in [0u32, 3, 65_537, 0x7FFF_FFFF, 0xFFFF_FFFF] {
-        let (failure, _) = refused(move |socket| {
-            hear_startup(socket);
-            say(socket, &[b"R".as_slice(), &length.to_be_bytes()].concat());
+        let (failure, _) = failed_login(move |socket| {
+            receive_startup(socket);
+            send(socket, &[b"R".as_slice(), &length.to_be_bytes()].concat());
         });
-        assert_eq!(failure.kind(), Kind::Protocol, "{length}: {failure:?}");
+        assert_eq!(failure.kind(), ErrorKind::Protocol, "{length}: {failure:?}");
     }
 }
 
 #[test]
-fn a_message_that_is_cut_short_is_a_broken_connection() {
-    let (failure, _) = refused(|socket| {
-        hear_startup(socket);
-        say(socket, b"R\0\0\0\x08\0\0");
+fn a_truncated_message_is_a_network_error() {
+    let (failure, _) = failed_login(|socket| {
+        receive_startup(socket);
+        send(socket, b"R\0\0\0\x08\0\0");
         socket.shutdown(std::net::Shutdown::Write).unwrap();
     });
-    assert_eq!(failure.kind(), Kind::Network, "{failure:?}");
+    assert_eq!(failure.kind(), ErrorKind::Network, "{failure:?}");
 }
 
 #[test]
-fn a_silent_server_is_given_up_at_the_deadline() {
-    let (mut login, thread) = server(hear_startup);
-    // Long enough to say hello on any machine.
+fn a_silent_server_is_a_timeout() {
+    let (mut login, thread) = server(receive_startup);
+    // Long enough for the startup message on any machine.
     login.login_timeout = Duration::from_secs(2);
     login.read_timeout = Duration::from_secs(3600);
     let failure = open(&login).err().unwrap();
-    assert_eq!(failure.kind(), Kind::Timeout, "{failure:?}");
+    assert_eq!(failure.kind(), ErrorKind::Timeout, "{failure:?}");
     thread.join().unwrap();
 }
 
 #[test]
-fn log_ins_that_are_not_permitted_get_no_answer() {
+fn authentication_methods_that_are_not_permitted_get_no_answer() {
     for (code, data, name) in [
         (3, b"".as_slice(), "password"),
         (5, b"salt", "md5"),
@@ -146,88 +146,88 @@ fn log_ins_that_are_not_permitted_get_no_answer() {
         (9, b"", "request 9"),
         (99, b"", "request 99"),
     ] {
-        let (failure, said) = refused(move |socket| {
-            hear_startup(socket);
-            say(socket, &request(code, data));
+        let (failure, sent_after) = failed_login(move |socket| {
+            receive_startup(socket);
+            send(socket, &request(code, data));
         });
-        assert_eq!(failure.kind(), Kind::Authentication, "{failure:?}");
+        assert_eq!(failure.kind(), ErrorKind::Authentication, "{failure:?}");
         assert!(failure.message().contains(name), "{failure:?}");
-        assert!(failure.advice().is_some());
-        assert_eq!(said, b"", "{name}");
+        assert!(failure.hint().is_some());
+        assert_eq!(sent_after, b"", "{name}");
     }
 }
 
 #[test]
-fn a_server_that_asks_nothing_is_not_talked_to() {
-    // A certificate shows nothing to a server without TLS.
+fn a_server_that_does_not_authenticate_is_rejected() {
+    // Without TLS the server does not see the certificate.
     for cert in [false, true] {
-        let (mut login, thread) = server(|socket| welcome(socket, "17.2"));
+        let (mut login, thread) = server(|socket| accept_login(socket, "17.2"));
         login.auth = AuthMethods {
             cert,
             ..AuthMethods::default()
         };
         login.tls_files.certificate = cert.then(|| "client.crt".into());
         let failure = open(&login).err().expect("the log-in must fail");
-        assert_eq!(failure.kind(), Kind::Authentication, "{failure:?}");
-        assert!(failure.advice().unwrap().contains("auth = trust"));
-        assert_eq!(thread.join().unwrap(), b"", "nothing is said to it");
+        assert_eq!(failure.kind(), ErrorKind::Authentication, "{failure:?}");
+        assert!(failure.hint().unwrap().contains("auth = trust"));
+        assert_eq!(thread.join().unwrap(), b"", "nothing is sent to it");
     }
 }
 
 #[test]
-fn a_second_log_in_is_not_answered() {
-    let (failure, said) = refused(|socket| {
-        hear_startup(socket);
+fn a_second_authentication_request_is_rejected() {
+    let (failure, sent_after) = failed_login(|socket| {
+        receive_startup(socket);
         scram(socket, |_| {}, |_| request(3, b""));
     });
-    assert_eq!(failure.kind(), Kind::Protocol, "{failure:?}");
-    assert_eq!(said, b"");
+    assert_eq!(failure.kind(), ErrorKind::Protocol, "{failure:?}");
+    assert_eq!(sent_after, b"");
 }
 
-/// Plays SCRAM up to the server's last word, which `verdict` makes.
+/// Runs SCRAM up to the server's final message, which `verdict` creates.
 fn scram(
     socket: &mut TcpStream,
     challenge: impl FnOnce(&mut String),
     verdict: impl FnOnce(&str) -> Vec<u8>,
 ) {
-    say(socket, &request(10, b"SCRAM-SHA-256\0\0"));
-    let (tag, first) = hear(socket);
+    send(socket, &request(10, b"SCRAM-SHA-256\0\0"));
+    let (tag, first) = receive(socket);
     assert_eq!(tag, b'p');
     let first = String::from_utf8_lossy(&first).into_owned();
     assert!(first.starts_with("SCRAM-SHA-256\0") && first.contains("n,,n=,r="));
     let nonce = first.split("r=").nth(1).unwrap();
     let mut text = format!("r={nonce}server,s=c2FsdHNhbHQ=,i=4096");
     challenge(&mut text);
-    say(socket, &request(11, text.as_bytes()));
-    let mut head = [0; 1];
-    if socket.peek(&mut head).unwrap_or(0) == 1 {
-        hear(socket);
-        say(socket, &verdict(&text));
+    send(socket, &request(11, text.as_bytes()));
+    let mut header = [0; 1];
+    if socket.peek(&mut header).unwrap_or(0) == 1 {
+        receive(socket);
+        send(socket, &verdict(&text));
     }
 }
 
 #[test]
-fn a_server_that_does_not_know_the_password_is_refused() {
+fn a_server_that_does_not_know_the_password_is_rejected() {
     let signature = b"v=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let verdicts: [(&[u8], u32); 4] = [
         (signature, 12),
         (b"v=", 12),
         (b"e=other-error", 12),
-        // Nothing to show at all: let in before the end of the exchange.
+        // AuthenticationOk before the end of the exchange.
         (b"", 0),
     ];
     for (data, code) in verdicts {
-        let (failure, _) = refused(move |socket| {
-            hear_startup(socket);
+        let (failure, _) = failed_login(move |socket| {
+            receive_startup(socket);
             scram(socket, |_| {}, |_| request(code, data));
         });
-        assert_eq!(failure.kind(), Kind::Authentication, "{failure:?}");
-        assert!(failure.advice().unwrap().contains("not be the server"));
+        assert_eq!(failure.kind(), ErrorKind::Authentication, "{failure:?}");
+        assert!(failure.hint().unwrap().contains("not be the server"));
     }
 }
 
 #[test]
-fn a_challenge_that_is_no_answer_to_ours_is_refused() {
+fn an_invalid_scram_challenge_is_rejected() {
     let changes: [fn(&mut String); 4] = [
         |text| *text = text.replace("r=", "r=x"),
         |text| *text = text.replace("i=4096", "i=4000000000"),
@@ -236,35 +236,35 @@ fn a_challenge_that_is_no_answer_to_ours_is_refused() {
     ];
     for change in changes {
         let begun = Instant::now();
-        let (failure, said) = refused(move |socket| {
-            hear_startup(socket);
+        let (failure, sent_after) = failed_login(move |socket| {
+            receive_startup(socket);
             scram(socket, change, |_| panic!("the client goes on"));
         });
-        assert_eq!(failure.kind(), Kind::Authentication, "{failure:?}");
-        assert_eq!(said, b"");
-        // It would calculate for an hour.
+        assert_eq!(failure.kind(), ErrorKind::Authentication, "{failure:?}");
+        assert_eq!(sent_after, b"");
+        // The key derivation would take an hour.
         assert!(begun.elapsed() < Duration::from_secs(300));
     }
 }
 
 #[test]
-fn a_server_without_scram_256_is_refused() {
+fn a_server_without_scram_sha_256_is_rejected() {
     for offered in [
         b"SCRAM-SHA-1\0\0".as_slice(),
         b"SCRAM-SHA-256-PLUS\0\0",
         b"\0",
     ] {
-        let (failure, said) = refused(move |socket| {
-            hear_startup(socket);
-            say(socket, &request(10, offered));
+        let (failure, sent_after) = failed_login(move |socket| {
+            receive_startup(socket);
+            send(socket, &request(10, offered));
         });
-        assert_eq!(failure.kind(), Kind::Authentication, "{failure:?}");
-        assert_eq!(said, b"");
+        assert_eq!(failure.kind(), ErrorKind::Authentication, "{failure:?}");
+        assert_eq!(sent_after, b"");
     }
 }
 
 #[test]
-fn nothing_is_said_in_clear_where_tls_is_asked_for() {
+fn nothing_is_sent_in_clear_text_if_tls_is_required() {
     let answers: [(&[u8], &str); 4] = [
         (b"N", "does not offer TLS"),
         (b"E\0\0\0\x0aSFATAL\0\0", "does not offer TLS"),
@@ -276,25 +276,25 @@ fn nothing_is_said_in_clear_where_tls_is_asked_for() {
             let mut asked = [0; 8];
             socket.read_exact(&mut asked).unwrap();
             assert_eq!(asked, [0, 0, 0, 8, 4, 210, 22, 47]);
-            say(socket, answer);
-            // Fails when the client has gone away already, which it may.
+            send(socket, answer);
+            // Fails if the client has closed the connection already.
             let _ = socket.shutdown(std::net::Shutdown::Write);
         });
         login.tls = TlsMode::On;
         let failure = open(&login).err().unwrap();
         assert!(failure.message().contains(words), "{failure:?}");
-        let said = thread.join().unwrap();
-        let clear = said.windows(4).any(|four| four == b"repl");
-        assert!(!clear, "{said:?}");
+        let sent_after = thread.join().unwrap();
+        let clear = sent_after.windows(4).any(|four| four == b"repl");
+        assert!(!clear, "{sent_after:?}");
     }
 }
 
 /// A query that the server answers with `answer`.
-fn ask(answer: Vec<u8>) -> (Result<Vec<Row>>, Connection, JoinHandle<Vec<u8>>) {
+fn run_query(answer: Vec<u8>) -> (Result<Vec<Row>>, Connection, JoinHandle<Vec<u8>>) {
     let (login, thread) = server(move |socket| {
-        welcome(socket, "17.2");
-        assert_eq!(hear(socket), (b'Q', b"SELECT 1\0".to_vec()));
-        say(socket, &answer);
+        accept_login(socket, "17.2");
+        assert_eq!(receive(socket), (b'Q', b"SELECT 1\0".to_vec()));
+        send(socket, &answer);
     });
     let mut connection = open(&login).unwrap();
     let rows = connection.query("SELECT 1");
@@ -302,7 +302,7 @@ fn ask(answer: Vec<u8>) -> (Result<Vec<Row>>, Connection, JoinHandle<Vec<u8>>) {
 }
 
 #[test]
-fn answers_that_are_wrong_are_failures_and_end_the_use_of_the_connection() {
+fn malformed_answers_are_errors_and_make_the_connection_unusable() {
     let wrong: [Vec<u8>; 6] = [
         message(b'D', b"\0\x01\0\0\0\x09x"),
         message(b'W', b"\0\0\0"),
@@ -313,34 +313,34 @@ fn answers_that_are_wrong_are_failures_and_end_the_use_of_the_connection() {
     ];
     for answer in wrong {
         let complete = answer.ends_with(READY);
-        let (rows, mut connection, thread) = ask(answer);
-        assert_eq!(rows.unwrap_err().kind(), Kind::Protocol);
+        let (rows, mut connection, thread) = run_query(answer);
+        assert_eq!(rows.unwrap_err().kind(), ErrorKind::Protocol);
         if !complete {
             let failure = connection.query("SELECT 1").unwrap_err();
-            assert_eq!(failure.kind(), Kind::Internal, "{failure:?}");
+            assert_eq!(failure.kind(), ErrorKind::Internal, "{failure:?}");
         }
         drop(connection);
-        // Nothing but Terminate was said.
+        // Only Terminate was sent.
         assert_eq!(thread.join().unwrap(), message(b'X', b""));
     }
 }
 
 #[test]
-fn an_answer_without_end_is_cut_off() {
+fn an_endless_answer_is_an_error() {
     let row = message(
         b'D',
         &[&b"\0\x01\0\x10\0\0"[..], &vec![b'x'; 1 << 20]].concat(),
     );
-    let (rows, connection, thread) = ask(row.repeat(80));
+    let (rows, connection, thread) = run_query(row.repeat(80));
     let failure = rows.unwrap_err();
-    assert_eq!(failure.kind(), Kind::Protocol);
+    assert_eq!(failure.kind(), ErrorKind::Protocol);
     assert!(failure.message().contains("too long"), "{failure:?}");
     drop(connection);
     thread.join().unwrap();
 }
 
 #[test]
-fn notices_and_settings_may_come_in_between() {
+fn asynchronous_messages_are_accepted_within_an_answer() {
     let answer = [
         message(b'N', b"SWARNING\0VWARNING\0C01000\0Mcareful\0\0"),
         message(b'S', b"TimeZone\0UTC\0"),
@@ -350,24 +350,24 @@ fn notices_and_settings_may_come_in_between() {
         message(b'C', b"SELECT 1\0"),
         READY.to_vec(),
     ];
-    let (rows, connection, thread) = ask(answer.concat());
+    let (rows, connection, thread) = run_query(answer.concat());
     assert_eq!(rows.unwrap(), [Row(vec![Some("1".to_owned())])]);
     drop(connection);
     thread.join().unwrap();
 }
 
 #[test]
-fn a_version_that_is_none_is_refused() {
-    let (failure, _) = refused(|socket| welcome(socket, "PostgreSQL"));
-    assert_eq!(failure.kind(), Kind::Protocol, "{failure:?}");
+fn an_invalid_server_version_is_rejected() {
+    let (failure, _) = failed_login(|socket| accept_login(socket, "PostgreSQL"));
+    assert_eq!(failure.kind(), ErrorKind::Protocol, "{failure:?}");
 }
 
-/// Replication of what the server sends after the copy began.
+/// Replication of what the server sends after CopyBothResponse.
 fn replicate(sent: Vec<u8>) -> (Replication, JoinHandle<Vec<u8>>) {
     let (login, thread) = server(move |socket| {
-        welcome(socket, "17.2");
-        hear(socket);
-        say(socket, &[message(b'W', b"\0\0\0"), sent].concat());
+        accept_login(socket, "17.2");
+        receive(socket);
+        send(socket, &[message(b'W', b"\0\0\0"), sent].concat());
         socket.shutdown(std::net::Shutdown::Write).unwrap();
     });
     let connection = Connection::open(&login, Mode::Replication, &Stop::new().unwrap()).unwrap();
@@ -376,15 +376,15 @@ fn replicate(sent: Vec<u8>) -> (Replication, JoinHandle<Vec<u8>>) {
 }
 
 fn wal(start: u64, bytes: &[u8]) -> Vec<u8> {
-    let head = [&b"w"[..], &start.to_be_bytes(), &[0; 16]].concat();
-    message(b'd', &[&head, bytes].concat())
+    let header = [&b"w"[..], &start.to_be_bytes(), &[0; 16]].concat();
+    message(b'd', &[&header, bytes].concat())
 }
 
 #[test]
-fn wal_messages_of_all_sizes_are_received_whole() {
+fn wal_messages_of_all_sizes_are_received_completely() {
     let mut sent = Vec::new();
     let mut position = 0u64;
-    // Longer than the buffer too, which then grows.
+    // Some are longer than the buffer, which then grows.
     for length in [
         1,
         0,
@@ -420,13 +420,13 @@ fn wal_messages_of_all_sizes_are_received_whole() {
     }
     assert!(replication.has_more().unwrap());
     let failure = replication.next(Duration::from_secs(20)).unwrap_err();
-    assert_eq!(failure.kind(), Kind::Network, "{failure:?}");
+    assert_eq!(failure.kind(), ErrorKind::Network, "{failure:?}");
     drop(replication);
     thread.join().unwrap();
 }
 
 #[test]
-fn a_server_that_ends_the_stream_is_a_network_failure() {
+fn the_end_of_the_stream_is_a_network_error() {
     let ends = [
         message(b'C', b"COPY 0\0"),
         message(b'E', b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"),
@@ -435,15 +435,18 @@ fn a_server_that_ends_the_stream_is_a_network_failure() {
     for end in ends {
         let (mut replication, thread) = replicate(end);
         let failure = replication.next(Duration::from_secs(20)).unwrap_err();
-        assert_eq!(failure.kind(), Kind::Network, "{failure:?}");
-        replication.leave();
-        let said = thread.join().unwrap();
-        assert_eq!(said, [message(b'c', b""), message(b'X', b"")].concat());
+        assert_eq!(failure.kind(), ErrorKind::Network, "{failure:?}");
+        replication.close();
+        let sent_after = thread.join().unwrap();
+        assert_eq!(
+            sent_after,
+            [message(b'c', b""), message(b'X', b"")].concat()
+        );
     }
 }
 
 #[test]
-fn replication_data_that_is_wrong_is_refused() {
+fn malformed_replication_messages_are_rejected() {
     for sent in [
         message(b'd', b""),
         message(b'd', b"w123"),
@@ -452,36 +455,36 @@ fn replication_data_that_is_wrong_is_refused() {
     ] {
         let (mut replication, thread) = replicate(sent);
         let failure = replication.next(Duration::from_secs(20)).unwrap_err();
-        assert_eq!(failure.kind(), Kind::Protocol, "{failure:?}");
+        assert_eq!(failure.kind(), ErrorKind::Protocol, "{failure:?}");
         drop(replication);
         thread.join().unwrap();
     }
 }
 
 #[test]
-fn a_part_of_a_message_is_more_to_come_and_not_an_event() {
+fn a_partial_message_is_not_an_event() {
     let (login, thread) = server(|socket| {
-        welcome(socket, "17.2");
-        hear(socket);
+        accept_login(socket, "17.2");
+        receive(socket);
         let whole = wal(0, b"abc");
-        say(
+        send(
             socket,
             &[message(b'W', b"\0\0\0"), whole[..9].to_vec()].concat(),
         );
-        // The client says when it has seen the part.
-        hear(socket);
-        say(socket, &whole[9..]);
+        // The client signals that it has seen the first part.
+        receive(socket);
+        send(socket, &whole[9..]);
     });
     let connection = Connection::open(&login, Mode::Replication, &Stop::new().unwrap()).unwrap();
     let mut replication = Replication::start(connection, "", Timeline::FIRST, Lsn(0)).unwrap();
     while !replication.has_more().unwrap() {}
     assert_eq!(
         replication.next(Duration::from_millis(20)).unwrap(),
-        Event::Quiet
+        Event::Timeout
     );
     assert!(replication.has_more().unwrap());
-    let nothing = crate::storage::nothing_durable();
-    replication.acknowledge(nothing, true).unwrap();
+    let nothing = crate::storage::no_durable_position();
+    replication.send_status_update(nothing, true).unwrap();
     let event = replication.next(Duration::from_secs(20)).unwrap();
     assert!(
         matches!(event, Event::Wal { bytes: b"abc", .. }),
@@ -492,11 +495,11 @@ fn a_part_of_a_message_is_more_to_come_and_not_an_event() {
     thread.join().unwrap();
 }
 
-/// A base backup of a data directory and tablespace 77, whose copy is what the server sends.
+/// A base backup of a data directory and tablespace 77; `copy` is what the server sends.
 fn base_backup(version: &'static str, copy: Vec<u8>) -> (BaseBackup, JoinHandle<Vec<u8>>) {
     let (login, thread) = server(move |socket| {
-        welcome(socket, version);
-        assert_eq!(hear(socket).0, b'Q');
+        accept_login(socket, version);
+        assert_eq!(receive(socket).0, b'Q');
         let answer = [
             message(b'T', b"\0\0"),
             message(b'D', b"\0\x02\0\0\0\x090/2000028\0\0\0\x011"),
@@ -507,7 +510,7 @@ fn base_backup(version: &'static str, copy: Vec<u8>) -> (BaseBackup, JoinHandle<
             message(b'C', b"SELECT\0"),
             copy,
         ];
-        say(socket, &answer.concat());
+        send(socket, &answer.concat());
         socket.shutdown(std::net::Shutdown::Write).unwrap();
     });
     let connection = Connection::open(&login, Mode::Replication, &Stop::new().unwrap()).unwrap();
@@ -523,21 +526,21 @@ fn base_backup(version: &'static str, copy: Vec<u8>) -> (BaseBackup, JoinHandle<
     (backup, thread)
 }
 
-/// The longest manifest that is taken.
-const LONGEST: usize = 1000;
+/// The size limit for the manifest in the tests.
+const MAX_MANIFEST: usize = 1000;
 
 /// The OID and the bytes of an archive.
-type Whole = (Option<u32>, Vec<u8>);
+type ReceivedArchive = (Option<u32>, Vec<u8>);
 
 /// Reads a base backup to its end: each archive, and the manifest.
-fn read(mut backup: BaseBackup) -> Result<(Vec<Whole>, Vec<u8>)> {
+fn read(mut backup: BaseBackup) -> Result<(Vec<ReceivedArchive>, Vec<u8>)> {
     let mut archives = Vec::new();
     while let Some(mut archive) = backup.next_archive()? {
         let mut bytes = Vec::new();
         archive.read_to_end(&mut bytes)?;
         archives.push((archive.1.oid, bytes));
     }
-    let manifest = backup.manifest(LONGEST)?;
+    let manifest = backup.manifest(MAX_MANIFEST)?;
     assert_eq!(backup.finish()?.0, (Timeline::FIRST, Lsn(0x200_0100)));
     Ok((archives, manifest))
 }
@@ -563,7 +566,7 @@ fn typed(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 #[test]
-fn both_formats_of_a_base_backup_give_the_same() {
+fn both_formats_of_a_base_backup_give_the_same_result() {
     let parts: [&[u8]; 9] = [
         b"n77.tar\0/spc\0",
         b"dab",
@@ -592,8 +595,8 @@ fn both_formats_of_a_base_backup_give_the_same() {
 }
 
 #[test]
-fn a_manifest_without_end_is_cut_off() {
-    let long = [b"d", &vec![b' '; LONGEST + 1][..]].concat();
+fn an_endless_manifest_is_an_error() {
+    let long = [b"d", &vec![b' '; MAX_MANIFEST + 1][..]].concat();
     let parts: [&[u8]; 4] = [b"n77.tar\0/spc\0", b"nbase.tar\0\0", b"m", &long];
     let (backup, thread) = base_backup("17.2", typed(&parts));
     let failure = read(backup).unwrap_err();
@@ -602,7 +605,7 @@ fn a_manifest_without_end_is_cut_off() {
 }
 
 #[test]
-fn base_backups_out_of_order_are_refused() {
+fn archives_out_of_order_are_rejected() {
     let wrong: [&[&[u8]]; 9] = [
         &[b"nbase.tar\0\0", b"dx", b"m", b"d{}"],
         &[b"nbase.tar\0\0", b"nbase.tar\0\0"],
@@ -617,13 +620,17 @@ fn base_backups_out_of_order_are_refused() {
     for parts in wrong {
         let (backup, thread) = base_backup("17.2", typed(parts));
         let failure = read(backup).unwrap_err();
-        assert_eq!(failure.kind(), Kind::Protocol, "{parts:?}: {failure:?}");
+        assert_eq!(
+            failure.kind(),
+            ErrorKind::Protocol,
+            "{parts:?}: {failure:?}"
+        );
         thread.join().unwrap();
     }
 }
 
 #[test]
-fn an_error_or_the_end_in_the_middle_of_an_archive_is_a_failure() {
+fn an_error_or_the_end_within_an_archive_is_an_error() {
     let start = [
         begin(),
         message(b'd', b"n77.tar\0/spc\0"),
@@ -633,10 +640,10 @@ fn an_error_or_the_end_in_the_middle_of_an_archive_is_a_failure() {
     let gone = message(b'E', b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0");
     let error = message(b'E', b"SERROR\0VERROR\0C58030\0Mcould not read file\0\0");
     for (tail, kind) in [
-        (Vec::new(), Kind::Network),
-        (gone, Kind::Network),
-        (error, Kind::Server),
-        (message(b'c', b""), Kind::Protocol),
+        (Vec::new(), ErrorKind::Network),
+        (gone, ErrorKind::Network),
+        (error, ErrorKind::Server),
+        (message(b'c', b""), ErrorKind::Protocol),
     ] {
         let (backup, thread) = base_backup("17.2", [start.clone(), tail].concat());
         let failure = read(backup).unwrap_err();
@@ -664,7 +671,7 @@ fn an_archive_must_be_read_to_its_end() {
             .map(|archive| archive.map(|archive| archive.1.oid));
         match next {
             Ok(oid) => assert!(whole && oid == Some(None)),
-            Err(failure) => assert!(!whole && failure.kind() == Kind::Internal),
+            Err(failure) => assert!(!whole && failure.kind() == ErrorKind::Internal),
         }
         drop(backup);
         thread.join().unwrap();
@@ -672,32 +679,35 @@ fn an_archive_must_be_read_to_its_end() {
 }
 
 #[test]
-fn steps_out_of_order_are_refused() {
+fn calls_out_of_order_are_rejected() {
     let parts: [&[u8]; 4] = [b"n77.tar\0/spc\0", b"nbase.tar\0\0", b"m", b"d{}"];
     let (mut backup, thread) = base_backup("17.2", typed(&parts));
-    assert_eq!(backup.manifest(LONGEST).unwrap_err().kind(), Kind::Internal);
-    assert_eq!(backup.finish().unwrap_err().kind(), Kind::Internal);
+    assert_eq!(
+        backup.manifest(MAX_MANIFEST).unwrap_err().kind(),
+        ErrorKind::Internal
+    );
+    assert_eq!(backup.finish().unwrap_err().kind(), ErrorKind::Internal);
     thread.join().unwrap();
 }
 
 proptest! {
     #[test]
-    fn no_bytes_make_a_parser_panic(bytes: Vec<u8>) {
-        let _ = refusal::Report::parse(&bytes);
+    fn parsers_never_panic(bytes: Vec<u8>) {
+        let _ = server_error::ServerError::parse(&bytes);
         let _ = query::data_row_text(&bytes);
         let mut body = wire::Body(&bytes);
         while body.cstr().is_ok() {}
     }
 }
 
-/// Says `bytes` for ever, as fast as they are taken.
+/// Sends `bytes` endlessly.
 fn flood(socket: &mut TcpStream, bytes: &[u8]) {
     let many = bytes.repeat(1000);
     while socket.write_all(&many).is_ok() {}
 }
 
-/// What becomes of a client that waits for a second at most.
-fn hurried<T: Send + 'static>(
+/// Runs a client with a timeout of one second.
+fn with_short_timeout<T: Send + 'static>(
     script: impl FnOnce(&mut TcpStream) + Send + 'static,
     client: impl FnOnce(Login) -> T + Send + 'static,
 ) -> T {
@@ -712,20 +722,20 @@ fn hurried<T: Send + 'static>(
 }
 
 #[test]
-fn a_server_that_never_stops_talking_is_given_up_at_the_deadline() {
+fn an_endless_stream_of_messages_is_a_timeout() {
     const NOTICE: &[u8] = b"SNOTICE\0VNOTICE\0C00000\0Mon and on\0\0";
     let notice = message(b'N', NOTICE);
     let setting = message(b'S', b"TimeZone\0UTC\0");
-    for (welcomes, bytes) in [(false, notice.clone()), (true, setting)] {
+    for (accepts, bytes) in [(false, notice.clone()), (true, setting)] {
         let talk = move |socket: &mut TcpStream| {
-            hear_startup(socket);
-            if welcomes {
-                say(socket, &request(0, b""));
+            receive_startup(socket);
+            if accepts {
+                send(socket, &request(0, b""));
             }
             flood(socket, &bytes);
         };
-        let failure = hurried(talk, |login| open(&login).err().unwrap());
-        assert_eq!(failure.kind(), Kind::Timeout, "{failure:?}");
+        let failure = with_short_timeout(talk, |login| open(&login).err().unwrap());
+        assert_eq!(failure.kind(), ErrorKind::Timeout, "{failure:?}");
     }
     for bytes in [
         notice.clone(),
@@ -733,27 +743,27 @@ fn a_server_that_never_stops_talking_is_given_up_at_the_deadline() {
         message(b'C', b"x\0"),
     ] {
         let talk = move |socket: &mut TcpStream| {
-            welcome(socket, "17.2");
-            hear(socket);
+            accept_login(socket, "17.2");
+            receive(socket);
             flood(socket, &bytes);
         };
-        let failure = hurried(talk, |login| {
+        let failure = with_short_timeout(talk, |login| {
             open(&login).unwrap().query("SELECT 1").unwrap_err()
         });
-        assert_eq!(failure.kind(), Kind::Timeout, "{failure:?}");
+        assert_eq!(failure.kind(), ErrorKind::Timeout, "{failure:?}");
     }
     let talk = move |socket: &mut TcpStream| {
-        welcome(socket, "17.2");
-        hear(socket);
-        say(socket, &message(b'W', b"\0\0\0"));
+        accept_login(socket, "17.2");
+        receive(socket);
+        send(socket, &message(b'W', b"\0\0\0"));
         flood(socket, &notice);
     };
-    let quiet = hurried(talk, |login| {
+    let quiet = with_short_timeout(talk, |login| {
         let stop = Stop::new().unwrap();
         let connection = Connection::open(&login, Mode::Replication, &stop).unwrap();
         let start = Lsn(0x100_0000);
         let mut replication = Replication::start(connection, "", Timeline::FIRST, start).unwrap();
-        replication.next(Duration::from_secs(1)).unwrap() == Event::Quiet
+        replication.next(Duration::from_secs(1)).unwrap() == Event::Timeout
     });
     assert!(quiet);
 }

@@ -1,61 +1,62 @@
-//! What the server warns of while a command runs.
+//! The warnings of the server during a command.
 
 use std::collections::HashSet;
 
-use super::refusal::Report;
-use crate::error::{Failure, Kind, Result};
+use super::server_error::ServerError;
+use crate::error::{Error, ErrorKind, Result};
 
 /// A warning of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// The text, in whatever language the server writes.
+    /// The message, in the language of the server's `lc_messages`.
     pub message: String,
-    /// The function of PostgreSQL's source that it comes from, which is never translated; empty if the server does not
-    /// say it.
+    /// The function in PostgreSQL's source that reported it, never localized; empty if the server
+    /// did not send it.
     pub routine: String,
 }
 
-/// The most different warnings that are kept.
-const MOST: usize = 10_000;
+/// Limit for distinct warnings.
+const MAX_WARNINGS: usize = 10_000;
 
-/// The warnings of a command, each text once, in the order in which they came.
+/// The warnings of a command, each text once, in order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
     list: Vec<Warning>,
     seen: HashSet<String>,
-    /// Whether there were more than are kept.
+    /// Whether there were more than the limit.
     overflow: bool,
 }
 
 impl Warnings {
-    /// Keeps a warning.
-    pub fn add(&mut self, report: Report) {
-        if self.seen.contains(&report.message) {
+    /// Adds a warning unless its text is known.
+    pub fn add(&mut self, error: ServerError) {
+        if self.seen.contains(&error.message) {
             return;
         }
-        if self.list.len() >= MOST {
+        if self.list.len() >= MAX_WARNINGS {
             self.overflow = true;
             return;
         }
-        self.seen.insert(report.message.clone());
+        self.seen.insert(error.message.clone());
         self.list.push(Warning {
-            message: report.message,
-            routine: report.routine,
+            message: error.message,
+            routine: error.routine,
         });
     }
 
-    /// Those that are kept.
+    /// The warnings up to the limit.
     pub fn list(&self) -> &[Warning] {
         &self.list
     }
 
-    /// All of them; a failure if there were more than are kept.
+    /// All warnings; an error if there were more than the limit.
     pub fn all(self) -> Result<Vec<Warning>> {
         if self.overflow {
             let message =
-                format!("the server gave more than {MOST} warnings, and not all were kept");
-            return Err(Failure::new(Kind::Server, message)
-                .hint("what PostgreSQL warns of during BASE_BACKUP is in the log of the server"));
+                format!("the server gave more than {MAX_WARNINGS} warnings, and not all were kept");
+            return Err(Error::new(ErrorKind::Server, message).with_hint(
+                "what PostgreSQL warns of during BASE_BACKUP is in the log of the server",
+            ));
         }
         Ok(self.list)
     }
@@ -66,23 +67,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_warning_is_kept_once_and_too_many_are_a_failure() {
-        let report = |number: usize| Report {
+    fn warnings_are_deduplicated_and_too_many_are_an_error() {
+        let error = |number: usize| ServerError {
             message: format!("warning {number}"),
             routine: "sendDir".to_owned(),
-            ..Report::default()
+            ..ServerError::default()
         };
         let mut warnings = Warnings::default();
         for number in [1, 2, 1] {
-            warnings.add(report(number));
+            warnings.add(error(number));
         }
         assert_eq!(warnings.list().len(), 2);
         assert_eq!(warnings.all().unwrap()[1].routine, "sendDir");
         let mut warnings = Warnings::default();
-        for number in 0..=MOST {
-            warnings.add(report(number));
+        for number in 0..=MAX_WARNINGS {
+            warnings.add(error(number));
         }
-        assert_eq!(warnings.list().len(), MOST);
+        assert_eq!(warnings.list().len(), MAX_WARNINGS);
         assert!(warnings.all().is_err());
     }
 }

@@ -1,40 +1,44 @@
-//! Messages in and out of the stream (PostgreSQL documentation, "Message Formats").
+//! Sending and receiving messages (PostgreSQL documentation, "Message Formats").
 
 use std::ops::Range;
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Deadline, Stream};
 
-/// The longest message before the log-in is complete, bytes: nobody has shown yet who they are.
-const LOGIN_CAP: usize = 64 << 10;
-/// The longest message after that, bytes. Copied data comes in messages of at most 1 MiB (`MAX_SEND_SIZE`, PostgreSQL
-/// `walsender.c`, with the largest WAL pages); rows and errors are longer at most by what we ask for.
-const CAP: usize = 64 << 20;
+/// Limit for a message before the login is complete, bytes: the server is not authenticated yet.
+const MAX_LOGIN_MESSAGE: usize = 64 << 10;
+/// Limit for a message after the login, bytes. Copied data comes in messages of at most 1 MiB
+/// (`MAX_SEND_SIZE`, PostgreSQL `walsender.c`, with the largest WAL pages); rows and errors depend
+/// on the query.
+const MAX_MESSAGE: usize = 64 << 20;
 /// The buffer for answers to queries, bytes.
 const SMALL_BUFFER: usize = 16 << 10;
-/// The buffer for copied data, bytes: several messages of 128 KiB, so that one read takes what the socket has, and
-/// the tail of a message that must move to the front is small against what was read.
+/// The buffer for copied data, bytes: several messages of 128 KiB, so that one read takes what the
+/// socket has, and the tail of a message that must move to the front is small against what was
+/// read.
 const LARGE_BUFFER: usize = 512 << 10;
 
-/// A received message: its type, and where its body lies in the buffer until the next one is received.
+/// A received message: its type, and the range of its body in the buffer, valid until the next one
+/// is received.
 #[derive(Clone, Debug)]
-pub(super) struct Head {
+pub(super) struct MessageHeader {
     pub tag: u8,
     body: Range<usize>,
 }
 
-/// The stream with its receive buffer, which is reused: a body is read where the socket's read put it.
+/// The stream with its receive buffer, which is reused: a body is read from the buffer without a
+/// copy.
 pub(super) struct Wire {
     stream: Stream,
     buffer: Vec<u8>,
-    /// What was received and not yet handed out.
+    /// The received bytes that were not returned yet are `buffer[start..end]`.
     start: usize,
     end: usize,
-    cap: usize,
+    max_message: usize,
 }
 
-pub(super) fn protocol(message: impl Into<String>) -> Failure {
-    Failure::new(Kind::Protocol, message)
+pub(super) fn protocol_error(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Protocol, message)
 }
 
 impl Wire {
@@ -44,7 +48,7 @@ impl Wire {
             buffer: vec![0; SMALL_BUFFER],
             start: 0,
             end: 0,
-            cap: LOGIN_CAP,
+            max_message: MAX_LOGIN_MESSAGE,
         }
     }
 
@@ -52,13 +56,13 @@ impl Wire {
         &self.stream
     }
 
-    /// From here on messages may be long.
-    pub fn logged_in(&mut self) {
-        self.cap = CAP;
+    /// Raises the limit once the login is complete.
+    pub fn allow_long_messages(&mut self) {
+        self.max_message = MAX_MESSAGE;
     }
 
-    /// Makes room for much data.
-    pub fn enlarge(&mut self) {
+    /// Enlarges the buffer for COPY data.
+    pub fn use_large_buffer(&mut self) {
         if self.buffer.len() < LARGE_BUFFER {
             self.buffer.resize(LARGE_BUFFER, 0);
         }
@@ -68,40 +72,40 @@ impl Wire {
         self.stream.write_all(bytes, deadline)
     }
 
-    /// The next message; a [`Kind::Timeout`] failure if it is not complete before the deadline, a [`Kind::Network`]
-    /// failure if the stream ends first.
-    pub fn receive(&mut self, deadline: Deadline) -> Result<Head> {
+    /// The next message; [`ErrorKind::Timeout`] if it is not complete before the deadline,
+    /// [`ErrorKind::Network`] if the stream ends first.
+    pub fn receive(&mut self, deadline: Deadline) -> Result<MessageHeader> {
         loop {
-            if let Some(head) = self.buffered()? {
-                return Ok(head);
+            if let Some(header) = self.next_buffered()? {
+                return Ok(header);
             }
             self.fill(deadline)?;
         }
     }
 
     /// The next message, or `None` if it is not complete before the deadline.
-    pub fn receive_until(&mut self, deadline: Deadline) -> Result<Option<Head>> {
+    pub fn receive_until(&mut self, deadline: Deadline) -> Result<Option<MessageHeader>> {
         match self.receive(deadline) {
-            Ok(head) => Ok(Some(head)),
-            Err(failure) if failure.kind() == Kind::Timeout => Ok(None),
+            Ok(header) => Ok(Some(header)),
+            Err(failure) if failure.kind() == ErrorKind::Timeout => Ok(None),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Fails when the deadline has passed. To be called between messages of which a server may send any number: as long as
-    /// more are there, [`Wire::receive`] waits for nothing.
-    pub fn in_time(&self, deadline: Deadline) -> Result<()> {
+    /// Fails when the deadline has passed. Call it between messages of which a server may send any
+    /// number: [`Wire::receive`] does not check the deadline while messages are buffered.
+    pub fn check_deadline(&self, deadline: Deadline) -> Result<()> {
         if !deadline.passed() {
             return Ok(());
         }
         let peer = self.stream.peer();
         let message = format!("{peer}: the answer did not end before the deadline");
-        Err(Failure::new(Kind::Timeout, message))
+        Err(Error::new(ErrorKind::Timeout, message))
     }
 
     /// The body of a message, valid until the next one is received.
-    pub fn body(&self, head: &Head) -> &[u8] {
-        self.buffer.get(head.body.clone()).unwrap_or_default()
+    pub fn body(&self, header: &MessageHeader) -> &[u8] {
+        self.buffer.get(header.body.clone()).unwrap_or_default()
     }
 
     /// Whether a message, or a part of one, is buffered or can be read at once.
@@ -109,8 +113,8 @@ impl Wire {
         Ok(self.start < self.end || self.stream.readable_now()?)
     }
 
-    /// Takes the next message from the buffer, if it is there in whole.
-    fn buffered(&mut self) -> Result<Option<Head>> {
+    /// Takes the next message from the buffer, if it is complete.
+    fn next_buffered(&mut self) -> Result<Option<MessageHeader>> {
         let received = self.buffer.get(self.start..self.end).unwrap_or_default();
         let Some((&[tag, a, b, c, d], _)) = received.split_first_chunk::<5>() else {
             return Ok(None);
@@ -118,8 +122,8 @@ impl Wire {
         // The length counts itself and not the type.
         let length = u32::from_be_bytes([a, b, c, d]);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if length < 4 || length > self.cap {
-            return Err(protocol(format!(
+        if length < 4 || length > self.max_message {
+            return Err(protocol_error(format!(
                 "{}: a message of type {:?} with a length of {length} bytes",
                 self.stream.peer(),
                 char::from(tag)
@@ -132,11 +136,11 @@ impl Wire {
         }
         let body = self.start + 5..self.start + whole;
         self.start += whole;
-        Ok(Some(Head { tag, body }))
+        Ok(Some(MessageHeader { tag, body }))
     }
 
-    /// Sees to it that a message of `whole` bytes fits behind `start`. The buffer grows no faster than the bytes
-    /// arrive, so that a length alone costs no memory.
+    /// Makes room for a message of `whole` bytes after `start`. The buffer grows only as bytes
+    /// arrive, so that a false length costs no memory.
     fn make_room(&mut self, whole: usize) {
         if self.start + whole <= self.buffer.len() {
             return;
@@ -160,8 +164,8 @@ impl Wire {
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         match self.stream.read(room, deadline)? {
-            0 => Err(Failure::new(
-                Kind::Network,
+            0 => Err(Error::new(
+                ErrorKind::Network,
                 format!("{} closed the connection", self.stream.peer()),
             )),
             count => {
@@ -172,23 +176,23 @@ impl Wire {
     }
 }
 
-/// Reads the fields of a body in order, and checks before it slices.
+/// Reads the fields of a message body in order, with bounds checks.
 pub(super) struct Body<'a>(pub &'a [u8]);
 
 impl<'a> Body<'a> {
     pub fn bytes(&mut self, count: usize) -> Result<&'a [u8]> {
         match self.0.split_at_checked(count) {
-            Some((head, rest)) => {
+            Some((header, rest)) => {
                 self.0 = rest;
-                Ok(head)
+                Ok(header)
             }
-            None => Err(protocol("a message of the server is too short")),
+            None => Err(protocol_error("a message of the server is too short")),
         }
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let bytes = self.bytes(N)?;
-        <[u8; N]>::try_from(bytes).map_err(|error| protocol(error.to_string()))
+        <[u8; N]>::try_from(bytes).map_err(|error| protocol_error(error.to_string()))
     }
 
     pub fn u8(&mut self) -> Result<u8> {
@@ -219,7 +223,7 @@ impl<'a> Body<'a> {
         if self.0.is_empty() {
             Ok(())
         } else {
-            Err(protocol("a message of the server is too long"))
+            Err(protocol_error("a message of the server is too long"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The commands and their numbers.
+//! The commands of the management protocol and their codes.
 
 use std::fmt;
 
@@ -11,25 +11,25 @@ pub enum Command {
     ListBackup,
     /// Restores a backup.
     Restore,
-    /// Makes a tar file of a backup.
+    /// Creates a tar file of a backup.
     Archive,
     /// Removes a backup.
     Delete,
     /// Stops the daemon.
     Shutdown,
-    /// Shows all servers.
+    /// Shows the state of all servers.
     Status,
     /// Shows all servers and their backups.
     StatusDetails,
-    /// Asks for a sign of life.
+    /// Checks whether the daemon is running.
     Ping,
     /// Resets the metrics.
     Clear,
     /// Reads the configuration again.
     ConfReload,
-    /// Keeps a backup from being removed.
+    /// Excludes a backup from retention.
     Retain,
-    /// Undoes a retain.
+    /// Includes a retained backup in retention again.
     Expunge,
     /// Decrypts a file.
     Decrypt,
@@ -39,9 +39,9 @@ pub enum Command {
     Decompress,
     /// Compresses a file.
     Compress,
-    /// Shows one backup.
+    /// Shows the details of a backup.
     Info,
-    /// Reads a backup and checks it.
+    /// Reads a backup and compares it with its manifest.
     Verify,
     /// Changes the comments of a backup.
     Annotate,
@@ -53,17 +53,17 @@ pub enum Command {
     ConfSet,
     /// Takes a server online or offline.
     Mode,
-    /// Shows how far an operation has come.
+    /// Shows the progress of an operation.
     Progress,
-    /// Lists a bucket.
+    /// Lists the backups of a server in a bucket.
     S3Ls,
-    /// Restores from a bucket.
+    /// Restores a backup from a bucket.
     S3Restore,
-    /// Lets the WAL archive of a server begin. Not of the C program.
+    /// Allows a new WAL archive of a server. The C program does not have it.
     WalBegin,
 }
 
-/// Each command with its number and the word that the C client translates it to.
+/// Each command with its code, and its name in translated documents of the C client.
 const TABLE: [(Command, u16, &str); 28] = [
     (Command::Backup, 1, "backup"),
     (Command::ListBackup, 2, "list-backup"),
@@ -96,32 +96,30 @@ const TABLE: [(Command, u16, &str); 28] = [
 ];
 
 impl Command {
-    /// The command of that number.
+    /// The command with that code, if there is one.
     pub fn from_code(code: i64) -> Option<Command> {
-        let row = TABLE
-            .iter()
-            .find(|(_, number, _)| i64::from(*number) == code);
+        let row = TABLE.iter().find(|(_, own, _)| i64::from(*own) == code);
         row.map(|(command, _, _)| *command)
     }
 
-    /// Its number.
+    /// The code of the command in the header of a request.
     pub fn code(self) -> u16 {
         self.row().0
     }
 
-    /// The word for its number in translated documents.
-    pub fn word(self) -> &'static str {
+    /// The name that replaces the code in translated documents.
+    pub fn name(self) -> &'static str {
         self.row().1
     }
 
     fn row(self) -> (u16, &'static str) {
         let row = TABLE.iter().find(|(command, _, _)| *command == self);
-        // Every command has its row; a test checks that.
-        row.map_or((0, ""), |(_, code, word)| (*code, word))
+        // Every command has a row: a test checks that.
+        row.map_or((0, ""), |(_, code, name)| (*code, name))
     }
 
-    /// Whether it is about one server, which the member `Server` of its request names.
-    pub fn is_of_server(self) -> bool {
+    /// Whether the request has the member `Server`.
+    pub fn takes_server(self) -> bool {
         match self {
             Command::Backup
             | Command::ListBackup
@@ -154,7 +152,7 @@ impl Command {
         }
     }
 
-    /// Which part of the program a failure is blamed on, in the words of the C program.
+    /// The member `Workflow` of a failed response, as in the C program.
     pub fn workflow(self) -> &'static str {
         match self {
             Command::Backup | Command::ListBackup => "Backup",
@@ -169,7 +167,7 @@ impl Command {
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.name())
     }
 }
 
@@ -179,9 +177,9 @@ mod tests {
 
     #[test]
     fn every_command_has_one_row() {
-        for (index, (command, code, word)) in TABLE.iter().enumerate() {
+        for (index, (command, code, name)) in TABLE.iter().enumerate() {
             assert_eq!(Command::from_code(i64::from(*code)), Some(*command));
-            assert_eq!((command.code(), command.word()), (*code, *word));
+            assert_eq!((command.code(), command.name()), (*code, *name));
             assert!(!TABLE[..index].iter().any(|(other, _, _)| other == command));
         }
         assert_eq!(

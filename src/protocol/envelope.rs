@@ -1,27 +1,27 @@
-//! A request document: who asks, and for what.
+//! A request document: a header, and the members of the request.
 
 use serde_json::{Value, json};
 
 use super::{Codec, Command, Members, VERSION, json};
-use crate::error::{Failure, Kind, Result};
-use crate::unit::timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::unit::local_timestamp;
 
-/// How the client will show the answer; the daemon only echoes it.
+/// The output format of the client; the daemon only echoes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Output {
-    /// For people.
+    /// Tables and fields.
     #[default]
     Text,
-    /// JSON with words for numbers.
+    /// JSON with names instead of codes.
     Json,
-    /// The document as it came.
+    /// JSON as the daemon sent it.
     Raw,
 }
 
-/// The member of a header by which a client says that it reads and prints texts with apostrophes.
+/// The header member that a client sets to `true` if it accepts strings with apostrophes.
 pub(super) const QUOTES: &str = "Quotes";
 
-/// A request document. Both of its members are echoed in the response.
+/// A request document. Its members `Header` and `Request` are echoed in the response.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Envelope {
     header: Members,
@@ -30,7 +30,7 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Reads a document. Members that the C program does not check either may be missing.
+    /// Parses a document. Members that the C program does not check may be missing here too.
     pub fn read(text: &str) -> Result<Envelope> {
         let mut document = json::parse(text)?;
         let header = object(document.remove("Header"), "Header")?;
@@ -48,7 +48,7 @@ impl Envelope {
         })
     }
 
-    /// The document for a command of ours.
+    /// The document that the client sends.
     pub fn new(command: Command, request: Members, codec: Codec, output: Output) -> Envelope {
         let header = json!({
             "ClientVersion": VERSION,
@@ -61,7 +61,7 @@ impl Envelope {
                 Output::Json => 1,
                 Output::Raw => 2,
             },
-            "Timestamp": timestamp(),
+            "Timestamp": local_timestamp(),
         });
         let header = match header {
             Value::Object(header) => header,
@@ -74,38 +74,38 @@ impl Envelope {
         }
     }
 
-    /// The command, if its number is one.
+    /// The command, if its code is known.
     pub fn command(&self) -> Option<Command> {
         Command::from_code(self.code)
     }
 
-    /// The number of the command; 0 if there was none.
+    /// The code of the command; 0 if it is missing.
     pub fn code(&self) -> i64 {
         self.code
     }
 
-    /// What is asked, still untyped.
+    /// The members of the request, unchecked.
     pub fn request(&self) -> &Members {
         &self.request
     }
 
-    /// The name of the server that the request names, if it does.
+    /// The member `Server`, if it is a string.
     pub fn server(&self) -> Option<&str> {
         self.request.get("Server").and_then(Value::as_str)
     }
 
-    /// Whether the member that names the server is a text, or is missing, which is as good as an empty one.
-    pub fn names_server(&self) -> bool {
+    /// Whether the member `Server` is a string or missing, which is the same as empty.
+    pub fn server_member_is_valid(&self) -> bool {
         let server = self.request.get("Server").unwrap_or(&Value::Null);
         server.is_string() || server.is_null()
     }
 
-    /// The text of the document.
+    /// The document as compact JSON.
     pub fn text(&self) -> Result<String> {
         json::compact(&self.echo())
     }
 
-    /// The two members as they came.
+    /// The members `Header` and `Request`, unchanged.
     pub(super) fn echo(&self) -> Members {
         let mut document = Members::new();
         document.insert("Header".to_owned(), self.header.clone().into());
@@ -122,7 +122,7 @@ fn object(value: Option<Value>, name: &str) -> Result<Members> {
     }
 }
 
-/// The failure for a member of the wrong type.
-pub(super) fn wrong_type(name: &str, wanted: &str) -> Failure {
-    Failure::new(Kind::Protocol, format!("{name} is not {wanted}"))
+/// The error for a member of the wrong type.
+pub(super) fn wrong_type(name: &str, expected: &str) -> Error {
+    Error::new(ErrorKind::Protocol, format!("{name} is not {expected}"))
 }

@@ -1,4 +1,4 @@
-//! Building the members of a document.
+//! Builds the members of a document.
 
 pub use serde_json::Value;
 
@@ -7,25 +7,25 @@ use crate::unit::PgVersion;
 /// The members of a JSON object.
 pub type Members = serde_json::Map<String, Value>;
 
-/// The members of a JSON object that is being built.
+/// A builder for the members of a JSON object.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields(Members);
 
 impl Fields {
-    /// None yet.
+    /// An object without members.
     pub fn new() -> Fields {
         Fields::default()
     }
 
-    /// The members that begin every answer about a server; version 0.0 if it is not known.
-    pub fn of_server(server: &str, version: Option<PgVersion>) -> Fields {
+    /// The members that every response about a server has; version 0.0 if it is unknown.
+    pub fn for_server(server: &str, version: Option<PgVersion>) -> Fields {
         Fields::new()
             .with("Server", server)
             .with("MajorVersion", version.map_or(0, |version| version.major))
             .with("MinorVersion", version.map_or(0, |version| version.minor))
     }
 
-    /// Adds a member.
+    /// Adds a member, or replaces it.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Fields {
         self.0.insert(name.to_owned(), value.into());

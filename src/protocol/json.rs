@@ -1,8 +1,9 @@
-//! The JSON of the management wire, which differs from RFC 8259 in a few habits of the C program.
+//! The JSON of the management protocol, which differs from RFC 8259 as that of the C program does.
 //!
-//! Written: no white space, members in byte order, six decimals for numbers with a fraction, `null` for an empty
-//! text, `{}` for an empty array. Control characters other than tab, line feed and carriage return stand for
-//! themselves, because the C program's reader refuses `\u`. Read: also `\'`, and control characters in texts.
+//! Written: no white space, members in byte order, six decimals for numbers with a fraction, `null`
+//! for an empty string, `{}` for an empty array. Control characters other than tab, line feed and
+//! carriage return are not escaped, because the C program rejects `\u`. Read: also `\'`, and
+//! control characters in strings.
 
 use std::io::{self, Write};
 
@@ -10,50 +11,54 @@ use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter, PrettyFormatter, Serializer};
 use serde_json::{Map, Value};
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// Reads a document, which is an object.
+/// Parses a document, which must be an object.
 pub fn parse(text: &str) -> Result<Map<String, Value>> {
-    let wrong =
-        |what: String| Failure::new(Kind::Protocol, format!("the document is not JSON: {what}"));
-    match serde_json::from_str(&strict(text)) {
+    let invalid = |what: String| {
+        Error::new(
+            ErrorKind::Protocol,
+            format!("the document is not JSON: {what}"),
+        )
+    };
+    match serde_json::from_str(&to_strict(text)) {
         Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err(wrong("it is not an object".to_owned())),
-        Err(error) => Err(wrong(error.to_string())),
+        Ok(_) => Err(invalid("it is not an object".to_owned())),
+        Err(error) => Err(invalid(error.to_string())),
     }
 }
 
-/// The document as RFC 8259 wants it. A NUL ends it.
-fn strict(text: &str) -> String {
+/// The document converted to RFC 8259. A NUL terminates it.
+fn to_strict(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut inside = false;
+    let mut in_string = false;
     let mut characters = text.chars().take_while(|&c| c != '\0');
     while let Some(c) = characters.next() {
         match c {
             '"' => {
-                inside = !inside;
+                in_string = !in_string;
                 out.push(c);
             }
-            '\\' if inside => match characters.next() {
+            '\\' if in_string => match characters.next() {
                 Some('\'') => out.push('\''),
                 escaped => {
                     out.push('\\');
                     out.extend(escaped);
                 }
             },
-            '\u{1}'..='\u{1f}' if inside => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '\u{1}'..='\u{1f}' if in_string => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             _ => out.push(c),
         }
     }
     out
 }
 
-/// The text of a document as it goes over the wire.
+/// The document as it is sent.
 pub fn compact(document: &Map<String, Value>) -> Result<String> {
-    text(document, Wire)
+    text(document, Compact)
 }
 
-/// The text of a document for people and programs: as the C client prints it (two spaces a level, a line feed at the
+/// The document for output: indented as the C client does (two spaces per level, a line feed at the
 /// end), in strict JSON.
 pub fn pretty(document: &Map<String, Value>) -> Result<String> {
     let mut text = text(document, Pretty(PrettyFormatter::new()))?;
@@ -63,36 +68,37 @@ pub fn pretty(document: &Map<String, Value>) -> Result<String> {
 
 fn text(document: &Map<String, Value>, formatter: impl Formatter) -> Result<String> {
     let internal =
-        |error: String| Failure::new(Kind::Internal, format!("write a document: {error}"));
+        |error: String| Error::new(ErrorKind::Internal, format!("write a document: {error}"));
     let mut bytes = Vec::new();
-    Value::Object(habits(document))
+    Value::Object(normalize_members(document))
         .serialize(&mut Serializer::with_formatter(&mut bytes, formatter))
         .map_err(|error| internal(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| internal(error.to_string()))
 }
 
-/// `null` for empty texts and `{}` for empty arrays, at every level.
-fn habits(document: &Map<String, Value>) -> Map<String, Value> {
+/// Replaces empty strings by `null` and empty arrays by `{}`, at every level, as the C program
+/// writes them.
+fn normalize_members(document: &Map<String, Value>) -> Map<String, Value> {
     let members = document.iter();
     members
-        .map(|(name, value)| (name.clone(), habit(value)))
+        .map(|(name, value)| (name.clone(), normalize(value)))
         .collect()
 }
 
-fn habit(value: &Value) -> Value {
+fn normalize(value: &Value) -> Value {
     match value {
         Value::String(text) if text.is_empty() => Value::Null,
         Value::Array(items) if items.is_empty() => Value::Object(Map::new()),
-        Value::Array(items) => items.iter().map(habit).collect(),
-        Value::Object(members) => Value::Object(habits(members)),
+        Value::Array(items) => items.iter().map(normalize).collect(),
+        Value::Object(members) => Value::Object(normalize_members(members)),
         other => other.clone(),
     }
 }
 
-/// The wire's own ways of writing.
-struct Wire;
+/// Compact JSON with six decimals and the escapes that the C program accepts.
+struct Compact;
 
-impl Formatter for Wire {
+impl Formatter for Compact {
     fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
         write!(writer, "{value:.6}")
     }
@@ -116,11 +122,12 @@ impl Formatter for Wire {
     }
 }
 
-/// Two spaces a level, and six decimals.
+/// Indented JSON with six decimals.
 struct Pretty(PrettyFormatter<'static>);
 
 impl Formatter for Pretty {
-    /// DEL and the C1 controls, which may stand in JSON as they are, do something to terminals.
+    /// Escapes DEL and the C1 control characters too: they are valid in JSON, but control a
+    /// terminal.
     fn write_string_fragment<W: ?Sized + Write>(
         &mut self,
         writer: &mut W,

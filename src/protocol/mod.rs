@@ -1,8 +1,9 @@
-//! The management protocol, byte for byte that of pgmoneta 0.22: frames, payloads, request and response documents,
-//! error codes, both directions.
+//! The management protocol, byte for byte that of pgmoneta 0.22: frames, payloads, request and
+//! response documents and error codes, for client and daemon.
 //!
-//! One [`Frame`] goes each way, then the connection is closed. Bytes become a typed [`Request`] here, and nothing that
-//! a peer sends can do worse than be refused. What the requests do is not known here.
+//! One [`Frame`] is sent in each direction, then the connection is closed. Bytes are decoded into a
+//! typed [`Request`] here; input is untrusted, and an invalid one is an error. The requests are
+//! carried out elsewhere.
 
 mod code;
 mod command;
@@ -20,8 +21,8 @@ pub use code::{Cause, error_code};
 pub use command::Command;
 pub use envelope::{Envelope, Output};
 pub use fields::{Fields, Members, Value};
-pub use frame::{Frame, LONGEST};
+pub use frame::{Frame, MAX_PAYLOAD};
 pub use json::pretty;
 pub use payload::Codec;
 pub use request::{Request, Restore, Sort};
-pub use response::{Outcome, Refusal, Response, VERSION, duration_text};
+pub use response::{Outcome, RequestError, Response, VERSION, duration_text};

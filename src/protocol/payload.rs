@@ -1,28 +1,30 @@
-//! What a frame's payload is: a document's text, compressed, encrypted and in base64 if its header says so.
+//! The payload of a frame: a document, compressed, encrypted and then encoded in base64 as the
+//! header says.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::frame::{Frame, LONGEST};
-use crate::codec::{pack, unpack};
+use super::frame::{Frame, MAX_PAYLOAD};
+use crate::codec::{compress_message, decompress_message};
 use crate::crypto::MasterKey;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::unit::{Compression, Encryption};
 
-/// The C program gives a decompressed bzip2 payload this many times the room of the compressed one.
-const BZIP2_ROOM: usize = 20;
+/// The buffer of the C program for a decompressed bzip2 payload, as a multiple of the compressed
+/// length.
+const BZIP2_MAX_RATIO: usize = 20;
 
-/// How a payload is coded.
+/// The compression and encryption of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Codec {
-    /// First compressed so.
+    /// Applied before encryption.
     pub compression: Compression,
-    /// Then encrypted so.
+    /// Applied to the compressed bytes.
     pub encryption: Encryption,
 }
 
 impl Codec {
-    /// The text as it is.
+    /// Neither compressed nor encrypted.
     pub const PLAIN: Codec = Codec {
         compression: Compression::None,
         encryption: Encryption::None,
@@ -30,11 +32,11 @@ impl Codec {
 }
 
 impl Frame {
-    /// How the payload is coded; fails if we do not know that way.
+    /// The codec that the header names; an unknown code is an error.
     pub fn codec(&self) -> Result<Codec> {
         let unknown = |what: &str, code: u8| {
-            Failure::new(
-                Kind::Protocol,
+            Error::new(
+                ErrorKind::Protocol,
                 format!("the frame has {what} {code}, which is unknown"),
             )
         };
@@ -50,17 +52,18 @@ impl Frame {
         })
     }
 
-    /// Puts a text into a frame. Encryption needs the key.
+    /// Encodes a document into a frame. Encryption requires the key.
     pub fn encode(text: &str, codec: Codec, key: Option<&MasterKey>) -> Result<Frame> {
         let mut compression = codec.compression;
-        let mut bytes = pack(text.as_bytes(), compression)?;
-        if compression == Compression::Bzip2 && text.len() / BZIP2_ROOM >= bytes.len() {
-            // The reader goes by the frame's header, and the C program's could not take this one.
+        let mut bytes = compress_message(text.as_bytes(), compression)?;
+        if compression == Compression::Bzip2 && text.len() / BZIP2_MAX_RATIO >= bytes.len() {
+            // The decompressed payload would exceed the buffer of the C program: send it
+            // uncompressed, which the header says.
             compression = Compression::None;
             bytes = text.as_bytes().to_vec();
         }
         if codec.encryption != Encryption::None {
-            bytes = need(key)?.seal(&bytes, codec.encryption)?;
+            bytes = require_key(key)?.seal(&bytes, codec.encryption)?;
         }
         if compression != Compression::None || codec.encryption != Encryption::None {
             bytes = STANDARD.encode(bytes).into_bytes();
@@ -72,47 +75,47 @@ impl Frame {
         })
     }
 
-    /// The text that the frame holds.
+    /// Decodes the document in the frame.
     pub fn decode(&self, key: Option<&MasterKey>) -> Result<String> {
         let codec = self.codec()?;
-        let limit = usize::try_from(LONGEST).unwrap_or(usize::MAX);
+        let limit = usize::try_from(MAX_PAYLOAD).unwrap_or(usize::MAX);
         let mut bytes = None;
         if codec != Codec::PLAIN {
-            let coded = STANDARD.decode(&self.payload);
-            bytes = Some(coded.map_err(|error| {
-                Failure::new(
-                    Kind::Protocol,
+            let decoded = STANDARD.decode(&self.payload);
+            bytes = Some(decoded.map_err(|error| {
+                Error::new(
+                    ErrorKind::Protocol,
                     format!("the payload is not base64: {error}"),
                 )
             })?);
         }
         if codec.encryption != Encryption::None {
-            let plain = need(key)?
+            let plain = require_key(key)?
                 .open(bytes.as_deref().unwrap_or_default(), codec.encryption)
                 .map_err(|failure| {
                     failure
                         .context("decrypt a message")
-                        .hint("client and daemon need the same master.key, both of its lines")
+                        .with_hint("client and daemon need the same master.key, with both lines")
                 })?;
             bytes = Some(plain.expose().to_vec());
         }
         if codec.compression != Compression::None {
-            let packed = bytes.unwrap_or_default();
-            bytes = Some(unpack(&packed, codec.compression, limit)?);
+            let compressed = bytes.unwrap_or_default();
+            bytes = Some(decompress_message(&compressed, codec.compression, limit)?);
         }
         let bytes = bytes.unwrap_or_else(|| self.payload.clone());
         String::from_utf8(bytes)
-            .map_err(|_| Failure::new(Kind::Protocol, "it is not UTF-8"))
+            .map_err(|_| Error::new(ErrorKind::Protocol, "it is not UTF-8"))
             .context("read a document")
     }
 }
 
-fn need(key: Option<&MasterKey>) -> Result<&MasterKey> {
+fn require_key(key: Option<&MasterKey>) -> Result<&MasterKey> {
     key.ok_or_else(|| {
-        Failure::new(
-            Kind::Configuration,
-            "an encrypted message needs the master key",
+        Error::new(
+            ErrorKind::Configuration,
+            "an encrypted message requires the master key",
         )
-        .hint("`pgmoneta-admin master-key` makes one; client and daemon need the same file")
+        .with_hint("`pgmoneta-admin master-key` creates one; client and daemon need the same file")
     })
 }

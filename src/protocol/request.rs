@@ -1,13 +1,13 @@
-//! What a request asks, typed.
+//! The requests, with their members in typed form.
 
 use serde_json::Value;
 
 use super::envelope::wrong_type;
 use super::{Command, Members};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// The longest text that a request may carry, in bytes: `PATH_MAX` of Linux.
-const LONGEST_TEXT: usize = 4096;
+/// The maximum length of a string in a request, in bytes: `PATH_MAX` of Linux.
+const MAX_STRING: usize = 4096;
 
 /// The order of a list of backups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,31 +19,32 @@ pub enum Sort {
     Descending,
 }
 
-/// What to restore, from where, to where.
+/// A request to restore a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restore {
-    /// The server, unchecked.
+    /// The name of the server, unchecked.
     pub server: String,
     /// A label, a prefix of one, `oldest`, `newest` or `latest`.
     pub backup: String,
-    /// The recovery target and its modifiers, separated by commas.
+    /// The recovery target and its options, separated by commas; `None` is the end of the backup.
     pub position: Option<String>,
-    /// The directory below which the cluster is made.
+    /// The directory in which the data directory is created.
     pub directory: String,
-    /// Where tablespaces go: name, OID or old path, and new path. The C program does not know it.
+    /// The tablespaces to relocate: name, OID or old path, and new path. The C program does not
+    /// have it.
     pub tablespaces: Vec<(String, String)>,
-    /// Whether `synchronous_standby_names` stays as it was. The C program does not know it.
+    /// Whether `synchronous_standby_names` is kept. The C program does not have it.
     pub keep_synchronous: bool,
-    /// Whether the restored server does not archive its WAL. The C program does not know it.
+    /// Whether `archive_mode` is turned off. The C program does not have it.
     pub archive_off: bool,
-    /// Whether to say what would be done, and do nothing. The C program does not know it.
+    /// Whether to respond with the plan only and write nothing. The C program does not have it.
     pub dry_run: bool,
 }
 
-/// What a request asks. Names of servers and backups are texts that nobody checked yet.
+/// A request. The names of servers and backups are unchecked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// A sign of life.
+    /// Check whether the daemon is running.
     Ping,
     /// Stop the daemon.
     Shutdown,
@@ -53,65 +54,65 @@ pub enum Request {
     StatusDetails,
     /// Take a backup of the server.
     Backup {
-        /// The server.
+        /// The name of the server.
         server: String,
-        /// The backup to build on; none for a full one.
+        /// The parent of an incremental backup; `None` for a full one.
         parent: Option<String>,
     },
     /// List the backups of the server.
     ListBackup {
-        /// The server.
+        /// The name of the server.
         server: String,
-        /// The order.
+        /// The order of the list.
         sort: Sort,
     },
     /// Restore a backup.
     Restore(Restore),
     /// Show one backup.
     Info {
-        /// The server.
+        /// The name of the server.
         server: String,
-        /// The backup.
+        /// A label, a prefix of one, `oldest`, `newest` or `latest`.
         backup: String,
     },
-    /// Check one backup.
+    /// Verify one backup.
     Verify {
-        /// The server.
+        /// The name of the server.
         server: String,
-        /// The backup.
+        /// A label, a prefix of one, `oldest`, `newest` or `latest`.
         backup: String,
-        /// The directory that the C program checks in; this one does not need it.
+        /// The directory to which the C program restores the backup first; ignored here.
         directory: Option<String>,
         /// Whether to list the good files too.
         all: bool,
     },
-    /// Say how far the operation on the server has come.
+    /// Show the progress of the operation on the server.
     Progress {
-        /// The server.
+        /// The name of the server.
         server: String,
-        /// The command that is asked for; any if it is none of ours.
+        /// The command of the operation; any operation if it is unknown.
         command: String,
     },
-    /// Let the WAL archive of the server begin.
+    /// Allow a new WAL archive of the server.
     WalBegin {
-        /// The server.
+        /// The name of the server.
         server: String,
     },
-    /// A command of the C program that this version cannot do, with the members of its request.
+    /// A command that this version does not implement.
     Other {
-        /// The command.
+        /// The command, which no other variant has.
         command: Command,
-        /// What it is asked.
+        /// The members of the request, unchecked.
         members: Members,
     },
 }
 
 impl Request {
-    /// Types the members of a request. Members that the command does not know are fine.
+    /// Parses the members of a request. Unknown members are ignored.
     pub fn read(command: Command, members: &Members) -> Result<Request> {
-        let fields = Fields(members);
-        let server = || Ok::<_, Failure>(fields.text("Server")?.unwrap_or_default());
-        let backup = || Ok::<_, Failure>(fields.text("Backup")?.unwrap_or_default());
+        let reader = MemberReader(members);
+        let server = || Ok::<_, Error>(reader.text("Server")?.unwrap_or_default());
+        let backup = || Ok::<_, Error>(reader.text("Backup")?.unwrap_or_default());
         Ok(match command {
             Command::Ping => Request::Ping,
             Command::Shutdown => Request::Shutdown,
@@ -119,13 +120,13 @@ impl Request {
             Command::StatusDetails => Request::StatusDetails,
             Command::Backup => Request::Backup {
                 server: server()?,
-                parent: fields.text("Backup")?,
+                parent: reader.text("Backup")?,
             },
             Command::ListBackup => Request::ListBackup {
                 server: server()?,
-                sort: sort(fields.text("Sort")?.as_deref())?,
+                sort: sort(reader.text("Sort")?.as_deref())?,
             },
-            Command::Restore => Request::Restore(fields.restore(server()?, backup()?)?),
+            Command::Restore => Request::Restore(reader.restore(server()?, backup()?)?),
             Command::Info => Request::Info {
                 server: server()?,
                 backup: backup()?,
@@ -133,14 +134,14 @@ impl Request {
             Command::Verify => Request::Verify {
                 server: server()?,
                 backup: backup()?,
-                directory: fields.text("Directory")?,
-                all: fields
+                directory: reader.text("Directory")?,
+                all: reader
                     .text("Files")?
                     .is_some_and(|files| files.eq_ignore_ascii_case("all")),
             },
             Command::Progress => Request::Progress {
                 server: server()?,
-                command: fields.text("Command")?.unwrap_or_default(),
+                command: reader.text("Command")?.unwrap_or_default(),
             },
             Command::WalBegin => Request::WalBegin { server: server()? },
             other => Request::Other {
@@ -150,7 +151,7 @@ impl Request {
         })
     }
 
-    /// The command.
+    /// The command of the request.
     pub fn command(&self) -> Command {
         match self {
             Request::Ping => Command::Ping,
@@ -168,7 +169,8 @@ impl Request {
         }
     }
 
-    /// The members of the request, as the C client sends them; ours are there only if they say something.
+    /// The members of the request, as the C client sends them. Members that the C program does not
+    /// have are added only if they are set.
     pub fn members(&self) -> Members {
         let mut members = Members::new();
         let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
@@ -233,26 +235,26 @@ impl Request {
     }
 }
 
-/// The C client checks the first letters only and sends the rest along.
+/// The C client checks the first letters only and sends the string unchanged.
 fn sort(text: Option<&str>) -> Result<Sort> {
     match text {
         None => Ok(Sort::Ascending),
         Some(text) if text.starts_with("asc") => Ok(Sort::Ascending),
         Some(text) if text.starts_with("desc") => Ok(Sort::Descending),
-        Some(_) => Err(Failure::new(Kind::Usage, "Sort is neither asc nor desc")),
+        Some(_) => Err(Error::new(ErrorKind::Usage, "Sort is neither asc nor desc")),
     }
 }
 
 /// Typed access to the members of a request.
-struct Fields<'a>(&'a Members);
+struct MemberReader<'a>(&'a Members);
 
-impl Fields<'_> {
-    /// A text; the C program cannot tell an empty one from none.
+impl MemberReader<'_> {
+    /// A string; an empty one is `None`, since the C program does not distinguish them.
     fn text(&self, name: &str) -> Result<Option<String>> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => checked(name, text),
-            Some(_) => Err(wrong_type(name, "a text")),
+            Some(Value::String(text)) => check_length(name, text),
+            Some(_) => Err(wrong_type(name, "a string")),
         }
     }
 
@@ -282,28 +284,30 @@ impl Fields<'_> {
     }
 
     fn tablespaces(&self) -> Result<Vec<(String, String)>> {
-        let wrong = || wrong_type("Tablespaces", "an object of texts");
+        let invalid = || wrong_type("Tablespaces", "an object of strings");
         match self.0.get("Tablespaces") {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(Value::Object(map)) => map
                 .iter()
                 .map(|(from, to)| {
-                    let to = to.as_str().ok_or_else(wrong)?;
-                    let text =
-                        |text| Ok::<_, Failure>(checked("Tablespaces", text)?.unwrap_or_default());
+                    let to = to.as_str().ok_or_else(invalid)?;
+                    let text = |text| {
+                        Ok::<_, Error>(check_length("Tablespaces", text)?.unwrap_or_default())
+                    };
                     Ok((text(from)?, text(to)?))
                 })
                 .collect(),
-            Some(_) => Err(wrong()),
+            Some(_) => Err(invalid()),
         }
     }
 }
 
-fn checked(name: &str, text: &str) -> Result<Option<String>> {
-    if text.len() > LONGEST_TEXT {
-        return Err(Failure::new(
-            Kind::Protocol,
-            format!("{name} is longer than {LONGEST_TEXT} bytes"),
+/// The string, or `None` if it is empty.
+fn check_length(name: &str, text: &str) -> Result<Option<String>> {
+    if text.len() > MAX_STRING {
+        return Err(Error::new(
+            ErrorKind::Protocol,
+            format!("{name} is longer than {MAX_STRING} bytes"),
         ));
     }
     Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))

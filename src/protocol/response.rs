@@ -1,4 +1,4 @@
-//! A response document: what came of a request.
+//! A response document: the outcome of a request, and its result.
 
 use std::time::Duration;
 
@@ -6,52 +6,53 @@ use serde_json::Value;
 
 use super::envelope::{QUOTES, wrong_type};
 use super::{Cause, Envelope, Fields, Members, error_code, json};
-use crate::error::{Failure, Result};
+use crate::error::{Error, Result};
 
-/// Our version, which goes into every document.
+/// The version of the program, which every document has.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug)]
-pub struct Refusal {
-    /// What it was refused for; becomes the code.
+pub struct RequestError {
+    /// From which the error code follows.
     pub cause: Cause,
-    /// The words.
-    pub failure: Failure,
+    /// The members `Message` and `Hint`.
+    pub failure: Error,
 }
 
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        Refusal {
+impl From<Error> for RequestError {
+    fn from(failure: Error) -> Self {
+        RequestError {
             cause: Cause::Failed(failure.kind()),
             failure,
         }
     }
 }
 
-/// A response document.
+/// A response document, of valid JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Response(Members);
 
-/// What came of a request, typed.
+/// The member `Outcome` of a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whether it was done.
+    /// Whether the request succeeded.
     pub status: bool,
-    /// The code of the failure.
+    /// The error code, if it failed.
     pub error: Option<u64>,
-    /// The part of the program that failed.
+    /// The part of the program that failed, in the terms of the C program.
     pub workflow: Option<String>,
-    /// How long it took, `HH:MM:S.ffff`.
+    /// The elapsed time, `HH:MM:S.ffff`.
     pub time: Option<String>,
-    /// The failure in words; the C daemon sends none.
+    /// The error message; the C daemon sends none.
     pub message: Option<String>,
-    /// What to do about it; the C daemon sends none.
+    /// The hint; the C daemon sends none.
     pub hint: Option<String>,
 }
 
 impl Response {
-    /// The answer to a request that was done; `None` for the few commands that answer nothing more.
+    /// The response to a request that succeeded; `fields` is `None` for the commands without a
+    /// result.
     pub fn success(envelope: &Envelope, elapsed: Duration, fields: Option<Fields>) -> Response {
         let outcome = Fields::new()
             .with("Status", true)
@@ -65,20 +66,20 @@ impl Response {
         Response(document)
     }
 
-    /// The answer to a request that was not done; without an envelope if it could not be read. `Message` and `Hint`
-    /// are ours.
-    pub fn failure(envelope: Option<&Envelope>, refusal: &Refusal) -> Response {
+    /// The response to a request that failed; `envelope` is `None` if it could not be decoded. The
+    /// C program has neither `Message` nor `Hint`.
+    pub fn failure(envelope: Option<&Envelope>, error: &RequestError) -> Response {
         let command = envelope.and_then(Envelope::command);
-        let early = !matches!(refusal.cause, Cause::Failed(_));
+        let not_started = !matches!(error.cause, Cause::Failed(_));
         let workflow = command
-            .filter(|_| !early)
+            .filter(|_| !not_started)
             .map_or("main", |command| command.workflow());
         let mut outcome = Fields::new()
-            .with("Error", error_code(command, refusal.cause))
+            .with("Error", error_code(command, error.cause))
             .with("Status", false)
             .with("Workflow", workflow)
-            .with("Message", refusal.failure.message());
-        if let Some(hint) = refusal.failure.advice() {
+            .with("Message", error.failure.message());
+        if let Some(hint) = error.failure.hint() {
             outcome = outcome.with("Hint", hint);
         }
         let fields = Fields::new()
@@ -90,28 +91,29 @@ impl Response {
         Response(document)
     }
 
-    /// Reads a document that a daemon sent.
+    /// Parses a document that a daemon sent.
     pub fn read(text: &str) -> Result<Response> {
         let response = Response(json::parse(text)?);
         response.outcome()?;
         Ok(response)
     }
 
-    /// The text of the document. The C client prints an apostrophe as `\'`, which no JSON reader takes: it gets U+2019.
+    /// The document as it is sent. The C client prints an apostrophe as `\'`, which is invalid
+    /// JSON: for it, apostrophes are replaced by U+2019.
     pub fn text(&self) -> Result<String> {
         let header = self.0.get("Header");
         if header.and_then(|header| header.get(QUOTES)) == Some(&Value::Bool(true)) {
             return json::compact(&self.0);
         }
         let mut document = self.0.clone();
-        // What was asked goes back as it came.
+        // The echoed request is not changed.
         for name in ["Outcome", "Response"] {
             document.get_mut(name).map(replace_apostrophes);
         }
         json::compact(&document)
     }
 
-    /// The whole document.
+    /// All members of the document.
     pub fn document(&self) -> &Members {
         &self.0
     }
@@ -124,7 +126,7 @@ impl Response {
         }
     }
 
-    /// What came of the request.
+    /// The outcome of the request; an error if the document does not have it.
     pub fn outcome(&self) -> Result<Outcome> {
         let Some(Value::Object(outcome)) = self.0.get("Outcome") else {
             return Err(wrong_type("Outcome", "an object"));

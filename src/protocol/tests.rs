@@ -1,4 +1,4 @@
-//! What every byte of a frame may do.
+//! Frames, documents and requests: encoding, decoding and invalid input.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::*;
 use crate::crypto::MasterKey;
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::unit::{Compression, Encryption, PgVersion};
 
 fn key() -> MasterKey {
-    MasterKey::quick(1)
+    MasterKey::for_tests(1)
 }
 
 fn read(bytes: &[u8]) -> crate::error::Result<Frame> {
@@ -24,20 +24,20 @@ fn envelope(command: u16, request: Value) -> Envelope {
     Envelope::read(&text).unwrap()
 }
 
-fn typed(command: u16, request: Value) -> crate::error::Result<Request> {
+fn parse_request(command: u16, request: Value) -> crate::error::Result<Request> {
     let envelope = envelope(command, request);
     Request::read(envelope.command().unwrap(), envelope.request())
 }
 
 #[test]
-fn a_frame_is_what_it_says() {
+fn a_frame_is_decoded_as_its_header_says() {
     let frame = Frame::encode("{}", Codec::PLAIN, None).unwrap();
     assert_eq!(frame.bytes().unwrap(), b"\0\0\0\0\0\x02{}");
     assert_eq!(read(b"\0\0\0\0\0\x02{}rest").unwrap(), frame);
 }
 
 #[test]
-fn hostile_frames_are_failures() {
+fn invalid_frames_are_errors() {
     for bytes in [
         &b""[..],
         b"\0",
@@ -64,7 +64,7 @@ fn hostile_frames_are_failures() {
 }
 
 #[test]
-fn every_codec_returns_the_text() {
+fn every_codec_restores_the_document() {
     let key = key();
     for compression in Compression::ALL {
         for encryption in Encryption::ALL {
@@ -83,17 +83,21 @@ fn every_codec_returns_the_text() {
             assert_eq!(frame.codec().unwrap(), codec);
             assert_eq!(frame.decode(Some(&key)).unwrap(), text);
             if encryption != Encryption::None {
-                assert!(frame.decode(None).is_err(), "no key, no text");
-                let other = MasterKey::quick(2);
-                assert!(frame.decode(Some(&other)).is_err(), "another key, no text");
+                assert!(frame.decode(None).is_err(), "decoding needs the key");
+                let other = MasterKey::for_tests(2);
+                assert!(
+                    frame.decode(Some(&other)).is_err(),
+                    "decoding needs the same key"
+                );
             }
         }
     }
 }
 
-/// The C program gives a bzip2 payload twenty times its room when it decompresses it.
+/// The buffer of the C program for a decompressed bzip2 payload is twenty times the compressed
+/// length.
 #[test]
-fn what_bzip2_packs_too_well_goes_as_it_is() {
+fn a_bzip2_payload_that_exceeds_the_buffer_of_the_c_program_is_sent_uncompressed() {
     let codec = Codec {
         compression: Compression::Bzip2,
         encryption: Encryption::None,
@@ -134,7 +138,7 @@ fn the_dialect_of_the_c_program_is_written() {
 }
 
 #[test]
-fn broken_documents_are_failures() {
+fn invalid_documents_are_errors() {
     for text in [
         "",
         "{",
@@ -150,7 +154,7 @@ fn broken_documents_are_failures() {
     ] {
         assert_eq!(
             Envelope::read(text).unwrap_err().kind(),
-            Kind::Protocol,
+            ErrorKind::Protocol,
             "{text}"
         );
     }
@@ -164,7 +168,7 @@ fn broken_documents_are_failures() {
 }
 
 #[test]
-fn wrong_types_are_failures_of_the_protocol() {
+fn members_of_the_wrong_type_are_protocol_errors() {
     for (command, request) in [
         (1, json!({"Server": 1})),
         (1, json!({"Server": "a", "Backup": {}})),
@@ -179,15 +183,15 @@ fn wrong_types_are_failures_of_the_protocol() {
         (25, json!({"Server": 1.5})),
         (18, json!({"Server": "x".repeat(5000)})),
     ] {
-        let failure = typed(command, request.clone()).unwrap_err();
-        assert_eq!(failure.kind(), Kind::Protocol, "{request}");
+        let failure = parse_request(command, request.clone()).unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::Protocol, "{request}");
     }
-    let failure = typed(2, json!({"Server": "a", "Sort": "up"})).unwrap_err();
-    assert_eq!(failure.kind(), Kind::Usage);
+    let failure = parse_request(2, json!({"Server": "a", "Sort": "up"})).unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Usage);
 }
 
 #[test]
-fn what_our_client_asks_is_what_the_daemon_reads() {
+fn the_daemon_decodes_the_requests_of_the_client() {
     let server = || "primary".to_owned();
     let requests = [
         Request::Ping,
@@ -246,7 +250,7 @@ fn what_our_client_asks_is_what_the_daemon_reads() {
 
 /// The exact request and response of the C program, with the version and the time replaced.
 #[test]
-fn a_ping_is_answered_byte_for_byte() {
+fn the_response_to_ping_is_that_of_the_c_program_byte_for_byte() {
     let header = r#""Header":{"ClientVersion":"0.22.0","Command":9,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"}"#;
     let request = format!("{{{header},\"Request\":{{}}}}");
     let frame = read(&[b"\0\0\0\0\0\x85".as_slice(), request.as_bytes()].concat()).unwrap();
@@ -273,9 +277,10 @@ fn a_ping_is_answered_byte_for_byte() {
 }
 
 #[test]
-fn a_failure_says_so_in_numbers_and_in_words() {
+fn a_failed_response_has_error_code_message_and_hint() {
     let envelope = envelope(18, json!({"Server": "primary", "Backup": "20200101000000"}));
-    let failure = Failure::new(Kind::NotFound, "no such backup").hint("list-backup lists them");
+    let failure =
+        Error::new(ErrorKind::NotFound, "no such backup").with_hint("list-backup lists them");
     let response = Response::failure(Some(&envelope), &failure.into());
     assert_eq!(
         response.text().unwrap(),
@@ -284,20 +289,20 @@ fn a_failure_says_so_in_numbers_and_in_words() {
          \"Request\":{\"Backup\":\"20200101000000\",\"Server\":\"primary\"},\
          \"Response\":{\"Server\":\"primary\",\"ServerVersion\":\"0.1.0\"}}"
     );
-    let refusal = Refusal {
+    let error = RequestError {
         cause: Cause::Undecodable,
-        failure: Failure::new(Kind::Protocol, "it is no JSON"),
+        failure: Error::new(ErrorKind::Protocol, "it is no JSON"),
     };
     assert_eq!(
-        Response::failure(None, &refusal).text().unwrap(),
+        Response::failure(None, &error).text().unwrap(),
         "{\"Outcome\":{\"Error\":1,\"Message\":\"it is no JSON\",\"Status\":false,\"Workflow\":\"main\"},\
          \"Response\":{\"Server\":null,\"ServerVersion\":\"0.1.0\"}}"
     );
 }
 
 #[test]
-fn a_server_of_unknown_version_is_zero() {
-    let fields = Fields::of_server("primary", None);
+fn an_unknown_version_is_sent_as_zero() {
+    let fields = Fields::for_server("primary", None);
     assert_eq!(
         Value::from(fields),
         json!({"Server": "primary", "MajorVersion": 0, "MinorVersion": 0})
@@ -306,13 +311,13 @@ fn a_server_of_unknown_version_is_zero() {
         major: 17,
         minor: 10,
     };
-    let fields = Value::from(Fields::of_server("primary", Some(version)));
+    let fields = Value::from(Fields::for_server("primary", Some(version)));
     assert_eq!(fields["MajorVersion"], 17);
 }
 
 proptest! {
     #[test]
-    fn no_bytes_make_us_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(frame) = read(&bytes) {
             let _ = frame.decode(None);
         }
@@ -322,7 +327,7 @@ proptest! {
     }
 
     #[test]
-    fn every_text_survives_the_wire(text in ".*") {
+    fn every_string_survives_encoding_and_decoding(text in ".*") {
         let request = Request::Info { server: text.replace('\0', ""), backup: "x".to_owned() };
         prop_assume!(matches!(&request, Request::Info { server, .. } if !server.is_empty()));
         let envelope = Envelope::new(Command::Info, request.members(), Codec::PLAIN, Output::Text);
@@ -332,12 +337,12 @@ proptest! {
 }
 
 #[test]
-fn what_is_printed_does_nothing_to_a_terminal_and_says_the_same() {
+fn printed_json_has_no_control_characters_and_the_same_content() {
     let text = "a\u{1b}[2J\u{9b}31m\u{7f}\u{80}\u{9f}\u{a0}ü \u{85}\n\"";
     let fields = json!({ text: text });
     let fields = fields.as_object().unwrap();
     let printed = json::pretty(fields).unwrap();
-    let strange = |c: char| c.is_control() && c != '\n';
-    assert!(!printed.chars().any(strange), "{printed:?}");
+    let control = |c: char| c.is_control() && c != '\n';
+    assert!(!printed.chars().any(control), "{printed:?}");
     assert_eq!(&json::parse(&printed).unwrap(), fields);
 }

@@ -1,4 +1,4 @@
-//! `backup.info`: what is known of a backup without opening it.
+//! `backup.info`: the summary of a backup.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,34 +8,34 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::layout::INFO;
-use super::signature::{Signature, signed};
+use super::signature::{Signature, sign};
 use crate::crypto::MasterKey;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::hex;
 use crate::storage;
 use crate::unit::{Compression, Encryption, Label, Lsn, PgVersion, Timeline, escaped};
 
-/// Longer than any that makes sense: a few kilobytes, more with many tablespaces.
-const MAX_LENGTH: u64 = 4 << 20;
+/// Limit for the file, bytes: it has a few kilobytes, more with many tablespaces.
+const MAX_SIZE: u64 = 4 << 20;
 
-/// `backup.info`: lines `KEY=value` that the C program 0.22 reads too, plus our keys.
+/// `backup.info`: lines `KEY=value` that the C program 0.22 reads too, plus keys of this program.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackupInfo {
-    /// `STATUS=1`: the backup can be restored as far as we know.
+    /// `STATUS=1`: the backup is complete and can be restored.
     pub valid: bool,
     /// `WAL`: the name of the first segment that it needs.
     pub wal: String,
-    /// `BACKUP`: bytes as stored.
+    /// `BACKUP`: bytes on disk.
     pub backup_size: u64,
     /// `RESTORE`: bytes when restored, without WAL.
     pub restore_size: u64,
     /// `BIGGEST_FILE`: bytes of the largest file when restored.
     pub biggest_file: u64,
-    /// `ELAPSED`: seconds that it took.
+    /// `ELAPSED`: duration of the backup, seconds.
     pub elapsed: f64,
     /// `MAJOR_VERSION`, `MINOR_VERSION` of the server.
     pub version: PgVersion,
-    /// `KEEP`: retention must not remove it.
+    /// `KEEP`: excluded from retention.
     pub keep: bool,
     /// `COMPRESSION` of every stored file.
     pub compression: Compression,
@@ -43,39 +43,42 @@ pub struct BackupInfo {
     pub encryption: Encryption,
     /// `TABLESPACEn`, `TABLESPACE_OIDn`, `TABLESPACE_PATHn`.
     pub tablespaces: Vec<TablespaceInfo>,
-    /// `START_TIMELINE`, `START_WALPOS`: where recovery begins to replay.
+    /// `START_TIMELINE`, `START_WALPOS`: where recovery starts.
     pub start: (Timeline, Lsn),
-    /// `END_TIMELINE`, `END_WALPOS`: where it is consistent.
+    /// `END_TIMELINE`, `END_WALPOS`: where recovery is consistent.
     pub end: (Timeline, Lsn),
     /// `CHKPT_WALPOS`: the position of the checkpoint record.
     pub checkpoint: Lsn,
     /// `COMMENTS`: `key|value` pairs joined by commas.
     pub comments: String,
-    /// `SYSTEM_IDENTIFIER` of the cluster; our own key.
+    /// `SYSTEM_IDENTIFIER` of the cluster; a key of this program.
     pub system_identifier: Option<u64>,
-    /// `STOP_TIME`: the server's clock at the end, microseconds since 1970 UTC; our own key.
+    /// `STOP_TIME`: the server's clock at the end, microseconds since 1970 UTC; a key of this
+    /// program.
     pub stop_time: Option<i64>,
-    /// `MANIFEST_SHA256`: of `backup.manifest`; our own key.
+    /// `MANIFEST_SHA256`: of `backup.manifest`; a key of this program.
     pub manifest_sha256: Option<[u8; 32]>,
-    /// `PARENT` where `TYPE=1`: the label of the backup on which this one builds, an incremental one of the C program.
+    /// `PARENT` if `TYPE=1`: the label of the parent of an incremental backup, which only the C
+    /// program takes.
     pub parent: Option<String>,
-    /// `WARNINGn`: what the server warned of while it sent the backup; our own keys.
+    /// `WARNINGn`: warnings of the server during BASE_BACKUP; keys of this program.
     pub warnings: Vec<String>,
 }
 
 /// A tablespace of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TablespaceInfo {
-    /// `tblspc_<name>`, with the name that it has on the server; in backups of version 0.1.0 `tblspc_<oid>`.
+    /// `tblspc_<name>`, with the name on the server; in backups of version 0.1.0 `tblspc_<oid>`.
     pub name: String,
-    /// Its OID, which names the link in `pg_tblspc`.
+    /// The OID, which is the name of the link in `pg_tblspc`.
     pub oid: u32,
-    /// Its location on the server; need not be UTF-8. In `backup.info` as text, in the manifest as it is.
+    /// The location on the server; need not be UTF-8. Escaped in `backup.info`, unchanged in the
+    /// manifest.
     pub path: PathBuf,
 }
 
 impl TablespaceInfo {
-    /// Its location as text: as it is where that is UTF-8, else with escapes.
+    /// The location as text: unchanged if it is UTF-8, else with escapes.
     pub fn location(&self) -> Cow<'_, str> {
         match self.path.to_str() {
             Some(text) => text.into(),
@@ -83,14 +86,14 @@ impl TablespaceInfo {
         }
     }
 
-    /// Its name without what every name begins with.
+    /// The name without the prefix `tblspc_`.
     pub fn short_name(&self) -> &str {
         self.name.strip_prefix("tblspc_").unwrap_or(&self.name)
     }
 }
 
-/// Steps of the C program's backup that are one with the base backup here, so that they take no time of their own.
-const NO_TIME: [&str; 11] = [
+/// Steps of the C program that are part of the base backup here and always take 0 seconds.
+const ZERO_STEPS: [&str; 11] = [
     "HASH",
     "COMPRESSION_ZSTD",
     "COMPRESSION_GZIP",
@@ -105,7 +108,7 @@ const NO_TIME: [&str; 11] = [
 ];
 
 impl BackupInfo {
-    /// What is said of a backup whose `backup.info` cannot be read.
+    /// Placeholder for a `backup.info` that cannot be read.
     pub(super) fn unreadable() -> BackupInfo {
         BackupInfo {
             valid: false,
@@ -131,7 +134,7 @@ impl BackupInfo {
         }
     }
 
-    /// The file's text, keys in the order of the C program.
+    /// The content of the file, keys in the order of the C program.
     pub fn to_text(&self, label: &Label) -> String {
         let mut text = String::new();
         let mut line = |key: &str, value: &dyn std::fmt::Display| {
@@ -147,7 +150,7 @@ impl BackupInfo {
         line("BIGGEST_FILE", &self.biggest_file);
         line("ELAPSED", &format!("{:.4}", self.elapsed));
         line("BASEBACKUP_ELAPSED", &format!("{:.4}", self.elapsed));
-        for step in NO_TIME {
+        for step in ZERO_STEPS {
             line(&format!("{step}_ELAPSED"), &"0.0000");
         }
         line("MAJOR_VERSION", &self.version.major);
@@ -185,8 +188,9 @@ impl BackupInfo {
         text
     }
 
-    /// Reads the file's text, ours or the C program's. Keys may be missing and come in any order; unknown ones are
-    /// skipped. A value that does not parse, or a label other than `label`, is [`Kind::Corrupt`].
+    /// Parses the file, of this or of the C program. Keys may be missing and come in any order;
+    /// unknown ones are skipped. A value that does not parse, or a label other than `label`, is
+    /// [`ErrorKind::Corrupt`].
     pub fn parse(text: &[u8], label: &Label) -> Result<BackupInfo> {
         let values = Values::split(text)?;
         if let Some(other) = values
@@ -210,7 +214,9 @@ impl BackupInfo {
             },
             keep: values.text("KEEP") == Some("1"),
             compression: values
-                .code("COMPRESSION", |code| Compression::from_code(legacy(code)))?
+                .code("COMPRESSION", |code| {
+                    Compression::from_code(legacy_compression(code))
+                })?
                 .unwrap_or(Compression::None),
             encryption: values
                 .code("ENCRYPTION", Encryption::from_code)?
@@ -234,24 +240,24 @@ impl BackupInfo {
         })
     }
 
-    /// The file's text with the HMAC under `key`, which is its last line.
+    /// The content of the file with the HMAC under `key` as its last line.
     pub fn signed_text(&self, label: &Label, key: &MasterKey) -> Result<String> {
-        signed(self.to_text(label), key)
+        sign(self.to_text(label), key)
     }
 
-    /// Puts it in the place of what `directory` has of the backup `label`, durably and signed.
+    /// Replaces `backup.info` of the backup `label` in `directory`, durably and signed.
     pub(super) fn replace(&self, directory: &Path, label: &Label, key: &MasterKey) -> Result<()> {
         let text = self.signed_text(label, key)?;
         storage::replace(&directory.join(INFO), text.as_bytes())
     }
 
-    /// Reads the file of the backup `label` in `directory`, and its signature if it has one.
+    /// Reads `backup.info` of the backup `label` in `directory`, and its signature if it has one.
     pub(super) fn read(directory: &Path, label: &Label) -> Result<(BackupInfo, Option<Signature>)> {
         let path = directory.join(INFO);
-        let doing = || format!("read {}", path.display());
-        let text = storage::read_file(&path, MAX_LENGTH).with_context(doing)?;
-        let info = BackupInfo::parse(&text, label).with_context(doing)?;
-        Ok((info, Signature::find(&text).with_context(doing)?))
+        let action = || format!("read {}", path.display());
+        let text = storage::read_file(&path, MAX_SIZE).with_context(action)?;
+        let info = BackupInfo::parse(&text, label).with_context(action)?;
+        Ok((info, Signature::parse(&text).with_context(action)?))
     }
 }
 
@@ -275,18 +281,18 @@ impl<'a> Values<'a> {
             let (key, value) = line
                 .split_once('=')
                 .ok_or_else(|| corrupt(format!("{line:?} is no key=value")))?;
-            if numbered(key, "WARNING") {
+            if is_numbered_key(key, "WARNING") {
                 warnings.push(value.to_owned());
                 continue;
             }
             match (key.strip_prefix("TABLESPACE"), tablespaces.last_mut()) {
                 (Some(rest), Some(last)) if rest.starts_with("_OID") => {
-                    last.oid = parsed(key, value)?;
+                    last.oid = parse_value(key, value)?;
                 }
                 (Some(rest), Some(last)) if rest.starts_with("_PATH") => {
                     last.path = value.into();
                 }
-                _ if numbered(key, "TABLESPACE") => {
+                _ if is_numbered_key(key, "TABLESPACE") => {
                     tablespaces.push(TablespaceInfo {
                         name: value.to_owned(),
                         oid: 0,
@@ -310,32 +316,34 @@ impl<'a> Values<'a> {
     }
 
     fn number<T: FromStr>(&self, key: &str) -> Result<Option<T>> {
-        self.text(key).map(|value| parsed(key, value)).transpose()
+        self.text(key)
+            .map(|value| parse_value(key, value))
+            .transpose()
     }
 
     fn digest(&self, key: &str) -> Result<Option<[u8; 32]>> {
-        let wrong = || corrupt(format!("{key} is no SHA-256"));
+        let invalid = || corrupt(format!("{key} is no SHA-256"));
         self.text(key)
-            .map(|digits| hex::decode_array(digits).ok_or_else(wrong))
+            .map(|digits| hex::decode_array(digits).ok_or_else(invalid))
             .transpose()
     }
 
     fn code<T>(&self, key: &str, from: impl Fn(u32) -> Option<T>) -> Result<Option<T>> {
-        let wrong = |code: u32| corrupt(format!("{key}={code} is no known code"));
+        let invalid = |code: u32| corrupt(format!("{key}={code} is no known code"));
         self.number(key)?
-            .map(|code| from(code).ok_or_else(|| wrong(code)))
+            .map(|code| from(code).ok_or_else(|| invalid(code)))
             .transpose()
     }
 }
 
 /// Whether a key is `word` and a number.
-fn numbered(key: &str, word: &str) -> bool {
+fn is_numbered_key(key: &str, word: &str) -> bool {
     let number = key.strip_prefix(word);
     number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// Versions up to 0.20 of the C program wrote 5 to 7 for what the server had compressed.
-fn legacy(code: u32) -> u32 {
+/// Versions up to 0.20 of the C program wrote 5 to 7 for server-side compression.
+fn legacy_compression(code: u32) -> u32 {
     if (5..=7).contains(&code) {
         code - 4
     } else {
@@ -343,17 +351,17 @@ fn legacy(code: u32) -> u32 {
     }
 }
 
-fn parsed<T: FromStr>(key: &str, value: &str) -> Result<T> {
+fn parse_value<T: FromStr>(key: &str, value: &str) -> Result<T> {
     value
         .parse()
         .map_err(|_| corrupt(format!("{key}={value} does not parse")))
 }
 
-fn corrupt(what: String) -> Failure {
-    Failure::new(Kind::Corrupt, what)
+fn corrupt(what: String) -> Error {
+    Error::new(ErrorKind::Corrupt, what)
 }
 
-/// A value is one line; what a tablespace's path may hold besides is in the manifest.
+/// A value is one line; the manifest has the exact path of a tablespace.
 fn one_line(value: &str) -> String {
     value.replace(|c: char| c.is_control(), "?")
 }
@@ -404,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn the_text_round_trips() {
         let info = sample();
         let text = info.to_text(&label());
         assert_eq!(BackupInfo::parse(text.as_bytes(), &label()).unwrap(), info);
@@ -450,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_cannot_begin_a_line() {
+    fn a_value_cannot_inject_a_line() {
         let mut info = sample();
         info.tablespaces[0].path = "/srv/x\nSTATUS=0".into();
         let text = info.to_text(&label());
@@ -458,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_named() {
+    fn errors_name_the_bad_key() {
         for (text, word) in [
             (&b""[..], "newline"),
             (b"STATUS=1", "newline"),
@@ -474,7 +482,7 @@ mod tests {
             (b"TABLESPACE1=a\nTABLESPACE_OID1=x\n", "TABLESPACE_OID1"),
         ] {
             let failure = BackupInfo::parse(text, &label()).unwrap_err();
-            assert_eq!(failure.kind(), Kind::Corrupt);
+            assert_eq!(failure.kind(), ErrorKind::Corrupt);
             assert!(failure.message().contains(word), "{failure}");
         }
     }

@@ -1,85 +1,97 @@
-//! The directories of a server: made once, found ever after.
+//! Creating and opening the directories of a server.
 
 use std::path::Path;
 
 use super::Repository;
-use super::backup::complete;
-use super::layout::{BACKUPS, BACKUPS_OF_C, MADE, SYSTEM, WAL};
-use crate::error::{Failure, Kind, Result};
-use crate::storage::{self, Place, Places};
+use super::backup::complete_labels;
+use super::layout::{
+    BACKUP_DIRECTORY, BACKUPS_EXIST, C_BACKUP_DIRECTORY, SYSTEM_INFO, WAL_DIRECTORY,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{self, PinnedPath, PinnedPaths};
 
-/// What is in the file [`MADE`].
-const MADE_TEXT: &str =
-    "Backups were made. Where this file is and no backup, their directory is not mounted.\n";
+/// The content of `backup.made`.
+const BACKUPS_EXIST_TEXT: &str =
+    "There are backups. If none is found, their directory is not mounted.\n";
 
 impl Repository {
-    /// Makes what is missing of the directories below `root`, which lies in the places `above`.
-    pub(super) fn make(root: &Path, above: &Places) -> Result<Repository> {
-        for directory in [root.to_owned(), root.join(WAL), root.join(BACKUPS)] {
+    /// Creates the missing directories of a server below `root`; `above` are the parents.
+    pub(super) fn create_missing(root: &Path, above: &PinnedPaths) -> Result<Repository> {
+        for directory in [
+            root.to_owned(),
+            root.join(WAL_DIRECTORY),
+            root.join(BACKUP_DIRECTORY),
+        ] {
             if !directory.is_dir() {
                 storage::create_directory(&directory)?;
                 storage::sync_directory(directory.parent().unwrap_or(root))?;
             }
         }
-        Repository::hold(root, above)
+        Repository::pin(root, above)
     }
 
-    /// Finds the directories below `root`, which lies in the places `above`, and which were made or found before.
-    pub(super) fn open(root: &Path, above: &Places) -> Result<Repository> {
-        let repository = Repository::hold(root, above)?;
-        if !root.join(MADE).exists() || repository.has_backups()? {
+    /// Opens the existing directories of a server below `root`; `above` are the parents.
+    pub(super) fn open(root: &Path, above: &PinnedPaths) -> Result<Repository> {
+        let repository = Repository::pin(root, above)?;
+        if !root.join(BACKUPS_EXIST).exists() || repository.has_backups()? {
             return Ok(repository);
         }
         let message = format!(
             "{} has no backup, though there were some: it is not mounted, or they were removed",
             repository.backup_path().display()
         );
-        Err(Failure::new(Kind::NotFound, message))
+        Err(Error::new(ErrorKind::NotFound, message))
     }
 
-    /// Takes over the directories of an earlier version below `root`, which kept its backups where the C program does.
-    pub(super) fn take_over(root: &Path, above: &Places) -> Result<Repository> {
-        let earlier = [root.join(WAL), root.join(BACKUPS_OF_C)];
-        if !root.join(BACKUPS).is_dir() {
+    /// Opens the directories of version 0.1.0 below `root`, which stored its backups where the C
+    /// program does.
+    pub(super) fn open_earlier(root: &Path, above: &PinnedPaths) -> Result<Repository> {
+        let earlier = [root.join(WAL_DIRECTORY), root.join(C_BACKUP_DIRECTORY)];
+        if !root.join(BACKUP_DIRECTORY).is_dir() {
             earlier
                 .iter()
-                .try_for_each(|path| Place::hold(path).map(drop))?;
-            return Repository::make(root, above);
+                .try_for_each(|path| PinnedPath::open(path).map(drop))?;
+            return Repository::create_missing(root, above);
         }
-        Repository::hold(root, above)
+        Repository::pin(root, above)
     }
 
-    fn hold(root: &Path, above: &Places) -> Result<Repository> {
-        let mut places = above.clone();
-        for directory in [root.to_owned(), root.join(WAL), root.join(BACKUPS)] {
-            places = places.and(Place::hold(&directory)?);
+    fn pin(root: &Path, above: &PinnedPaths) -> Result<Repository> {
+        let mut paths = above.clone();
+        for directory in [
+            root.to_owned(),
+            root.join(WAL_DIRECTORY),
+            root.join(BACKUP_DIRECTORY),
+        ] {
+            paths = paths.with(PinnedPath::open(&directory)?);
         }
         Ok(Repository {
             root: root.to_owned(),
-            places,
+            paths,
         })
     }
 
-    /// Whether the repository at `root` belongs to a cluster already.
+    /// Whether the repository at `root` has a `system.info`.
     pub(super) fn is_bound(root: &Path) -> bool {
-        root.join(SYSTEM).exists()
+        root.join(SYSTEM_INFO).exists()
     }
 
-    /// Whether a daemon has worked at `root`, ours or that of the C program: there is something in one of its directories.
-    pub(super) fn is_used(root: &Path) -> bool {
-        let mut directories = [WAL, BACKUPS, BACKUPS_OF_C].into_iter();
+    /// Whether this or the C program has used `root`: one of its directories is not empty.
+    pub(super) fn was_used(root: &Path) -> bool {
+        let mut directories = [WAL_DIRECTORY, BACKUP_DIRECTORY, C_BACKUP_DIRECTORY].into_iter();
         Repository::is_bound(root)
             || directories
                 .any(|name| storage::is_empty_directory(&root.join(name)).is_ok_and(|empty| !empty))
     }
 
-    /// Notes whether there are backups, so that their loss is seen at the next start.
-    pub fn note_backups(&self) -> Result<()> {
-        let made = self.path().join(MADE);
+    /// Creates or removes `backup.made`, so that a loss of all backups is detected at the next
+    /// start.
+    pub fn record_backups(&self) -> Result<()> {
+        let made = self.path().join(BACKUPS_EXIST);
         match (self.has_backups()?, made.exists()) {
             (true, false) => {
-                self.check_place()?;
-                storage::replace(&made, MADE_TEXT.as_bytes())
+                self.check_paths()?;
+                storage::replace(&made, BACKUPS_EXIST_TEXT.as_bytes())
             }
             (false, true) => storage::remove_file(&made),
             _ => Ok(()),
@@ -87,6 +99,6 @@ impl Repository {
     }
 
     fn has_backups(&self) -> Result<bool> {
-        Ok(!complete(&self.backup_path())?.is_empty())
+        Ok(!complete_labels(&self.backup_path())?.is_empty())
     }
 }

@@ -1,41 +1,41 @@
-//! The names of what lies in the repository of a server.
+//! The names of files and directories in the repository of a server.
 
-/// The WAL archive.
-pub(super) const WAL: &str = "wal";
+/// The directory of the WAL archive.
+pub(super) const WAL_DIRECTORY: &str = "wal";
 
-/// The backups, one directory for each label.
+/// The directory of the backups, one subdirectory for each label.
 ///
-/// The C program looks for backups in a directory `backup` and takes every directory there for one: it restores those
-/// that have a `backup.info` without noticing that their layout is another one, its words `newest` and `oldest` find
-/// those that have none, and its retention works on them. In a directory of another name it sees nothing.
-pub(super) const BACKUPS: &str = "basebackup";
+/// The C program looks for backups in a directory `backup` and takes every subdirectory for one: it
+/// restores those with a `backup.info` although their layout is different, `newest` and `oldest`
+/// find even those without, and its retention deletes them. It ignores a directory of another name.
+pub(super) const BACKUP_DIRECTORY: &str = "basebackup";
 
-/// The backups of the C program, and where version 0.1.0 of this program had its own.
-pub(super) const BACKUPS_OF_C: &str = "backup";
+/// The directory of the backups of the C program and of version 0.1.0 of this program.
+pub(super) const C_BACKUP_DIRECTORY: &str = "backup";
 
-/// There once a backup was complete: a directory without backups is not mounted then.
-pub(super) const MADE: &str = "backup.made";
+/// Exists while there are complete backups: if their directory is empty then, it is not mounted.
+pub(super) const BACKUPS_EXIST: &str = "backup.made";
 
-/// The cluster that the archive belongs to.
-pub(super) const SYSTEM: &str = "system.info";
+/// The system identifier of the cluster, and the followed timeline.
+pub(super) const SYSTEM_INFO: &str = "system.info";
 
-/// There while the WAL archive may begin.
-pub(super) const BEGINNING: &str = "wal.begin";
+/// Exists while the WAL archive may start empty.
+pub(super) const WAL_START: &str = "wal.begin";
 
-/// How the directory of a backup begins that is being built.
-pub(super) const STAGING: &str = ".new-";
+/// The prefix of the directory of an incomplete backup.
+pub(super) const STAGING_PREFIX: &str = ".new-";
 
-/// In the directory of a backup: what is known of it without opening it.
+/// In the directory of a backup: its summary.
 pub const INFO: &str = "backup.info";
 
-/// In the directory of a backup: every file of it.
+/// In the directory of a backup: the list of its files.
 pub const MANIFEST: &str = "backup.manifest";
 
 /// In the directory of a backup: the digests of its stored files.
 pub const SUMS: &str = "backup.sha256";
 
 /// As [`SUMS`], in a backup of the C program.
-pub(super) const SUMS_OF_C: &str = "backup.sha512";
+pub(super) const C_BACKUP_SUMS: &str = "backup.sha512";
 
-/// Files in the directory of a backup that are about it, not of it.
-pub const ABOUT: [&str; 3] = [INFO, MANIFEST, SUMS];
+/// Files in the directory of a backup that are not part of the cluster.
+pub const METADATA_FILES: [&str; 3] = [INFO, MANIFEST, SUMS];

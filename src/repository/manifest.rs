@@ -1,4 +1,4 @@
-//! `backup.manifest`: every file of a backup.
+//! `backup.manifest`: the list of the files of a backup.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -7,65 +7,66 @@ use std::path::{Path, PathBuf};
 use super::layout::{INFO, MANIFEST, SUMS};
 use super::manifest_line::{Line, VERSION, mode};
 use super::{TablespaceInfo, sums};
-use crate::codec::{Digests, Stored};
+use crate::codec::{Digests, StoredFormat};
 use crate::crypto::Sha256;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::ConfigFile;
 use crate::storage::open_file;
 use crate::unit::{Encryption, Label, Segment, SegmentSize};
 
-/// No line is longer: two paths and what is around them.
+/// Limit for a line, bytes: two paths and the other members.
 const MAX_LINE: u64 = 64 << 10;
 
-/// What is in a backup: the authority on it, a name on disk only says where. Paths are relative and have no `..`;
-/// they need not be UTF-8.
+/// The content of a backup, which alone decides how a file is stored. Paths are relative, without
+/// `..`, and need not be UTF-8.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
-    /// How its files are stored, but for those that say otherwise.
-    pub stored: Stored,
-    /// Every file of the data directory and of the tablespaces.
+    /// The format of the files, unless a file has its own.
+    pub stored: StoredFormat,
+    /// The files of the data directory and of the tablespaces.
     pub files: Vec<ManifestFile>,
-    /// Every directory, parents before children, and its permission bits; relative to the data directory.
+    /// The directories, parents first, and their permission bits; relative to the data directory.
     pub directories: Vec<(PathBuf, u32)>,
-    /// Every symbolic link but those of tablespaces: its path relative to the data directory, and its text.
+    /// The symbolic links except those of tablespaces: path relative to the data directory, and
+    /// target.
     pub links: Vec<(PathBuf, PathBuf)>,
     /// The tablespaces; `pg_tblspc/<oid>` links to each.
     pub tablespaces: Vec<TablespaceInfo>,
-    /// The WAL that the backup needs to become consistent, kept with it: segments as `pg_wal/<segment>`, each of the
-    /// full size, and history files. What was received of the last one may be less: the rest is zeros.
+    /// The WAL to reach consistency, stored with the backup: segments as `pg_wal/<segment>` of full
+    /// size, and history files. The last segment may be filled up with zeros.
     pub wal: Vec<ManifestFile>,
-    /// The configuration files that the server has outside of its data directory: their paths there, without the slash
-    /// at the beginning.
+    /// The configuration files outside of the data directory: their absolute paths on the server,
+    /// without the leading slash.
     pub config: Vec<(ConfigFile, ManifestFile)>,
 }
 
-/// One file of a backup.
+/// A file of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestFile {
     /// Its path relative to the data directory (`pg_tblspc/<oid>/…` in a tablespace).
     pub path: PathBuf,
-    /// Plain bytes.
+    /// The size before compression, bytes.
     pub size: u64,
     /// When it was modified, seconds since 1970 UTC.
     pub modified: i64,
-    /// Permission bits.
+    /// Permission bits, at most 0o7777.
     pub mode: u32,
     /// CRC-32C of the plain bytes.
     pub crc32c: u32,
     /// BLAKE3 of the plain bytes.
     pub blake3: [u8; 32],
-    /// Its path below the backup's directory.
+    /// The path on disk, relative to the directory of the backup.
     pub stored_path: PathBuf,
-    /// How it is stored; `None` of WAL in a backup of version 0.1.0, where its name says all that is known.
-    pub stored: Option<Stored>,
-    /// Stored bytes.
+    /// The format; `None` for WAL in a backup of version 0.1.0, where only the name tells it.
+    pub stored: Option<StoredFormat>,
+    /// Bytes on disk, after compression and encryption.
     pub stored_size: u64,
     /// SHA-256 of the stored bytes.
     pub sha256: [u8; 32],
 }
 
 impl ManifestFile {
-    /// Compares what was read with what the manifest says.
+    /// Checks the digests of what was read against the manifest.
     pub fn check(&self, found: &Digests) -> Result<()> {
         let what = if found.stored_size != self.stored_size {
             "its stored size"
@@ -82,19 +83,19 @@ impl ManifestFile {
         };
         let stored = self.stored_path.display();
         let message = format!("{what} is not the one in the manifest ({stored} was changed)");
-        Err(Failure::new(Kind::Corrupt, message)
-            .hint("`pgmoneta-cli verify` names every bad file; choose another backup"))
+        Err(Error::new(ErrorKind::Corrupt, message)
+            .with_hint("`pgmoneta-cli verify` names every bad file; choose another backup"))
     }
 }
 
 impl Manifest {
-    /// Every stored file.
+    /// All stored files, with WAL and configuration files.
     pub fn all_files(&self) -> impl Iterator<Item = &ManifestFile> {
         let config = self.config.iter().map(|(_, file)| file);
         self.files.iter().chain(&self.wal).chain(config)
     }
 
-    /// The size of the WAL segments that are kept with the backup; each of them is whole.
+    /// The size of the WAL segments that are stored with the backup, bytes.
     pub fn segment_size(&self) -> Option<SegmentSize> {
         let segments = self.wal.iter().filter_map(|file| {
             let name = file.path.file_name()?.to_str()?;
@@ -104,35 +105,35 @@ impl Manifest {
         segments.max_by_key(|size| size.bytes())
     }
 
-    /// Reads the manifest of the backup `label` in `directory`, and checks that its SHA-256 is the expected one, or else
-    /// that in the list of digests.
+    /// Reads the manifest of the backup `label` in `directory`, and checks its SHA-256 against
+    /// `expected`, or else against backup.sha256.
     pub(super) fn read(
         directory: &Path,
         label: &Label,
         expected: Option<[u8; 32]>,
     ) -> Result<Manifest> {
-        let (expected, place) = match expected {
+        let (expected, source) = match expected {
             Some(digest) => (digest, INFO),
             None => (Manifest::listed_digest(directory)?, SUMS),
         };
         let path = directory.join(MANIFEST);
-        let doing = || format!("read {}", path.display());
-        let input = Hashing {
-            inner: open_file(&path).with_context(doing)?,
+        let action = || format!("read {}", path.display());
+        let input = HashingReader {
+            inner: open_file(&path).with_context(action)?,
             sha256: Sha256::new(),
         };
         let mut input = BufReader::new(input);
         let manifest = Manifest::parse(&mut input, label);
-        // What is behind a bad line counts for the digest too, and a wrong digest is the better explanation.
-        io::copy(&mut input, &mut io::sink()).with_context(doing)?;
+        // Bytes after a bad line are part of the digest too, and a wrong digest explains more.
+        io::copy(&mut input, &mut io::sink()).with_context(action)?;
         if input.into_inner().sha256.finish() != expected {
-            return Err(corrupt(format!("its SHA-256 is not the one in {place}")))
-                .with_context(doing);
+            return Err(corrupt(format!("its SHA-256 is not the one in {source}")))
+                .with_context(action);
         }
-        manifest.with_context(doing)
+        manifest.with_context(action)
     }
 
-    /// The SHA-256 of the manifest in `directory` as the list of digests has it.
+    /// The SHA-256 of the manifest in `directory` according to backup.sha256.
     pub(super) fn listed_digest(directory: &Path) -> Result<[u8; 32]> {
         let sums = directory.join(SUMS);
         open_file(&sums)
@@ -141,33 +142,33 @@ impl Manifest {
             .with_context(|| format!("read {}", sums.display()))
     }
 
-    /// Reads the list of digests in the directory of a backup: names relative to it, and SHA-256.
+    /// Reads backup.sha256 in the directory of a backup: relative paths and SHA-256.
     pub(super) fn read_sums(directory: &Path) -> Result<Vec<(PathBuf, [u8; 32])>> {
         let path = directory.join(SUMS);
         open_file(&path)
             .map_err(Into::into)
-            .and_then(|file| sums::all(BufReader::new(file)))
+            .and_then(|file| sums::parse_all(BufReader::new(file)))
             .with_context(|| format!("read {}", path.display()))
     }
 
-    /// Reads the lines of a manifest of the backup `label`.
+    /// Parses the manifest of the backup `label`.
     pub fn parse(input: &mut impl BufRead, label: &Label) -> Result<Manifest> {
         let mut manifest = Manifest::default();
         let version;
-        match next(input)? {
-            Some(Line::Backup(head)) if !(1..=VERSION).contains(&head.manifest_version) => {
-                let version = head.manifest_version;
+        match next_line(input)? {
+            Some(Line::Backup(header)) if !(1..=VERSION).contains(&header.manifest_version) => {
+                let version = header.manifest_version;
                 let message =
                     format!("its version is {version}, and this program reads up to {VERSION}");
-                return Err(Failure::new(Kind::Unsupported, message)
-                    .hint("a newer version of pgmoneta wrote it"));
+                return Err(Error::new(ErrorKind::Unsupported, message)
+                    .with_hint("a newer version of pgmoneta wrote it"));
             }
-            Some(Line::Backup(head)) if head.label != label.as_str() => {
-                return Err(corrupt(format!("it is of the backup {:?}", head.label)));
+            Some(Line::Backup(header)) if header.label != label.as_str() => {
+                return Err(corrupt(format!("it is of the backup {:?}", header.label)));
             }
-            Some(Line::Backup(head)) => {
-                version = head.manifest_version;
-                manifest.stored = head.stored()?;
+            Some(Line::Backup(header)) => {
+                version = header.manifest_version;
+                manifest.stored = header.stored()?;
             }
             _ => {
                 return Err(corrupt(
@@ -176,7 +177,7 @@ impl Manifest {
             }
         }
         let mut count = 0;
-        while let Some(line) = next(input)? {
+        while let Some(line) = next_line(input)? {
             match line {
                 Line::Backup(_) => return Err(corrupt("it begins twice".to_owned())),
                 Line::End(expected) if expected == count => {
@@ -213,7 +214,7 @@ impl Manifest {
                 self.tablespaces.push(one);
             }
             Line::Directory(line) => {
-                let path = line.path.below()?;
+                let path = line.path.into_relative()?;
                 self.directories.push((path, mode(&line.mode)?));
             }
             Line::Link(line) => self.links.push(line.parse()?),
@@ -223,7 +224,7 @@ impl Manifest {
                 self.files.push(file);
             }
             Line::Wal(line) => {
-                // Version 1 linked what the archive had, however that was stored, and did not say how.
+                // Version 1 linked WAL files of the archive and did not record their format.
                 let known = (version > 1).then_some(self.stored);
                 let file = line.parse(known)?;
                 self.check_encrypted(&file)?;
@@ -241,9 +242,9 @@ impl Manifest {
 }
 
 impl Manifest {
-    /// Refuses a plain file in an encrypted backup: none is ever written.
+    /// Rejects a plain file in an encrypted backup, which is never written.
     fn check_encrypted(&self, file: &ManifestFile) -> Result<()> {
-        let plain = |stored: Stored| stored.encryption == Encryption::None;
+        let plain = |stored: StoredFormat| stored.encryption == Encryption::None;
         if plain(self.stored) || !file.stored.is_some_and(plain) {
             return Ok(());
         }
@@ -255,7 +256,7 @@ impl Manifest {
 }
 
 /// The next line, if there is one.
-fn next(input: &mut impl BufRead) -> Result<Option<Line>> {
+fn next_line(input: &mut impl BufRead) -> Result<Option<Line>> {
     let mut line = Vec::new();
     input.take(MAX_LINE).read_until(b'\n', &mut line)?;
     match line.strip_suffix(b"\n") {
@@ -265,17 +266,17 @@ fn next(input: &mut impl BufRead) -> Result<Option<Line>> {
     }
 }
 
-fn corrupt(what: String) -> Failure {
-    Failure::new(Kind::Corrupt, what)
+fn corrupt(what: String) -> Error {
+    Error::new(ErrorKind::Corrupt, what)
 }
 
-/// Digests what is read.
-struct Hashing {
+/// Computes the SHA-256 of what is read.
+struct HashingReader {
     inner: File,
     sha256: Sha256,
 }
 
-impl Read for Hashing {
+impl Read for HashingReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buf)?;
         self.sha256.update(buf.get(..count).unwrap_or_default());

@@ -7,40 +7,40 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ManifestFile, TablespaceInfo};
-use crate::codec::Stored;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::codec::StoredFormat;
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::{ConfigFile, hex};
 use crate::unit::{Compression, Encryption};
 
-/// The version of the format. In version 1 a file did not say that it is stored otherwise than the others.
+/// The version of the format. In version 1 all files have the format of the header.
 pub(super) const VERSION: u32 = 2;
 
 /// A line of `backup.manifest`: a JSON object of one member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum Line {
-    /// The first line.
-    Backup(Head),
-    /// A tablespace.
+    /// The header, first line of the file.
+    Backup(Header),
+    /// Name, OID and location of a tablespace.
     Tablespace(TablespaceLine),
-    /// A directory.
+    /// Path and mode of a directory.
     Directory(DirectoryLine),
-    /// A symbolic link.
+    /// Path and target of a symbolic link.
     Link(LinkLine),
     /// A file of the data directory or of a tablespace.
     File(FileLine),
-    /// A file of the WAL that the backup needs.
+    /// A WAL segment or a history file.
     Wal(FileLine),
     /// A configuration file that is not in the data directory.
     Config(ConfigLine),
-    /// The last line: how many there were between.
+    /// The last line: the number of lines after the header and before it.
     End(u64),
 }
 
-/// What the manifest is of.
+/// The header of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Head {
+pub(super) struct Header {
     pub manifest_version: u32,
     pub label: String,
     pub system_identifier: u64,
@@ -53,39 +53,39 @@ pub(super) struct Head {
 pub(super) struct TablespaceLine {
     pub oid: u32,
     pub name: String,
-    pub location: Text,
+    pub location: PathText,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DirectoryLine {
-    pub path: Text,
+    pub path: PathText,
     pub mode: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LinkLine {
-    pub path: Text,
-    pub target: Text,
+    pub path: PathText,
+    pub target: PathText,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileLine {
-    pub path: Text,
+    pub path: PathText,
     pub size: u64,
     pub modified: i64,
     pub mode: String,
     pub crc32c: String,
     pub blake3: String,
-    pub stored: Text,
+    pub stored: PathText,
     pub stored_size: u64,
     pub sha256: String,
-    /// If it is compressed otherwise than the manifest's head says: how.
+    /// The compression, if it differs from the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<String>,
-    /// If it is encrypted otherwise.
+    /// The encryption, if it differs from the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<String>,
 }
@@ -97,48 +97,48 @@ pub(super) struct ConfigLine {
     pub file: FileLine,
 }
 
-/// A path as JSON: text where it is UTF-8, else its bytes in hexadecimal digits.
+/// A path in JSON: text if it is UTF-8, else its bytes in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Text {
+pub(super) enum PathText {
     Utf8(String),
     Bytes { hex: String },
 }
 
-impl Text {
-    pub fn of(path: &Path) -> Text {
+impl PathText {
+    pub fn of(path: &Path) -> PathText {
         match path.to_str() {
-            Some(text) => Text::Utf8(text.to_owned()),
-            None => Text::Bytes {
+            Some(text) => PathText::Utf8(text.to_owned()),
+            None => PathText::Bytes {
                 hex: hex::encode(path.as_os_str().as_bytes()),
             },
         }
     }
 
-    /// The path, whatever it is.
-    pub fn any(self) -> Result<PathBuf> {
+    /// The path, absolute or relative.
+    pub fn into_path(self) -> Result<PathBuf> {
         match self {
-            Text::Utf8(text) => Ok(text.into()),
-            Text::Bytes { hex } => {
-                let bytes = hex::decode(&hex).ok_or_else(|| wrong("path", &hex))?;
+            PathText::Utf8(text) => Ok(text.into()),
+            PathText::Bytes { hex } => {
+                let bytes = hex::decode(&hex).ok_or_else(|| invalid("path", &hex))?;
                 Ok(OsString::from_vec(bytes).into())
             }
         }
     }
 
-    /// The path, if it stays below where it starts.
-    pub fn below(self) -> Result<PathBuf> {
-        let path = self.any()?;
-        if stays_below(&path) {
+    /// The path, if it is relative and has no `..`.
+    pub fn into_relative(self) -> Result<PathBuf> {
+        let path = self.into_path()?;
+        if is_relative_path(&path) {
             Ok(path)
         } else {
-            Err(wrong("path", &path.display().to_string()))
+            Err(invalid("path", &path.display().to_string()))
         }
     }
 }
 
-/// Whether a path is relative, names something, and goes down only.
-pub(super) fn stays_below(path: &Path) -> bool {
+/// Whether a path is relative, not empty, and has no `.` or `..`.
+pub(super) fn is_relative_path(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     !bytes.is_empty()
         && !bytes.contains(&0)
@@ -147,10 +147,10 @@ pub(super) fn stays_below(path: &Path) -> bool {
             .all(|component| matches!(component, Component::Normal(_)))
 }
 
-impl Head {
-    /// How the files are stored.
-    pub fn stored(&self) -> Result<Stored> {
-        Ok(Stored {
+impl Header {
+    /// The default format of the files.
+    pub fn stored(&self) -> Result<StoredFormat> {
+        Ok(StoredFormat {
             compression: compression(&self.compression)?,
             encryption: encryption(&self.encryption)?,
         })
@@ -158,41 +158,42 @@ impl Head {
 }
 
 impl LinkLine {
-    /// Its path, and its text, which leads nowhere but further down; that of `pg_wal` is not followed.
+    /// Path and target. The target must be below the directory of the link, except for `pg_wal`,
+    /// which is not followed.
     pub fn parse(self) -> Result<(PathBuf, PathBuf)> {
-        let path = self.path.below()?;
+        let path = self.path.into_relative()?;
         let target = if path == Path::new("pg_wal") {
-            self.target.any()?
+            self.target.into_path()?
         } else {
-            self.target.below()?
+            self.target.into_relative()?
         };
         Ok((path, target))
     }
 }
 
 impl FileLine {
-    /// The line of a file in a manifest whose head says `stored`.
-    pub fn of(file: &ManifestFile, stored: Stored) -> FileLine {
+    /// The line of a file in a manifest whose header has the format `stored`.
+    pub fn of(file: &ManifestFile, stored: StoredFormat) -> FileLine {
         let own = file.stored.unwrap_or(stored);
         let (compression, encryption) = (own.compression, own.encryption);
         FileLine {
             compression: (compression != stored.compression).then(|| compression.to_string()),
             encryption: (encryption != stored.encryption).then(|| encryption.to_string()),
-            path: Text::of(&file.path),
+            path: PathText::of(&file.path),
             size: file.size,
             modified: file.modified,
             mode: mode_text(file.mode),
             crc32c: format!("{:08x}", file.crc32c),
             blake3: hex::encode(&file.blake3),
-            stored: Text::of(&file.stored_path),
+            stored: PathText::of(&file.stored_path),
             stored_size: file.stored_size,
             sha256: hex::encode(&file.sha256),
         }
     }
 
-    /// Reads a line; `stored` is what the manifest's head says, if that is true of the file unless it says otherwise.
-    pub fn parse(self, stored: Option<Stored>) -> Result<ManifestFile> {
-        let digest = |text: &str| hex::decode_array(text).ok_or_else(|| wrong("digest", text));
+    /// Parses a line; `stored` is the format of the header if it is the default for this file.
+    pub fn parse(self, stored: Option<StoredFormat>) -> Result<ManifestFile> {
+        let digest = |text: &str| hex::decode_array(text).ok_or_else(|| invalid("digest", text));
         let crc32c = hex::decode_array(&self.crc32c).map(u32::from_be_bytes);
         let mut own = stored;
         if let (Some(own), Some(word)) = (&mut own, &self.compression) {
@@ -202,13 +203,13 @@ impl FileLine {
             own.encryption = encryption(word)?;
         }
         Ok(ManifestFile {
-            path: self.path.below()?,
+            path: self.path.into_relative()?,
             size: self.size,
             modified: self.modified,
             mode: mode(&self.mode)?,
-            crc32c: crc32c.ok_or_else(|| wrong("checksum", &self.crc32c))?,
+            crc32c: crc32c.ok_or_else(|| invalid("checksum", &self.crc32c))?,
             blake3: digest(&self.blake3)?,
-            stored_path: self.stored.below()?,
+            stored_path: self.stored.into_relative()?,
             stored: own,
             stored_size: self.stored_size,
             sha256: digest(&self.sha256)?,
@@ -217,10 +218,10 @@ impl FileLine {
 }
 
 impl ConfigLine {
-    /// As [`FileLine::parse`].
-    pub fn parse(self, stored: Stored) -> Result<(ConfigFile, ManifestFile)> {
+    /// Parses the setting and the file, as [`FileLine::parse`].
+    pub fn parse(self, stored: StoredFormat) -> Result<(ConfigFile, ManifestFile)> {
         let what = ConfigFile::of_setting(&self.setting);
-        let what = what.ok_or_else(|| wrong("setting with a file", &self.setting))?;
+        let what = what.ok_or_else(|| invalid("setting with a file", &self.setting))?;
         Ok((what, self.file.parse(Some(stored))?))
     }
 }
@@ -230,39 +231,39 @@ impl TablespaceLine {
         TablespaceLine {
             oid: tablespace.oid,
             name: tablespace.name.clone(),
-            location: Text::of(&tablespace.path),
+            location: PathText::of(&tablespace.path),
         }
     }
 
-    /// Reads a line. The name becomes part of the name of a directory.
+    /// Parses a line. The name becomes part of a directory name.
     pub fn parse(self) -> Result<TablespaceInfo> {
         let name = Path::new(&self.name);
-        let one = name.components().count() == 1 && stays_below(name);
+        let one = name.components().count() == 1 && is_relative_path(name);
         let strange = |c: char| c == '/' || c.is_control();
         if self.oid == 0 || !one || self.name.contains(strange) {
             let named = format!("{} (OID {})", self.name, self.oid);
-            return Err(wrong("tablespace", &named));
+            return Err(invalid("tablespace", &named));
         }
         Ok(TablespaceInfo {
             name: self.name,
             oid: self.oid,
-            path: self.location.any()?,
+            path: self.location.into_path()?,
         })
     }
 }
 
 impl Line {
-    /// The line with its line break.
+    /// The line as JSON with a newline.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = serde_json::to_vec(self).map_err(|error| internal(&error))?;
         bytes.push(b'\n');
         Ok(bytes)
     }
 
-    /// Reads a line without its line break.
+    /// Parses a line without its newline.
     pub fn parse(bytes: &[u8]) -> Result<Line> {
         serde_json::from_slice(bytes)
-            .map_err(|error| Failure::new(Kind::Corrupt, error.to_string()))
+            .map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()))
             .context("read a line")
     }
 }
@@ -270,31 +271,31 @@ impl Line {
 fn compression(word: &str) -> Result<Compression> {
     let mut all = Compression::ALL.into_iter();
     let found = all.find(|one| one.to_string() == word);
-    found.ok_or_else(|| wrong("compression", word))
+    found.ok_or_else(|| invalid("compression", word))
 }
 
 fn encryption(word: &str) -> Result<Encryption> {
     let mut all = Encryption::ALL.into_iter();
     let found = all.find(|one| one.to_string() == word);
-    found.ok_or_else(|| wrong("encryption", word))
+    found.ok_or_else(|| invalid("encryption", word))
 }
 
-/// Permission bits as `chmod` takes them.
+/// Permission bits as four octal digits.
 pub(super) fn mode_text(mode: u32) -> String {
     format!("{mode:04o}")
 }
 
-/// Reads permission bits.
+/// Parses octal permission bits.
 pub(super) fn mode(text: &str) -> Result<u32> {
     let mode = u32::from_str_radix(text, 8).ok();
     mode.filter(|mode| *mode <= 0o7777)
-        .ok_or_else(|| wrong("mode", text))
+        .ok_or_else(|| invalid("mode", text))
 }
 
-fn wrong(what: &str, text: &str) -> Failure {
-    Failure::new(Kind::Corrupt, format!("{text:?} is not a {what}"))
+fn invalid(what: &str, text: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("{text:?} is not a {what}"))
 }
 
-fn internal(error: &serde_json::Error) -> Failure {
-    Failure::new(Kind::Internal, format!("write JSON: {error}"))
+fn internal(error: &serde_json::Error) -> Error {
+    Error::new(ErrorKind::Internal, format!("write JSON: {error}"))
 }

@@ -5,35 +5,35 @@ use std::path::Path;
 
 use super::layout::{MANIFEST, SUMS};
 use super::manifest_line::{
-    ConfigLine, DirectoryLine, FileLine, Head, Line, LinkLine, TablespaceLine, Text, VERSION,
+    ConfigLine, DirectoryLine, FileLine, Header, Line, LinkLine, PathText, TablespaceLine, VERSION,
     mode_text,
 };
 use super::{ManifestFile, TablespaceInfo, sums};
-use crate::codec::Stored;
+use crate::codec::StoredFormat;
 use crate::crypto::Sha256;
 use crate::error::{Context, Result};
 use crate::format::ConfigFile;
 use crate::storage::StagedFile;
 use crate::unit::Label;
 
-/// Writes the manifest and the list of digests of a backup, line by line, so that a backup of many files needs no
-/// memory for them.
+/// Writes the manifest and backup.sha256 of a backup line by line, so that many files need no
+/// memory.
 pub struct ManifestWriter {
     manifest: BufWriter<StagedFile>,
     sums: BufWriter<StagedFile>,
-    stored: Stored,
+    stored: StoredFormat,
     sha256: Sha256,
     lines: u64,
     bytes: u64,
 }
 
 impl ManifestWriter {
-    /// Begins both files in the directory of the backup.
+    /// Creates both files in the directory of the backup.
     pub fn create(
         directory: &Path,
         label: &Label,
         system_identifier: u64,
-        stored: Stored,
+        stored: StoredFormat,
     ) -> Result<ManifestWriter> {
         let create = |name| StagedFile::create(&directory.join(name), 0o600).map(BufWriter::new);
         let mut writer = ManifestWriter {
@@ -44,7 +44,7 @@ impl ManifestWriter {
             lines: 0,
             bytes: 0,
         };
-        writer.line(&Line::Backup(Head {
+        writer.line(&Line::Backup(Header {
             manifest_version: VERSION,
             label: label.to_string(),
             system_identifier,
@@ -55,7 +55,7 @@ impl ManifestWriter {
         Ok(writer)
     }
 
-    /// Adds a tablespace.
+    /// Adds a tablespace to the manifest.
     pub fn tablespace(&mut self, tablespace: &TablespaceInfo) -> Result<()> {
         self.line(&Line::Tablespace(TablespaceLine::of(tablespace)))
     }
@@ -63,16 +63,16 @@ impl ManifestWriter {
     /// Adds a directory: its path relative to the data directory, and its permission bits.
     pub fn directory(&mut self, path: &Path, mode: u32) -> Result<()> {
         self.line(&Line::Directory(DirectoryLine {
-            path: Text::of(path),
+            path: PathText::of(path),
             mode: mode_text(mode),
         }))
     }
 
-    /// Adds a symbolic link: its path relative to the data directory, and its text.
+    /// Adds a symbolic link: its path relative to the data directory, and its target.
     pub fn link(&mut self, path: &Path, target: &Path) -> Result<()> {
         self.line(&Line::Link(LinkLine {
-            path: Text::of(path),
-            target: Text::of(target),
+            path: PathText::of(path),
+            target: PathText::of(target),
         }))
     }
 
@@ -97,15 +97,16 @@ impl ManifestWriter {
         }))
     }
 
-    /// Adds a file that is no part of the cluster to the list of digests only.
+    /// Adds a file that is not part of the cluster to backup.sha256 only.
     pub fn sum(&mut self, sha256: &[u8; 32], stored_path: &Path) -> Result<()> {
-        let line = sums::line(sha256, stored_path);
+        let line = sums::format_line(sha256, stored_path);
         self.bytes += u64::try_from(line.len()).unwrap_or(0);
         let result = self.sums.write_all(&line);
         result.with_context(|| format!("write {SUMS}"))
     }
 
-    /// Ends both files; how many bytes they have, and the SHA-256 of the manifest. They are not durable yet.
+    /// Closes both files and returns their total size in bytes and the SHA-256 of the manifest.
+    /// They are not durable yet.
     pub fn finish(mut self) -> Result<(u64, [u8; 32])> {
         self.line(&Line::End(self.lines))?;
         let sha256 = std::mem::take(&mut self.sha256).finish();

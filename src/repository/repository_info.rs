@@ -1,46 +1,46 @@
-//! `repository.info`: that a directory is a repository, and of which servers.
+//! `repository.info`: marks a directory as a repository and lists its servers.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
 use crate::crypto;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage;
 use crate::unit::ServerName;
 
-/// Longer than any that makes sense: a line for each server.
-const LONGEST: u64 = 4 << 20;
+/// Limit for the file, bytes: it has a line for each server.
+const MAX_SIZE: u64 = 4 << 20;
 
-/// What makes a directory a repository, as `KEY=value` lines in `<base_dir>/repository.info`.
+/// The marker of a repository, as `KEY=value` lines in `<base_dir>/repository.info`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepositoryInfo {
-    /// A random number, 32 hexadecimal digits, for people who compare two disks.
+    /// A random ID, 32 hexadecimal digits, so that an operator can tell two disks apart.
     id: String,
-    /// The servers whose directories were made or found, `SERVER=name` each.
+    /// The servers whose directories were created or opened, `SERVER=name` each.
     servers: BTreeSet<String>,
-    /// Lines of a later version, which stay.
-    others: Vec<String>,
+    /// Lines of a later version, which are preserved.
+    unknown_lines: Vec<String>,
 }
 
 impl RepositoryInfo {
     /// The name of the file.
     pub const NAME: &str = "repository.info";
 
-    /// That of a new repository.
+    /// The marker of a new repository, with a new ID.
     pub fn new() -> Result<RepositoryInfo> {
         let mut bytes = [0; 16];
-        crypto::fill(&mut bytes)?;
+        crypto::fill_random(&mut bytes)?;
         Ok(RepositoryInfo {
             id: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
             ..RepositoryInfo::default()
         })
     }
 
-    /// Reads it from the directory; `None` if there is none.
+    /// Reads the file in `directory`; `None` if there is none.
     pub fn read(directory: &Path) -> Result<Option<RepositoryInfo>> {
         let path = directory.join(RepositoryInfo::NAME);
-        match storage::read_file(&path, LONGEST) {
+        match storage::read_file(&path, MAX_SIZE) {
             Ok(content) => RepositoryInfo::parse(&content)
                 .map(Some)
                 .with_context(|| format!("read {}", path.display())),
@@ -50,8 +50,8 @@ impl RepositoryInfo {
     }
 
     fn parse(content: &[u8]) -> Result<RepositoryInfo> {
-        let wrong = |what: &str| Failure::new(Kind::Corrupt, what);
-        let text = std::str::from_utf8(content).map_err(|_| wrong("it is not text"))?;
+        let invalid = |what: &str| Error::new(ErrorKind::Corrupt, what);
+        let text = std::str::from_utf8(content).map_err(|_| invalid("it is not text"))?;
         let mut info = RepositoryInfo::default();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             match line.split_once('=') {
@@ -59,34 +59,34 @@ impl RepositoryInfo {
                 Some(("SERVER", name)) => {
                     info.servers.insert(name.trim().to_owned());
                 }
-                _ => info.others.push(line.to_owned()),
+                _ => info.unknown_lines.push(line.to_owned()),
             }
         }
         if info.id.is_empty() {
-            return Err(wrong("ID is missing"));
+            return Err(invalid("ID is missing"));
         }
         Ok(info)
     }
 
-    /// Whether the directories of `server` were there.
-    pub fn has(&self, server: &ServerName) -> bool {
+    /// Whether `server` is listed.
+    pub fn has_server(&self, server: &ServerName) -> bool {
         self.servers.contains(server.as_str())
     }
 
-    /// With `server`.
+    /// Adds `server` to the list.
     #[must_use]
-    pub fn with(mut self, server: &ServerName) -> RepositoryInfo {
+    pub fn with_server(mut self, server: &ServerName) -> RepositoryInfo {
         self.servers.insert(server.as_str().to_owned());
         self
     }
 
-    /// Writes it to the directory, durably.
+    /// Writes the file in `directory`, durably.
     pub fn write(&self, directory: &Path) -> Result<()> {
         let mut text = format!("ID={}\n", self.id);
         for server in &self.servers {
             text.push_str(&format!("SERVER={server}\n"));
         }
-        for line in &self.others {
+        for line in &self.unknown_lines {
             text.push_str(&format!("{line}\n"));
         }
         storage::replace(&directory.join(RepositoryInfo::NAME), text.as_bytes())
@@ -98,28 +98,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_and_what_is_not_known_stays() {
+    fn repository_info_round_trips_and_keeps_unknown_lines() {
         let root = std::env::temp_dir().join(format!("pgmoneta-info-{}", std::process::id()));
         std::fs::create_dir_all(&root).unwrap();
         let (one, two) = ("one".parse().unwrap(), "two".parse().unwrap());
         let none = RepositoryInfo::read(&root).unwrap();
         let info = RepositoryInfo::new().unwrap();
-        info.clone().with(&one).write(&root).unwrap();
+        info.clone().with_server(&one).write(&root).unwrap();
         let path = root.join(RepositoryInfo::NAME);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, format!("{text}LATER=1\n")).unwrap();
         let read = RepositoryInfo::read(&root).unwrap().unwrap();
-        read.clone().with(&two).write(&root).unwrap();
+        read.clone().with_server(&two).write(&root).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, "").unwrap();
         let damaged = RepositoryInfo::read(&root);
         std::fs::remove_dir_all(&root).unwrap();
         assert_eq!(none, None);
-        assert!(read.has(&one) && !read.has(&two) && read.id == info.id);
+        assert!(read.has_server(&one) && !read.has_server(&two) && read.id == info.id);
         assert_eq!(
             text,
             format!("ID={}\nSERVER=one\nSERVER=two\nLATER=1\n", info.id)
         );
-        assert_eq!(damaged.unwrap_err().kind(), Kind::Corrupt);
+        assert_eq!(damaged.unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }

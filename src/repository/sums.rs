@@ -5,12 +5,12 @@ use std::io::{self, BufRead};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::hex;
 
-/// A line for a file: digest, two blanks, name. As GNU coreutils do, a line with a backslash or a line break in its
-/// name begins with a backslash, and the name is escaped.
-pub(super) fn line(sha256: &[u8; 32], path: &Path) -> Vec<u8> {
+/// A line for a file: digest, two blanks, name. As GNU coreutils do, a line with a backslash or a
+/// line break in its name begins with a backslash, and the name is escaped.
+pub(super) fn format_line(sha256: &[u8; 32], path: &Path) -> Vec<u8> {
     let name = path.as_os_str().as_bytes();
     let mut line = Vec::with_capacity(name.len() + 68);
     if name.iter().any(|byte| b"\\\n\r".contains(byte)) {
@@ -30,8 +30,8 @@ pub(super) fn line(sha256: &[u8; 32], path: &Path) -> Vec<u8> {
     line
 }
 
-/// Reads a line without its line break.
-fn parse(line: &[u8]) -> Option<([u8; 32], PathBuf)> {
+/// Parses a line without its newline.
+fn parse_line(line: &[u8]) -> Option<([u8; 32], PathBuf)> {
     let (escaped, line) = match line.strip_prefix(b"\\") {
         Some(rest) => (true, rest),
         None => (false, line),
@@ -58,30 +58,30 @@ fn parse(line: &[u8]) -> Option<([u8; 32], PathBuf)> {
     Some((digest, std::ffi::OsString::from_vec(plain).into()))
 }
 
-/// Finds the digest of one file; the file's other lines are checked for their form.
+/// Finds the digest of one file; a malformed line is an error.
 pub(super) fn find(lines: impl BufRead, path: &Path) -> Result<[u8; 32]> {
     let mut found = None;
     for line in lines.split(b'\n') {
-        let (digest, name) = parse(&line?)
-            .ok_or_else(|| Failure::from(io::Error::from(io::ErrorKind::InvalidData)))?;
+        let (digest, name) = parse_line(&line?)
+            .ok_or_else(|| Error::from(io::Error::from(io::ErrorKind::InvalidData)))?;
         if name == path {
             found = Some(digest);
         }
     }
     found.ok_or_else(|| {
-        Failure::new(
-            Kind::Corrupt,
+        Error::new(
+            ErrorKind::Corrupt,
             format!("it does not list {}", path.display()),
         )
     })
 }
 
-/// All lines: the names and digests, in the order of the file.
-pub(super) fn all(lines: impl BufRead) -> Result<Vec<(PathBuf, [u8; 32])>> {
+/// Parses all lines: names and digests, in the order of the file.
+pub(super) fn parse_all(lines: impl BufRead) -> Result<Vec<(PathBuf, [u8; 32])>> {
     let mut all = Vec::new();
     for line in lines.split(b'\n') {
-        let (digest, name) = parse(&line?)
-            .ok_or_else(|| Failure::from(io::Error::from(io::ErrorKind::InvalidData)))?;
+        let (digest, name) = parse_line(&line?)
+            .ok_or_else(|| Error::from(io::Error::from(io::ErrorKind::InvalidData)))?;
         all.push((name, digest));
     }
     Ok(all)
@@ -101,15 +101,15 @@ mod tests {
             b" x ",
         ] {
             let path = PathBuf::from(OsStr::from_bytes(name));
-            let line = line(&[0xab; 32], &path);
+            let line = format_line(&[0xab; 32], &path);
             assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
-            let parsed = parse(line.strip_suffix(b"\n").unwrap());
+            let parsed = parse_line(line.strip_suffix(b"\n").unwrap());
             assert_eq!(parsed, Some(([0xab; 32], path)));
         }
     }
 
     #[test]
-    fn what_is_no_line_is_refused() {
+    fn malformed_lines_are_rejected() {
         let digits = "0".repeat(64);
         for line in [
             String::new(),
@@ -119,7 +119,7 @@ mod tests {
             format!("\\{digits}  a\\x"),
             format!("{}  x", "g".repeat(64)),
         ] {
-            assert_eq!(parse(line.as_bytes()), None, "{line}");
+            assert_eq!(parse_line(line.as_bytes()), None, "{line}");
         }
     }
 }

@@ -1,42 +1,43 @@
-//! `system.info`: the cluster that an archive belongs to, and the timeline that the archive follows.
+//! `system.info`: the cluster of an archive, and the followed timeline.
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::unit::{PgVersion, SegmentSize, Timeline};
 
-/// The key of the timeline that the archive follows. Not there before WAL was streamed.
+/// The key of the followed timeline. Missing before WAL was streamed.
 const TIMELINE: &str = "TIMELINE";
 
-/// The cluster that an archive belongs to, as `KEY=value` lines in `system.info`.
+/// The cluster of an archive, as `KEY=value` lines in `system.info`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemInfo {
-    /// The identity that `initdb` gave it.
+    /// The system identifier from `initdb`.
     pub system_identifier: u64,
-    /// Its version when it was last seen.
+    /// The server version at the last connection.
     pub version: PgVersion,
-    /// The size of its WAL segments.
+    /// `wal_segment_size`, bytes.
     pub segment_size: SegmentSize,
 }
 
 impl SystemInfo {
-    /// Reads the content of the file. Keys that are not known are left alone: a later version may have written them.
+    /// Parses the content of the file. Unknown keys are ignored: a later version may have written
+    /// them.
     pub fn parse(content: &[u8]) -> Result<SystemInfo> {
         let text = text(content)?;
         let needed =
-            |key: &str| value(text, key).ok_or_else(|| wrong(&format!("{key} is missing")));
+            |key: &str| value(text, key).ok_or_else(|| invalid(&format!("{key} is missing")));
         let number = |key: &str| -> Result<u64> {
             let text = needed(key)?;
             text.parse()
-                .map_err(|_| wrong(&format!("{key} is {text:?}, not a number")))
+                .map_err(|_| invalid(&format!("{key} is {text:?}, not a number")))
         };
         Ok(SystemInfo {
             system_identifier: number("SYSTEM_IDENTIFIER")?,
             version: PgVersion::parse(needed("VERSION")?)
-                .ok_or_else(|| wrong("VERSION is not a version"))?,
+                .ok_or_else(|| invalid("VERSION is not a version"))?,
             segment_size: SegmentSize::new(number("WAL_SEGMENT_SIZE")?)?,
         })
     }
 
-    /// The content of the file, where `before` is what it was until now: what else is in it stays.
+    /// The new content of the file; other lines of `before` are preserved.
     pub(super) fn render(&self, before: &[u8]) -> Result<String> {
         let identifier = self.system_identifier.to_string();
         let content = replace(text(before)?, "SYSTEM_IDENTIFIER", &identifier);
@@ -46,7 +47,7 @@ impl SystemInfo {
     }
 }
 
-/// The timeline that the archive follows, as the content of the file says.
+/// The followed timeline in the content of the file.
 pub(super) fn followed(content: &[u8]) -> Result<Option<Timeline>> {
     let Some(value) = value(text(content)?, TIMELINE) else {
         return Ok(None);
@@ -54,20 +55,20 @@ pub(super) fn followed(content: &[u8]) -> Result<Option<Timeline>> {
     let timeline = value.parse();
     timeline
         .map(Some)
-        .map_err(|_| wrong(&format!("{TIMELINE} is {value:?}, not a timeline")))
+        .map_err(|_| invalid(&format!("{TIMELINE} is {value:?}, not a timeline")))
 }
 
-/// The content of the file with another timeline that the archive follows.
+/// The content of the file with another followed timeline.
 pub(super) fn follow(content: &[u8], timeline: Timeline) -> Result<String> {
     Ok(replace(text(content)?, TIMELINE, &timeline.to_string()))
 }
 
-fn wrong(what: &str) -> Failure {
-    Failure::new(Kind::Corrupt, format!("system.info: {what}"))
+fn invalid(what: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("system.info: {what}"))
 }
 
 fn text(content: &[u8]) -> Result<&str> {
-    std::str::from_utf8(content).map_err(|_| wrong("it is not text"))
+    std::str::from_utf8(content).map_err(|_| invalid("it is not text"))
 }
 
 /// The key of a line.
@@ -81,7 +82,7 @@ fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     line.split_once('=').map(|(_, value)| value.trim())
 }
 
-/// The text with the value of one key set; its other lines as they are.
+/// The text with the value of one key set; other lines are unchanged.
 fn replace(text: &str, name: &str, value: &str) -> String {
     let mut content = String::new();
     let mut found = false;
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn the_text_round_trips() {
         let info = SystemInfo {
             system_identifier: u64::MAX,
             version: PgVersion {
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_replaced_leaves_the_rest_as_it_was() {
+    fn replacing_a_value_keeps_the_other_lines() {
         let timeline = |number| Timeline::new(number).unwrap();
         let before = "SYSTEM_IDENTIFIER=1\nVERSION=15.1\nNEW_KEY=1\nWAL_SEGMENT_SIZE=16777216\n";
         let text = follow(before.as_bytes(), timeline(2)).unwrap();
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_damage() {
+    fn malformed_files_are_rejected() {
         for text in [
             "",
             "SYSTEM_IDENTIFIER=1",

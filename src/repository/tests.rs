@@ -1,19 +1,19 @@
-//! Backups on disk: what is listed, found, swept, and what a manifest may say.
+//! Backups on disk: listing, finding, cleanup, and the checks of a manifest.
 
 use std::os::unix::ffi::OsStrExt;
 
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::codec::Stored;
+use crate::codec::StoredFormat;
 use crate::crypto::MasterKey;
-use crate::error::Kind;
+use crate::error::ErrorKind;
 use crate::format::ConfigFile;
 use crate::repository::{ManifestFile, ManifestWriter, SystemInfo, TablespaceInfo};
 use crate::unit::Label;
 use crate::unit::{Compression, Encryption, PgVersion, SegmentSize};
 
-/// A repository that is removed with the value.
+/// A repository that is removed on drop.
 struct Scratch(PathBuf, Repository);
 
 impl Scratch {
@@ -44,7 +44,7 @@ fn label(text: &str) -> Label {
 }
 
 #[test]
-fn only_what_is_complete_is_listed_and_damage_is_not_valid() {
+fn complete_backups_are_listed_and_damaged_ones_are_not_valid() {
     let scratch = Scratch::new("list");
     assert!(scratch.1.backups().unwrap().is_empty());
     assert!(scratch.1.find("newest").is_err());
@@ -87,12 +87,12 @@ fn only_what_is_complete_is_listed_and_damage_is_not_valid() {
             "{identifier}"
         );
     }
-    assert_eq!(scratch.1.find("2026").unwrap_err().kind(), Kind::Usage);
-    assert_eq!(scratch.1.find("1").unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(scratch.1.find("2026").unwrap_err().kind(), ErrorKind::Usage);
+    assert_eq!(scratch.1.find("1").unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
-fn a_sweep_removes_what_never_became_a_backup_and_nothing_else() {
+fn a_sweep_removes_incomplete_backups_and_nothing_else() {
     let scratch = Scratch::new("sweep");
     let kept = scratch.add("20260101000000", "STATUS=1\n");
     let building = scratch.add(".new-20260102000000", "STATUS=1\n");
@@ -118,7 +118,7 @@ fn a_sweep_removes_what_never_became_a_backup_and_nothing_else() {
     assert_eq!(scratch.1.sweep().unwrap(), 0);
 }
 
-const ZSTD: Stored = Stored {
+const ZSTD: StoredFormat = StoredFormat {
     compression: Compression::Zstd,
     encryption: Encryption::None,
 };
@@ -127,7 +127,7 @@ fn written(directory: &Path, label: &Label) -> Manifest {
     written_as(directory, label, ZSTD)
 }
 
-fn written_as(directory: &Path, label: &Label, stored: Stored) -> Manifest {
+fn written_as(directory: &Path, label: &Label, stored: StoredFormat) -> Manifest {
     let mut writer = ManifestWriter::create(directory, label, 7, stored).unwrap();
     let file = |path: &[u8]| {
         let path = PathBuf::from(std::ffi::OsStr::from_bytes(path));
@@ -150,7 +150,7 @@ fn written_as(directory: &Path, label: &Label, stored: Stored) -> Manifest {
         path: "/a\nb".into(),
     };
     let mut other = file(b"pg_wal/00000001000000000000000A");
-    other.stored = Some(Stored {
+    other.stored = Some(StoredFormat {
         compression: Compression::Gzip,
         encryption: Encryption::Aes128,
     });
@@ -187,7 +187,7 @@ fn written_as(directory: &Path, label: &Label, stored: Stored) -> Manifest {
 }
 
 #[test]
-fn a_manifest_comes_back_and_sha256sum_agrees() {
+fn a_manifest_round_trips_and_sha256sum_accepts_the_digests() {
     let scratch = Scratch::new("manifest");
     let directory = scratch.add("20260101000000", "STATUS=1\n");
     let manifest = written(&directory, &label("20260101000000"));
@@ -203,7 +203,7 @@ fn a_manifest_comes_back_and_sha256sum_agrees() {
 }
 
 #[test]
-fn a_manifest_that_was_changed_or_cut_is_refused() {
+fn a_changed_or_truncated_manifest_is_rejected() {
     let scratch = Scratch::new("damage");
     let directory = scratch.add("20260101000000", "STATUS=1\n");
     written(&directory, &label("20260101000000"));
@@ -224,14 +224,14 @@ fn a_manifest_that_was_changed_or_cut_is_refused() {
     for bytes in bad {
         std::fs::write(&path, bytes).unwrap();
         let failure = backup.manifest().unwrap_err();
-        assert_eq!(failure.kind(), Kind::Corrupt, "{failure}");
+        assert_eq!(failure.kind(), ErrorKind::Corrupt, "{failure}");
     }
     std::fs::remove_file(&path).unwrap();
     assert!(backup.manifest().is_err());
 }
 
 #[test]
-fn a_manifest_cannot_lead_out_of_the_backup() {
+fn paths_in_a_manifest_cannot_leave_the_backup() {
     let head = r#"{"backup":{"manifest_version":1,"label":"20260101000000","system_identifier":7,"compression":"none","encryption":"none"}}"#;
     let of = |line: &str, count: u32| {
         let text = format!("{head}\n{line}\n{{\"end\":{count}}}\n");
@@ -259,7 +259,7 @@ fn a_manifest_cannot_lead_out_of_the_backup() {
 }
 
 #[test]
-fn backups_lie_where_the_c_program_does_not_look_and_labels_are_unique_over_both_places() {
+fn backups_of_0_1_0_are_moved_and_labels_are_unique_over_both_directories() {
     let scratch = Scratch::new("places");
     let of_c = scratch.1.c_backup_path();
     let put = |label: &str, files: &[(&str, &str)]| {
@@ -307,24 +307,24 @@ fn backups_lie_where_the_c_program_does_not_look_and_labels_are_unique_over_both
     let newest = scratch.1.newest_label().unwrap();
     assert_eq!(newest, Some(label("20260109000000")));
 
-    assert_eq!(scratch.1.adopt(&key()).unwrap(), 1);
+    assert_eq!(scratch.1.move_backups_of_0_1_0(&key()).unwrap(), 1);
     assert_eq!(listed(), expected(true));
-    assert_eq!(scratch.1.adopt(&key()).unwrap(), 0);
+    assert_eq!(scratch.1.move_backups_of_0_1_0(&key()).unwrap(), 0);
     assert_eq!(scratch.1.sweep().unwrap(), 1, "what 0.1.0 was building");
     assert_eq!(listed(), expected(true));
 
     let failure = scratch.1.find("20260102").unwrap().manifest().unwrap_err();
-    assert_eq!(failure.kind(), Kind::Unsupported);
+    assert_eq!(failure.kind(), ErrorKind::Unsupported);
     assert!(failure.message().contains("written by the C program"));
 
-    // Of two with one label the one that this program wrote counts.
+    // Of two backups with the same label the one of this program is used.
     put("20260101000000", &earlier);
     assert_eq!(listed(), expected(true));
-    assert_eq!(scratch.1.adopt(&key()).unwrap(), 0);
+    assert_eq!(scratch.1.move_backups_of_0_1_0(&key()).unwrap(), 0);
 }
 
 #[test]
-fn the_manifest_says_how_each_file_is_stored_whatever_its_name_ends_in() {
+fn the_manifest_and_not_the_suffix_decides_the_format_of_a_file() {
     let of = |version: u32, words: &str, members: &str, kind: &str| {
         let digits = "0".repeat(64);
         let text = format!(
@@ -335,18 +335,18 @@ fn the_manifest_says_how_each_file_is_stored_whatever_its_name_ends_in() {
         );
         let manifest = Manifest::parse(&mut text.as_bytes(), &label("20260101000000"))?;
         let mut files = manifest.files.into_iter().chain(manifest.wal);
-        Ok::<_, crate::error::Failure>(files.next().unwrap().stored)
+        Ok::<_, crate::error::Error>(files.next().unwrap().stored)
     };
     let none = r#""compression":"none","encryption":"none""#;
     let aes = r#""compression":"zstd","encryption":"aes-192-gcm""#;
     let stored = |compression, encryption| {
-        Some(Stored {
+        Some(StoredFormat {
             compression,
             encryption,
         })
     };
     let expected = stored(Compression::Zstd, Encryption::Aes192);
-    assert_eq!(of(1, none, "", "file").unwrap(), Some(Stored::PLAIN));
+    assert_eq!(of(1, none, "", "file").unwrap(), Some(StoredFormat::PLAIN));
     assert_eq!(of(1, aes, "", "file").unwrap(), expected);
     assert_eq!(of(2, aes, "", "file").unwrap(), expected);
     assert_eq!(of(2, aes, "", "wal").unwrap(), expected);
@@ -356,7 +356,7 @@ fn the_manifest_says_how_each_file_is_stored_whatever_its_name_ends_in() {
     assert_eq!(of(1, aes, "", "wal").unwrap(), None, "0.1.0 did not say it");
 
     let newer = of(3, none, "", "file").unwrap_err();
-    assert_eq!(newer.kind(), Kind::Unsupported);
+    assert_eq!(newer.kind(), ErrorKind::Unsupported);
     assert!(of(0, none, "", "file").is_err());
     assert!(of(2, none, r#","compression":"rar""#, "file").is_err());
     assert!(
@@ -371,7 +371,7 @@ fn the_manifest_says_how_each_file_is_stored_whatever_its_name_ends_in() {
 }
 
 #[test]
-fn names_of_tablespaces_and_links_in_a_manifest_lead_nowhere_else() {
+fn tablespace_names_and_links_in_a_manifest_cannot_leave_the_backup() {
     let head = r#"{"backup":{"manifest_version":2,"label":"20260101000000","system_identifier":7,"compression":"none","encryption":"none"}}"#;
     let of = |lines: &[String]| {
         let count = lines.len();
@@ -421,11 +421,11 @@ fn names_of_tablespaces_and_links_in_a_manifest_lead_nowhere_else() {
 }
 
 fn key() -> MasterKey {
-    MasterKey::quick(1)
+    MasterKey::for_tests(1)
 }
 
 #[test]
-fn backups_of_the_version_that_signed_nothing_are_signed_once() {
+fn unsigned_backups_of_0_1_0_are_signed_once() {
     let scratch = Scratch::new("sign");
     let put = |text: &str, encryption: Encryption, damaged: bool| {
         let path = scratch.1.c_backup_path().join(text);
@@ -433,7 +433,7 @@ fn backups_of_the_version_that_signed_nothing_are_signed_once() {
         let code = encryption.code();
         let info = format!("STATUS=1\nCOMMENTS=a|b\nENCRYPTION={code}\n");
         std::fs::write(path.join("backup.info"), info).unwrap();
-        let stored = Stored { encryption, ..ZSTD };
+        let stored = StoredFormat { encryption, ..ZSTD };
         written_as(&path, &label(text), stored);
         if damaged {
             std::fs::write(path.join("backup.manifest"), "{").unwrap();
@@ -442,27 +442,27 @@ fn backups_of_the_version_that_signed_nothing_are_signed_once() {
     put("20260101000000", Encryption::Aes256, false);
     put("20260102000000", Encryption::Aes256, true);
     put("20260104000000", Encryption::None, false);
-    assert_eq!(scratch.1.adopt(&key()).unwrap(), 3);
+    assert_eq!(scratch.1.move_backups_of_0_1_0(&key()).unwrap(), 3);
     put("20260103000000", Encryption::Aes256, false);
-    assert_eq!(scratch.1.adopt(&key()).unwrap(), 1);
+    assert_eq!(scratch.1.move_backups_of_0_1_0(&key()).unwrap(), 1);
     let proven = |text: &str| {
         let backup = scratch.1.find(text).unwrap();
         assert_eq!(backup.origin, Origin::Own);
         assert!(backup.info.comments == "a|b" && backup.info.valid);
         backup.authenticity(&key()).unwrap()
     };
-    assert_eq!(proven("20260101000000"), Authenticity::Proven);
+    assert_eq!(proven("20260101000000"), Authenticity::Verified);
     assert_eq!(proven("20260102000000"), Authenticity::Unsigned);
     assert_eq!(proven("20260103000000"), Authenticity::Unsigned, "too late");
-    // Anybody could have made it.
+    // Anyone who can write to the repository could have created it.
     assert_eq!(proven("20260104000000"), Authenticity::Unsigned);
     let signed = scratch.1.find("20260101000000").unwrap();
     signed.manifest().unwrap();
-    let other = MasterKey::quick(2);
+    let other = MasterKey::for_tests(2);
     let refuted = signed.authenticity(&other).unwrap();
-    assert_eq!(refuted, Authenticity::Refuted);
+    assert_eq!(refuted, Authenticity::Invalid);
 
-    // The manifest is that of backup.info, whatever backup.sha256 says.
+    // The digest in backup.info decides, not the one in backup.sha256.
     let manifest = signed.path.join("backup.manifest");
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, text.replace("0640", "0644")).unwrap();
@@ -472,7 +472,7 @@ fn backups_of_the_version_that_signed_nothing_are_signed_once() {
 }
 
 #[test]
-fn nothing_in_an_encrypted_backup_is_plain() {
+fn a_plain_file_in_an_encrypted_backup_is_rejected() {
     let head = r#"{"backup":{"manifest_version":2,"label":"20260101000000","system_identifier":7,"compression":"none","encryption":"aes-256-gcm"}}"#;
     let of = |kind: &str, members: &str| {
         let digits = "0".repeat(64);
@@ -491,7 +491,7 @@ fn nothing_in_an_encrypted_backup_is_plain() {
 }
 
 #[test]
-fn a_pipe_or_a_device_in_the_place_of_a_file_lets_nobody_wait() {
+fn a_pipe_or_a_device_instead_of_a_file_does_not_block() {
     let scratch = Scratch::new("pipe");
     let path = scratch.add("20260101000000", "STATUS=1\n");
     scratch.add("20260102000000", "STATUS=1\n");
@@ -510,7 +510,7 @@ fn a_pipe_or_a_device_in_the_place_of_a_file_lets_nobody_wait() {
     let repository = scratch.1.clone();
     std::thread::spawn(move || {
         let backups = repository.backups().unwrap();
-        let wal = repository.wal_of(SegmentSize::DEFAULT);
+        let wal = repository.wal_with_segment_size(SegmentSize::DEFAULT);
         let second = crate::unit::Timeline::new(2).unwrap();
         let _ = sender.send((
             backups.iter().map(|backup| backup.info.valid).collect(),
@@ -525,7 +525,7 @@ fn a_pipe_or_a_device_in_the_place_of_a_file_lets_nobody_wait() {
 }
 
 #[test]
-fn a_file_of_a_backup_gives_no_more_than_its_manifest_says() {
+fn a_file_of_a_backup_is_limited_to_its_size_in_the_manifest() {
     use std::io::Read;
     let scratch = Scratch::new("bomb");
     let label = label("20260101000000");
@@ -534,7 +534,7 @@ fn a_file_of_a_backup_gives_no_more_than_its_manifest_says() {
     let manifest = written(&path, &label);
     let file = manifest.files.first().unwrap();
     let stored = file.stored.unwrap();
-    let coding = crate::codec::Coding {
+    let coding = crate::codec::EncodeOptions {
         compression: stored.compression,
         level: crate::unit::Level::Auto,
         encryption: stored.encryption,

@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::codec::{Source, Suffixes};
+use crate::codec::{StoredReader, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Result};
 use crate::format::TimelineHistory;
 use crate::format::wal::PageHeader;
-use crate::storage::{self, Places};
+use crate::storage::{self, PinnedPaths};
 use crate::unit::{Segment, SegmentSize, Timeline};
 
 /// The suffix of the segment that is being received.
@@ -21,20 +21,20 @@ const PARTIAL: &str = ".partial";
 pub struct WalDirectory {
     path: PathBuf,
     segment_size: SegmentSize,
-    places: Places,
+    paths: PinnedPaths,
 }
 
-/// A file of the WAL archive that holds a segment.
+/// A file of a WAL segment in the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalFile {
-    /// Which segment.
+    /// Timeline and number of the segment.
     pub segment: Segment,
-    /// Where it lies.
+    /// The path in the archive.
     pub path: PathBuf,
-    /// What its name says of how it is stored.
+    /// The compression and encryption suffixes of the name.
     pub suffixes: Suffixes,
-    /// Whether the segment is the open one, or the last one of a timeline that was left in the middle of it: plain, of
-    /// full size, with zeros after the last byte that was received.
+    /// Whether the segment is being received, or is the last one of a timeline that ended in it:
+    /// plain, of full size, with zeros after the last received byte.
     pub partial: bool,
 }
 
@@ -44,7 +44,7 @@ impl WalFile {
         !self.partial && self.suffixes == Suffixes::NONE
     }
 
-    /// Of two files for one segment the one of higher rank counts.
+    /// If a segment has several files, the one with the highest rank is used.
     fn rank(&self) -> u8 {
         match (self.partial, self.suffixes == Suffixes::NONE) {
             (true, _) => 0,
@@ -60,40 +60,42 @@ impl WalDirectory {
         WalDirectory {
             path: path.to_owned(),
             segment_size,
-            places: Places::default(),
+            paths: PinnedPaths::default(),
         }
     }
 
-    /// Says what must stay in its place while something is written to the archive.
+    /// Sets the directories that are checked before a write.
     #[must_use]
-    pub fn within(mut self, places: &Places) -> WalDirectory {
-        self.places = places.clone();
+    pub fn with_pinned_paths(mut self, paths: &PinnedPaths) -> WalDirectory {
+        self.paths = paths.clone();
         self
     }
 
-    /// Checks that the directory is the one that was found. To be called before anything is written.
-    pub fn check_place(&self) -> Result<()> {
-        self.places.check()
+    /// Checks that the directory is the same inode as at the start. Call it before a write.
+    pub fn check_paths(&self) -> Result<()> {
+        self.paths.check()
     }
 
-    /// The directory.
+    /// The directory of the archive.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The size of segments.
+    /// `wal_segment_size` of the cluster.
     pub fn segment_size(&self) -> SegmentSize {
         self.segment_size
     }
 
-    /// All segments, one file each (sealed before plain before partial, where a crash left two), sorted. A file may go at
-    /// any time, because it was completed or sealed: then [`WalDirectory::find`] knows the one that took its place.
+    /// All segments, one file each (if a crash left several: encoded before plain before partial),
+    /// sorted. A file may be replaced at any time when it is completed or encoded: then
+    /// [`WalDirectory::find`] returns the new one.
     pub fn segments(&self) -> Result<Vec<WalFile>> {
-        // What is renamed while a directory is read may be seen under both names or under none. It is read twice: what the
-        // first pass saw and the second one missed is looked for by its names.
+        // A file that is renamed while a directory is read may be listed under both names or under
+        // none. So it is read twice, and files that only the first pass found are looked up by
+        // their names.
         let before = self.files()?;
         let mut best: BTreeMap<Segment, WalFile> = BTreeMap::new();
-        // The best file of a segment comes last and stays.
+        // The file with the highest rank is last and is kept.
         best.extend(self.files()?.into_iter().map(|file| (file.segment, file)));
         for file in before {
             if !best.contains_key(&file.segment)
@@ -105,7 +107,7 @@ impl WalDirectory {
         Ok(best.into_values().collect())
     }
 
-    /// All files that hold segments, sorted by segment, the best one last where a crash left more than one.
+    /// All files of segments, sorted by segment and rank.
     pub fn files(&self) -> Result<Vec<WalFile>> {
         let mut files = Vec::new();
         for name in self.names()? {
@@ -115,15 +117,15 @@ impl WalDirectory {
         Ok(files)
     }
 
-    /// The file that holds `segment` now: sealed before plain before partial.
+    /// The current file of `segment`: encoded before plain before partial.
     pub fn find(&self, segment: Segment) -> Result<Option<WalFile>> {
-        Ok(self.files_of(segment)?.pop())
+        Ok(self.files_for_segment(segment)?.pop())
     }
 
-    /// All files that hold `segment`, the best one last.
-    pub fn files_of(&self, segment: Segment) -> Result<Vec<WalFile>> {
+    /// All files of `segment`, sorted by rank.
+    pub fn files_for_segment(&self, segment: Segment) -> Result<Vec<WalFile>> {
         let plain = segment.name(self.segment_size);
-        // In the order in which one takes the place of the other, so that none slips through.
+        // In the order in which one replaces the other, so that a concurrent rename is not missed.
         let mut names = vec![format!("{plain}{PARTIAL}"), plain.clone()];
         let sealed = Suffixes::all().filter(|suffixes| *suffixes != Suffixes::NONE);
         names.extend(sealed.map(|suffixes| format!("{plain}{}", suffixes.text())));
@@ -138,16 +140,21 @@ impl WalDirectory {
         Ok(found)
     }
 
-    /// Opens a file that holds a segment to read its plain bytes, as [`WalFile`] has it, or under another path. How it is
-    /// encrypted is found out: the configuration may be another one since.
-    pub fn open(&self, path: &Path, suffixes: Suffixes, key: &Arc<MasterKey>) -> Result<Source> {
+    /// Opens the file of a segment to read its plain bytes. The key size is detected, because the
+    /// configuration may have changed since it was written.
+    pub fn open(
+        &self,
+        path: &Path,
+        suffixes: Suffixes,
+        key: &Arc<MasterKey>,
+    ) -> Result<StoredReader> {
         let size = self.segment_size.bytes();
-        let begins = |plain: &[u8]| begins_segment(plain, size);
-        Ok(Source::probe(path, suffixes, key, &begins)?.at_most(size))
+        let begins = |plain: &[u8]| is_segment_start(plain, size);
+        Ok(StoredReader::probe(path, suffixes, key, &begins)?.with_max_size(size))
     }
 
-    /// The content of the history file of a timeline, if archived. The C program writes lower-case names and a NUL at the
-    /// end.
+    /// The content of the history file of a timeline, if archived. The C program writes lower-case
+    /// names and a NUL at the end.
     pub fn history(&self, timeline: Timeline) -> Result<Option<Vec<u8>>> {
         let name = timeline.history_name();
         let lower = name.to_ascii_lowercase();
@@ -167,8 +174,8 @@ impl WalDirectory {
         Ok(None)
     }
 
-    /// The timelines whose history is archived, sorted.
-    pub fn histories(&self) -> Result<Vec<Timeline>> {
+    /// The timelines with an archived history file, sorted.
+    pub fn history_timelines(&self) -> Result<Vec<Timeline>> {
         let names = self.names()?;
         let mut timelines: Vec<Timeline> = names
             .iter()
@@ -181,11 +188,12 @@ impl WalDirectory {
 
     /// Stores the history file of a timeline, durably.
     pub fn store_history(&self, timeline: Timeline, content: &[u8]) -> Result<()> {
-        self.check_place()?;
+        self.check_paths()?;
         storage::replace(&self.path.join(timeline.history_name()), content)
     }
 
-    /// Removes the hidden files that a crash left behind; how many. Nothing may write to the archive meanwhile.
+    /// Removes temporary files after a crash and returns their number. Nothing may write to the
+    /// archive meanwhile.
     pub fn sweep(&self) -> Result<usize> {
         let mut swept = 0;
         for name in self.names()? {
@@ -199,33 +207,33 @@ impl WalDirectory {
         Ok(swept)
     }
 
-    /// What is in the directory and is nothing of ours: files of other names, and directories.
-    pub fn strays(&self) -> Result<Vec<PathBuf>> {
-        let doing = || format!("read directory {}", self.path.display());
-        let mut strays = Vec::new();
-        for entry in std::fs::read_dir(&self.path).with_context(doing)? {
-            let entry = entry.with_context(doing)?;
+    /// Files and directories in the archive that do not belong to it.
+    pub fn foreign_files(&self) -> Result<Vec<PathBuf>> {
+        let action = || format!("read directory {}", self.path.display());
+        let mut foreign = Vec::new();
+        for entry in std::fs::read_dir(&self.path).with_context(action)? {
+            let entry = entry.with_context(action)?;
             let name = entry.file_name();
             let ours = name.to_str().is_some_and(|name| {
                 name.starts_with('.')
                     || Timeline::of_history_name(name).is_some()
                     || self.wal_file(name).is_some()
             });
-            // A file may have gone meanwhile.
+            // A file may have been removed meanwhile.
             let is_directory = entry.file_type().is_ok_and(|found| found.is_dir());
             if !ours || is_directory {
-                strays.push(entry.path());
+                foreign.push(entry.path());
             }
         }
-        strays.sort();
-        Ok(strays)
+        foreign.sort();
+        Ok(foreign)
     }
 
     fn wal_file(&self, name: &str) -> Option<WalFile> {
         let (plain, suffixes, partial) = match name.strip_suffix(PARTIAL) {
             Some(plain) => (plain, Suffixes::NONE, true),
             None => {
-                let (plain, suffixes) = Suffixes::of_name(name);
+                let (plain, suffixes) = Suffixes::split_name(name);
                 (plain, suffixes, false)
             }
         };
@@ -237,20 +245,20 @@ impl WalDirectory {
         })
     }
 
-    /// The names in the directory; those that are not UTF-8 are not ours.
+    /// The names in the directory that are UTF-8.
     fn names(&self) -> Result<Vec<String>> {
-        let doing = || format!("read directory {}", self.path.display());
+        let action = || format!("read directory {}", self.path.display());
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.path).with_context(doing)? {
-            names.extend(entry.with_context(doing)?.file_name().into_string().ok());
+        for entry in std::fs::read_dir(&self.path).with_context(action)? {
+            names.extend(entry.with_context(action)?.file_name().into_string().ok());
         }
         Ok(names)
     }
 }
 
-/// Whether plain bytes are the beginning of a WAL segment of `size` bytes: every one begins with a page that says so
-/// (`XLogLongPageHeaderData`, PostgreSQL 18 `access/xlog_internal.h`).
-pub(super) fn begins_segment(plain: &[u8], size: u64) -> bool {
+/// Whether plain bytes are the start of a WAL segment of `size` bytes, which has the size in the
+/// header of its first page (`XLogLongPageHeaderData`, PostgreSQL 18 `access/xlog_internal.h`).
+pub(super) fn is_segment_start(plain: &[u8], size: u64) -> bool {
     let long = PageHeader::parse(plain).ok().and_then(|header| header.long);
     long.is_some_and(|long| u64::from(long.segment_size) == size)
 }

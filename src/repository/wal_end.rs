@@ -1,4 +1,4 @@
-//! Where a WAL archive ends on the way to a timeline.
+//! The end of a WAL archive along a timeline history.
 
 use super::{WalDirectory, WalFile};
 use crate::error::{Context, Result};
@@ -6,25 +6,26 @@ use crate::format::TimelineHistory;
 use crate::storage;
 use crate::unit::{Lsn, Timeline};
 
-/// Where an archive ends.
+/// The end of a WAL archive along a timeline history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalEnd {
-    /// The newest timeline of the way of which there is WAL.
+    /// The newest timeline of the history that has WAL.
     pub timeline: Timeline,
-    /// The start of the segment to receive next: the partial one, or the one after the last complete one. Where the way
-    /// leaves the timeline in the last segment that counts, this may lie behind the switch.
+    /// The start of the segment to receive next: the partial one, or the one after the last
+    /// complete one. It may be after the switch point if the history leaves the timeline in that
+    /// segment.
     pub next: Lsn,
-    /// After the last byte of the timeline that is there, also where the way has left the timeline before it. Of a
-    /// partial segment more zeros may have been received.
+    /// The end of the archived WAL of the timeline, which may be after the point where the history
+    /// leaves it. Zeros at the end of a partial segment are not included.
     pub received: Lsn,
     /// The file that ends at `received`.
     pub file: WalFile,
 }
 
 impl WalDirectory {
-    /// Where the archive ends on the way that `history` describes: on the newest timeline of which there is WAL, as far as
-    /// it is part of the way. `None` without any segment on the way; there may be some of other branches.
-    pub fn end_along(&self, history: &TimelineHistory) -> Result<Option<WalEnd>> {
+    /// The end of the archive along `history`: on its newest timeline that has WAL, up to its
+    /// switch point. `None` if no segment is part of the history; other branches may have segments.
+    pub fn end_of_path(&self, history: &TimelineHistory) -> Result<Option<WalEnd>> {
         let segments = self.segments()?;
         let size = self.segment_size().bytes();
         for timeline in history.timelines().rev() {
@@ -40,9 +41,9 @@ impl WalDirectory {
                     .iter()
                     .filter(|file| file.segment.timeline == timeline)
             };
-            let on_way = own().rfind(|file| (first..=last).contains(&file.segment.number));
-            if let (Some(on_way), Some(newest)) = (on_way, own().next_back()) {
-                let (next, _) = self.end_of_file(on_way)?;
+            let on_path = own().rfind(|file| (first..=last).contains(&file.segment.number));
+            if let (Some(on_path), Some(newest)) = (on_path, own().next_back()) {
+                let (next, _) = self.end_of_file(on_path)?;
                 let (_, received) = self.end_of_file(newest)?;
                 return Ok(Some(WalEnd {
                     timeline,
@@ -55,7 +56,7 @@ impl WalDirectory {
         Ok(None)
     }
 
-    /// What to receive after a file, and the end of what is in it.
+    /// The LSN to receive after a file, and the end of its WAL.
     fn end_of_file(&self, file: &WalFile) -> Result<(Lsn, Lsn)> {
         let (segment, size) = (file.segment, self.segment_size());
         if !file.partial {

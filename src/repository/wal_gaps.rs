@@ -1,4 +1,4 @@
-//! Whether a WAL archive has every segment that it must have.
+//! Finding missing segments in a WAL archive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,12 +8,12 @@ use crate::error::{Context, Result};
 use crate::format::TimelineHistory;
 use crate::unit::{Lsn, Segment, SegmentSize, Timeline};
 
-/// Segments that are missing in a row.
+/// A range of missing segments of one timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// The first one.
+    /// The first missing segment.
     pub first: Segment,
-    /// The last one.
+    /// The last missing segment.
     pub last: Segment,
     size: SegmentSize,
 }
@@ -33,58 +33,58 @@ impl fmt::Display for Gap {
     }
 }
 
-/// The numbers of the segments of one timeline that there are.
+/// The numbers of the archived segments of one timeline.
 #[derive(Default)]
-struct Numbers {
-    /// Those of complete segments.
-    whole: BTreeSet<u64>,
-    /// That of the partial segment, where nothing of the timeline comes after it.
-    open: Option<u64>,
+struct SegmentNumbers {
+    /// The complete segments.
+    complete: BTreeSet<u64>,
+    /// The partial segment, if it is the last one of the timeline.
+    partial: Option<u64>,
 }
 
-impl Numbers {
+impl SegmentNumbers {
     fn first(&self) -> Option<u64> {
-        self.whole.first().copied().or(self.open)
+        self.complete.first().copied().or(self.partial)
     }
 
     fn last(&self) -> Option<u64> {
-        self.open.or(self.whole.last().copied())
+        self.partial.or(self.complete.last().copied())
     }
 }
 
-/// The segments that there are.
-type Present = BTreeMap<Timeline, Numbers>;
+/// The archived segments.
+type Present = BTreeMap<Timeline, SegmentNumbers>;
 
-/// Numbers from the first to the last.
+/// SegmentNumbers from the first to the last.
 type Range = (u64, u64);
 
 impl WalDirectory {
-    /// Which segments are missing on the ways from `backups` (where they start) to the end of each timeline of which there
-    /// is WAL; without a backup, on the ways from the oldest segment. WAL of other branches may be missing where no way
-    /// leads over it. A plain segment that is not as long as a segment counts as missing, and so does a partial one with
-    /// WAL after it.
+    /// The segments that are missing between the starts of `backups` and the end of each timeline
+    /// that has WAL, along its history; without a backup, from the oldest segment on. WAL of
+    /// branches that no backup needs may be missing. A plain segment of another size counts as
+    /// missing, and so does a partial one with WAL after it.
     pub fn gaps(&self, backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
-        let mut gaps = self.look_for_gaps(backups)?;
+        let mut gaps = self.find_gaps(backups)?;
         if !gaps.is_empty() {
-            // A file that got another name during the look is found at the second one.
-            let again = self.look_for_gaps(backups)?;
+            // A file that was renamed during the scan is found by the second one.
+            let again = self.find_gaps(backups)?;
             gaps.retain(|gap| again.contains(gap));
         }
         Ok(gaps)
     }
 
-    fn look_for_gaps(&self, backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
+    fn find_gaps(&self, backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
         let present = self.present()?;
         let mut missing = Vec::new();
         for &timeline in present.keys() {
             let history = match self.history(timeline)? {
                 Some(content) => TimelineHistory::parse(timeline, &content)?,
-                // Without its history nothing is known of what comes before it.
-                None => TimelineHistory::alone(timeline),
+                // Without its history file the parents of a timeline are unknown.
+                None => TimelineHistory::without_ancestors(timeline),
             };
-            self.look_along(&history, &present, backups, &mut missing);
+            self.find_missing(&history, &present, backups, &mut missing);
         }
-        Ok(merged(missing, self.segment_size()))
+        Ok(merge(missing, self.segment_size()))
     }
 
     fn present(&self) -> Result<Present> {
@@ -92,22 +92,22 @@ impl WalDirectory {
         let mut present = Present::new();
         for file in &self.segments()? {
             let numbers = present.entry(file.segment.timeline).or_default();
-            // They are sorted: what comes after a partial one leaves it behind.
-            numbers.open = None;
-            if !is_whole(file, size)? {
+            // They are sorted: a later segment means that the partial one is not the last.
+            numbers.partial = None;
+            if !has_full_length(file, size)? {
                 continue;
             }
             if file.partial {
-                numbers.open = Some(file.segment.number);
+                numbers.partial = Some(file.segment.number);
             } else {
-                numbers.whole.insert(file.segment.number);
+                numbers.complete.insert(file.segment.number);
             }
         }
         Ok(present)
     }
 
-    /// Adds what is missing on the way to one timeline.
-    fn look_along(
+    /// Adds the missing segments along the history of one timeline.
+    fn find_missing(
         &self,
         history: &TimelineHistory,
         present: &Present,
@@ -123,31 +123,33 @@ impl WalDirectory {
             });
             oldest.min()
         } else {
-            let on_way = backups
+            let on_path = backups
                 .iter()
                 .filter(|(timeline, start)| history.timeline_at(*start) == *timeline);
-            on_way.map(|(_, start)| start.0 / size).min()
+            on_path.map(|(_, start)| start.0 / size).min()
         };
-        let end = present.get(&history.timeline()).and_then(Numbers::last);
+        let end = present
+            .get(&history.timeline())
+            .and_then(SegmentNumbers::last);
         let (Some(begin), Some(end)) = (begin, end) else {
             return;
         };
         for (timeline, (first, last)) in ranges {
             let needed = (first.max(begin), last.min(end));
             let numbers = present.get(&timeline);
-            let open = numbers.and_then(|numbers| numbers.open);
-            let open = open.filter(|_| timeline == history.timeline());
-            let there = numbers
+            let partial = numbers.and_then(|numbers| numbers.partial);
+            let partial = partial.filter(|_| timeline == history.timeline());
+            let present = numbers
                 .into_iter()
-                .flat_map(|numbers| numbers.whole.iter().copied())
-                .chain(open);
-            let found = holes(there, needed);
-            missing.extend(found.into_iter().map(|hole| (timeline, hole)));
+                .flat_map(|numbers| numbers.complete.iter().copied())
+                .chain(partial);
+            let found = missing_ranges(present, needed);
+            missing.extend(found.into_iter().map(|range| (timeline, range)));
         }
     }
 
-    /// Which segments are read of each timeline on a way: the one with a switch is that of the later timeline, which
-    /// begins with a copy of the earlier one's.
+    /// The segments that recovery reads of each timeline of a history: the segment with a switch
+    /// point is read from the later timeline, which starts with a copy of the earlier WAL.
     fn ranges(&self, history: &TimelineHistory) -> Vec<(Timeline, Range)> {
         let size = self.segment_size().bytes();
         let ranges = history.timelines().filter_map(|timeline| {
@@ -162,25 +164,25 @@ impl WalDirectory {
     }
 }
 
-/// What is missing from the first to the last number of what is there, in order.
-fn holes(there: impl Iterator<Item = u64>, (first, last): Range) -> Vec<Range> {
-    let mut holes = Vec::new();
+/// The missing ranges between `first` and `last`; `present` is sorted.
+fn missing_ranges(present: impl Iterator<Item = u64>, (first, last): Range) -> Vec<Range> {
+    let mut ranges = Vec::new();
     if first > last {
-        return holes;
+        return ranges;
     }
     let mut expected = first;
-    let there = there.filter(|number| (first..=last).contains(number));
-    for number in there.chain([last.saturating_add(1)]) {
+    let present = present.filter(|number| (first..=last).contains(number));
+    for number in present.chain([last.saturating_add(1)]) {
         if number > expected {
-            holes.push((expected, number - 1));
+            ranges.push((expected, number - 1));
         }
         expected = number.saturating_add(1);
     }
-    holes
+    ranges
 }
 
-/// The gaps, each of them once though several ways lead over it.
-fn merged(mut missing: Vec<(Timeline, Range)>, size: SegmentSize) -> Vec<Gap> {
+/// The gaps, each of them once even if several histories share it.
+fn merge(mut missing: Vec<(Timeline, Range)>, size: SegmentSize) -> Vec<Gap> {
     missing.sort_unstable();
     let mut gaps: Vec<Gap> = Vec::new();
     for (timeline, (first, last)) in missing {
@@ -201,11 +203,11 @@ fn merged(mut missing: Vec<(Timeline, Range)>, size: SegmentSize) -> Vec<Gap> {
     gaps
 }
 
-/// Whether a file is as long as it must be, as far as that can be told without reading it.
-fn is_whole(file: &WalFile, size: SegmentSize) -> Result<bool> {
+/// Whether a file has the expected size, as far as known without reading it.
+fn has_full_length(file: &WalFile, size: SegmentSize) -> Result<bool> {
     let length = match std::fs::metadata(&file.path) {
         Ok(metadata) => metadata.len(),
-        // Sealed in this moment.
+        // It was replaced by its encoded file meanwhile.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
         Err(error) => {
             return Err(error).with_context(|| format!("look at {}", file.path.display()));

@@ -1,13 +1,14 @@
-//! The one shared state: who does what, and how far it has come.
+//! The state that all threads share: the WAL receivers, the running operations and their progress.
 //!
-//! Jobs and receivers write it, `status`, `progress` and metrics read it. It is the gate too: [`Board::begin`] lets one
-//! operation of a kind run for a server at a time, and its [`Guard`] ends with the job, whatever ends it. Nothing
-//! here is stored: after a restart it is rebuilt from the repository and the servers.
+//! Jobs and receivers write it, `status` and `progress` read it. [`Registry::begin`] refuses an
+//! operation that conflicts with a running one; dropping its [`OperationGuard`] ends the operation,
+//! also after a panic. Nothing is stored: after a restart the state is read from the repository and
+//! the servers.
 
-mod board;
 mod progress;
 mod receiver;
+mod registry;
 
-pub use board::{Activity, Board, Guard};
 pub use progress::{Progress, Snapshot};
 pub use receiver::{Phase, ReceiverState};
+pub use registry::{Activity, OperationGuard, Registry};

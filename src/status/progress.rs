@@ -1,4 +1,4 @@
-//! How far one operation has come.
+//! The progress of one operation.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ pub struct Progress {
     total: AtomicU64,
 }
 
-/// What a [`Progress`] said at one moment.
+/// The values of a [`Progress`] at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Bytes done.
+    /// Bytes processed so far.
     pub done: u64,
-    /// Bytes in all, as far as known; 0 if not known yet.
+    /// The expected number of bytes, possibly an estimate; 0 if not known yet.
     pub total: u64,
-    /// Since the start.
+    /// Time since the start of the operation.
     pub elapsed: Duration,
 }
 
@@ -31,17 +31,17 @@ impl Progress {
         }
     }
 
-    /// Says how many bytes there are in all.
-    pub fn expect(&self, total: u64) {
+    /// Sets the expected number of bytes.
+    pub fn set_total(&self, total: u64) {
         self.total.store(total, Ordering::Relaxed);
     }
 
-    /// Says that `bytes` more are done.
+    /// Adds `bytes` to those that are done.
     pub fn advance(&self, bytes: u64) {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// How far it is now.
+    /// The current values.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             done: self.done.load(Ordering::Relaxed),
@@ -52,7 +52,7 @@ impl Progress {
 }
 
 impl Snapshot {
-    /// How much is done, 0 to 100; the total may have been an estimate.
+    /// 0 to 100, also if the estimated total was too small.
     pub fn percentage(self) -> u8 {
         let done = u128::from(self.done) * 100;
         u8::try_from(
@@ -63,7 +63,7 @@ impl Snapshot {
         .unwrap_or(100)
     }
 
-    /// How long it will still take at the speed so far, if that can be said.
+    /// The estimated time left at the average speed so far; `None` if not known.
     pub fn remaining(self) -> Option<Duration> {
         let left = self
             .total

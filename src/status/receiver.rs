@@ -1,10 +1,10 @@
-//! What a WAL receiver is doing.
+//! The state of a WAL receiver.
 
 use std::time::{Duration, Instant};
 
 use crate::unit::{Lsn, PgVersion, Timeline};
 
-/// Where a receiver is in its life.
+/// What a WAL receiver is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
     /// It has not connected yet.
@@ -12,66 +12,69 @@ pub enum Phase {
     Starting,
     /// WAL is arriving.
     Streaming,
-    /// The connection is gone; it tries again by itself. The text says what broke it.
+    /// The connection was lost; it reconnects by itself. The text is the cause.
     Reconnecting(String),
-    /// It cannot go on until somebody acts, and keeps trying meanwhile. The text says why.
+    /// It cannot continue until the operator acts, and keeps trying meanwhile. The text is the
+    /// cause.
     Alarm(String),
-    /// It has left.
+    /// Its thread has ended.
     Stopped,
 }
 
-/// The state of the receiver of one server, and what is known of the server through it.
+/// The state of the WAL receiver of one server, and what it knows of the server and the archive.
 #[derive(Clone, Debug, Default)]
 pub struct ReceiverState {
-    /// Where it is in its life.
+    /// Set by the receiver thread.
     pub phase: Phase,
-    /// The timeline that it receives.
+    /// The timeline that it receives; `None` before the first connection.
     pub timeline: Option<Timeline>,
-    /// Up to where WAL was received.
+    /// The end of the received WAL.
     pub received: Lsn,
-    /// Up to where WAL is on stable storage here.
+    /// The end of the WAL that is flushed to disk in the archive.
     pub flushed: Lsn,
-    /// The server's end of WAL, as it last said.
+    /// The end of WAL on the server, from its last message.
     pub server_end: Lsn,
-    /// When the server last said anything.
-    pub heard: Option<Instant>,
+    /// When the last message of the server arrived.
+    pub last_message_at: Option<Instant>,
     /// The server's version, once known.
     pub version: Option<PgVersion>,
     /// Whether the server runs with data checksums, once known.
     pub checksums: Option<bool>,
     /// Whether the server is in recovery (a standby), once known.
     pub in_recovery: Option<bool>,
-    /// Which WAL is missing in the archive between the oldest backup and its end, in words; empty if none is.
+    /// The WAL that is missing in the archive after the start of the oldest backup, one text for
+    /// each gap.
     pub gaps: Vec<String>,
     /// How many complete segments are not sealed yet.
     pub unsealed: usize,
     /// How many segments were sealed since the start.
     pub sealed: u64,
-    /// Whether the next try to connect is to come at once.
-    pub hurry: bool,
-    /// Whether it goes on after a gap only if somebody says so.
-    pub wants_consent: bool,
-    /// Why segments cannot be sealed at the moment.
-    pub sealing: Option<String>,
+    /// Requests a connection attempt without the delay between attempts.
+    pub reconnect_now: bool,
+    /// Whether it has stopped at a gap and continues only after the command `wal begin`.
+    pub awaits_wal_begin: bool,
+    /// Why the last segment could not be sealed; `None` after a success.
+    pub seal_error: Option<String>,
 }
 
 impl ReceiverState {
-    /// Forgets what was known of an archive in whose place another one comes.
-    pub fn forget_archive(&mut self) {
+    /// Resets what describes the archive, when another one replaces it.
+    pub fn reset_archive(&mut self) {
         self.timeline = None;
         (self.received, self.flushed, self.server_end) = (Lsn::ZERO, Lsn::ZERO, Lsn::ZERO);
         self.gaps.clear();
         self.unsealed = 0;
-        self.sealing = None;
+        self.seal_error = None;
     }
 
-    /// Whether WAL is arriving.
+    /// Whether it is connected and receives WAL.
     pub fn is_streaming(&self) -> bool {
         self.phase == Phase::Streaming
     }
 
-    /// How many bytes of the server's WAL are not yet on stable storage here, by what it said last. `None` if that is not
-    /// known: it said nothing yet, or what it said last is older than what it wrote since.
+    /// How many bytes of WAL the archive is behind the server, by its last message. `None` if not
+    /// known: there was no message, or the connection is lost and the archive had caught up with
+    /// the last one.
     pub fn lag(&self) -> Option<u64> {
         if self.server_end == Lsn::ZERO || self.flushed == Lsn::ZERO {
             return None;
@@ -80,14 +83,14 @@ impl ReceiverState {
         (lag > 0 || self.is_streaming()).then_some(lag)
     }
 
-    /// What somebody must look after, in words. A server that was silent for twice the `timeout` of its connection is in
-    /// trouble, or the receiver is; with 0 a server may be silent.
+    /// The problems that need the operator, one text for each. No message of the server for twice
+    /// its `timeout` is one; 0 disables the timeout.
     pub fn problems(&self, timeout: Duration) -> Vec<String> {
         let mut problems = Vec::new();
         match &self.phase {
             Phase::Starting => {}
             Phase::Streaming => {
-                let silent = self.heard.map(|heard| heard.elapsed());
+                let silent = self.last_message_at.map(|at| at.elapsed());
                 let limit = timeout.saturating_mul(2);
                 if let Some(silent) = silent.filter(|silent| !limit.is_zero() && *silent > limit) {
                     let seconds = silent.as_secs();
@@ -100,7 +103,7 @@ impl ReceiverState {
             Phase::Stopped => problems.push("the WAL receiver has stopped".to_owned()),
         }
         problems.extend(self.gaps.iter().cloned());
-        if let Some(why) = &self.sealing {
+        if let Some(why) = &self.seal_error {
             problems.push(format!("WAL segments cannot be sealed: {why}"));
         }
         problems
@@ -112,11 +115,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_known_is_no_lag_of_nothing() {
+    fn an_unknown_lag_is_not_zero() {
         let mut state = ReceiverState::default();
         assert_eq!(state.lag(), None);
         state.server_end = Lsn(0x300_0000);
-        assert_eq!(state.lag(), None, "nothing is known of the archive");
+        assert_eq!(
+            state.lag(),
+            None,
+            "the position of the archive is not known"
+        );
         state.flushed = Lsn(0x300_0000);
         state.phase = Phase::Streaming;
         assert_eq!(state.lag(), Some(0));
@@ -130,24 +137,24 @@ mod tests {
             state.server_end = Lsn(0x300_0000);
             assert_eq!(state.lag(), None, "{:?}", state.phase);
             state.server_end = Lsn(0x300_0010);
-            assert_eq!(state.lag(), Some(16), "it is that far behind at least");
+            assert_eq!(state.lag(), Some(16), "the lag is at least this");
         }
     }
 
     #[test]
-    fn problems_are_what_somebody_must_look_after() {
+    fn problems_are_those_that_need_the_operator() {
         let timeout = Duration::from_secs(60);
         let mut state = ReceiverState::default();
         assert!(state.problems(timeout).is_empty());
         state.phase = Phase::Streaming;
-        state.heard = Some(Instant::now());
+        state.last_message_at = Some(Instant::now());
         assert!(state.problems(timeout).is_empty());
-        state.heard = Instant::now().checked_sub(3 * timeout);
-        assert!(state.heard.is_none() || state.problems(timeout).len() == 1);
+        state.last_message_at = Instant::now().checked_sub(3 * timeout);
+        assert!(state.last_message_at.is_none() || state.problems(timeout).len() == 1);
         assert!(state.problems(Duration::ZERO).is_empty());
         state.phase = Phase::Alarm("another cluster".to_owned());
         state.gaps = vec!["000000010000000000000002 is missing".to_owned()];
-        state.sealing = Some("no space".to_owned());
+        state.seal_error = Some("no space".to_owned());
         assert_eq!(state.problems(timeout).len(), 3);
     }
 }

@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all.
+//! Files that are replaced atomically.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -7,11 +7,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::directory::sync_directory;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys;
 
-/// A file that gets its name when it is complete and on stable storage, and leaves nothing behind when it is dropped
-/// before. Mode 0600. Until then it lies beside its place as `.<name>.tmp`.
+/// A file that gets its name when it is complete and on stable storage, and is removed when it is
+/// dropped before. Mode 0600. Until then it is `.<name>.tmp` in the same directory.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: File,
@@ -21,12 +21,12 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Begins the file that will be `path`, in place of one that may be there. One writer at a time for a path: a
-    /// left-over of an earlier one is overwritten.
+    /// Creates the temporary file for `path`, which may exist. Only one writer at a time for a
+    /// path: a temporary file left by a crash is removed.
     pub fn create(path: &Path) -> Result<AtomicFile> {
         let name = path.file_name().ok_or_else(|| {
-            Failure::new(
-                Kind::Internal,
+            Error::new(
+                ErrorKind::Internal,
                 format!("{} has no file name", path.display()),
             )
         })?;
@@ -54,22 +54,22 @@ impl AtomicFile {
         })
     }
 
-    /// The path that it will have.
+    /// The final path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Syncs the content; where it lies until it has its name, to be read back. The next read comes from the disk, where
-    /// the kernel lets us ask for that.
-    pub fn settle(&self) -> Result<&Path> {
+    /// Syncs the content and returns the temporary path, to read it back. The page cache is dropped
+    /// if the kernel supports that, so that the next read comes from the disk.
+    pub fn sync(&self) -> Result<&Path> {
         self.file
             .sync_all()
             .with_context(|| format!("sync {}", self.temporary.display()))?;
-        sys::forget_cached(&self.file);
+        sys::drop_page_cache(&self.file);
         Ok(&self.temporary)
     }
 
-    /// Syncs the content, gives it its name and syncs the directory.
+    /// Syncs the content, renames the file to its final path and syncs the directory.
     pub fn commit(mut self) -> Result<()> {
         self.file
             .sync_all()
@@ -86,14 +86,14 @@ impl AtomicFile {
     }
 }
 
-/// Makes the file at `path` with `bytes` in it, durably; one that is there already is [`Kind::Io`] and stays as it is.
-/// Mode 0600.
+/// Creates the file `path` with `bytes`, durably; an existing file is [`ErrorKind::Io`] and stays
+/// unchanged. Mode 0600.
 pub fn create_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes)
         .and_then(|()| file.file.sync_all())
         .with_context(|| format!("write {}", file.temporary.display()))?;
-    // Unlike a rename, a link never takes the place of another file.
+    // Unlike a rename, a link never replaces another file.
     std::fs::hard_link(&file.temporary, path)
         .with_context(|| format!("create {}", path.display()))?;
     drop(file);
@@ -120,7 +120,8 @@ impl Drop for AtomicFile {
     }
 }
 
-/// Puts `bytes` in the place of the file at `path`: afterwards all of them are durable, or the old file is untouched.
+/// Replaces the file `path` by `bytes`: afterwards all of them are durable, or the old file is
+/// unchanged.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes)

@@ -1,17 +1,17 @@
-//! The proof that something is on stable storage.
+//! Values that describe what is on stable storage.
 
-/// A value that describes bytes on stable storage. Only `storage` makes one, after a sync that succeeded; who takes
-/// one as an argument therefore cannot be called too early.
+/// A value that describes bytes on stable storage. Only `storage` creates it, after a successful
+/// sync, so a function that takes one cannot be called before the sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Durable<T>(T);
 
 impl<T: Copy> Durable<T> {
-    /// To be called after a successful sync only.
-    pub(super) fn proven(value: T) -> Durable<T> {
+    /// Call it only after a successful sync.
+    pub(super) fn after_sync(value: T) -> Durable<T> {
         Durable(value)
     }
 
-    /// The value.
+    /// The value, to send or compare it.
     pub fn get(self) -> T {
         self.0
     }

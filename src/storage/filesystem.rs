@@ -1,4 +1,4 @@
-//! The file system under a directory: its room, and syncing all that was written to it.
+//! The file system of a directory: free space, and syncing a tree.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 use crate::error::{Context, Result};
 use crate::sys;
 
-/// The room on a file system; bytes where nothing else is said.
+/// The space of a file system; bytes unless stated otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
-    /// What a process without privileges may still write.
+    /// Bytes available to unprivileged processes.
     pub free: u64,
-    /// All there is.
+    /// The size of the file system, bytes.
     pub total: u64,
-    /// How many files a process without privileges may still make; the largest number where there is no limit.
+    /// Inodes available to unprivileged processes; `u64::MAX` if there is no limit.
     pub free_files: u64,
 }
 
-/// A directory, opened before a tree is written below it, so that the sync at the end learns of every write error
-/// since (Linux reports a write-back error to a descriptor once, if it was open when the error happened).
+/// A directory, opened before a tree is written below it, so that the sync at the end learns of
+/// every write error since (Linux reports a write-back error to a descriptor once, if it was open
+/// when the error happened).
 pub struct Filesystem {
     directory: File,
     path: PathBuf,
@@ -36,14 +37,14 @@ impl Filesystem {
         })
     }
 
-    /// The room on the file system of `path`.
+    /// The space of the file system of `path`.
     pub fn space(path: &Path) -> Result<Space> {
         let stat = rustix::fs::statvfs(path)
             .with_context(|| format!("ask for the free space of {}", path.display()))?;
         Ok(Space {
             free: stat.f_bavail.saturating_mul(stat.f_frsize),
             total: stat.f_blocks.saturating_mul(stat.f_frsize),
-            // Where files are not counted, there are none at all.
+            // A file system without a fixed number of inodes reports 0.
             free_files: if stat.f_files == 0 {
                 u64::MAX
             } else {
@@ -52,44 +53,46 @@ impl Filesystem {
         })
     }
 
-    /// Makes all that was written below the directory durable: by one `syncfs` where that is a proof, else file by file.
-    /// What lies below on other file systems counts too; symbolic links are not followed.
+    /// Makes all that was written below the directory durable: by one `syncfs` where that reports
+    /// write errors, else file by file. Other file systems mounted below are included; symbolic
+    /// links are not followed.
     pub fn sync(&self) -> Result<()> {
-        if !sys::syncfs_is_proof(&self.directory) {
+        if !sys::syncfs_is_reliable(&self.directory) {
             return sync_tree(&self.path);
         }
-        sync_whole(&self.directory)
+        sync_filesystem(&self.directory)
             .with_context(|| format!("sync the file system of {}", self.path.display()))?;
-        // Before Linux 5.17 syncfs does not tell of a journal that was given up; this does.
+        // Before Linux 5.17 syncfs does not report an aborted journal; fsync does.
         super::sync_directory(&self.path)?;
         let found = self.directory.metadata();
         let device = found
             .with_context(|| format!("look at {}", self.path.display()))?
             .dev();
-        sync_others(&self.path, device)
+        sync_other_filesystems(&self.path, device)
     }
 }
 
 #[cfg(target_os = "linux")]
-fn sync_whole(directory: &File) -> Result<()> {
+fn sync_filesystem(directory: &File) -> Result<()> {
     rustix::fs::syncfs(directory).map_err(Into::into)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn sync_whole(directory: &File) -> Result<()> {
+fn sync_filesystem(directory: &File) -> Result<()> {
     directory.sync_all().map_err(Into::into)
 }
 
-/// Syncs the directories below `path` that are on another file system than `device`, and all in them.
-fn sync_others(path: &Path, device: u64) -> Result<()> {
-    let doing = || format!("look at {}", path.display());
-    for entry in std::fs::read_dir(path).with_context(doing)? {
-        let entry = entry.with_context(doing)?;
-        if !entry.file_type().with_context(doing)?.is_dir() {
+/// Syncs the directories below `path` that are on another file system than `device`, and all in
+/// them.
+fn sync_other_filesystems(path: &Path, device: u64) -> Result<()> {
+    let action = || format!("look at {}", path.display());
+    for entry in std::fs::read_dir(path).with_context(action)? {
+        let entry = entry.with_context(action)?;
+        if !entry.file_type().with_context(action)?.is_dir() {
             continue;
         }
-        if entry.metadata().with_context(doing)?.dev() == device {
-            sync_others(&entry.path(), device)?;
+        if entry.metadata().with_context(action)?.dev() == device {
+            sync_other_filesystems(&entry.path(), device)?;
         } else {
             sync_tree(&entry.path())?;
         }
@@ -97,14 +100,14 @@ fn sync_others(path: &Path, device: u64) -> Result<()> {
     Ok(())
 }
 
-/// Syncs every file and directory below `path`, and `path`; symbolic links are not followed. Files that were written
-/// before should have been synced by whoever wrote them (see [`super::StagedFile::close`]): an error that no descriptor
-/// was open for may be forgotten.
+/// Syncs every file and directory below `path`, and `path`; symbolic links are not followed. Files
+/// should already be synced by the descriptor that wrote them (see [`super::StagedFile::close`]):
+/// the kernel may drop an error for which no descriptor was open.
 fn sync_tree(path: &Path) -> Result<()> {
-    let doing = || format!("sync {}", path.display());
-    for entry in std::fs::read_dir(path).with_context(doing)? {
-        let entry = entry.with_context(doing)?;
-        let kind = entry.file_type().with_context(doing)?;
+    let action = || format!("sync {}", path.display());
+    for entry in std::fs::read_dir(path).with_context(action)? {
+        let entry = entry.with_context(action)?;
+        let kind = entry.file_type().with_context(action)?;
         if kind.is_dir() {
             sync_tree(&entry.path())?;
         } else if kind.is_file() {
@@ -126,7 +129,7 @@ mod tests {
         std::fs::write(root.join("a/b/c"), b"c").unwrap();
         let result = sync_tree(&root)
             .and_then(|()| Filesystem::open(&root)?.sync())
-            .and_then(|()| sync_others(&root, 0));
+            .and_then(|()| sync_other_filesystems(&root, 0));
         std::fs::remove_dir_all(&root).unwrap();
         result.unwrap();
     }

@@ -1,4 +1,4 @@
-//! One writer at a time for the files of a directory.
+//! A lock on a directory.
 
 use std::fs::File;
 use std::path::Path;
@@ -7,28 +7,29 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::atomic::parent;
-use crate::error::{Context, Failure, Result};
+use crate::error::{Context, Error, Result};
 
-/// The right to change the files of a directory, among programs that ask for it; ends when it is dropped, or with
-/// the process.
+/// An advisory lock (`flock`) on a directory; released when it is dropped, or when the process
+/// ends.
 pub struct DirectoryLock {
     _directory: File,
 }
 
 impl DirectoryLock {
-    /// Waits for the right to change the file at `path`.
-    pub fn wait(path: &Path) -> Result<DirectoryLock> {
+    /// Waits for the lock on the directory of `path`.
+    pub fn acquire(path: &Path) -> Result<DirectoryLock> {
         let directory = parent(path);
-        let doing = || format!("lock directory {}", directory.display());
-        let file = File::open(directory).with_context(doing)?;
+        let action = || format!("lock directory {}", directory.display());
+        let file = File::open(directory).with_context(action)?;
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
                 Err(Errno::INTR) => {}
-                // NFS has no locks for directories. Then two administrators must not work at the same instant.
+                // NFS has no locks for directories: there two administrators must not write at the
+                // same time.
                 Ok(()) | Err(Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP) => {
                     return Ok(DirectoryLock { _directory: file });
                 }
-                Err(error) => return Err(Failure::from(error).context(doing())),
+                Err(error) => return Err(Error::from(error).context(action())),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Reading files in directories where others may have put something else under their names.
+//! Opening regular files in directories to which others may write.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -7,35 +7,36 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Opens a regular file to read it; symbolic links are followed. Anything else is an error: a pipe would let us wait for
-/// somebody who writes, and a device may never end.
+/// Opens a regular file for reading; symbolic links are followed. Anything else is an error: a pipe
+/// would block until it is written to, and a device may never end.
 pub fn open_file(path: &Path) -> io::Result<File> {
-    let file = open_at_once(path)?;
+    let file = open_nonblocking(path)?;
     check_regular(&file)?;
     Ok(file)
 }
 
-/// Opens whatever it is, and does not wait for the other end of a pipe.
-pub(super) fn open_at_once(path: &Path) -> io::Result<File> {
+/// Opens any type of file without blocking on a pipe.
+pub(super) fn open_nonblocking(path: &Path) -> io::Result<File> {
     let flags = flags(OFlags::NONBLOCK);
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-/// Reads a regular file of at most `longest` bytes. A longer one is an error, and so is anything else than a file.
-pub fn read_file(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
+/// Reads a regular file of at most `max_size` bytes. A longer one is an error, and so is anything
+/// else than a file.
+pub fn read_file(path: &Path, max_size: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    let mut limited = open_file(path)?.take(longest.saturating_add(1));
+    let mut limited = open_file(path)?.take(max_size.saturating_add(1));
     limited.read_to_end(&mut content)?;
-    if u64::try_from(content.len()).unwrap_or(u64::MAX) > longest {
-        let message = format!("it has more than {longest} bytes");
+    if u64::try_from(content.len()).unwrap_or(u64::MAX) > max_size {
+        let message = format!("it has more than {max_size} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     Ok(content)
 }
 
-/// Opens a regular file to change it in its place. A symbolic link is an error too: it may lead to a file of ours that is
-/// none of this directory.
-pub(super) fn open_to_change(path: &Path) -> io::Result<File> {
+/// Opens a regular file for reading and writing. A symbolic link is an error too: it may lead out
+/// of the directory.
+pub(super) fn open_for_update(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -53,7 +54,7 @@ fn check_regular(file: &File) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidData, message))
 }
 
-/// As the standard library wants them.
+/// As `custom_flags` takes them.
 fn flags(flags: OFlags) -> i32 {
     flags.bits().cast_signed()
 }
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_regular_file_is_refused_at_once() {
+    fn special_files_are_rejected_at_once() {
         let name = format!("pgmoneta-regular-{}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
@@ -92,8 +93,8 @@ mod tests {
         }
         assert_eq!(next(), Err(io::ErrorKind::NotFound));
         assert!(read_file(&directory.join("file"), 4).is_err());
-        assert!(open_to_change(&directory.join("file")).is_ok());
-        assert!(open_to_change(&directory.join("link")).is_err());
+        assert!(open_for_update(&directory.join("file")).is_ok());
+        assert!(open_for_update(&directory.join("link")).is_err());
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -1,42 +1,44 @@
-//! Leaving the terminal.
+//! Detaching the daemon from the terminal.
 
 use std::fs::File;
 use std::io::{Read, Write};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 
-/// Which process one is after [`detach`].
+/// The process that returns from [`detach`].
 pub enum Detached {
-    /// The one that the shell started. The daemon runs, or said why it does not.
+    /// The process that the shell started, with the result of the startup of the daemon.
     Launcher(Result<()>),
-    /// The daemon.
-    Daemon(Ready),
+    /// The detached process, which reports the result of its startup.
+    Daemon(StartupNotifier),
 }
 
-/// The detached process's way to say that it has started. Dropping it unused says that it has not.
-pub struct Ready(File);
+/// The pipe by which the detached process reports the result of its startup. Dropping it unused
+/// reports a failure.
+pub struct StartupNotifier(File);
 
-/// Goes on in a process of its own session with the working directory `/`, umask 077, and `/dev/null` in place of the
-/// three standard streams. The process that the shell started waits until the new one says how its start went. To
-/// be called while there is one thread, after all paths were made absolute.
+/// Continues in a child process in a new session, with the working directory `/`, umask 077, and
+/// the standard streams redirected to `/dev/null`. The parent waits until the child reports the
+/// result of its startup. Must be called while the process has one thread, and after all paths were
+/// made absolute.
 pub fn detach() -> Result<Detached> {
-    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).context("make a pipe")?;
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).context("create a pipe")?;
     let daemonize = daemonize::Daemonize::new()
         .working_directory("/")
         .umask(0o077);
     let failed = |error: daemonize::Error| {
-        Failure::new(Kind::Internal, error.to_string()).context("detach from the terminal")
+        Error::new(ErrorKind::Internal, error.to_string()).context("detach from the terminal")
     };
     match daemonize.execute() {
         daemonize::Outcome::Child(Ok(_)) => {
             drop(reader);
-            Ok(Detached::Daemon(Ready(File::from(writer))))
+            Ok(Detached::Daemon(StartupNotifier(File::from(writer))))
         }
         daemonize::Outcome::Child(Err(error)) => {
             let failure = failed(error);
-            Ready(File::from(writer)).failed(&failure);
+            StartupNotifier(File::from(writer)).notify_failed(&failure);
             Err(failure)
         }
         daemonize::Outcome::Parent(Err(error)) => Err(failed(error)),
@@ -47,47 +49,47 @@ pub fn detach() -> Result<Detached> {
     }
 }
 
-/// The pipe's end comes with the end of the process, so this does not wait for ever.
+/// Waits for the report, or for the end of the child, which closes the pipe.
 fn wait(mut reader: File) -> Result<()> {
-    let mut said = String::new();
+    let mut status = String::new();
     reader
-        .read_to_string(&mut said)
+        .read_to_string(&mut status)
         .context("wait for the daemon")?;
-    match said.split_once('\n') {
+    match status.split_once('\n') {
         Some(("ready", _)) => Ok(()),
         Some((message, hint)) => {
-            let failure = Failure::new(Kind::Internal, message);
+            let failure = Error::new(ErrorKind::Internal, message);
             Err(if hint.is_empty() {
                 failure
             } else {
-                failure.hint(hint)
+                failure.with_hint(hint)
             })
         }
         None => Err(
-            Failure::new(Kind::Internal, "the daemon ended while it started")
-                .hint("its log may say why"),
+            Error::new(ErrorKind::Internal, "the daemon exited during its startup")
+                .with_hint("see its log for the reason"),
         ),
     }
 }
 
-impl Ready {
-    /// Says that the daemon runs; the launcher ends with success.
-    pub fn done(self) {
-        self.say("ready\n");
+impl StartupNotifier {
+    /// Reports that the daemon is running; the parent exits with success.
+    pub fn notify_ready(self) {
+        self.send("ready\n");
     }
 
-    /// Says why it does not run; the launcher prints that and fails.
-    pub fn failed(self, failure: &Failure) {
+    /// Reports that the startup failed; the parent returns this error.
+    pub fn notify_failed(self, failure: &Error) {
         let message = failure.message().replace('\n', " ");
-        self.say(&format!(
+        self.send(&format!(
             "{message}\n{}",
-            failure.advice().unwrap_or_default()
+            failure.hint().unwrap_or_default()
         ));
     }
 
-    fn say(mut self, text: &str) {
+    fn send(mut self, text: &str) {
         if let Err(error) = self.0.write_all(text.as_bytes()) {
-            log::warn!("the process that started the daemon is gone: {error}");
+            log::warn!("the process that started the daemon has exited: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Locks between processes.
+//! Lock files with a pid, locked by flock(2).
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Read, Seek, Write};
@@ -9,14 +9,14 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::FileIdentity;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 
-/// The longest content of a lock file, in bytes: a pid with some blanks.
-const LONGEST: u64 = 64;
+/// The maximum size of a lock file, in bytes: a pid and white space.
+const MAX_CONTENT: u64 = 64;
 
-/// A file that at most one process has locked, with that process's pid in it. The lock belongs to the open file:
-/// it lives on in a forked child and ends with the last process that has it, however that ends, so that a file that
-/// was left behind locks nobody out.
+/// A locked file with the pid of the process that holds the lock. The lock belongs to the open file
+/// description: a forked child inherits it, and it is released when the last process that has it
+/// exits or crashes, so that a stale file does not block other processes.
 #[derive(Debug)]
 pub struct LockFile {
     file: File,
@@ -24,10 +24,11 @@ pub struct LockFile {
 }
 
 impl LockFile {
-    /// Opens the file, making it if it is not there, locks it and gives it the permission bits `mode`. [`Kind::Busy`] if another process has
-    /// it; the message says which. [`Kind::Permission`] if the file is not what we would have made; it is not changed then.
+    /// Opens or creates the file, locks it and sets its permission bits to `mode`. Fails with
+    /// [`ErrorKind::Busy`] if another process holds the lock; the message has its pid. Fails with
+    /// [`ErrorKind::Permission`], without changing the file, if it is not a lock file of this user.
     pub fn acquire(path: &Path, mode: u32) -> Result<LockFile> {
-        let doing = || format!("lock {}", path.display());
+        let action = || format!("lock {}", path.display());
         loop {
             let file = OpenOptions::new()
                 .read(true)
@@ -35,46 +36,48 @@ impl LockFile {
                 .create(true)
                 .truncate(false)
                 .mode(mode)
-                // Where others may write, a symbolic link would make us write to a file of their choice, and a pipe would
-                // let us wait.
+                // In a directory that others can write to, a symbolic link could redirect to any
+                // file, and opening a pipe could block.
                 .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
                 .open(path)
-                .with_context(doing)?;
-            check_kind(&file).with_context(doing)?;
+                .with_context(action)?;
+            check_file(&file).with_context(action)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => return Err(held(file).context(doing())),
+                Err(Errno::WOULDBLOCK) => return Err(busy_error(file).context(action())),
                 Err(Errno::INTR) => continue,
-                Err(error) => return Err(Failure::from(error).context(doing())),
+                Err(error) => return Err(Error::from(error).context(action())),
             }
             let lock = LockFile {
                 file,
                 path: path.to_owned(),
             };
-            // Its last holder may have removed it after we opened it; then the name is free, or another file's.
+            // The previous holder may have removed the file after it was opened here.
             if !lock.is_in_place() {
                 continue;
             }
-            lock.check_content().with_context(doing)?;
-            if lock.file.metadata().with_context(doing)?.mode() & 0o777 != mode {
-                // The umask took bits away, or somebody changed them.
+            lock.check_content().with_context(action)?;
+            if lock.file.metadata().with_context(action)?.mode() & 0o777 != mode {
+                // The umask has cleared bits, or the mode was changed.
                 let permissions = Permissions::from_mode(mode);
-                lock.file.set_permissions(permissions).with_context(doing)?;
+                lock.file
+                    .set_permissions(permissions)
+                    .with_context(action)?;
             }
             return Ok(lock);
         }
     }
 
-    /// The path of the file.
+    /// The path at which it was acquired.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the path still leads to the file.
+    /// Whether the path still refers to the locked file.
     pub fn is_in_place(&self) -> bool {
         match (
-            FileIdentity::of(&self.file),
-            FileIdentity::named(&self.path),
+            FileIdentity::fstat(&self.file),
+            FileIdentity::lstat(&self.path),
         ) {
             (Ok(ours), Ok(named)) => ours == named,
             _ => false,
@@ -91,48 +94,47 @@ impl LockFile {
             .with_context(|| format!("write {}", self.path.display()))
     }
 
-    /// A path that was mistyped leads to something else than a lock file.
+    /// Fails if the file has other content than a pid: the path may be mistyped.
     fn check_content(&self) -> Result<()> {
         let mut text = Vec::new();
-        (&self.file).take(LONGEST + 1).read_to_end(&mut text)?;
+        (&self.file).take(MAX_CONTENT + 1).read_to_end(&mut text)?;
         let first = text.split(u8::is_ascii_whitespace).next();
         let pid = first.is_none_or(|word| word.iter().all(u8::is_ascii_digit));
-        if pid && text.len() <= usize::try_from(LONGEST).unwrap_or(usize::MAX) {
+        if pid && text.len() <= usize::try_from(MAX_CONTENT).unwrap_or(usize::MAX) {
             return Ok(());
         }
-        Err(Failure::new(
-            Kind::Permission,
-            "it has other content than the number of a process",
+        Err(
+            Error::new(ErrorKind::Permission, "it does not contain a process ID")
+                .with_hint("set another path, or remove the file if it is not needed"),
         )
-        .hint("name another path, or remove the file if nobody needs it"))
     }
 }
 
-/// Checks that a file is a regular one, is ours, and has no other name: a hard link that somebody else made would have us
-/// write to the file of another name.
-fn check_kind(file: &File) -> Result<()> {
+/// Checks that a file is a regular file of this user without other hard links: with a hard link
+/// another user could redirect writes to any file.
+fn check_file(file: &File) -> Result<()> {
     let metadata = file.metadata()?;
     let ours = rustix::process::geteuid().as_raw();
-    let wrong = if !metadata.is_file() {
+    let reason = if !metadata.is_file() {
         "it is not a regular file".to_owned()
     } else if metadata.uid() != ours {
-        format!("it belongs to user {}, not to us", metadata.uid())
+        format!("it belongs to user {}, not to this user", metadata.uid())
     } else if metadata.nlink() > 1 {
         format!("it has {} names (hard links)", metadata.nlink())
     } else {
         return Ok(());
     };
-    Err(Failure::new(Kind::Permission, wrong)
-        .hint("remove it, and look for who made it; or name a path where only we may write"))
+    Err(Error::new(ErrorKind::Permission, reason)
+        .with_hint("remove it and find out who made it, or set a path in a directory of this user"))
 }
 
-fn held(file: File) -> Failure {
+fn busy_error(file: File) -> Error {
     let mut text = String::new();
-    // For the message only: a pid that cannot be read is left out.
+    // For the message only: a pid that cannot be read is omitted.
     let _ = file.take(20).read_to_string(&mut text);
     match text.trim().parse::<u32>() {
-        Ok(pid) => Failure::new(Kind::Busy, format!("process {pid} has it")),
-        Err(_) => Failure::new(Kind::Busy, "another process has it"),
+        Ok(pid) => Error::new(ErrorKind::Busy, format!("process {pid} holds the lock")),
+        Err(_) => Error::new(ErrorKind::Busy, "another process holds the lock"),
     }
 }
 
@@ -141,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_lock_is_refused_until_the_first_is_gone() {
+    fn a_second_lock_is_refused_until_the_first_is_released() {
         let path = std::env::temp_dir().join(format!("pgmoneta-lock-{}", std::process::id()));
         std::fs::write(&path, "99999999 a stale pid that is longer\n").unwrap();
         let mut first = LockFile::acquire(&path, 0o600).unwrap();
@@ -149,7 +151,7 @@ mod tests {
         let pid = std::process::id();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{pid}\n"));
         let refused = LockFile::acquire(&path, 0o600).unwrap_err();
-        assert_eq!(refused.kind(), Kind::Busy);
+        assert_eq!(refused.kind(), ErrorKind::Busy);
         assert!(
             refused.message().contains(&format!("process {pid} ")),
             "{refused}"
@@ -169,13 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_lock_file_is_not_touched() {
+    fn other_files_are_refused_and_not_changed() {
         let root = std::env::temp_dir().join(format!("pgmoneta-locks-{}", std::process::id()));
         std::fs::create_dir(&root).unwrap();
         let (path, secret) = (root.join("lock"), root.join("secret"));
         let refused = |why: &str| {
             let failure = LockFile::acquire(&path, 0o640).unwrap_err();
-            assert_eq!(failure.kind(), Kind::Permission, "{failure}");
+            assert_eq!(failure.kind(), ErrorKind::Permission, "{failure}");
             assert!(failure.message().contains(why), "{failure}");
         };
         std::fs::write(&secret, "c2VjcmV0\n").unwrap();
@@ -184,8 +186,8 @@ mod tests {
         refused("2 names");
         std::fs::rename(&secret, root.join("away")).unwrap();
         std::fs::remove_file(root.join("away")).unwrap();
-        // The path itself, named by mistake.
-        refused("other content");
+        // A mistyped path to a file with other content.
+        refused("does not contain a process ID");
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "c2VjcmV0\n");
         std::fs::remove_file(&path).unwrap();

@@ -1,7 +1,6 @@
-//! The kernel: what is asked of it beyond the standard library, for Linux, FreeBSD and OpenBSD.
+//! System calls beyond the standard library, for Linux, FreeBSD and OpenBSD.
 //!
-//! The only place with `unsafe`, and the only one with `cfg` for an operating system. Nothing here knows what a
-//! server or a backup is.
+//! The only module with `unsafe`. Independent of servers and backups.
 
 mod detach;
 mod identity;
@@ -12,11 +11,11 @@ mod process;
 mod stop;
 mod user;
 
-pub use detach::{Detached, Ready, detach};
+pub use detach::{Detached, StartupNotifier, detach};
 pub use identity::FileIdentity;
-pub use kernel::{forget_cached, read_ahead, start_writeback, syncfs_is_proof};
+pub use kernel::{drop_page_cache, read_ahead, start_writeback, syncfs_is_reliable};
 pub use lock::LockFile;
 pub use notify::notify;
-pub use process::{forbid_core_dumps, peer_user_id, set_backlog, set_private_umask, user_id};
+pub use process::{disable_core_dumps, peer_user_id, set_backlog, set_private_umask, user_id};
 pub use stop::{Stop, stop_on_interrupt};
 pub use user::{Right, check_rights, effective_user_id, user_name};

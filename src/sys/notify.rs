@@ -1,16 +1,16 @@
-//! Telling the service manager how we are.
+//! Notification of the service manager, sd_notify(3).
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::net::UnixDatagram;
 
-/// Sends `state` (such as `READY=1`) to the service manager that `NOTIFY_SOCKET` names (sd_notify(3)). Without one
-/// nothing happens; a failure to send is logged, since nothing depends on it.
+/// Sends `state` (such as `READY=1`) to the service manager at the socket in `NOTIFY_SOCKET`, if it
+/// is set. A failure is only logged: the daemon does not depend on the service manager.
 pub fn notify(state: &str) {
     if let Some(address) = std::env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty())
         && let Err(error) = send(&address, state)
     {
-        log::warn!("tell the service manager {state}: {error}");
+        log::warn!("notify the service manager of {state}: {error}");
     }
 }
 
@@ -22,7 +22,7 @@ fn send(address: &OsStr, state: &str) -> io::Result<()> {
     }
 }
 
-/// The name after `@`, for an address that is in no file system.
+/// The name after `@` of an address in the abstract namespace, unix(7).
 fn abstract_name(address: &OsStr) -> Option<&[u8]> {
     use std::os::unix::ffi::OsStrExt;
     address.as_bytes().strip_prefix(b"@")

@@ -1,4 +1,4 @@
-//! Who we are, and who our peers are.
+//! Properties of this process and of the peers of its sockets.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -9,24 +9,24 @@ pub fn user_id() -> u32 {
     rustix::process::getuid().as_raw()
 }
 
-/// From now on new files and directories are for their owner only.
+/// Sets the umask to 077: new files and directories are accessible by their owner only.
 pub fn set_private_umask() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
 
-/// From now on no core file of this process is written, nor may others of the same user look into its memory: it holds
-/// keys and passwords.
-pub fn forbid_core_dumps() -> Result<()> {
+/// Disables core dumps, and reading the memory of this process by other processes of the same user:
+/// it contains keys and passwords.
+pub fn disable_core_dumps() -> Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
-    setrlimit(Resource::Core, none).context("forbid core files")?;
-    undumpable().context("forbid core dumps")
+    setrlimit(Resource::Core, none).context("disable core files")?;
+    undumpable().context("disable core dumps")
 }
 
-/// A program that takes core dumps by a pipe (core(5)) is not bound by the limit.
+/// The limit does not apply where core dumps are piped to a program (core(5)).
 #[cfg(target_os = "linux")]
 fn undumpable() -> Result<()> {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -44,7 +44,7 @@ fn undumpable() -> Result<()> {
     Ok(())
 }
 
-/// Sets how many connections may wait to be accepted by a socket that listens.
+/// Sets the length of the queue of connections to accept of a listening socket, listen(2).
 pub fn set_backlog(listener: impl AsFd, backlog: u32) -> Result<()> {
     let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
     rustix::net::listen(listener, backlog).context("set the backlog")
@@ -52,7 +52,7 @@ pub fn set_backlog(listener: impl AsFd, backlog: u32) -> Result<()> {
 
 /// The user id of the process at the other end of a Unix socket.
 pub fn peer_user_id(socket: impl AsFd) -> Result<u32> {
-    peer(socket.as_fd()).context("ask who the client is")
+    peer(socket.as_fd()).context("get the user ID of the client")
 }
 
 #[cfg(target_os = "linux")]
@@ -65,7 +65,7 @@ fn peer(socket: BorrowedFd<'_>) -> Result<u32> {
 fn peer(socket: BorrowedFd<'_>) -> Result<u32> {
     use std::os::fd::AsRawFd;
     let (mut user, mut group) = (0, 0);
-    // SAFETY: the descriptor is open for the whole call, and both places to write to are ours.
+    // SAFETY: the descriptor is open for the whole call, and both output pointers are valid.
     match unsafe { libc::getpeereid(socket.as_raw_fd(), &mut user, &mut group) } {
         0 => Ok(user),
         _ => Err(std::io::Error::last_os_error().into()),
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peer_of_our_own_socket_is_ourselves() {
+    fn the_peer_of_a_socket_pair_is_this_user() {
         let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         assert_eq!(peer_user_id(&one).unwrap(), user_id());
     }

@@ -1,4 +1,4 @@
-//! The request to stop, which every blocking wait hears.
+//! The request to stop, which interrupts every blocking wait.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 
-/// A request to stop that many threads wait for while they wait for something else: once [`Stop::request`] was
-/// called, its descriptor is readable for ever, so that no wait can miss it. Clones share one request.
+/// A request to stop, which threads poll together with other descriptors: after [`Stop::request`]
+/// its descriptor stays readable, so that no wait can miss it. Clones share one request.
 #[derive(Clone)]
 pub struct Stop(Arc<Inner>);
 
@@ -22,18 +22,18 @@ struct Inner {
     writer: OwnedFd,
 }
 
-/// What a wait on a descriptor ended with.
+/// The result of waiting for a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Woken {
+enum WaitResult {
     Ready,
     TimedOut,
 }
 
 impl Stop {
-    /// A request that nobody has made yet.
+    /// A stop that is not requested yet.
     pub fn new() -> Result<Stop> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
-            .map_err(|error| Failure::from(error).context("make a pipe"))?;
+            .map_err(|error| Error::from(error).context("create a pipe"))?;
         Ok(Stop(Arc::new(Inner {
             requested: AtomicBool::new(false),
             reader,
@@ -41,7 +41,8 @@ impl Stop {
         })))
     }
 
-    /// Asks all who hold a clone to stop. Safe to call again.
+    /// Requests the stop from all threads with a clone. May be called repeatedly, and in signal
+    /// handlers.
     pub fn request(&self) {
         if !self.0.requested.swap(true, Ordering::SeqCst) {
             // The pipe is empty, so the one byte always fits.
@@ -49,40 +50,46 @@ impl Stop {
         }
     }
 
-    /// Whether it was asked for.
+    /// Whether the stop was requested.
     pub fn requested(&self) -> bool {
         self.0.requested.load(Ordering::SeqCst)
     }
 
-    /// Fails with [`Kind::Stopped`] once it was asked for.
+    /// Fails with [`ErrorKind::Stopped`] once the stop was requested.
     pub fn check(&self) -> Result<()> {
         if self.requested() {
-            Err(Stop::failure())
+            Err(Stop::error())
         } else {
             Ok(())
         }
     }
 
-    /// Waits until `fd` can be read; `false` when `timeout` passed first. Fails with [`Kind::Stopped`].
+    /// Waits until `fd` is readable; `false` when `timeout` passed first. Fails with
+    /// [`ErrorKind::Stopped`].
     pub fn wait_readable(&self, fd: BorrowedFd<'_>, timeout: Duration) -> Result<bool> {
-        Ok(self.wait(Some((fd, PollFlags::IN)), timeout)? == Woken::Ready)
+        Ok(self.wait(Some((fd, PollFlags::IN)), timeout)? == WaitResult::Ready)
     }
 
-    /// Waits until `fd` can be written; `false` when `timeout` passed first. Fails with [`Kind::Stopped`].
+    /// Waits until `fd` is writable; `false` when `timeout` passed first. Fails with
+    /// [`ErrorKind::Stopped`].
     pub fn wait_writable(&self, fd: BorrowedFd<'_>, timeout: Duration) -> Result<bool> {
-        Ok(self.wait(Some((fd, PollFlags::OUT)), timeout)? == Woken::Ready)
+        Ok(self.wait(Some((fd, PollFlags::OUT)), timeout)? == WaitResult::Ready)
     }
 
-    /// Pauses for `timeout`. Fails with [`Kind::Stopped`] as soon as a stop is asked for.
+    /// Sleeps for `timeout`. Fails with [`ErrorKind::Stopped`] as soon as a stop is requested.
     pub fn pause(&self, timeout: Duration) -> Result<()> {
         self.wait(None, timeout).map(|_| ())
     }
 
-    fn failure() -> Failure {
-        Failure::new(Kind::Stopped, "the daemon is stopping")
+    fn error() -> Error {
+        Error::new(ErrorKind::Stopped, "the daemon is stopping")
     }
 
-    fn wait(&self, other: Option<(BorrowedFd<'_>, PollFlags)>, timeout: Duration) -> Result<Woken> {
+    fn wait(
+        &self,
+        other: Option<(BorrowedFd<'_>, PollFlags)>,
+        timeout: Duration,
+    ) -> Result<WaitResult> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             self.check()?;
@@ -94,38 +101,40 @@ impl Stop {
             )];
             fds.extend(other.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
             match poll(&mut fds, left.as_ref()) {
-                Ok(0) => return Ok(Woken::TimedOut),
+                Ok(0) => return Ok(WaitResult::TimedOut),
                 Ok(_) => {
                     self.check()?;
                     if fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
-                        return Ok(Woken::Ready);
+                        return Ok(WaitResult::Ready);
                     }
                 }
                 Err(Errno::INTR) => {}
-                Err(error) => return Err(Failure::from(error).context("wait for a descriptor")),
+                Err(error) => return Err(Error::from(error).context("wait for a descriptor")),
             }
         }
     }
 }
 
-/// From now on the first SIGINT requests `stop` instead of ending the process, and the next one ends it.
+/// Installs a handler of SIGINT: the first signal requests `stop`, the second one terminates the
+/// process.
 #[expect(
     unsafe_code,
-    reason = "signal_hook leaves it to us that the action is safe in a signal handler"
+    reason = "signal_hook requires that the action is async-signal-safe"
 )]
 pub fn stop_on_interrupt(stop: &Stop) -> Result<()> {
     let (signal, stop) = (signal_hook::consts::SIGINT, stop.clone());
-    let again = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register_conditional_default(signal, again.clone())
-        .context("watch for SIGINT")?;
-    // SAFETY: the action stores to atomics and writes one byte to a pipe: all of it is async-signal-safe.
+    let interrupted = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register_conditional_default(signal, interrupted.clone())
+        .context("handle SIGINT")?;
+    // SAFETY: the action stores to atomics and writes one byte to a pipe: all of it is
+    // async-signal-safe.
     unsafe {
         signal_hook::low_level::register(signal, move || {
-            again.store(true, Ordering::SeqCst);
+            interrupted.store(true, Ordering::SeqCst);
             stop.request();
         })
     }
-    .context("watch for SIGINT")?;
+    .context("handle SIGINT")?;
     Ok(())
 }
 
@@ -134,20 +143,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pause_ends_at_once_when_a_stop_is_asked_for() {
+    fn a_pause_ends_when_a_stop_is_requested() {
         let stop = Stop::new().unwrap();
         let other = stop.clone();
         let waiter = std::thread::spawn(move || other.pause(Duration::from_secs(600)));
         stop.request();
-        assert_eq!(waiter.join().unwrap().unwrap_err().kind(), Kind::Stopped);
+        assert_eq!(
+            waiter.join().unwrap().unwrap_err().kind(),
+            ErrorKind::Stopped
+        );
         assert_eq!(
             stop.pause(Duration::from_secs(600)).unwrap_err().kind(),
-            Kind::Stopped
+            ErrorKind::Stopped
         );
     }
 
     #[test]
-    fn readable_says_whether_bytes_are_there() {
+    fn a_descriptor_with_data_is_readable() {
         let stop = Stop::new().unwrap();
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         assert!(!stop.wait_readable(reader.as_fd(), Duration::ZERO).unwrap());

@@ -1,4 +1,4 @@
-//! Who users are, and what we may.
+//! User IDs, user names and access rights.
 
 use std::ffi::CStr;
 use std::io;
@@ -6,24 +6,24 @@ use std::path::Path;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-/// The effective user id of this process: with which files are made and opened.
+/// The effective user ID of this process, with which files are created and opened.
 pub fn effective_user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// A right to a file or directory.
+/// An access right to a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
-    /// To read it.
+    /// Permission to read.
     Read,
-    /// To write to it; of a directory, to make and remove names in it.
+    /// Permission to write; for a directory, to create and remove entries.
     Write,
-    /// To look up names in a directory.
+    /// Permission to look up entries of a directory.
     Search,
 }
 
-/// Whether this process has these rights, by its effective user, as the kernel would say at the use: else the error that
-/// this would be.
+/// Checks these rights with the effective user ID; the error is the one that the access itself
+/// would return.
 pub fn check_rights(path: &Path, rights: &[Right]) -> io::Result<()> {
     let access = rights.iter().map(|right| match right {
         Right::Read => Access::READ_OK,
@@ -33,7 +33,7 @@ pub fn check_rights(path: &Path, rights: &[Right]) -> io::Result<()> {
     accessat(CWD, path, access.collect(), AtFlags::EACCESS).map_err(Into::into)
 }
 
-/// A user for people: the name that the system has for the id, and the id.
+/// A user for messages: the name in the user database, and the ID.
 pub fn user_name(id: u32) -> String {
     match lookup(id) {
         Some(name) => format!("{name} (user id {id})"),
@@ -43,15 +43,16 @@ pub fn user_name(id: u32) -> String {
 
 #[expect(unsafe_code, reason = "getpwuid_r has no safe wrapper")]
 fn lookup(id: u32) -> Option<String> {
-    // Names are short; with more than this in a row of the database there is no name here.
+    // Entries of the database that are longer count as not found.
     let mut buffer = vec![0; 16384];
     let mut found = std::ptr::null_mut();
-    let mut row = std::mem::MaybeUninit::<libc::passwd>::uninit();
-    // SAFETY: all places to write to are ours and live for the whole call, and the length is that of the buffer.
+    let mut entry = std::mem::MaybeUninit::<libc::passwd>::uninit();
+    // SAFETY: all output pointers are valid for the whole call, and the length is that of the
+    // buffer.
     let error = unsafe {
         libc::getpwuid_r(
             id,
-            row.as_mut_ptr(),
+            entry.as_mut_ptr(),
             buffer.as_mut_ptr(),
             buffer.len(),
             &mut found,
@@ -60,8 +61,9 @@ fn lookup(id: u32) -> Option<String> {
     if error != 0 || found.is_null() {
         return None;
     }
-    // SAFETY: it succeeded, thus the row is filled in, and its name is a string in the buffer, which still lives.
-    let name = unsafe { CStr::from_ptr(row.assume_init().pw_name) };
+    // SAFETY: the call succeeded, thus the entry is initialized, and its name points to a string in
+    // the buffer.
+    let name = unsafe { CStr::from_ptr(entry.assume_init().pw_name) };
     Some(name.to_string_lossy().into_owned())
 }
 
@@ -70,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_have_names_or_numbers() {
+    fn a_user_without_name_is_shown_by_id() {
         assert_eq!(user_name(0), "root (user id 0)");
         assert!(check_rights(Path::new("/"), &[Right::Read, Right::Search]).is_ok());
         let missing = check_rights(Path::new("/nowhere/at/all"), &[Right::Read]);

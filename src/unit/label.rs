@@ -1,43 +1,44 @@
-//! The label of a backup.
+//! Backup labels.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 
-/// The label of a backup: `YYYYMMDDHHMMSS`, the local time of its start. Labels of one server are unique and sort as
-/// the backups were taken, even if the clock jumps back.
+/// The label of a backup: `YYYYMMDDHHMMSS`, the local time of its start. The labels of one server
+/// are unique and sort in the order of the backups, even if the clock is set back.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label(String);
 
 impl Label {
-    /// The label for a backup that starts at the local time `now`: later than `last`, the newest label in use.
-    pub fn after(now: jiff::civil::DateTime, last: Option<&Label>) -> Result<Label, Failure> {
-        // A label has no fractions of a second, and must differ from one of the same second.
+    /// The label for a backup that starts at the local time `now`: later than `last`, the newest
+    /// existing label.
+    pub fn after(now: jiff::civil::DateTime, last: Option<&Label>) -> Result<Label, Error> {
+        // Truncated to seconds first, so that a label of the same second compares as equal.
         let mut time = now
             .with()
             .subsec_nanosecond(0)
             .build()
-            .map_err(|error| Failure::new(Kind::Internal, error.to_string()))?;
+            .map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
         if let Some(last) = last.and_then(Label::time)
             && time <= last
         {
             let second = jiff::Span::new().seconds(1);
             time = last.checked_add(second).map_err(|_| {
                 let message = format!("no label comes after {}", last.strftime("%Y%m%d%H%M%S"));
-                Failure::new(Kind::Corrupt, message)
-                    .hint("no backup was made then: move the directory of that name away")
+                Error::new(ErrorKind::Corrupt, message)
+                    .with_hint("no backup has this time: move the directory of that name away")
             })?;
         }
         Ok(Label(time.strftime("%Y%m%d%H%M%S").to_string()))
     }
 
-    /// The time that it spells, unless its digits are no date.
+    /// Its local time; `None` if the digits are not a valid date.
     pub fn time(&self) -> Option<jiff::civil::DateTime> {
         jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", &self.0).ok()
     }
 
-    /// Its fourteen digits.
+    /// The fourteen digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,17 +51,18 @@ impl fmt::Display for Label {
 }
 
 impl FromStr for Label {
-    type Err = Failure;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Failure> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         if text.len() == 14 && text.bytes().all(|b| b.is_ascii_digit()) {
             return Ok(Label(text.to_owned()));
         }
-        let shown: String = text.chars().take(40).collect();
-        Err(
-            Failure::new(Kind::Usage, format!("{shown:?} is not a backup label"))
-                .hint("a label has fourteen digits, YYYYMMDDHHMMSS; list-backup shows them"),
+        let quoted: String = text.chars().take(40).collect();
+        Err(Error::new(
+            ErrorKind::Usage,
+            format!("{quoted:?} is not a backup label"),
         )
+        .with_hint("a label has fourteen digits, YYYYMMDDHHMMSS; list-backup shows them"))
     }
 }
 
@@ -73,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_jumps_back_keeps_labels_unique_and_ordered() {
+    fn labels_are_unique_and_ordered_when_the_clock_is_set_back() {
         let first = Label::after(at("2026-10-25T02:59:59"), None).unwrap();
         let second = Label::after(at("2026-10-25T02:00:00"), Some(&first)).unwrap();
         let third = Label::after(at("2026-10-25T02:00:01"), Some(&second)).unwrap();
@@ -83,11 +85,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_label_that_can_be_is_told() {
+    fn after_the_last_possible_label_there_is_an_error() {
         let last: Label = "99991231235959".parse().unwrap();
         let failure = Label::after(at("2026-01-01T00:00:00"), Some(&last)).unwrap_err();
         assert!(failure.message().contains("99991231235959"), "{failure}");
-        assert!(failure.advice().is_some());
+        assert!(failure.hint().is_some());
     }
 
     #[test]
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_names_that_are_no_labels() {
+    fn invalid_labels_are_rejected() {
         for text in [
             "",
             "..",

@@ -1,11 +1,11 @@
-//! A position in the WAL.
+//! Log sequence numbers: positions in the WAL.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 
-/// A byte position in the WAL of a cluster: PostgreSQL's `pg_lsn`, printed as two hexadecimal halves, `16/B374D848`.
+/// A byte position in the WAL of a cluster, PostgreSQL's `pg_lsn`; printed as `16/B374D848`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lsn(pub u64);
 
@@ -23,13 +23,13 @@ impl Lsn {
         u32::try_from(self.0 & 0xFFFF_FFFF).unwrap_or(u32::MAX)
     }
 
-    /// The position `bytes` further on; the end of the address space at most.
+    /// The position plus `bytes`, saturating.
     #[must_use]
     pub fn advance(self, bytes: u64) -> Lsn {
         Lsn(self.0.saturating_add(bytes))
     }
 
-    /// How many bytes lie between `earlier` and this position; 0 if it lies ahead.
+    /// The number of bytes from `earlier` to this position; 0 if `earlier` is greater.
     pub fn since(self, earlier: Lsn) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -42,23 +42,23 @@ impl fmt::Display for Lsn {
 }
 
 impl FromStr for Lsn {
-    type Err = Failure;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Failure> {
-        let wrong = || {
-            Failure::new(Kind::Usage, format!("{text:?} is not an LSN"))
-                .hint("an LSN looks like 16/B374D848")
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid = || {
+            Error::new(ErrorKind::Usage, format!("{text:?} is not an LSN"))
+                .with_hint("an LSN looks like 16/B374D848")
         };
         let half = |part: &str| {
             let digits =
                 (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_hexdigit());
             if digits {
-                u32::from_str_radix(part, 16).map_err(|_| wrong())
+                u32::from_str_radix(part, 16).map_err(|_| invalid())
             } else {
-                Err(wrong())
+                Err(invalid())
             }
         };
-        let (high, low) = text.split_once('/').ok_or_else(wrong)?;
+        let (high, low) = text.split_once('/').ok_or_else(invalid)?;
         Ok(Lsn(u64::from(half(high)?) << 32 | u64::from(half(low)?)))
     }
 }
@@ -68,14 +68,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_and_prints_what_postgresql_prints() {
+    fn the_text_form_is_that_of_postgresql() {
         for text in ["0/0", "0/A000028", "16/B374D848", "FFFFFFFF/FFFFFFFF"] {
             assert_eq!(text.parse::<Lsn>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn refuses_what_is_no_lsn() {
+    fn invalid_lsns_are_rejected() {
         for text in [
             "",
             "/",

@@ -1,11 +1,11 @@
-//! How stored files are compressed and encrypted.
+//! Compression and encryption methods of stored files.
 
 use std::fmt;
 
-/// How a stored file is compressed.
+/// The compression method of a stored file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {
-    /// Not at all.
+    /// Stored uncompressed.
     None,
     /// Gzip members (RFC 1952).
     Gzip,
@@ -19,7 +19,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Every way there is, in the order of the codes.
+    /// All methods, in the order of their codes.
     pub const ALL: [Compression; 5] = [
         Compression::None,
         Compression::Gzip,
@@ -39,7 +39,7 @@ impl Compression {
         }
     }
 
-    /// The number on the management wire (0 to 4).
+    /// The number in the management protocol (0 to 4).
     pub fn code(self) -> u8 {
         match self {
             Compression::None => 0,
@@ -50,7 +50,8 @@ impl Compression {
         }
     }
 
-    /// The number in `backup.info` and in documents: the code, plus 16 for "compressed by the client".
+    /// The number in `backup.info` and in documents: the code, plus 16 for "compressed by the
+    /// client".
     pub fn info_code(self) -> u32 {
         if self == Compression::None {
             0
@@ -59,7 +60,7 @@ impl Compression {
         }
     }
 
-    /// Reads a code; only the lower four bits name the method.
+    /// Only the lower four bits of `code` are the method.
     pub fn from_code(code: u32) -> Option<Compression> {
         Compression::ALL
             .into_iter()
@@ -79,13 +80,13 @@ impl fmt::Display for Compression {
     }
 }
 
-/// How hard to compress.
+/// The compression level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     /// Chosen for each file from its first bytes.
     #[default]
     Auto,
-    /// The method's own level.
+    /// A level of the compression method; the range depends on the method.
     Fixed(i32),
 }
 
@@ -98,10 +99,10 @@ impl fmt::Display for Level {
     }
 }
 
-/// How a stored file is encrypted: AES in Galois/Counter Mode, by key size.
+/// The encryption method of a stored file: AES in Galois/Counter Mode, by key size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Encryption {
-    /// Not at all.
+    /// Stored unencrypted.
     #[default]
     None,
     /// AES-256-GCM.
@@ -113,7 +114,7 @@ pub enum Encryption {
 }
 
 impl Encryption {
-    /// Every way there is, in the order of the codes.
+    /// All methods, in the order of their codes.
     pub const ALL: [Encryption; 4] = [
         Encryption::None,
         Encryption::Aes256,
@@ -126,7 +127,7 @@ impl Encryption {
         if self == Encryption::None { "" } else { ".aes" }
     }
 
-    /// The number on the wire, in `backup.info` and in documents (0 to 3).
+    /// The number in the management protocol, in `backup.info` and in documents (0 to 3).
     pub fn code(self) -> u8 {
         match self {
             Encryption::None => 0,
@@ -136,7 +137,7 @@ impl Encryption {
         }
     }
 
-    /// Reads a code.
+    /// `None` for a number above 3.
     pub fn from_code(code: u32) -> Option<Encryption> {
         Encryption::ALL
             .into_iter()

@@ -1,7 +1,7 @@
-//! The words we measure with: positions in the WAL, timelines, segments, labels, names, sizes, times.
+//! Basic value types: LSNs, timelines, WAL segments, backup labels, server names, sizes, times.
 //!
-//! Each type parses what a person or a peer writes, prints what they expect to read, and does its arithmetic in 64
-//! bits. Nothing here touches a file or a socket.
+//! Each type parses and prints its text form, and calculates in 64 bits. Nothing here uses a file
+//! or a socket.
 
 mod clock;
 mod label;
@@ -16,7 +16,7 @@ mod timeline;
 mod timestamp;
 mod version;
 
-pub use clock::timestamp;
+pub use clock::local_timestamp;
 pub use label::Label;
 pub use lsn::Lsn;
 pub use method::{Compression, Encryption, Level};
@@ -24,7 +24,7 @@ pub use name::ServerName;
 pub use segment::{Segment, SegmentSize};
 pub use size::ByteSize;
 pub use span::Span;
-pub use text::{escaped, without_mark};
+pub use text::{escaped, without_bom};
 pub use timeline::Timeline;
 pub use timestamp::Timestamp;
 pub use version::PgVersion;

@@ -1,17 +1,18 @@
-//! The name of a server.
+//! Server names.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 
-/// The name of a server: the title of its section in the configuration and of its directory in the repository.
-/// One path component of 1 to 127 bytes without control characters; `pgmoneta` and `all` are reserved.
+/// The name of a server: of its section in the configuration and of its directory in the
+/// repository. One path component of 1 to 127 bytes without control characters; `pgmoneta` and
+/// `all` are reserved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerName(String);
 
 impl ServerName {
-    /// The name.
+    /// The name as configured.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -24,29 +25,29 @@ impl fmt::Display for ServerName {
 }
 
 impl FromStr for ServerName {
-    type Err = Failure;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Failure> {
-        let shown: String = text.chars().take(40).collect();
-        let wrong = |what: &str| {
-            Failure::new(
-                Kind::Usage,
-                format!("{shown:?} is not a server name: {what}"),
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let quoted: String = text.chars().take(40).collect();
+        let invalid = |what: &str| {
+            Error::new(
+                ErrorKind::Usage,
+                format!("{quoted:?} is not a server name: {what}"),
             )
         };
         if text.is_empty() {
-            return Err(wrong("it is empty"));
+            return Err(invalid("it is empty"));
         }
         if text.len() > 127 {
-            return Err(wrong("it is longer than 127 bytes"));
+            return Err(invalid("it is longer than 127 bytes"));
         }
         if text.contains('/') || text.starts_with('.') || text.chars().any(char::is_control) {
-            return Err(wrong(
-                "it names a directory, so it has no '/', no control character and no '.' in front",
+            return Err(invalid(
+                "it must be a directory name without '/', control characters and a leading '.'",
             ));
         }
         if text == "pgmoneta" || text == "all" {
-            return Err(wrong("it is reserved"));
+            return Err(invalid("it is reserved"));
         }
         Ok(ServerName(text.to_owned()))
     }

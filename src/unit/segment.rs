@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::{Lsn, Timeline};
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 
-/// The size of a WAL segment: a power of two from 1 MiB to 1 GiB (`IsValidWalSegSize`, PostgreSQL `xlog_internal.h`).
+/// The size of a WAL segment: a power of two from 1 MiB to 1 GiB (`IsValidWalSegSize`, PostgreSQL
+/// `xlog_internal.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentSize(u32);
 
@@ -13,42 +14,43 @@ impl SegmentSize {
     /// The default of `initdb`: 16 MiB.
     pub const DEFAULT: SegmentSize = SegmentSize(16 << 20);
 
-    /// A size of `bytes`, if PostgreSQL allows it.
-    pub fn new(bytes: u64) -> Result<Self, Failure> {
+    /// Fails if PostgreSQL does not allow a segment size of `bytes`.
+    pub fn new(bytes: u64) -> Result<Self, Error> {
         match u32::try_from(bytes) {
             Ok(size) if size.is_power_of_two() && (1 << 20..=1 << 30).contains(&size) => {
                 Ok(SegmentSize(size))
             }
-            _ => Err(Failure::new(
-                Kind::Corrupt,
+            _ => Err(Error::new(
+                ErrorKind::Corrupt,
                 format!("{bytes} bytes is not a WAL segment size"),
             )
-            .hint("PostgreSQL's WAL segments are a power of two from 1 MiB to 1 GiB")),
+            .with_hint("PostgreSQL's WAL segments are a power of two from 1 MiB to 1 GiB")),
         }
     }
 
-    /// The size in bytes.
+    /// The size in bytes, a power of two.
     pub fn bytes(self) -> u64 {
         u64::from(self.0)
     }
 
-    /// How many segments share the middle eight digits of the name.
+    /// The number of segments with the same middle eight digits in the name
+    /// (`XLogSegmentsPerXLogId`).
     fn per_log_id(self) -> u64 {
         0x1_0000_0000 / self.bytes()
     }
 
-    /// Where in its segment a position lies, in bytes.
+    /// The offset of a position in its segment, in bytes (`XLogSegmentOffset`).
     pub fn offset(self, lsn: Lsn) -> u64 {
         lsn.0 % self.bytes()
     }
 }
 
-/// One segment of the WAL: a timeline and a number that counts segments from the beginning of the WAL.
+/// One WAL segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Segment {
-    /// The timeline that wrote it.
+    /// The timeline in the name of the segment.
     pub timeline: Timeline,
-    /// Its number: position divided by segment size (`XLogSegNo`).
+    /// The position divided by the segment size (`XLogSegNo`).
     pub number: u64,
 }
 
@@ -91,7 +93,7 @@ impl Segment {
         )
     }
 
-    /// Reads a 24-digit name; `None` if it is not the name of a segment of this size.
+    /// Parses a 24-digit name; `None` if it is not the name of a segment of this size.
     pub fn parse(name: &str, size: SegmentSize) -> Option<Segment> {
         let upper = |b: u8| b.is_ascii_digit() || (b'A'..=b'F').contains(&b);
         if name.len() != 24 || !name.bytes().all(upper) {
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_segment_name() {
+    fn invalid_segment_names_are_rejected() {
         let long = "0".repeat(25);
         for name in [
             "",

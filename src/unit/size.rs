@@ -1,18 +1,19 @@
-//! Numbers of bytes.
+//! Sizes in bytes.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 
-/// A number of bytes; reads `64`, `10k`, `10kB`, `1 MB` (powers of 1024), prints as `12.60MB` like the C program.
+/// A size in bytes. Parses `64`, `10k`, `10kB`, `1 MB` (powers of 1024), prints `12.60MB` as the C
+/// program does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-        // Hundredths are exact far beyond any disk: a u128 never overflows here.
+        // A u128 cannot overflow here.
         let mut divisor = 1u128;
         let mut unit = "B";
         for next in UNITS {
@@ -28,21 +29,21 @@ impl fmt::Display for ByteSize {
 }
 
 impl FromStr for ByteSize {
-    type Err = Failure;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Failure> {
-        let wrong = |what: &str| {
-            Failure::new(
-                Kind::Configuration,
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid = |what: &str| {
+            Error::new(
+                ErrorKind::Configuration,
                 format!("{text:?} is not a size: {what}"),
             )
-            .hint("a size is a number of bytes with an optional unit k, M or G, such as 64M")
+            .with_hint("a size is a number of bytes with an optional unit k, M or G, such as 64M")
         };
         let text = text.trim();
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         let number: u64 = number.parse().map_err(|_| {
-            wrong(if digits == 0 {
+            invalid(if digits == 0 {
                 "no number"
             } else {
                 "too large"
@@ -54,12 +55,12 @@ impl FromStr for ByteSize {
             "m" | "mb" => 20,
             "g" | "gb" => 30,
             "t" | "tb" => 40,
-            _ => return Err(wrong("unknown unit")),
+            _ => return Err(invalid("unknown unit")),
         };
         number
             .checked_mul(1 << shift)
             .map(ByteSize)
-            .ok_or_else(|| wrong("too large"))
+            .ok_or_else(|| invalid("too large"))
     }
 }
 

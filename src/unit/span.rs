@@ -1,17 +1,17 @@
-//! Lengths of time in the configuration.
+//! Durations in the configuration.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 
-/// A length of time of whole seconds; reads `30`, `30s`, `5m`, `2h`, `1d`, `1w`, prints as `30s`.
+/// A duration in seconds. Parses `30`, `30s`, `5m`, `2h`, `1d`, `1w`, prints `30s`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub u64);
 
 impl Span {
-    /// As the standard library's type.
+    /// Conversion to the type of the standard library.
     pub fn duration(self) -> Duration {
         Duration::from_secs(self.0)
     }
@@ -24,15 +24,15 @@ impl fmt::Display for Span {
 }
 
 impl FromStr for Span {
-    type Err = Failure;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Failure> {
-        let wrong = |what: &str| {
-            Failure::new(
-                Kind::Configuration,
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let invalid = |what: &str| {
+            Error::new(
+                ErrorKind::Configuration,
                 format!("{text:?} is not a time: {what}"),
             )
-            .hint(
+            .with_hint(
                 "a time is a number of seconds with an optional unit s, m, h, d or w, such as 30s",
             )
         };
@@ -40,7 +40,7 @@ impl FromStr for Span {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         let number: u64 = number.parse().map_err(|_| {
-            wrong(if digits == 0 {
+            invalid(if digits == 0 {
                 "no number"
             } else {
                 "too large"
@@ -52,12 +52,12 @@ impl FromStr for Span {
             "h" => 3600,
             "d" => 86_400,
             "w" => 604_800,
-            _ => return Err(wrong("unknown unit")),
+            _ => return Err(invalid("unknown unit")),
         };
         let span = number
             .checked_mul(seconds)
             .filter(|&total| total <= u64::from(u32::MAX));
-        span.map(Span).ok_or_else(|| wrong("too large"))
+        span.map(Span).ok_or_else(|| invalid("too large"))
     }
 }
 

@@ -1,33 +1,33 @@
-//! Bytes as text.
+//! Conversion of bytes to text.
 
 use std::fmt::Write;
 
-/// What a peer calls a name or a path is bytes in whatever encoding it has: as text where it is UTF-8, and the other
-/// bytes, control characters and `\` as `\x` and two hexadecimal digits. Different bytes give different texts.
+/// The text of a name or a path of unknown encoding: UTF-8 unchanged; invalid bytes, control
+/// characters and `\` as `\x` and two hexadecimal digits. Different bytes give different texts.
 pub fn escaped(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c.is_control() || c == '\\' {
                 let mut utf8 = [0; 4];
-                hexadecimal(c.encode_utf8(&mut utf8).as_bytes(), &mut text);
+                push_hexadecimal(c.encode_utf8(&mut utf8).as_bytes(), &mut text);
             } else {
                 text.push(c);
             }
         }
-        hexadecimal(chunk.invalid(), &mut text);
+        push_hexadecimal(chunk.invalid(), &mut text);
     }
     text
 }
 
-/// The content of a file that people edit, without the byte order mark that some editors put in front of UTF-8.
-pub fn without_mark(content: &[u8]) -> &[u8] {
+/// The content of a text file without the UTF-8 byte order mark that some editors write.
+pub fn without_bom(content: &[u8]) -> &[u8] {
     content
         .strip_prefix("\u{feff}".as_bytes())
         .unwrap_or(content)
 }
 
-fn hexadecimal(bytes: &[u8], text: &mut String) {
+fn push_hexadecimal(bytes: &[u8], text: &mut String) {
     for byte in bytes {
         // Writing to a string cannot fail.
         let _ = write!(text, "\\x{byte:02x}");
@@ -39,13 +39,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_byte_order_mark_is_no_content() {
-        assert_eq!(without_mark(b"\xef\xbb\xbfx"), b"x");
-        assert_eq!(without_mark(b"x\xef\xbb\xbf"), b"x\xef\xbb\xbf");
+    fn a_leading_byte_order_mark_is_removed() {
+        assert_eq!(without_bom(b"\xef\xbb\xbfx"), b"x");
+        assert_eq!(without_bom(b"x\xef\xbb\xbf"), b"x\xef\xbb\xbf");
     }
 
     #[test]
-    fn what_is_not_text_is_escaped() {
+    fn bytes_that_are_not_text_are_escaped() {
         for (bytes, text) in [
             (&b"fast"[..], "fast"),
             ("schnell für".as_bytes(), "schnell für"),

@@ -1,36 +1,36 @@
-//! A timeline.
+//! Timeline IDs.
 
 use std::fmt;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 
-/// A timeline of a cluster: 1 after `initdb`, one more after each promotion.
+/// A timeline ID: 1 after `initdb`, incremented by each promotion (`TimeLineID`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timeline(NonZeroU32);
 
 impl Timeline {
-    /// The timeline that `initdb` makes.
+    /// The timeline of a new cluster, 1.
     pub const FIRST: Timeline = Timeline(NonZeroU32::MIN);
 
-    /// Timeline `number`, unless it is 0.
+    /// `None` if `number` is 0.
     pub fn new(number: u32) -> Option<Timeline> {
         NonZeroU32::new(number).map(Timeline)
     }
 
-    /// Its number.
+    /// The ID as a number, from 1.
     pub fn number(self) -> u32 {
         self.0.get()
     }
 
-    /// The name of its history file: eight upper-case hexadecimal digits and `.history` (`TLHistoryFileName`,
-    /// PostgreSQL `xlog_internal.h`).
+    /// The name of its history file: eight upper-case hexadecimal digits and `.history`
+    /// (`TLHistoryFileName`, PostgreSQL `xlog_internal.h`).
     pub fn history_name(self) -> String {
         format!("{:08X}.history", self.number())
     }
 
-    /// The timeline of a history file by its name; the C program writes lower-case digits.
+    /// Parses the name of a history file; also lower-case digits, which the C program writes.
     pub fn of_history_name(name: &str) -> Option<Timeline> {
         let digits = name.strip_suffix(".history")?;
         let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -46,16 +46,16 @@ impl fmt::Display for Timeline {
 }
 
 impl FromStr for Timeline {
-    type Err = Failure;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Failure> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let number = text
             .parse()
             .ok()
             .filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
         number.and_then(Timeline::new).ok_or_else(|| {
-            Failure::new(Kind::Usage, format!("{text:?} is not a timeline"))
-                .hint("a timeline is a number from 1 up")
+            Error::new(ErrorKind::Usage, format!("{text:?} is not a timeline"))
+                .with_hint("a timeline is a number from 1 up")
         })
     }
 }

@@ -1,4 +1,4 @@
-//! A moment.
+//! Timestamps, as in `recovery_target_time`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,24 +7,25 @@ use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 
-/// A moment in microseconds since 1970 UTC, the precision of PostgreSQL's `timestamptz`. Reads
-/// `YYYY-MM-DD[ HH:MM[:SS[.ffffff]]]` with a time zone (`Europe/Berlin`, `UTC`), with an offset (`+02`, `-03:30`), or
-/// without either, which is local time; a date alone is its midnight. Prints local time with its offset.
+/// Microseconds since 1970 UTC, the precision of PostgreSQL's `timestamptz`. Parses
+/// `YYYY-MM-DD[ HH:MM[:SS[.ffffff]]]` with a time zone (`Europe/Berlin`, `UTC`), with an offset
+/// (`+02`, `-03:30`), or with neither for local time; a date alone is midnight. Prints local time
+/// with its offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// The moment as PostgreSQL reads it whatever its settings are: in UTC, with the offset.
+    /// In UTC with the offset: PostgreSQL parses it the same with any settings.
     pub fn utc(self) -> String {
         self.text(TimeZone::UTC, "%Y-%m-%d %H:%M:%S%.6f+00")
     }
 
     fn text(self, zone: TimeZone, format: &str) -> String {
         match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(moment) => moment.to_zoned(zone).strftime(format).to_string(),
-            // Beyond the year 9999.
+            Ok(timestamp) => timestamp.to_zoned(zone).strftime(format).to_string(),
+            // Out of the range of jiff, which ends with the year 9999.
             Err(_) => format!("{} µs after 1970", self.0),
         }
     }
@@ -37,13 +38,13 @@ impl fmt::Display for Timestamp {
 }
 
 impl FromStr for Timestamp {
-    type Err = Failure;
+    type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Failure> {
+    fn from_str(text: &str) -> Result<Self, Error> {
         let text = text.trim();
-        let wrong = |what: &str| {
-            let shown: String = text.chars().take(60).collect();
-            Failure::new(Kind::Usage, format!("{shown:?} is not a time: {what}")).hint(
+        let invalid = |what: &str| {
+            let quoted: String = text.chars().take(60).collect();
+            Error::new(ErrorKind::Usage, format!("{quoted:?} is not a time: {what}")).with_hint(
                 "a time looks like 2026-11-22 14:03:00, 2026-11-22 14:03:00.123456+01, 2026-11-22 14:03:00 Europe/Berlin \
                  or 2026-11-22, which is midnight",
             )
@@ -51,25 +52,27 @@ impl FromStr for Timestamp {
         if text.eq_ignore_ascii_case("epoch") {
             return Ok(Timestamp(0));
         }
-        let (civil, zone) = civil(text).ok_or_else(|| wrong("no date and time"))?;
-        let zone = named(zone).ok_or_else(|| wrong("the time zone is not known"))?;
+        let (civil, zone) = civil(text).ok_or_else(|| invalid("no date and time"))?;
+        let zone = time_zone(zone).ok_or_else(|| invalid("the time zone is not known"))?;
         let ambiguous = zone.to_ambiguous_zoned(civil);
         match ambiguous.offset() {
-            AmbiguousOffset::Gap { .. } => return Err(wrong("the clocks skipped it")),
+            AmbiguousOffset::Gap { .. } => return Err(invalid("the clocks skipped it")),
             AmbiguousOffset::Fold { before, after } => {
                 let what =
                     format!("the clocks showed it twice, with the offsets {before} and {after}");
-                return Err(wrong(&what).hint(format!("say which one: {civil} {before}")));
+                return Err(invalid(&what).with_hint(format!("give the offset: {civil} {before}")));
             }
             AmbiguousOffset::Unambiguous { .. } => {}
         }
-        let zoned = ambiguous.unambiguous().map_err(|_| wrong("out of range"))?;
+        let zoned = ambiguous
+            .unambiguous()
+            .map_err(|_| invalid("out of range"))?;
         Ok(Timestamp(zoned.timestamp().as_microsecond()))
     }
 }
 
-/// Reads date and time; what is left is the zone. Without a time it is midnight, as in PostgreSQL (`DecodeDateTime`,
-/// `datetime.c`).
+/// Splits the text into date and time, and the zone. Without a time it is midnight, as in
+/// PostgreSQL (`DecodeDateTime`, `datetime.c`).
 fn civil(text: &str) -> Option<(DateTime, &str)> {
     let of_date = |c: char| c.is_ascii_digit() || c == '-';
     let end = text.find(|c| !of_date(c)).unwrap_or(text.len());
@@ -102,17 +105,17 @@ fn date(text: &str) -> Option<Date> {
     let [year, month, day] = parts.as_slice() else {
         return None;
     };
-    let sane = year.len() == 4
+    let valid = year.len() == 4
         && [month, day]
             .iter()
             .all(|part| (1..=2).contains(&part.len()));
-    sane.then_some(())?;
+    valid.then_some(())?;
     Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
 }
 
-/// The time since midnight: `14:03`, `14:03:00`, `14:03:00.123456`; `1403` and `140300` too where the form is a `basic`
-/// one. `24:00:00` is the end of the day, second 60 the first one of the next minute, and fractions are rounded to
-/// microseconds, as PostgreSQL does.
+/// The time since midnight: `14:03`, `14:03:00`, `14:03:00.123456`, and if `basic` (ISO 8601 basic
+/// format) also `1403` and `140300`. As in PostgreSQL, `24:00:00` is the end of the day, second 60
+/// is the first one of the next minute, and fractions are rounded to microseconds.
 fn time(text: &str, basic: bool) -> Option<SignedDuration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let parts: Vec<&str> = if whole.contains(':') {
@@ -140,18 +143,18 @@ fn time(text: &str, basic: bool) -> Option<SignedDuration> {
     if !digits || hours > 24 || minutes > 59 || seconds > 60 {
         return None;
     }
-    let place = |index: usize| {
+    let digit_at = |index: usize| {
         let digit = fraction.as_bytes().get(index).map_or(0, |byte| byte - b'0');
         i64::from(digit)
     };
-    let micros = (0..6).fold(0, |micros, index| micros * 10 + place(index));
-    let micros = micros + i64::from(place(6) >= 5);
+    let micros = (0..6).fold(0, |micros, index| micros * 10 + digit_at(index));
+    let micros = micros + i64::from(digit_at(6) >= 5);
     let since = (hours * 3600 + minutes * 60 + seconds) * 1_000_000 + micros;
     // The day ends at 24:00:00.
     (since <= 86_400_000_000).then(|| SignedDuration::from_micros(since))
 }
 
-fn named(zone: &str) -> Option<TimeZone> {
+fn time_zone(zone: &str) -> Option<TimeZone> {
     match zone {
         "" => return Some(TimeZone::system()),
         "Z" | "z" | "UTC" | "GMT" => return Some(TimeZone::UTC),
@@ -163,7 +166,7 @@ fn named(zone: &str) -> Option<TimeZone> {
         _ => return TimeZone::get(zone).ok(),
     };
     let digits: String = zone.chars().skip(1).filter(|c| *c != ':').collect();
-    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let only_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
     let part = |from: usize| {
         digits
             .get(from..from + 2)
@@ -174,9 +177,9 @@ fn named(zone: &str) -> Option<TimeZone> {
         2 | 4 | 6 => (part(0)?, part(2)?, part(4)?),
         _ => return None,
     };
-    let sane = plain && hours <= 15 && minutes <= 59 && seconds <= 59;
+    let valid = only_digits && hours <= 15 && minutes <= 59 && seconds <= 59;
     let offset = sign * (hours * 3600 + minutes * 60 + seconds);
-    let offset = sane.then(|| Offset::from_seconds(offset).ok())??;
+    let offset = valid.then(|| Offset::from_seconds(offset).ok())??;
     Some(TimeZone::fixed(offset))
 }
 
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_people_and_psql_write() {
+    fn the_forms_of_psql_are_parsed() {
         let rows = [
             ("2026-11-22 14:03:00Z", "2026-11-22 14:03:00.000000+00"),
             ("2026-11-22 14:03 UTC", "2026-11-22 14:03:00.000000+00"),
@@ -228,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_prints_it_reads() {
+    fn printed_timestamps_can_be_parsed() {
         for micros in [0, 1, 1_795_356_180_123_456, 946_684_800_000_000] {
             let printed = Timestamp(micros).to_string();
             assert_eq!(
@@ -244,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_no_clock_shows_or_shows_twice() {
+    fn skipped_and_ambiguous_times_are_rejected() {
         let skipped = "2026-03-29 02:30:00 Europe/Berlin"
             .parse::<Timestamp>()
             .unwrap_err();
@@ -258,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_time() {
+    fn invalid_times_are_rejected() {
         for text in [
             "",
             "now",

@@ -5,20 +5,20 @@ use std::fmt;
 /// The version of a PostgreSQL server, such as 17.10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PgVersion {
-    /// 13 to 18 and later.
+    /// 13 or later.
     pub major: u32,
-    /// The minor release.
+    /// The minor release; 0 for beta and development versions.
     pub minor: u32,
 }
 
 impl PgVersion {
-    /// The oldest version with a backup manifest.
+    /// The oldest supported version, the first one with a backup manifest.
     pub const OLDEST: PgVersion = PgVersion {
         major: 13,
         minor: 0,
     };
 
-    /// Reads `server_version`: `17.10`, `17.10 (Debian 17.10-1)`, `18beta1`, `19devel`.
+    /// Parses `server_version`: `17.10`, `17.10 (Debian 17.10-1)`, `18beta1`, `19devel`.
     pub fn parse(text: &str) -> Option<PgVersion> {
         let number = |text: &str| {
             let digits = text.bytes().take_while(u8::is_ascii_digit).count();

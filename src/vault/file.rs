@@ -1,29 +1,30 @@
-//! A users file as text: what is changed is one line, everything else stays byte for byte.
+//! Reading and editing a users file: an edit changes one line, all other bytes stay.
 
 use std::path::{Path, PathBuf};
 
 use super::password::check_password;
 use super::record::{self, Line, check_user_name};
-use super::users::refusal;
+use super::users::record_error;
 use crate::crypto::{MasterKey, Secret};
-use crate::error::{Context, Failure, Kind, Result};
-use crate::storage::{DirectoryLock, Secrecy, check_secrecy, replace};
-use crate::unit::without_mark;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::storage::{Access, DirectoryLock, check_access, replace};
+use crate::unit::without_bom;
 
-/// A users or admins file. Lines may be of any length.
+/// The text of a users or admins file. Lines may be of any length.
 pub struct UsersFile {
     path: PathBuf,
     text: Vec<u8>,
 }
 
 impl UsersFile {
-    /// Reads a file. It must be ours and closed to others, or root's and at most readable by the group.
+    /// Reads a file. It must be owned by this user without access for others, or by root and at
+    /// most readable by the group.
     pub fn read(path: &Path) -> Result<UsersFile> {
-        check_secrecy(path, Secrecy::Handed)?;
+        check_access(path, Access::SharedWithGroup)?;
         let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
         Ok(UsersFile {
             path: path.to_owned(),
-            text: without_mark(&text).to_vec(),
+            text: without_bom(&text).to_vec(),
         })
     }
 
@@ -32,7 +33,8 @@ impl UsersFile {
         self.records().map(|(_, name, _)| name).collect()
     }
 
-    /// Lines that are no records, with their numbers and what is wrong. The daemon refuses a file with such lines.
+    /// Lines that are not records, with line number and reason. The daemon refuses a file with such
+    /// lines.
     pub fn damaged(&self) -> impl Iterator<Item = (usize, &'static str)> {
         self.lines().filter_map(|(number, line)| match line {
             Line::Damaged(what) => Some((number, what)),
@@ -40,36 +42,36 @@ impl UsersFile {
         })
     }
 
-    /// Refuses a name that is in the file.
+    /// Fails if the file has a user of this name.
     pub fn check_absent(&self, name: &str) -> Result<()> {
         if !self.names().contains(&name) {
             return Ok(());
         }
-        Err(Failure::new(
-            Kind::Usage,
+        Err(Error::new(
+            ErrorKind::Usage,
             format!("user {name} is in {} already", self.path.display()),
         )
-        .hint(format!(
+        .with_hint(format!(
             "change the password with: pgmoneta-admin -f {} -U {name} user edit",
             self.path.display()
         )))
     }
 
-    /// Refuses a name that is not in the file.
+    /// Fails if the file has no user of this name.
     pub fn check_present(&self, name: &str) -> Result<()> {
         if self.names().contains(&name) {
             return Ok(());
         }
-        Err(Failure::new(
-            Kind::NotFound,
+        Err(Error::new(
+            ErrorKind::NotFound,
             format!("user {name} is not in {}", self.path.display()),
         ))
     }
 
-    /// Line number, name and sealed password of each record.
+    /// Line number, name and encrypted password of each record.
     pub(super) fn records(&self) -> impl Iterator<Item = (usize, &str, &[u8])> {
         self.lines().filter_map(|(number, line)| match line {
-            Line::Record { name, sealed } => Some((number, name, sealed)),
+            Line::Record { name, encrypted } => Some((number, name, encrypted)),
             _ => None,
         })
     }
@@ -81,13 +83,13 @@ impl UsersFile {
             .map(|(index, line)| (index + 1, record::read(line)))
     }
 
-    /// Adds a user at the end of the file at `path`, which is made if it does not exist. A name that is there
-    /// already is refused, and so is a master key that opens none of the records.
+    /// Adds a user at the end of the file at `path`, which is created if it does not exist. Fails
+    /// if the name exists, or if the master key decrypts none of the records.
     pub fn add(path: &Path, name: &str, password: &Secret, key: &MasterKey) -> Result<UsersFile> {
         check_user_name(name)?;
         check_password(password)?;
-        let path = real(path)?;
-        let _lock = DirectoryLock::wait(&path)?;
+        let path = resolve_link(path)?;
+        let _lock = DirectoryLock::acquire(&path)?;
         let mut file = if path.exists() {
             UsersFile::read(&path)?
         } else {
@@ -107,11 +109,11 @@ impl UsersFile {
         file.save()
     }
 
-    /// Gives a user another password.
+    /// Changes the password of a user.
     pub fn edit(path: &Path, name: &str, password: &Secret, key: &MasterKey) -> Result<UsersFile> {
         check_password(password)?;
-        let path = real(path)?;
-        let _lock = DirectoryLock::wait(&path)?;
+        let path = resolve_link(path)?;
+        let _lock = DirectoryLock::acquire(&path)?;
         let mut file = UsersFile::read(&path)?;
         file.check_key(name, key)?;
         let line = record::write(name, password, key)?;
@@ -119,29 +121,32 @@ impl UsersFile {
         file.save()
     }
 
-    /// Removes a user.
+    /// Removes the line of a user.
     pub fn remove(path: &Path, name: &str) -> Result<UsersFile> {
-        let path = real(path)?;
-        let _lock = DirectoryLock::wait(&path)?;
+        let path = resolve_link(path)?;
+        let _lock = DirectoryLock::acquire(&path)?;
         let mut file = UsersFile::read(&path)?;
         file.rewrite(name, None)?;
         file.save()
     }
 
-    /// Refuses a master key that opens none of the other users' records: the file would get two keys.
+    /// Fails if the master key decrypts none of the other users' records: the file would be
+    /// encrypted with two keys.
     fn check_key(&self, except: &str, key: &MasterKey) -> Result<()> {
         let mut refused = None;
-        for (line, name, sealed) in self.records().filter(|&(_, name, _)| name != except) {
-            match record::open(sealed, key) {
+        for (line, name, encrypted) in self.records().filter(|&(_, name, _)| name != except) {
+            match record::open(encrypted, key) {
                 Ok(_) => return Ok(()),
-                Err(failure) => refused = Some(refusal(&self.path, line, name, &failure, true)),
+                Err(failure) => {
+                    refused = Some(record_error(&self.path, line, name, &failure, true))
+                }
             }
         }
         refused.map_or(Ok(()), Err)
     }
 
-    /// Puts `record` in the place of the line of user `name`, or removes the line. What follows the record on its
-    /// line, a comment or a carriage return, stays where the line stays.
+    /// Replaces the record of user `name` by `record`, or removes the line. A comment or a carriage
+    /// return after a replaced record stays.
     fn rewrite(&mut self, name: &str, record: Option<&str>) -> Result<()> {
         self.check_present(name)?;
         let mut text = Vec::with_capacity(self.text.len() + record.map_or(0, str::len));
@@ -149,10 +154,10 @@ impl UsersFile {
             match record::read(line) {
                 Line::Record {
                     name: known,
-                    sealed,
+                    encrypted,
                 } if known == name => {
                     if let Some(record) = record {
-                        replace_record(line, known, sealed, record, &mut text);
+                        replace_record(line, known, encrypted, record, &mut text);
                     }
                 }
                 _ => text.extend_from_slice(line),
@@ -168,20 +173,20 @@ impl UsersFile {
     }
 }
 
-/// Appends `line` to `output` with `record` in the place of `name:sealed`.
-fn replace_record(line: &[u8], name: &str, sealed: &[u8], record: &str, output: &mut Vec<u8>) {
-    let length = name.len() + 1 + sealed.len();
-    let front = line
+/// Appends `line` to `output` with `name:encrypted` replaced by `record`.
+fn replace_record(line: &[u8], name: &str, encrypted: &[u8], record: &str, output: &mut Vec<u8>) {
+    let length = name.len() + 1 + encrypted.len();
+    let indent = line
         .iter()
         .take_while(|byte| byte.is_ascii_whitespace())
         .count();
-    output.extend_from_slice(line.get(..front).unwrap_or_default());
+    output.extend_from_slice(line.get(..indent).unwrap_or_default());
     output.extend_from_slice(record.as_bytes());
-    output.extend_from_slice(line.get(front + length..).unwrap_or_default());
+    output.extend_from_slice(line.get(indent + length..).unwrap_or_default());
 }
 
-/// The file itself, not a symbolic link to it, which a rename would replace.
-fn real(path: &Path) -> Result<PathBuf> {
+/// Resolves symbolic links, which a rename to `path` would replace.
+fn resolve_link(path: &Path) -> Result<PathBuf> {
     if path.symlink_metadata().is_ok() {
         path.canonicalize()
             .with_context(|| path.display().to_string())

@@ -1,4 +1,4 @@
-//! The master key file: `base64(secret)` and `base64(salt)`, one a line.
+//! The master key file: `base64(secret)` and `base64(salt)`, each on a line.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,43 +8,45 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::password::check_master_secret;
-use crate::crypto::{MasterKey, SALT_LENGTH, Secret, fill};
-use crate::error::{Context, Failure, Kind, Result};
+use crate::crypto::{MasterKey, SALT_LENGTH, Secret, fill_random};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{
-    DirectoryLock, Secrecy, check_secrecy, create_directory, create_new, sync_directory,
+    Access, DirectoryLock, check_access, create_directory, create_new, sync_directory,
 };
-use crate::unit::without_mark;
+use crate::unit::without_bom;
 
-/// The longest master secret in bytes that the C program can read back: its line buffer holds 124 base64 characters.
-pub const LONGEST_SHARED_KEY: usize = 93;
+/// The maximum length of a master secret in bytes that the C program can read: its line buffer
+/// holds 124 base64 characters.
+pub const MAX_COMPATIBLE_SECRET: usize = 93;
 
-/// More than the longest secret that is accepted needs.
-const LONGEST_FILE: u64 = 64 << 10;
+/// The maximum size of the file in bytes, more than the longest accepted secret needs.
+const MAX_FILE_SIZE: u64 = 64 << 10;
 
-/// `$HOME/.pgmoneta/master.key`; without `HOME` the home directory is the one of the password database.
+/// `$HOME/.pgmoneta/master.key`; without `HOME` the home directory is the one of the password
+/// database.
 pub fn master_key_path() -> Result<PathBuf> {
     match std::env::home_dir() {
         Some(home) if home.is_absolute() => Ok(home.join(".pgmoneta").join("master.key")),
-        _ => Err(Failure::new(
-            Kind::Configuration,
-            "the home directory, where the master key lies, is not known",
+        _ => Err(Error::new(
+            ErrorKind::Configuration,
+            "the home directory, which contains the master key, is unknown",
         )
-        .hint("set HOME to the absolute path of the home directory")),
+        .with_hint("set HOME to the absolute path of the home directory")),
     }
 }
 
-/// Reads the master key file and derives the key, which takes about 0.2 s. Nobody else may have access to the file
-/// or to its directory.
+/// Reads the master key file and derives the key, which takes about 0.2 s. Fails if other users
+/// have access to the file or its directory.
 pub fn load_master_key(path: &Path) -> Result<MasterKey> {
-    check_place(path).context("master key")?;
+    check_permissions(path).context("master key")?;
     let text = read(path)?;
     let damaged = |what: &str| {
-        Failure::new(
-            Kind::Corrupt,
+        Error::new(
+            ErrorKind::Corrupt,
             format!("master key {}: {what}", path.display()),
         )
     };
-    let mut lines = without_mark(&text)
+    let mut lines = without_bom(&text)
         .split(|&byte| byte == b'\n')
         .map(<[u8]>::trim_ascii);
     let secret = lines.next().unwrap_or_default();
@@ -53,8 +55,8 @@ pub fn load_master_key(path: &Path) -> Result<MasterKey> {
         return Err(damaged("line 1, the key, is empty"));
     }
     if salt.is_empty() {
-        return Err(damaged("line 2, the salt, is missing").hint(
-            "a key from before version 0.21 has none; make a new key and the users files with it",
+        return Err(damaged("line 2, the salt, is missing").with_hint(
+            "keys from before version 0.21 have none; create a new key, and the users files with it",
         ));
     }
     let secret = decode(secret).ok_or_else(|| damaged("line 1, the key, is not base64"))?;
@@ -64,7 +66,8 @@ pub fn load_master_key(path: &Path) -> Result<MasterKey> {
     Ok(MasterKey::derive(&secret, &salt))
 }
 
-/// Makes the master key file, and its directory if that is missing. One that exists is never overwritten.
+/// Creates the master key file, and its directory if that is missing. An existing file is never
+/// overwritten.
 pub fn create_master_key(path: &Path, secret: &Secret) -> Result<()> {
     check_master_secret(secret)?;
     let directory = path.parent().unwrap_or(Path::new("."));
@@ -72,11 +75,11 @@ pub fn create_master_key(path: &Path, secret: &Secret) -> Result<()> {
         create_directory(directory)?;
         sync_directory(directory.parent().unwrap_or(Path::new("/")))?;
     }
-    check_secrecy(directory, Secrecy::PrivateDirectory)?;
-    let _lock = DirectoryLock::wait(path)?;
+    check_access(directory, Access::PrivateDirectory)?;
+    let _lock = DirectoryLock::acquire(path)?;
     check_new_master_key(path)?;
     let mut salt = [0; SALT_LENGTH];
-    fill(&mut salt)?;
+    fill_random(&mut salt)?;
     let mut text = Zeroizing::new(String::with_capacity(secret.expose().len() * 2 + 64));
     STANDARD.encode_string(secret.expose(), &mut text);
     text.push('\n');
@@ -85,48 +88,49 @@ pub fn create_master_key(path: &Path, secret: &Secret) -> Result<()> {
     create_new(path, text.as_bytes())
 }
 
-/// Refuses to make a key where there is one.
+/// Fails if there is a key already.
 pub fn check_new_master_key(path: &Path) -> Result<()> {
     if path.symlink_metadata().is_err() {
         return Ok(());
     }
-    Err(Failure::new(
-        Kind::Usage,
+    Err(Error::new(
+        ErrorKind::Usage,
         format!("the master key {} exists already", path.display()),
     )
-    .hint("users files and encrypted backups open with this key only; it is never overwritten"))
+    .with_hint("users files and encrypted backups need this key; it is never overwritten"))
 }
 
-fn check_place(path: &Path) -> Result<()> {
+fn check_permissions(path: &Path) -> Result<()> {
     match path.metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let message = format!("{} does not exist", path.display());
-            return Err(Failure::new(Kind::NotFound, message).hint(
-                "copy back the one that the users files and encrypted backups were made with (HOME says where it is \
-                 looked for); the first one is made with: pgmoneta-admin master-key",
+            return Err(Error::new(ErrorKind::NotFound, message).with_hint(
+                "copy back the key of the users files and encrypted backups (it is looked for in HOME), or create the \
+                 first one with: pgmoneta-admin master-key",
             ));
         }
         found => found.with_context(|| format!("look at {}", path.display()))?,
     };
-    check_secrecy(
+    check_access(
         path.parent().unwrap_or(Path::new(".")),
-        Secrecy::PrivateDirectory,
+        Access::PrivateDirectory,
     )?;
-    check_secrecy(path, Secrecy::Private)
+    check_access(path, Access::Private)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let reading = || format!("read master key {}", path.display());
-    let length = path.metadata().with_context(reading)?.len();
-    if length > LONGEST_FILE {
-        return Err(Failure::new(
-            Kind::Corrupt,
-            format!("master key {}: {length} bytes are too many", path.display()),
+    let action = || format!("read master key {}", path.display());
+    let length = path.metadata().with_context(action)?.len();
+    if length > MAX_FILE_SIZE {
+        return Err(Error::new(
+            ErrorKind::Corrupt,
+            format!(
+                "master key {}: it has {length} bytes; the maximum is {MAX_FILE_SIZE}",
+                path.display()
+            ),
         ));
     }
-    std::fs::read(path)
-        .map(Zeroizing::new)
-        .with_context(reading)
+    std::fs::read(path).map(Zeroizing::new).with_context(action)
 }
 
 fn decode(base64: &[u8]) -> Option<Secret> {

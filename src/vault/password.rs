@@ -1,51 +1,52 @@
-//! What a password must be, and passwords that nobody thought of.
+//! Checks of passwords and master secrets, and generated passwords.
 
 use crate::crypto::{Secret, random_below};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// The longest password or master secret in bytes, as in the C program.
-const LONGEST: usize = 8191;
+/// The maximum length of a password or master secret in bytes, as in the C program.
+const MAX_PASSWORD: usize = 8191;
 
-/// The fewest characters of a master secret.
-const SHORTEST_MASTER: usize = 8;
+/// The minimum length of a master secret in characters.
+const MIN_MASTER_SECRET: usize = 8;
 
-/// What generated passwords consist of: 90 characters, as in the C program. None of them ends a line or a record of
-/// a users file.
+/// The 90 characters of generated passwords, as in the C program. None of them ends a line or a
+/// record of a users file.
 const ALPHABET: &[u8; 90] =
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!@$%^&*()-_=+[{]}\\|:'\",<.>/?";
 
-/// Refuses what cannot be a password: no bytes, more than 8191, no UTF-8, or a byte 0, which ends it for PostgreSQL.
+/// Fails if a password is empty, longer than 8191 bytes, not UTF-8, or contains a zero byte, which
+/// ends it in PostgreSQL.
 pub fn check_password(password: &Secret) -> Result<()> {
-    text(password, "password").map(|_| ())
+    check_text(password, "password").map(|_| ())
 }
 
-/// Refuses what cannot be a master secret: as [`check_password`], and fewer than 8 characters.
+/// Fails like [`check_password`], and for fewer than 8 characters.
 pub fn check_master_secret(secret: &Secret) -> Result<()> {
-    if text(secret, "master key")?.chars().count() < SHORTEST_MASTER {
-        return Err(wrong("master key", "has fewer than 8 characters"));
+    if check_text(secret, "master key")?.chars().count() < MIN_MASTER_SECRET {
+        return Err(invalid("master key", "has fewer than 8 characters"));
     }
     Ok(())
 }
 
-fn text<'a>(secret: &'a Secret, what: &str) -> Result<&'a str> {
+fn check_text<'a>(secret: &'a Secret, what: &str) -> Result<&'a str> {
     let bytes = secret.expose();
     if bytes.is_empty() {
-        return Err(wrong(what, "is empty"));
+        return Err(invalid(what, "is empty"));
     }
-    if bytes.len() > LONGEST {
-        return Err(wrong(what, "is longer than 8191 bytes"));
+    if bytes.len() > MAX_PASSWORD {
+        return Err(invalid(what, "is longer than 8191 bytes"));
     }
     if bytes.contains(&0) {
-        return Err(wrong(what, "contains a byte 0"));
+        return Err(invalid(what, "contains a zero byte"));
     }
-    std::str::from_utf8(bytes).map_err(|_| wrong(what, "is not valid UTF-8"))
+    std::str::from_utf8(bytes).map_err(|_| invalid(what, "is not valid UTF-8"))
 }
 
-fn wrong(what: &str, why: &str) -> Failure {
-    Failure::new(Kind::Usage, format!("the {what} {why}"))
+fn invalid(what: &str, why: &str) -> Error {
+    Error::new(ErrorKind::Usage, format!("the {what} {why}"))
 }
 
-/// A password of `length` characters, each one out of 90 with the same chance.
+/// A random password of `length` characters, each one chosen uniformly out of 90.
 pub fn generate_password(length: usize) -> Result<Secret> {
     let count = u8::try_from(ALPHABET.len()).unwrap_or(u8::MAX);
     let mut password = zeroize::Zeroizing::new(Vec::with_capacity(length));
@@ -66,11 +67,11 @@ mod tests {
 
     #[test]
     fn bad_passwords_are_refused() {
-        let long = "x".repeat(LONGEST);
-        for fine in ["x", "pässwörd", "a b:c#d;e", long.as_str()] {
-            check_password(&secret(fine)).unwrap();
+        let long = "x".repeat(MAX_PASSWORD);
+        for good in ["x", "pässwörd", "a b:c#d;e", long.as_str()] {
+            check_password(&secret(good)).unwrap();
         }
-        let too_long = "x".repeat(LONGEST + 1);
+        let too_long = "x".repeat(MAX_PASSWORD + 1);
         for bad in [b"".as_slice(), b"a\0b", b"\xff", too_long.as_bytes()] {
             assert!(check_password(&secret(bad)).is_err());
         }

@@ -1,32 +1,32 @@
-//! A line of a users file: `name:base64(container)`, or nothing.
+//! The lines of a users file: `name:base64(container)`, blank lines and comments.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::crypto::{CONTAINER_OVERHEAD, MasterKey, Secret};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::unit::Encryption;
 
-/// The longest user name in bytes, as in the C program.
-const LONGEST_NAME: usize = 127;
+/// The maximum length of a user name in bytes, as in the C program.
+const MAX_USER_NAME: usize = 127;
 
-/// What a line says; the bytes are those of the line.
+/// A parsed line, which borrows its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
-    /// Nothing, or a comment.
+    /// Empty, white space, or a comment.
     Blank,
-    /// A user.
+    /// A user with password.
     Record {
-        /// The name.
+        /// The name of the user.
         name: &'a str,
-        /// The base64 text of the container.
-        sealed: &'a [u8],
+        /// The base64 text of the container with the password.
+        encrypted: &'a [u8],
     },
-    /// Something else.
+    /// A line that cannot be parsed, with the reason.
     Damaged(&'static str),
 }
 
-/// Reads a line. As in the C program a `#` or `;` begins a comment wherever it is.
+/// Parses a line. As in the C program a `#` or `;` begins a comment at any position.
 pub(super) fn read(line: &[u8]) -> Line<'_> {
     let end = line
         .iter()
@@ -38,58 +38,58 @@ pub(super) fn read(line: &[u8]) -> Line<'_> {
     }
     let mut fields = text.splitn(2, |&byte| byte == b':');
     let name = fields.next().unwrap_or_default();
-    let Some(sealed) = fields.next() else {
+    let Some(encrypted) = fields.next() else {
         return Line::Damaged("there is no ':' between a name and a password");
     };
     match std::str::from_utf8(name) {
         Err(_) => Line::Damaged("the name is not UTF-8"),
         Ok("") => Line::Damaged("there is no name before the ':'"),
-        Ok(name) => Line::Record { name, sealed },
+        Ok(name) => Line::Record { name, encrypted },
     }
 }
 
-/// Opens the password of a record: [`Kind::Corrupt`] if it cannot be one, [`Kind::Authentication`] if it could be,
-/// but the key does not fit it.
-pub(super) fn open(sealed: &[u8], key: &MasterKey) -> Result<Secret> {
+/// Decrypts the password of a record. Fails with [`ErrorKind::Corrupt`] if the record is malformed,
+/// with [`ErrorKind::Authentication`] if the key does not decrypt it.
+pub(super) fn open(encrypted: &[u8], key: &MasterKey) -> Result<Secret> {
     let container = STANDARD
-        .decode(sealed)
-        .map_err(|_| Failure::new(Kind::Corrupt, "the password is not base64"))?;
+        .decode(encrypted)
+        .map_err(|_| Error::new(ErrorKind::Corrupt, "the password is not base64"))?;
     if container.len() < CONTAINER_OVERHEAD {
-        return Err(Failure::new(Kind::Corrupt, "the password is cut short"));
+        return Err(Error::new(ErrorKind::Corrupt, "the password is truncated"));
     }
     key.open(&container, Encryption::Aes256)
         .map_err(|failure| match failure.kind() {
-            Kind::Corrupt => Failure::new(Kind::Authentication, failure.message()),
+            ErrorKind::Corrupt => Error::new(ErrorKind::Authentication, failure.message()),
             _ => failure,
         })
 }
 
-/// Makes the line of a user, without its line feed.
+/// The line of a user, without line feed.
 pub(super) fn write(name: &str, password: &Secret, key: &MasterKey) -> Result<String> {
     let container = key.seal(password.expose(), Encryption::Aes256)?;
     Ok(format!("{name}:{}", STANDARD.encode(container)))
 }
 
-/// Refuses names that a users file cannot hold.
+/// Fails for names that cannot be written to a users file.
 pub fn check_user_name(name: &str) -> Result<()> {
-    let wrong = |why: &str| {
-        let shown: String = name.chars().take(40).collect();
-        Err(Failure::new(
-            Kind::Usage,
-            format!("{shown:?} cannot be a user name: {why}"),
+    let invalid = |why: &str| {
+        let quoted: String = name.chars().take(40).collect();
+        Err(Error::new(
+            ErrorKind::Usage,
+            format!("{quoted:?} cannot be a user name: {why}"),
         ))
     };
     if name.is_empty() {
-        return wrong("it is empty");
+        return invalid("it is empty");
     }
-    if name.len() > LONGEST_NAME {
-        return wrong("it is longer than 127 bytes");
+    if name.len() > MAX_USER_NAME {
+        return invalid("it is longer than 127 bytes");
     }
     if name.chars().any(|c| ":#;".contains(c) || c.is_control()) {
-        return wrong("the file has no way to write ':', '#', ';' or a control character");
+        return invalid("':', '#', ';' and control characters are not allowed");
     }
     if name.trim() != name {
-        return wrong("it has white space at an end");
+        return invalid("it begins or ends with white space");
     }
     Ok(())
 }
@@ -99,10 +99,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_read_as_in_the_c_program() {
-        let record = |name, sealed: &'static str| Line::Record {
+    fn lines_are_parsed_as_in_the_c_program() {
+        let record = |name, encrypted: &'static str| Line::Record {
             name,
-            sealed: sealed.as_bytes(),
+            encrypted: encrypted.as_bytes(),
         };
         let rows: [(&[u8], Line<'_>); 8] = [
             (b"", Line::Blank),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_break_the_file_are_refused() {
+    fn names_that_the_file_cannot_contain_are_refused() {
         for name in ["repl", "a b", "größe", &"x".repeat(127)] {
             check_user_name(name).unwrap();
         }

@@ -4,20 +4,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::crypto::{MasterKey, Secret};
-use crate::error::Kind;
+use crate::error::ErrorKind;
 
-/// A private directory that is removed in the end.
-struct Place(PathBuf);
+/// A temporary directory with mode 0700.
+struct TempDir(PathBuf);
 
-impl Place {
-    fn new() -> Place {
+impl TempDir {
+    fn new() -> TempDir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pgmoneta-vault-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).unwrap();
         chmod(&path, 0o700);
-        Place(path)
+        TempDir(path)
     }
 
     fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
@@ -28,7 +28,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TempDir {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).unwrap();
     }
@@ -42,16 +42,16 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.as_bytes().to_vec())
 }
 
-/// The key and the record of the C program's format, computed independently.
+/// A key and a record in the format of the C program, computed by another implementation.
 const KEY_FILE: &str = "Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\nAAECAwQFBgcICQoLDA0ODw==\n";
 const RECORD: &str = "u:EBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqK50hbe/KF2Sfr7Lx5CtXiwnGRu0VXg==";
 
-fn key(place: &Place) -> MasterKey {
-    load_master_key(&place.file("master.key", KEY_FILE)).unwrap()
+fn key(dir: &TempDir) -> MasterKey {
+    load_master_key(&dir.file("master.key", KEY_FILE)).unwrap()
 }
 
 fn other_key() -> MasterKey {
-    MasterKey::quick(1)
+    MasterKey::for_tests(1)
 }
 
 fn password(path: &Path, key: &MasterKey, user: &str) -> String {
@@ -61,10 +61,10 @@ fn password(path: &Path, key: &MasterKey, user: &str) -> String {
 }
 
 #[test]
-fn a_file_of_the_c_program_opens() {
-    let place = Place::new();
-    let key = key(&place);
-    let path = place.file("users", format!("# users\n\n{RECORD} # note\r\n"));
+fn a_file_of_the_c_program_is_decrypted() {
+    let dir = TempDir::new();
+    let key = key(&dir);
+    let path = dir.file("users", format!("# users\n\n{RECORD} # note\r\n"));
     assert_eq!(password(&path, &key, "u"), "hello");
     let vault = Vault::load(&path, &key).unwrap();
     assert_eq!(vault.names().collect::<Vec<_>>(), ["u"]);
@@ -73,15 +73,15 @@ fn a_file_of_the_c_program_opens() {
 }
 
 #[test]
-fn a_master_key_is_made_once_and_read_back() {
-    let place = Place::new();
-    let path = place.0.join(".pgmoneta").join("master.key");
+fn a_master_key_is_created_once_and_read_back() {
+    let dir = TempDir::new();
+    let path = dir.0.join(".pgmoneta").join("master.key");
     let failure = load_master_key(&path).err().unwrap();
     assert_eq!(
-        failure.advice(),
+        failure.hint(),
         Some(
-            "copy back the one that the users files and encrypted backups were made with (HOME says where it is looked \
-              for); the first one is made with: pgmoneta-admin master-key"
+            "copy back the key of the users files and encrypted backups (it is looked for in HOME), or create the first \
+              one with: pgmoneta-admin master-key"
         )
     );
 
@@ -105,15 +105,15 @@ fn a_master_key_is_made_once_and_read_back() {
 
 #[test]
 fn a_long_master_key_is_read_whole() {
-    let place = Place::new();
-    let path = place.0.join("master.key");
+    let dir = TempDir::new();
+    let path = dir.0.join("master.key");
     create_master_key(&path, &secret(&"x".repeat(8191))).unwrap();
     load_master_key(&path).unwrap();
 }
 
 #[test]
 fn a_damaged_master_key_is_refused() {
-    let place = Place::new();
+    let dir = TempDir::new();
     let rows = [
         ("", "line 1, the key, is empty"),
         ("Y29ycmVjdA==\n", "line 2, the salt, is missing"),
@@ -127,7 +127,7 @@ fn a_damaged_master_key_is_refused() {
         ),
     ];
     for (text, expected) in rows {
-        let failure = load_master_key(&place.file("master.key", text))
+        let failure = load_master_key(&dir.file("master.key", text))
             .err()
             .unwrap();
         assert!(failure.message().ends_with(expected), "{failure}");
@@ -135,40 +135,44 @@ fn a_damaged_master_key_is_refused() {
 }
 
 #[test]
-fn open_modes_are_refused() {
-    let place = Place::new();
-    let path = place.file("master.key", KEY_FILE);
+fn permissions_for_other_users_are_refused() {
+    let dir = TempDir::new();
+    let path = dir.file("master.key", KEY_FILE);
     chmod(&path, 0o640);
     let failure = load_master_key(&path).err().unwrap();
     assert_eq!(
-        failure.advice(),
+        failure.hint(),
         Some(format!("chmod 0600 {}", path.display()).as_str())
     );
     chmod(&path, 0o600);
-    chmod(&place.0, 0o755);
+    chmod(&dir.0, 0o755);
     let failure = load_master_key(&path).err().unwrap();
     assert_eq!(
-        failure.advice(),
-        Some(format!("chmod 0700 {}", place.0.display()).as_str())
+        failure.hint(),
+        Some(format!("chmod 0700 {}", dir.0.display()).as_str())
     );
-    let failure = create_master_key(&place.0.join("new"), &secret("12345678")).unwrap_err();
-    assert_eq!(failure.kind(), Kind::Permission);
-    let users = place.file("users", "");
+    let failure = create_master_key(&dir.0.join("new"), &secret("12345678")).unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Permission);
+    let users = dir.file("users", "");
     chmod(&users, 0o644);
     assert_eq!(
         UsersFile::read(&users).err().unwrap().kind(),
-        Kind::Permission
+        ErrorKind::Permission
     );
 }
 
 #[test]
-fn a_wrong_key_and_a_damaged_record_are_told_apart() {
-    let place = Place::new();
-    let key = key(&place);
-    let path = place.file("users", format!("{RECORD}\n"));
+fn another_key_and_a_damaged_record_have_different_errors() {
+    let dir = TempDir::new();
+    let key = key(&dir);
+    let path = dir.file("users", format!("{RECORD}\n"));
     let failure = Vault::load(&path, &other_key()).err().unwrap();
-    assert_eq!(failure.kind(), Kind::Authentication);
-    assert!(failure.message().ends_with("opens with this master key"));
+    assert_eq!(failure.kind(), ErrorKind::Authentication);
+    assert!(
+        failure
+            .message()
+            .ends_with("can be decrypted with this master key")
+    );
 
     let changed = RECORD.replace("u:EB", "v:EC");
     let rows = [
@@ -177,21 +181,19 @@ fn a_wrong_key_and_a_damaged_record_are_told_apart() {
         format!("{RECORD}\nv:not base64\n"),
     ];
     for text in rows {
-        let failure = Vault::load(&place.file("users", text), &key).err().unwrap();
-        assert_eq!(failure.kind(), Kind::Corrupt);
+        let failure = Vault::load(&dir.file("users", text), &key).err().unwrap();
+        assert_eq!(failure.kind(), ErrorKind::Corrupt);
         assert!(failure.message().contains("users:2: the record of user v"));
     }
-    let failure = Vault::load(&place.file("users", "a\n"), &key)
-        .err()
-        .unwrap();
+    let failure = Vault::load(&dir.file("users", "a\n"), &key).err().unwrap();
     assert!(failure.message().contains("users:1: there is no ':'"));
 }
 
 #[test]
-fn add_edit_and_remove_change_one_line_only() {
-    let place = Place::new();
-    let key = key(&place);
-    let path = place.0.join("users");
+fn add_edit_and_remove_change_one_line() {
+    let dir = TempDir::new();
+    let key = key(&dir);
+    let path = dir.0.join("users");
     UsersFile::add(&path, "a", &secret("one"), &key).unwrap();
     assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
 
@@ -200,7 +202,7 @@ fn add_edit_and_remove_change_one_line_only() {
         "# top\n\n{RECORD}\t; keep\r\n  {}# no line feed",
         first.trim()
     );
-    let path = place.file("users", &around);
+    let path = dir.file("users", &around);
     let long = "x".repeat(8000);
     let file = UsersFile::add(&path, "long one", &secret(&long), &key).unwrap();
     assert_eq!(file.names(), ["u", "a", "long one"]);
@@ -219,52 +221,52 @@ fn add_edit_and_remove_change_one_line_only() {
     assert_eq!(file.names(), ["a", "long one"]);
     assert_eq!(password(&path, &key, "a"), "one");
     assert_eq!(password(&path, &key, "long one"), "3");
-    let names: Vec<_> = place.0.read_dir().unwrap().collect();
+    let names: Vec<_> = dir.0.read_dir().unwrap().collect();
     assert_eq!(names.len(), 2, "{names:?}");
 }
 
 #[test]
-fn what_makes_no_sense_changes_nothing() {
-    let place = Place::new();
-    let key = key(&place);
-    let path = place.file("users", format!("{RECORD}\n"));
+fn a_refused_edit_changes_nothing() {
+    let dir = TempDir::new();
+    let key = key(&dir);
+    let path = dir.file("users", format!("{RECORD}\n"));
     let kind = |result: crate::error::Result<UsersFile>| result.err().unwrap().kind();
     assert_eq!(
         kind(UsersFile::add(&path, "u", &secret("x"), &key)),
-        Kind::Usage
+        ErrorKind::Usage
     );
     assert_eq!(
         kind(UsersFile::add(&path, "a:b", &secret("x"), &key)),
-        Kind::Usage
+        ErrorKind::Usage
     );
     assert_eq!(
         kind(UsersFile::add(&path, "v", &secret(""), &key)),
-        Kind::Usage
+        ErrorKind::Usage
     );
     assert_eq!(
         kind(UsersFile::add(&path, "v", &secret("x"), &other_key())),
-        Kind::Authentication
+        ErrorKind::Authentication
     );
     assert_eq!(
         kind(UsersFile::edit(&path, "v", &secret("x"), &key)),
-        Kind::NotFound
+        ErrorKind::NotFound
     );
-    assert_eq!(kind(UsersFile::remove(&path, "v")), Kind::NotFound);
+    assert_eq!(kind(UsersFile::remove(&path, "v")), ErrorKind::NotFound);
     assert_eq!(
         std::fs::read_to_string(&path).unwrap(),
         format!("{RECORD}\n")
     );
-    // The only record can always be set anew, whatever key it was made with.
+    // The only record can be replaced with any key.
     UsersFile::edit(&path, "u", &secret("x"), &other_key()).unwrap();
     assert_eq!(password(&path, &other_key(), "u"), "x");
 }
 
 #[test]
-fn a_symbolic_link_stays_one() {
-    let place = Place::new();
-    let key = key(&place);
-    let target = place.file("target", "");
-    let link = place.0.join("users");
+fn a_symbolic_link_is_kept() {
+    let dir = TempDir::new();
+    let key = key(&dir);
+    let target = dir.file("target", "");
+    let link = dir.0.join("users");
     symlink("target", &link).unwrap();
     UsersFile::add(&link, "a", &secret("x"), &key).unwrap();
     assert!(link.symlink_metadata().unwrap().is_symlink());
@@ -272,10 +274,10 @@ fn a_symbolic_link_stays_one() {
 }
 
 #[test]
-fn two_writers_lose_nothing() {
-    let place = Place::new();
-    let path = place.0.join("users");
-    let key = key(&place);
+fn concurrent_writers_lose_no_user() {
+    let dir = TempDir::new();
+    let path = dir.0.join("users");
+    let key = key(&dir);
     std::thread::scope(|scope| {
         for writer in 0..4 {
             let (path, key) = (&path, &key);
@@ -291,12 +293,12 @@ fn two_writers_lose_nothing() {
 }
 
 #[test]
-fn a_byte_order_mark_is_taken_in_every_file() {
-    let place = Place::new();
-    let key_file = place.file("marked.key", format!("\u{feff}{KEY_FILE}"));
+fn a_byte_order_mark_is_accepted_in_every_file() {
+    let dir = TempDir::new();
+    let key_file = dir.file("marked.key", format!("\u{feff}{KEY_FILE}"));
     let key = load_master_key(&key_file).unwrap();
-    let users = place.file("users.conf", format!("\u{feff}{RECORD}\n"));
-    let expected = password(&place.file("plain.conf", RECORD), &key, "u");
+    let users = dir.file("users.conf", format!("\u{feff}{RECORD}\n"));
+    let expected = password(&dir.file("plain.conf", RECORD), &key, "u");
     assert_eq!(password(&users, &key, "u"), expected);
     UsersFile::edit(&users, "u", &secret("another one"), &key).unwrap();
     assert_eq!(password(&users, &key, "u"), "another one");

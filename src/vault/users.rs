@@ -6,49 +6,49 @@ use std::sync::Arc;
 use super::file::UsersFile;
 use super::record;
 use crate::crypto::{MasterKey, Secret};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// The users of a users or admins file, decrypted.
+/// Users with decrypted passwords, in the order of the file.
 #[derive(Default)]
 pub struct Vault {
     users: Vec<(String, Arc<Secret>)>,
 }
 
 impl Vault {
-    /// Reads and decrypts a users or admins file. The failure tells a master key that opens nothing from records that
-    /// are damaged, and names those by line.
+    /// Reads and decrypts a users or admins file. The error distinguishes a master key that
+    /// decrypts no record from damaged records, which it names by line.
     pub fn load(path: &Path, key: &MasterKey) -> Result<Vault> {
         let file = UsersFile::read(path)?;
         if let Some((line, what)) = file.damaged().next() {
-            return Err(Failure::new(
-                Kind::Corrupt,
+            return Err(Error::new(
+                ErrorKind::Corrupt,
                 format!("{}:{line}: {what}", path.display()),
             ));
         }
         let mut users: Vec<(String, Arc<Secret>)> = Vec::new();
-        let mut closed = Vec::new();
-        for (line, name, sealed) in file.records() {
+        let mut failed = Vec::new();
+        for (line, name, encrypted) in file.records() {
             if users.iter().any(|(known, _)| known == name) {
                 log::warn!(
-                    "{}:{line}: user {name} is there twice, the first one counts",
+                    "{}:{line}: user {name} is defined twice, the first record is used",
                     path.display()
                 );
                 continue;
             }
-            match record::open(sealed, key) {
+            match record::open(encrypted, key) {
                 Ok(password) => users.push((name.to_owned(), Arc::new(password))),
-                Err(failure) => closed.push((line, name, failure)),
+                Err(failure) => failed.push((line, name, failure)),
             }
         }
-        match closed.first() {
+        match failed.first() {
             None => Ok(Vault { users }),
             Some((line, name, failure)) => {
-                Err(refusal(path, *line, name, failure, users.is_empty()))
+                Err(record_error(path, *line, name, failure, users.is_empty()))
             }
         }
     }
 
-    /// The password of a user.
+    /// The password of a user; `None` if the file has no such user.
     pub fn password(&self, user: &str) -> Option<Arc<Secret>> {
         let known = self.users.iter().find(|(name, _)| name == user);
         known.map(|(_, password)| Arc::clone(password))
@@ -59,7 +59,7 @@ impl Vault {
         self.users.iter().map(|(name, _)| name.as_str())
     }
 
-    /// How many users there are.
+    /// The number of users.
     pub fn len(&self) -> usize {
         self.users.len()
     }
@@ -70,32 +70,32 @@ impl Vault {
     }
 }
 
-/// Which of the two it is: a key that opens none of the records is another key; where it opens some, the others are
-/// damaged.
-pub(super) fn refusal(
+/// The error for a record that cannot be decrypted: if no record can be decrypted the key is
+/// another one, else the record is damaged.
+pub(super) fn record_error(
     path: &Path,
     line: usize,
     name: &str,
-    failure: &Failure,
-    none_opened: bool,
-) -> Failure {
+    failure: &Error,
+    none_decrypted: bool,
+) -> Error {
     let path = path.display();
-    if none_opened && failure.kind() == Kind::Authentication {
-        Failure::new(
-            Kind::Authentication,
-            format!("{path}: no password in it opens with this master key"),
+    if none_decrypted && failure.kind() == ErrorKind::Authentication {
+        Error::new(
+            ErrorKind::Authentication,
+            format!("{path}: no password in it can be decrypted with this master key"),
         )
-        .hint(format!(
-            "use the master.key that the file was made with, or move the file away and set the passwords anew: \
+        .with_hint(format!(
+            "use the master.key that the file was made with, or move the file away and set the passwords again: \
              pgmoneta-admin -f {path} -U NAME user add"
         ))
     } else {
-        Failure::new(
-            Kind::Corrupt,
+        Error::new(
+            ErrorKind::Corrupt,
             format!("{path}:{line}: the record of user {name} is damaged: {failure}"),
         )
-        .hint(format!(
-            "set the password anew: pgmoneta-admin -f {path} -U {name} user edit"
+        .with_hint(format!(
+            "set the password again: pgmoneta-admin -f {path} -U {name} user edit"
         ))
     }
 }

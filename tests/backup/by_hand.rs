@@ -1,4 +1,4 @@
-//! Restores a backup without our programs: with the tools of the system where nothing is encrypted.
+//! Restores a backup without pgmoneta: with standard tools if it is not encrypted.
 
 use std::fs;
 use std::io::Read;
@@ -7,32 +7,33 @@ use std::process::Command;
 use std::sync::Arc;
 
 use base64::Engine;
-use pgmoneta::codec::{Source, Stored, Suffixes};
+use pgmoneta::codec::{StoredFormat, StoredReader, Suffixes};
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::unit::Encryption;
 
 use crate::harness::{Daemon, MASTER_KEY, client};
 
-/// What the lines of `backup.manifest` say.
-pub struct Lines(Vec<serde_json::Value>);
+/// The lines of `backup.manifest`.
+pub struct ManifestLines(Vec<serde_json::Value>);
 
-impl Lines {
-    pub fn of(backup: &Path) -> Lines {
+impl ManifestLines {
+    pub fn of(backup: &Path) -> ManifestLines {
         let text = fs::read_to_string(backup.join("backup.manifest")).unwrap();
-        Lines(
+        ManifestLines(
             text.lines()
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect(),
         )
     }
 
-    /// The lines of a kind.
+    /// The values of the lines with the key `kind`.
     pub fn all(&self, kind: &str) -> Vec<&serde_json::Value> {
         self.0.iter().filter_map(|line| line.get(kind)).collect()
     }
 }
 
-/// The key that the daemon encrypts with; read without the checks of the file's owner, who is another one here.
+/// The master key of the daemon; read without the check of the file's owner, who is another user
+/// here.
 pub fn key(daemon: &Daemon) -> Arc<MasterKey> {
     let path = daemon.directory().join("home/.pgmoneta/master.key");
     let text = fs::read_to_string(path).unwrap();
@@ -54,9 +55,9 @@ pub fn check_sums(backup: &Path) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// Writes the data directory to `target` as the manifest says, WAL included.
+/// Writes the data directory to `target` from the manifest, WAL included.
 pub fn restore(backup: &Path, target: &Path, key: Option<(Encryption, Arc<MasterKey>)>) {
-    let lines = Lines::of(backup);
+    let lines = ManifestLines::of(backup);
     fs::create_dir(target).unwrap();
     for tablespace in lines.all("tablespace") {
         let oid = &tablespace["oid"];
@@ -81,14 +82,14 @@ pub fn restore(backup: &Path, target: &Path, key: Option<(Encryption, Arc<Master
 fn decode(stored: &Path, key: Option<&(Encryption, Arc<MasterKey>)>) -> Vec<u8> {
     let name = stored.file_name().unwrap().to_str().unwrap();
     if let Some((encryption, key)) = key {
-        let named = Suffixes::of_name(name).1;
-        let how = Stored {
+        let named = Suffixes::split_name(name).1;
+        let how = StoredFormat {
             compression: named.compression,
             encryption: *encryption,
         };
         assert!(named.encrypted);
         let mut plain = Vec::new();
-        let mut source = Source::open(stored, how, Some(key.clone())).unwrap();
+        let mut source = StoredReader::open(stored, how, Some(key.clone())).unwrap();
         source.read_to_end(&mut plain).unwrap();
         source.finish().unwrap();
         return plain;
@@ -110,14 +111,14 @@ fn decode(stored: &Path, key: Option<&(Encryption, Arc<MasterKey>)>) -> Vec<u8> 
     output.stdout
 }
 
-/// PostgreSQL's own opinion of a restored data directory; its WAL is read too where there is a `pg_waldump` of the
+/// Runs `pg_verifybackup` on a restored data directory; it reads the WAL too if it is of the same
 /// version.
 pub fn verify(target: &Path, major: u32) {
     let program = client("pg_verifybackup");
     let mut command = Command::new(&program);
     let same = version(&program) == major;
     if !same && major >= 17 {
-        return; // the format of the manifest is another one
+        return; // the manifest has another format
     }
     if !same {
         command.arg("--no-parse-wal");

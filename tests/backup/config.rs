@@ -1,4 +1,4 @@
-//! Servers with their configuration outside of the data directory, as Debian has it.
+//! Servers with their configuration files outside the data directory, as on Debian.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::by_hand::check_sums;
 use crate::harness::{Cluster, Daemon, Output, Scratch, installed, user, write_owned};
 
-/// Moves the configuration out of the data directory, with a file that it includes, and starts the server with it.
+/// Moves the configuration out of the data directory, with a file that it includes, and starts the
+/// server with it.
 fn start(scratch: &Scratch, major: u32) -> (Cluster, PathBuf) {
     let cluster = Cluster::builder(scratch)
         .name(&format!("pg{major}"))
@@ -19,14 +20,14 @@ fn start(scratch: &Scratch, major: u32) -> (Cluster, PathBuf) {
     let conf = etc.join("postgresql.conf");
     let old = fs::read_to_string(&conf).unwrap();
     let more = format!(
-        "{old}\nhba_file = '{0}/pg_hba.conf'\nident_file = '{0}/pg_ident.conf'\ndata_directory = '{1}'\n\
-         include_dir = 'conf.d'\n",
+        "{old}\nhba_file = '{0}/pg_hba.conf'\nident_file = '{0}/pg_ident.conf'\n\
+         data_directory = '{1}'\ninclude_dir = 'conf.d'\n",
         etc.display(),
         cluster.data().display()
     );
     write_owned(&conf, more);
     fs::create_dir(etc.join("conf.d")).unwrap();
-    user().own(&etc.join("conf.d"));
+    user().chown(&etc.join("conf.d"));
     write_owned(&etc.join("conf.d/a.conf"), "work_mem = '7MB'\n");
     let mut cluster = cluster.with("config_file", conf.to_str().unwrap());
     cluster.start();
@@ -53,42 +54,47 @@ fn restore(daemon: &Daemon, directory: &Path, more: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn configuration_outside_of_the_data_directory_is_named_kept_and_offered() {
+fn configuration_files_outside_the_data_directory_are_backed_up_and_restored() {
     for major in [13, 18] {
         if installed(major).is_some() {
-            is_named_kept_and_offered(major);
+            check_config_files(major);
         }
     }
 }
 
 const BACKUP: [&str; 4] = ["--format", "json", "backup", "primary"];
 
-fn what_cannot_be_read_is_named(cluster: &Cluster, daemon: &Daemon, etc: &Path, target: &Path) {
-    // The role may see nothing.
-    let said = warnings(daemon.cli(&BACKUP));
+fn check_warnings_without_privileges(
+    cluster: &Cluster,
+    daemon: &Daemon,
+    etc: &Path,
+    target: &Path,
+) {
+    // The role has no privileges for it.
+    let warnings_given = warnings(daemon.cli(&BACKUP));
     for name in ["postgresql.conf", "pg_hba.conf"] {
-        let found = said
+        let found = warnings_given
             .iter()
             .any(|text| text.contains(name) && text.contains("pg_read_all_settings"));
-        assert!(found, "{name}: {said:?}");
+        assert!(found, "{name}: {warnings_given:?}");
     }
-    let said = restore(daemon, target, &["--dry-run"]);
-    let missing = said
+    let warnings_given = restore(daemon, target, &["--dry-run"]);
+    let missing = warnings_given
         .iter()
         .any(|text| text.contains("there is no postgresql.conf"));
-    assert!(missing, "{said:?}");
+    assert!(missing, "{warnings_given:?}");
 
-    // It may see where they are.
+    // The role may see the paths.
     cluster.sql("GRANT pg_read_all_settings TO repl");
-    let said = warnings(daemon.cli(&BACKUP));
+    let warnings_given = warnings(daemon.cli(&BACKUP));
     let conf = etc.join("postgresql.conf").display().to_string();
-    let found = said
+    let found = warnings_given
         .iter()
         .any(|text| text.contains(&conf) && text.contains("pg_read_server_files"));
-    assert!(found, "{said:?}");
+    assert!(found, "{warnings_given:?}");
 }
 
-fn is_named_kept_and_offered(major: u32) {
+fn check_config_files(major: u32) {
     let scratch = Scratch::new("config");
     let (cluster, etc) = start(&scratch, major);
     let daemon = Daemon::builder(&scratch)
@@ -97,9 +103,9 @@ fn is_named_kept_and_offered(major: u32) {
         .start();
     cluster.wait_streaming("pgmoneta");
     let target = scratch.directory("r");
-    what_cannot_be_read_is_named(&cluster, &daemon, &etc, &target);
+    check_warnings_without_privileges(&cluster, &daemon, &etc, &target);
 
-    // It may read them.
+    // The role may read the files.
     cluster.sql("GRANT pg_read_server_files TO repl");
     let function = "pg_read_binary_file(text, bigint, bigint, boolean)";
     cluster.sql(&format!("GRANT EXECUTE ON FUNCTION {function} TO repl"));
@@ -109,9 +115,9 @@ fn is_named_kept_and_offered(major: u32) {
     check_sums(&stored);
     daemon.cli(&["verify", "primary", &label]).ok();
 
-    let said = restore(&daemon, &target, &[]);
-    let [advice] = &said[..] else {
-        panic!("{said:?}")
+    let warnings_given = restore(&daemon, &target, &[]);
+    let [hint] = &warnings_given[..] else {
+        panic!("{warnings_given:?}")
     };
     let data = target.join(format!("primary-{label}"));
     let copy = data
@@ -126,18 +132,18 @@ fn is_named_kept_and_offered(major: u32) {
         let expected = fs::read(etc.join(name)).unwrap();
         assert_eq!(fs::read(copy.join(name)).unwrap(), expected, "{name}");
     }
-    runs_as_advised(&scratch, major, &data, advice);
+    check_start_with_hint(&scratch, major, &data, hint);
 
-    // What is stored of them is checked as all is.
+    // The stored configuration files are verified too.
     let hba = walk(&stored.join("config")).pop().unwrap();
     fs::write(&hba, "x").unwrap();
     daemon.cli(&["verify", "primary", &label]).fails(1, "conf");
 }
 
-/// With the settings of the command that the answer has the server runs in the restored directory.
-fn runs_as_advised(scratch: &Scratch, major: u32, data: &Path, advice: &str) {
+/// Starts the server in the restored directory with the settings in the hint.
+fn check_start_with_hint(scratch: &Scratch, major: u32, data: &Path, hint: &str) {
     let mut restored = Cluster::adopt(scratch, major, data);
-    let mut words = advice.split_whitespace();
+    let mut words = hint.split_whitespace();
     while words.by_ref().any(|word| word == "-c") {
         let (name, value) = words.next().unwrap().split_once('=').unwrap();
         restored = restored.with(name, value);

@@ -1,4 +1,5 @@
-//! What a server leaves out of a base backup without an error: links and other special files, directories that are gone.
+//! Files that a server skips in a base backup without an error: links, special files, and removed
+//! directories.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,36 +8,37 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::{Cluster, Daemon, Scratch, installed, server};
 
-/// Moves a file or directory of a data directory away, and a link to it in its place. Back when it is dropped.
-struct Moved {
-    place: PathBuf,
+/// A file or directory that was moved out of a data directory, with or without a link in its place.
+/// Moved back on drop.
+struct MovedPath {
+    original: PathBuf,
     away: PathBuf,
 }
 
-impl Moved {
+impl MovedPath {
     /// Moves it away and puts nothing in its place.
-    fn away(scratch: &Scratch, place: &Path) -> Moved {
+    fn away(scratch: &Scratch, original: &Path) -> MovedPath {
         let away = scratch.join("away");
-        fs::rename(place, &away).unwrap();
-        Moved {
-            place: place.to_owned(),
+        fs::rename(original, &away).unwrap();
+        MovedPath {
+            original: original.to_owned(),
             away,
         }
     }
 
-    fn linked(scratch: &Scratch, place: &Path) -> Moved {
-        let moved = Moved::away(scratch, place);
-        symlink(&moved.away, place).unwrap();
+    fn linked(scratch: &Scratch, original: &Path) -> MovedPath {
+        let moved = MovedPath::away(scratch, original);
+        symlink(&moved.away, original).unwrap();
         moved
     }
 }
 
-impl Drop for Moved {
+impl Drop for MovedPath {
     fn drop(&mut self) {
-        if self.place.is_symlink() {
-            fs::remove_file(&self.place).unwrap();
+        if self.original.is_symlink() {
+            fs::remove_file(&self.original).unwrap();
         }
-        fs::rename(&self.away, &self.place).unwrap();
+        fs::rename(&self.away, &self.original).unwrap();
     }
 }
 
@@ -67,8 +69,8 @@ fn prepare(scratch: &Scratch, major: u32) -> (Cluster, Daemon) {
     (cluster, daemon)
 }
 
-/// The places of what is taken away.
-struct Places {
+/// The paths that the tests move away.
+struct MovablePaths {
     data: PathBuf,
     shop: PathBuf,
     table: PathBuf,
@@ -77,8 +79,8 @@ struct Places {
     depot: PathBuf,
 }
 
-impl Places {
-    fn of(cluster: &Cluster, scratch: &Scratch) -> Places {
+impl MovablePaths {
+    fn new(cluster: &Cluster, scratch: &Scratch) -> MovablePaths {
         let data = cluster.data().to_owned();
         let oid = |name: &str| {
             cluster.sql(&format!(
@@ -87,7 +89,7 @@ impl Places {
         };
         let location = scratch.join(format!("fast{}", cluster.major()));
         let version = fs::read_dir(location).unwrap().next().unwrap().unwrap();
-        Places {
+        MovablePaths {
             shop: data.join("base").join(oid("shop")),
             table: data.join(cluster.sql_in("shop", "SELECT pg_relation_filepath('t')")),
             version: version.path(),
@@ -97,61 +99,61 @@ impl Places {
     }
 }
 
-fn is_refused(daemon: &Daemon, moved: Moved, named: &str) {
+fn check_refused(daemon: &Daemon, moved: MovedPath, named: &str) {
     daemon.cli(&["backup", "primary"]).fails(1, named);
     assert!(daemon.labels("primary").is_empty());
     drop(moved);
 }
 
 #[test]
-fn a_database_that_is_a_link_or_gone_fails_the_backup_on_every_version() {
+fn a_database_that_is_a_link_or_missing_fails_the_backup_on_every_version() {
     for major in [13, 15, 18] {
         if installed(major).is_none() {
             continue;
         }
         let scratch = Scratch::new("leftout");
         let (cluster, daemon) = prepare(&scratch, major);
-        let places = Places::of(&cluster, &scratch);
-        let name = places.shop.strip_prefix(&places.data).unwrap();
-        let linked = Moved::linked(&scratch, &places.shop);
-        is_refused(&daemon, linked, &format!("./{}", name.display()));
-        let linked = Moved::linked(&scratch, &places.depot);
-        let name = places.depot.strip_prefix(places.version.parent().unwrap());
-        is_refused(&daemon, linked, &name.unwrap().display().to_string());
-        let gone = Moved::away(&scratch, &places.shop);
-        is_refused(&daemon, gone, "the database shop");
+        let paths = MovablePaths::new(&cluster, &scratch);
+        let name = paths.shop.strip_prefix(&paths.data).unwrap();
+        let linked = MovedPath::linked(&scratch, &paths.shop);
+        check_refused(&daemon, linked, &format!("./{}", name.display()));
+        let linked = MovedPath::linked(&scratch, &paths.depot);
+        let name = paths.depot.strip_prefix(paths.version.parent().unwrap());
+        check_refused(&daemon, linked, &name.unwrap().display().to_string());
+        let gone = MovedPath::away(&scratch, &paths.shop);
+        check_refused(&daemon, gone, "the database shop");
         // As if the file system of the tablespace were not mounted.
-        let gone = Moved::away(&scratch, &places.version);
-        is_refused(&daemon, gone, "the tablespace fast");
-        what_is_not_needed_is_warned_of(&scratch, &cluster, &daemon);
+        let gone = MovedPath::away(&scratch, &paths.version);
+        check_refused(&daemon, gone, "the tablespace fast");
+        check_warnings_for_other_files(&scratch, &cluster, &daemon);
     }
 }
 
 #[test]
-fn what_a_cluster_needs_is_not_left_out() {
+fn a_backup_without_a_required_path_is_refused() {
     let scratch = Scratch::new("needed");
     let (cluster, daemon) = prepare(&scratch, server().0);
-    let places = Places::of(&cluster, &scratch);
-    let table = places.table.strip_prefix(&places.data).unwrap();
-    for (place, named) in [
-        (places.table.clone(), table.to_str().unwrap()),
-        (places.data.join("pg_xact"), "./pg_xact"),
-        (places.version.clone(), "is not a directory"),
-        (places.data.join("global/pg_control"), "global/pg_control"),
+    let paths = MovablePaths::new(&cluster, &scratch);
+    let table = paths.table.strip_prefix(&paths.data).unwrap();
+    for (original, named) in [
+        (paths.table.clone(), table.to_str().unwrap()),
+        (paths.data.join("pg_xact"), "./pg_xact"),
+        (paths.version.clone(), "is not a directory"),
+        (paths.data.join("global/pg_control"), "global/pg_control"),
     ] {
-        is_refused(&daemon, Moved::linked(&scratch, &place), named);
+        check_refused(&daemon, MovedPath::linked(&scratch, &original), named);
     }
-    let tablespace = fs::read_dir(places.data.join("pg_tblspc")).unwrap().next();
-    for (place, named) in [
-        (places.shop.join("PG_VERSION"), "the database shop"),
+    let tablespace = fs::read_dir(paths.data.join("pg_tblspc")).unwrap().next();
+    for (original, named) in [
+        (paths.shop.join("PG_VERSION"), "the database shop"),
         (tablespace.unwrap().unwrap().path(), "the tablespace fast"),
     ] {
-        is_refused(&daemon, Moved::away(&scratch, &place), named);
+        check_refused(&daemon, MovedPath::away(&scratch, &original), named);
     }
     daemon.backup("primary");
 }
 
-fn what_is_not_needed_is_warned_of(scratch: &Scratch, cluster: &Cluster, daemon: &Daemon) {
+fn check_warnings_for_other_files(scratch: &Scratch, cluster: &Cluster, daemon: &Daemon) {
     let data = cluster.data();
     symlink(scratch.path(), data.join("old logs")).unwrap();
     let _socket = UnixListener::bind(data.join("socket")).unwrap();

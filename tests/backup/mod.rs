@@ -1,11 +1,11 @@
-//! What a backup is: complete, restorable by hand with standard tools, and not there at all unless it is.
+//! Backups are complete and restorable with standard tools; an incomplete one is never listed.
 
 pub mod by_hand;
 mod config;
-mod ends;
-mod gaps;
+mod encodings;
+mod interrupted;
 mod left_out;
-mod not_text;
+mod lost_wal;
 mod refused;
 mod servers;
 mod storage;

@@ -1,18 +1,18 @@
-//! Backups that must not be, and what they leave.
+//! Backups that fail or are refused, and leave no files.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 
 use super::by_hand::check_sums;
-use crate::harness::{Cluster, Daemon, HeldSender, Process, Scratch, wait_until};
+use crate::harness::{Cluster, Daemon, Process, Scratch, StoppedWalSender, wait_until};
 
-/// The names of a server's backups, of those that are not complete too.
+/// The names of all backups, unfinished ones included.
 fn names(daemon: &Daemon) -> Vec<String> {
     [daemon.labels("primary"), daemon.unfinished("primary")].concat()
 }
 
 #[test]
-fn a_corrupt_page_fails_the_backup_and_is_named() {
+fn a_corrupt_page_fails_the_backup_with_the_path() {
     let scratch = Scratch::new("corrupt");
     let mut cluster = Cluster::builder(&scratch).start();
     cluster.sql("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 100000) g");
@@ -41,10 +41,10 @@ fn a_second_backup_is_refused_and_the_first_goes_on() {
         .server_with("primary", &cluster, "wal_receiver_timeout = 600s")
         .start();
     cluster.wait_streaming("pgmoneta");
-    let held = HeldSender::stop(&cluster, "pgmoneta");
+    let held = StoppedWalSender::stop(&cluster, "pgmoneta");
     let child = daemon.cli_command(&["backup", "primary"]).spawn().unwrap();
     let mut first = Process::new(child, "backup");
-    wait_until("the first backup is being built", 60, || {
+    wait_until("the first backup is running", 60, || {
         names(&daemon).iter().any(|name| name.starts_with(".new-"))
     });
     for _ in 0..3 {
@@ -61,7 +61,7 @@ fn a_second_backup_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
-fn without_wal_there_is_no_backup() {
+fn a_backup_without_wal_streaming_is_refused() {
     let scratch = Scratch::new("nowal");
     let mut cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use pgmoneta::format::BackupManifest;
 
-use super::by_hand::{Lines, check_sums, restore, verify};
+use super::by_hand::{ManifestLines, check_sums, restore, verify};
 use crate::harness::{
-    Cluster, Daemon, HeldSender, MAJORS, Process, Scratch, installed, wait_until,
+    Cluster, Daemon, MAJORS, Process, Scratch, StoppedWalSender, installed, wait_until,
 };
 
-/// A cluster with two tablespaces, and what only few clusters have: an empty database directory in one of them.
+/// A cluster with two tablespaces, and what only few clusters have: an empty database directory in
+/// one of them.
 fn with_tablespaces(scratch: &Scratch, major: u32) -> Cluster {
     let cluster = Cluster::builder(scratch)
         .name(&format!("pg{major}"))
@@ -24,12 +25,16 @@ fn with_tablespaces(scratch: &Scratch, major: u32) -> Cluster {
             location.display()
         ));
     }
-    cluster.sql("CREATE TABLE t TABLESPACE one AS SELECT g AS n, repeat('x', g % 100) AS x FROM generate_series(1, 30000) g");
+    cluster.sql(
+        "CREATE TABLE t TABLESPACE one AS SELECT g AS n, repeat('x', g % 100) AS x FROM \
+         generate_series(1, 30000) g",
+    );
     cluster.sql("CREATE DATABASE d TABLESPACE two");
     cluster
 }
 
-/// Whether a restored directory has every file that the server's manifest lists, and no other but WAL.
+/// Whether a restored directory has every file that the server's manifest lists, and no other but
+/// WAL.
 fn check_listed(target: &Path) {
     let manifest = fs::read(target.join("backup_manifest")).unwrap();
     let manifest = BackupManifest::parse(&manifest).unwrap();
@@ -37,7 +42,7 @@ fn check_listed(target: &Path) {
         let bytes = fs::read(target.join(&entry.path)).unwrap();
         assert_eq!(bytes.len() as u64, entry.size, "{}", entry.path.display());
         assert_eq!(
-            entry.agrees(crc32c::crc32c(&bytes)),
+            entry.matches(crc32c::crc32c(&bytes)),
             Some(true),
             "{}",
             entry.path.display()
@@ -46,7 +51,7 @@ fn check_listed(target: &Path) {
 }
 
 #[test]
-fn tablespaces_on_every_version() {
+fn tablespaces_are_backed_up_on_every_version() {
     for major in MAJORS
         .into_iter()
         .filter(|major| installed(*major).is_some())
@@ -60,7 +65,7 @@ fn tablespaces_on_every_version() {
         let label = daemon.backup("primary");
         let backup = daemon.backups("primary").join(&label);
         check_sums(&backup);
-        let lines = Lines::of(&backup);
+        let lines = ManifestLines::of(&backup);
         let locations: Vec<_> = lines
             .all("tablespace")
             .iter()
@@ -92,8 +97,9 @@ fn a_standby_is_backed_up_while_its_primary_is_idle() {
     let label = daemon.backup("standby");
     let backup = daemon.backups("standby").join(&label);
     check_sums(&backup);
-    // Nobody ends the last segment: as much of it as is needed is kept with the backup.
-    let lines = Lines::of(&backup);
+    // No segment switch completes the last segment: the needed part of it is copied into the
+    // backup.
+    let lines = ManifestLines::of(&backup);
     let last = lines.all("wal").pop().unwrap()["stored"]
         .as_str()
         .unwrap()
@@ -112,7 +118,7 @@ fn a_standby_is_backed_up_while_its_primary_is_idle() {
 }
 
 #[test]
-fn a_backup_that_would_begin_before_the_archive_is_refused_before_the_transfer() {
+fn a_backup_that_begins_before_the_archive_is_refused_before_the_transfer() {
     let scratch = Scratch::new("before");
     let primary = Cluster::builder(&scratch).start();
     primary.sql("CHECKPOINT");
@@ -127,7 +133,7 @@ fn a_backup_that_would_begin_before_the_archive_is_refused_before_the_transfer()
         primary.sql("SELECT pg_switch_wal()");
     }
     replayed();
-    // A slot that keeps nothing: WAL is received from now on.
+    // A slot that retains no WAL: it is received from now on.
     standby.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
     let daemon = Daemon::builder(&scratch)
         .server("standby", &standby)
@@ -135,7 +141,7 @@ fn a_backup_that_would_begin_before_the_archive_is_refused_before_the_transfer()
     standby.wait_streaming("pgmoneta");
     primary.sql("CREATE TABLE later (n int)");
     replayed();
-    // Until something of it was flushed the segments before could still come.
+    // Until the first flush, earlier segments could still arrive.
     let sql = "SELECT restart_lsn > '0/0' FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
     standby.wait_sql(sql, "t", 60);
     let refused = daemon.cli(&["backup", "standby"]).fails(1, "CHECKPOINT");
@@ -146,7 +152,7 @@ fn a_backup_that_would_begin_before_the_archive_is_refused_before_the_transfer()
 }
 
 #[test]
-fn two_servers_are_backed_up_at_once() {
+fn two_servers_are_backed_up_at_the_same_time() {
     let scratch = Scratch::new("two");
     let one = Cluster::builder(&scratch)
         .name("one")
@@ -156,23 +162,23 @@ fn two_servers_are_backed_up_at_once() {
         .name("other")
         .own_identity()
         .start();
-    let patient = "wal_receiver_timeout = 600s";
+    let section = "wal_receiver_timeout = 600s";
     let daemon = Daemon::builder(&scratch)
-        .server_with("one", &one, patient)
-        .server_with("other", &other, patient)
+        .server_with("one", &one, section)
+        .server_with("other", &other, section)
         .start();
     for cluster in [&one, &other] {
         cluster.wait_streaming("pgmoneta");
     }
-    let held = [&one, &other].map(|cluster| HeldSender::stop(cluster, "pgmoneta"));
+    let held = [&one, &other].map(|cluster| StoppedWalSender::stop(cluster, "pgmoneta"));
     let start = |server: &str| {
         let child = daemon.cli_command(&["backup", server]).spawn().unwrap();
         Process::new(child, "backup")
     };
     let mut jobs = [start("one"), start("other")];
-    let building = |server: &str| !daemon.unfinished(server).is_empty();
-    wait_until("both are being built", 60, || {
-        building("one") && building("other")
+    let running = |server: &str| !daemon.unfinished(server).is_empty();
+    wait_until("both are running", 60, || {
+        running("one") && running("other")
     });
     drop(held);
     for job in &mut jobs {
@@ -186,7 +192,7 @@ fn two_servers_are_backed_up_at_once() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_archive_may_lie_on_another_file_system() {
+fn wal_is_copied_from_an_archive_on_another_file_system() {
     let scratch = Scratch::new("mounted");
     let cluster = Cluster::builder(&scratch).start();
     let mut daemon = Daemon::builder(&scratch)
@@ -203,7 +209,7 @@ fn the_archive_may_lie_on_another_file_system() {
     let label = daemon.backup("primary");
     let backup = daemon.backups("primary").join(&label);
     check_sums(&backup);
-    let lines = Lines::of(&backup);
+    let lines = ManifestLines::of(&backup);
     for file in lines.all("wal") {
         let stored = backup.join(file["stored"].as_str().unwrap());
         assert_eq!(fs::metadata(stored).unwrap().nlink(), 1);

@@ -1,53 +1,55 @@
-//! Every way to store a backup.
+//! Backups with every compression and encryption method.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use pgmoneta::unit::Encryption;
 
-use super::by_hand::{Lines, check_sums, key, restore, verify};
+use super::by_hand::{ManifestLines, check_sums, key, restore, verify};
 use crate::harness::{Cluster, Daemon, Scratch};
 
 #[test]
 fn none() {
-    stored_as("none", "");
+    check_storage("none", "");
 }
 
 #[test]
 fn gzip() {
-    stored_as("gzip", ".gz");
+    check_storage("gzip", ".gz");
 }
 
 #[test]
 fn zstd() {
-    stored_as("zstd", ".zstd");
+    check_storage("zstd", ".zstd");
 }
 
 #[test]
 fn lz4() {
-    stored_as("lz4", ".lz4");
+    check_storage("lz4", ".lz4");
 }
 
 #[test]
 fn bzip2() {
-    stored_as("bzip2", ".bz2");
+    check_storage("bzip2", ".bz2");
 }
 
-fn stored_as(compression: &str, suffix: &str) {
+fn check_storage(compression: &str, suffix: &str) {
     let scratch = Scratch::new("storage");
-    // Small segments are sealed in time, so that none is copied.
+    // Small segments are sealed before the deadline, so that none is copied.
     let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     cluster
         .sql("CREATE TABLE t AS SELECT g AS n, md5(g::text) AS x FROM generate_series(1, 60000) g");
-    for (encryption, word) in [
+    for (encryption, method) in [
         (Encryption::None, "none"),
         (Encryption::Aes256, "aes-256-gcm"),
         (Encryption::Aes192, "aes-192-gcm"),
         (Encryption::Aes128, "aes-128-gcm"),
     ] {
         let mut daemon = Daemon::builder(&scratch)
-            .name(word)
-            .global(&format!("compression = {compression}\nencryption = {word}"))
+            .name(method)
+            .global(&format!(
+                "compression = {compression}\nencryption = {method}"
+            ))
             .server("primary", &cluster)
             .start();
         cluster.wait_streaming("pgmoneta");
@@ -55,8 +57,8 @@ fn stored_as(compression: &str, suffix: &str) {
         let backup = daemon.backups("primary").join(&label);
         check_sums(&backup);
 
-        let suffix = format!("{suffix}{}", if word == "none" { "" } else { ".aes" });
-        let lines = Lines::of(&backup);
+        let suffix = format!("{suffix}{}", if method == "none" { "" } else { ".aes" });
+        let lines = ManifestLines::of(&backup);
         for file in lines.all("file") {
             let (path, stored) = (
                 file["path"].as_str().unwrap(),
@@ -64,7 +66,7 @@ fn stored_as(compression: &str, suffix: &str) {
             );
             assert_eq!(stored, format!("data/{path}{suffix}"));
         }
-        // The WAL is not copied: it is the archive's.
+        // WAL files are hard links to the archive.
         for file in lines.all("wal") {
             let stored = file["stored"].as_str().unwrap();
             let name = stored.strip_prefix("wal/").unwrap();
@@ -78,18 +80,18 @@ fn stored_as(compression: &str, suffix: &str) {
         assert!(!lines.all("wal").is_empty());
 
         let key = (encryption != Encryption::None).then(|| (encryption, key(&daemon)));
-        let target = scratch.join(format!("restored-{word}"));
+        let target = scratch.join(format!("restored-{method}"));
         restore(&backup, &target, key);
         verify(&target, cluster.major());
         daemon.cli(&["verify", "primary", &label]).ok();
         daemon.stop();
-        // The next daemon has an archive of its own, which takes no slot that was used for this one.
+        // The next daemon has a new archive, which refuses a slot that was used before.
         cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
     }
 }
 
 #[test]
-fn sizes_in_the_catalogue_are_right() {
+fn sizes_and_positions_in_backup_info_are_correct() {
     let scratch = Scratch::new("sizes");
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
@@ -108,7 +110,7 @@ fn sizes_in_the_catalogue_are_right() {
             .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_else(|| panic!("{key} in {info}")).to_owned()
     };
-    let lines = Lines::of(&backup);
+    let lines = ManifestLines::of(&backup);
     let sum = |kind, key: &str| -> u64 {
         lines
             .all(kind)

@@ -1,9 +1,9 @@
-//! A clock that jumps back.
+//! A system clock that is set back.
 
 use crate::harness::{Cluster, Daemon, Faults, Scratch};
 
 #[test]
-fn labels_stay_unique_and_ordered() {
+fn labels_stay_unique_and_ordered_when_the_clock_is_set_back() {
     let scratch = Scratch::new("clock");
     let cluster = Cluster::builder(&scratch).start();
     let faults = Faults::new(&scratch, &scratch.join("nowhere"));

@@ -1,4 +1,4 @@
-//! A disk that is full or may not be written.
+//! A disk that is full or read-only.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::harness::{Cluster, Daemon, Faults, Reference, Scratch, SmallDisk, wait_until};
 
 #[test]
-fn a_read_only_base_dir_stops_the_start() {
+fn a_read_only_base_dir_prevents_the_start() {
     let scratch = Scratch::new("readonly");
     let cluster = Cluster::builder(&scratch).create();
     let mut daemon = Daemon::builder(&scratch)
@@ -19,7 +19,7 @@ fn a_read_only_base_dir_stops_the_start() {
 }
 
 #[test]
-fn a_disk_full_of_wal_loses_nothing() {
+fn a_disk_that_is_full_while_wal_is_received_loses_no_wal() {
     let scratch = Scratch::new("fullwal");
     let archive = scratch.directory("archive");
     let cluster = Cluster::builder(&scratch)
@@ -58,7 +58,7 @@ fn acknowledged(cluster: &Cluster) -> String {
 }
 
 #[test]
-fn a_disk_full_of_a_backup_loses_nothing() {
+fn a_disk_that_is_full_during_a_backup_loses_no_other_backup() {
     let scratch = Scratch::new("fullback");
     let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     let mut daemon = Daemon::builder(&scratch)
@@ -72,7 +72,7 @@ fn a_disk_full_of_a_backup_loses_nothing() {
     daemon.start();
     cluster.wait_streaming("pgmoneta");
     let first = daemon.backup("primary");
-    // An unchanged file costs nothing in the next backup; this one is new.
+    // Unchanged files need no space in the next backup; this one is new.
     cluster.sql("CREATE TABLE t AS SELECT g AS n, repeat(md5(g::text), 30) AS x FROM generate_series(1, 15000) g");
     cluster.wait_received("pgmoneta");
     disk.leave(8);
@@ -80,7 +80,7 @@ fn a_disk_full_of_a_backup_loses_nothing() {
     assert_eq!(daemon.labels("primary"), std::slice::from_ref(&first));
     assert!(
         daemon.unfinished("primary").is_empty(),
-        "something is left of the backup"
+        "the failed backup is not removed"
     );
     disk.give_back();
     cluster.wait_streaming("pgmoneta");
@@ -111,7 +111,7 @@ fn a_restore_to_a_small_disk_is_refused_before_it_writes() {
 }
 
 #[test]
-fn writes_that_fail_in_a_restore_fail_it() {
+fn a_restore_fails_if_a_write_fails() {
     let scratch = Scratch::new("failrest");
     let cluster = Cluster::builder(&scratch).start();
     let target = scratch.directory("target");
@@ -130,11 +130,11 @@ fn writes_that_fail_in_a_restore_fail_it() {
     let startable = fs::read_dir(&target)
         .unwrap()
         .any(|entry| entry.unwrap().path().join("global/pg_control").exists());
-    assert!(!startable, "a half restored cluster can be started");
+    assert!(!startable, "a partially restored cluster can be started");
 }
 
 #[test]
-fn writes_that_fail_in_a_backup_fail_it() {
+fn a_backup_fails_if_a_write_fails() {
     let scratch = Scratch::new("failback");
     let cluster = Cluster::builder(&scratch).start();
     let repository = scratch.join("moneta/repo/primary/basebackup");
@@ -148,7 +148,7 @@ fn writes_that_fail_in_a_backup_fail_it() {
     assert!(faults.happened("full"));
     faults.off("full");
     assert!(daemon.labels("primary").is_empty());
-    wait_until("nothing is left of the backup", 10, || {
+    wait_until("the failed backup is removed", 10, || {
         daemon.unfinished("primary").is_empty()
     });
     daemon.backup("primary");

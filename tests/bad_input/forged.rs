@@ -1,11 +1,12 @@
-//! Somebody who can write to the repository, but has not the master key, makes bytes of their own look like a backup.
+//! An attacker who can write to the repository, but does not have the master key, forges backups
+//! and WAL.
 
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pgmoneta::codec::{Source, Stored};
+use pgmoneta::codec::{StoredFormat, StoredReader};
 use pgmoneta::crypto::{MasterKey, Sha256};
 use pgmoneta::unit::{Compression, Encryption};
 use serde_json::Value;
@@ -13,12 +14,12 @@ use serde_json::Value;
 use crate::backup::by_hand::key;
 use crate::harness::{Cluster, Daemon, Scratch, copy_tree, wait_until, write_owned};
 
-/// An encrypted backup that is taken apart and put together again.
+/// Forges an encrypted backup in several ways.
 struct Forger<'a> {
     daemon: &'a Daemon,
     label: String,
     saved: PathBuf,
-    /// The path of a table's file.
+    /// The path of the file of a table, relative to the data directory.
     table: String,
     key: Arc<MasterKey>,
 }
@@ -28,7 +29,7 @@ impl Forger<'_> {
         self.daemon.backups("primary").join(&self.label)
     }
 
-    /// Whatever was done to the backup, verify and restore must refuse it; afterwards it is as it was.
+    /// Asserts that verify and restore refuse the forged backup, then restores the original one.
     fn assert_refused(&self, what: &str, label: &str) {
         let into = format!("r-{}", what.replace(' ', "-"));
         self.daemon.cli(&["verify", "primary", label]).fails(1, "");
@@ -41,7 +42,7 @@ impl Forger<'_> {
         self.daemon.cli(&["verify", "primary", &self.label]).ok();
     }
 
-    /// Changes the lines of the manifest, and makes the digests of it what they must be.
+    /// Changes the lines of the manifest, and updates the digests of the manifest.
     fn rewrite(&self, change: impl Fn(&mut Value)) {
         let path = self.path().join("backup.manifest");
         let text = fs::read_to_string(&path).unwrap();
@@ -71,8 +72,8 @@ impl Forger<'_> {
         });
     }
 
-    /// Puts plain bytes in the place of a stored file and notes them in its line; the old digest and the new one.
-    fn put_plain(&self, line: &mut Value, bytes: &[u8], encryption: Option<&str>) {
+    /// Replaces a stored file by an unencrypted one, and updates its line and its digest.
+    fn replace_unencrypted(&self, line: &mut Value, bytes: &[u8], encryption: Option<&str>) {
         let stored = line["stored"].as_str().unwrap().to_owned();
         let plain = stored.strip_suffix(".aes").unwrap().to_owned();
         fs::remove_file(self.path().join(&stored)).unwrap();
@@ -99,20 +100,20 @@ fn sha256(bytes: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-const STORED: Stored = Stored {
+const STORED: StoredFormat = StoredFormat {
     compression: Compression::None,
     encryption: Encryption::Aes256,
 };
 
 fn decrypt(key: &Arc<MasterKey>, path: &Path) -> Vec<u8> {
-    let mut source = Source::open(path, STORED, Some(key.clone())).unwrap();
+    let mut source = StoredReader::open(path, STORED, Some(key.clone())).unwrap();
     let mut plain = Vec::new();
     source.read_to_end(&mut plain).unwrap();
     source.finish().unwrap();
     plain
 }
 
-/// The line of a file of the cluster, if it is that of `path`.
+/// The entry of the file at `path`, if the line is that one.
 fn file<'v>(value: &'v mut Value, path: &str) -> Option<&'v mut Value> {
     let line = value.get_mut("file")?;
     (line["path"] == path).then_some(line)
@@ -128,7 +129,7 @@ fn start(scratch: &Scratch, name: &str, cluster: &Cluster, lines: &str) -> Daemo
 }
 
 #[test]
-fn an_encrypted_backup_that_was_forged_is_refused() {
+fn a_forged_encrypted_backup_is_refused() {
     let scratch = Scratch::new("forged");
     let mut cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     cluster.sql("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 1000) g");
@@ -147,27 +148,31 @@ fn an_encrypted_backup_that_was_forged_is_refused() {
         label,
         saved,
         table,
-        // The tests have it; somebody else would make up a whole cluster.
+        // To decrypt stored files; an attacker would invent the content.
         key: key(&daemon),
     };
-    forger.one_plain_file();
-    forger.all_of_it_plain();
-    forger.another_end();
-    forger.a_file_of(&first);
-    forger.another_label();
-    forger.plain_wal(&mut cluster);
+    forger.one_unencrypted_file();
+    forger.all_files_unencrypted();
+    forger.changed_end_position();
+    forger.file_of_another_backup(&first);
+    forger.changed_label();
+    forger.unencrypted_wal(&mut cluster);
 }
 
 impl Forger<'_> {
-    fn one_plain_file(&self) {
+    fn one_unencrypted_file(&self) {
         for (what, word, signed) in [
-            ("a plain file", "none", true),
-            ("one that says it is not", "aes-256-gcm", true),
+            ("an unencrypted file", "none", true),
+            (
+                "an unencrypted file marked as encrypted",
+                "aes-256-gcm",
+                true,
+            ),
             ("without HMAC", "none", false),
         ] {
             self.rewrite(|value| {
                 if let Some(line) = file(value, &self.table) {
-                    self.put_plain(line, &[0; 8192], Some(word));
+                    self.replace_unencrypted(line, &[0; 8192], Some(word));
                 }
             });
             if !signed {
@@ -177,8 +182,8 @@ impl Forger<'_> {
         }
     }
 
-    /// And it says so, as a backup of another time or another master key would.
-    fn all_of_it_plain(&self) {
+    /// The manifest says that the backup is not encrypted, as one with other settings would.
+    fn all_files_unencrypted(&self) {
         self.rewrite(|value| {
             if let Some(head) = value.get_mut("backup") {
                 head["encryption"] = "none".into();
@@ -186,25 +191,25 @@ impl Forger<'_> {
             for kind in ["file", "wal"] {
                 if let Some(line) = value.get_mut(kind) {
                     let stored = self.path().join(line["stored"].as_str().unwrap());
-                    self.put_plain(line, &decrypt(&self.key, &stored), None);
+                    self.replace_unencrypted(line, &decrypt(&self.key, &stored), None);
                 }
             }
         });
         self.edit("backup.info", |text| {
             text.replace("ENCRYPTION=1", "ENCRYPTION=0")
         });
-        self.assert_refused("all of it plain", &self.label);
+        self.assert_refused("all files unencrypted", &self.label);
     }
 
-    fn another_end(&self) {
+    fn changed_end_position(&self) {
         self.edit("backup.info", |text| {
             text.replace("END_WALPOS=0/", "END_WALPOS=0/1")
         });
-        self.assert_refused("another end", &self.label);
+        self.assert_refused("changed end position", &self.label);
     }
 
-    /// It decrypts, since the other backup was written with the same master key.
-    fn a_file_of(&self, other: &str) {
+    /// It can be decrypted, because both backups were written with the same master key.
+    fn file_of_another_backup(&self, other: &str) {
         let other = self.daemon.backups("primary").join(other);
         self.rewrite(|value| {
             let Some(line) = file(value, &self.table) else {
@@ -226,8 +231,8 @@ impl Forger<'_> {
         self.assert_refused("a file of another backup", &self.label);
     }
 
-    /// An old backup as the newest one.
-    fn another_label(&self) {
+    /// An old backup with a newer label.
+    fn changed_label(&self) {
         let newest = "20990101000000";
         self.rewrite(|value| {
             if let Some(head) = value.get_mut("backup") {
@@ -236,34 +241,35 @@ impl Forger<'_> {
         });
         self.edit("backup.info", |text| text.replace(&self.label, newest));
         fs::rename(self.path(), self.daemon.backups("primary").join(newest)).unwrap();
-        self.assert_refused("another label", newest);
+        self.assert_refused("changed label", newest);
     }
 
-    /// WAL of the backup itself is read from it, not from what lies in the archive now; what is behind it is warned of.
-    fn plain_wal(&self, cluster: &mut Cluster) {
-        let mut behind = String::new();
+    /// The WAL of the backup itself is read from the backup, not from the archive; unencrypted WAL
+    /// after it is a warning.
+    fn unencrypted_wal(&self, cluster: &mut Cluster) {
+        let mut last = String::new();
         for _ in 0..2 {
             cluster.sql("INSERT INTO t VALUES (7777)");
-            behind = cluster.sql("SELECT pg_walfile_name(pg_current_wal_lsn())");
+            last = cluster.sql("SELECT pg_walfile_name(pg_current_wal_lsn())");
             cluster.sql("SELECT pg_switch_wal()");
         }
         cluster.wait_received("pgmoneta");
-        let sealed = || {
+        let encrypted = || {
             let entries = fs::read_dir(self.daemon.wal("primary")).unwrap();
             let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
             paths.retain(|path| path.extension().is_some_and(|extension| extension == "aes"));
             paths
         };
-        wait_until("the last segment is sealed", 60, || {
-            sealed()
+        wait_until("the last segment is encrypted", 60, || {
+            encrypted()
                 .iter()
-                .any(|path| path.ends_with(format!("{behind}.aes")))
+                .any(|path| path.ends_with(format!("{last}.aes")))
         });
-        // From here on the receiver looks at nothing in the archive.
+        // Without a server the receiver does not read the archive.
         cluster.stop();
         self.daemon.wait_log("no WAL is received", 60);
-        self.partial_wal(&behind);
-        for path in sealed() {
+        self.unencrypted_partial_wal(&last);
+        for path in encrypted() {
             write_owned(&path.with_extension(""), decrypt(&self.key, &path));
             fs::remove_file(&path).unwrap();
         }
@@ -276,10 +282,11 @@ impl Forger<'_> {
         assert!(output.stdout.contains(warning), "{output}");
     }
 
-    /// In the place of a sealed segment, as if it were the one that was received last, and the open one out of the way.
-    fn partial_wal(&self, name: &str) {
+    /// An unencrypted partial segment in place of a complete one, with the partial segment of the
+    /// receiver moved away.
+    fn unencrypted_partial_wal(&self, name: &str) {
         let wal = self.daemon.wal("primary");
-        let sealed = wal.join(format!("{name}.aes"));
+        let encrypted = wal.join(format!("{name}.aes"));
         let partial = wal.join(format!("{name}.partial"));
         let entries = fs::read_dir(&wal).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path());
@@ -292,12 +299,12 @@ impl Forger<'_> {
         for path in &open {
             fs::rename(path, path.with_extension("away")).unwrap();
         }
-        write_owned(&partial, decrypt(&self.key, &sealed));
-        fs::rename(&sealed, self.daemon.directory().join("sealed")).unwrap();
+        write_owned(&partial, decrypt(&self.key, &encrypted));
+        fs::rename(&encrypted, self.daemon.directory().join("encrypted")).unwrap();
         let output = self
             .daemon
             .restore_output("primary", &self.label, Some("current"), "partial");
-        fs::rename(self.daemon.directory().join("sealed"), &sealed).unwrap();
+        fs::rename(self.daemon.directory().join("encrypted"), &encrypted).unwrap();
         fs::remove_file(&partial).unwrap();
         for path in &open {
             fs::rename(path.with_extension("away"), path).unwrap();
@@ -338,7 +345,7 @@ fn a_plain_backup_of_another_master_key_is_restored_with_a_warning() {
 }
 
 #[test]
-fn a_backup_of_another_cluster_is_none_of_this_one() {
+fn a_backup_of_another_cluster_is_refused() {
     let scratch = Scratch::new("other-cluster");
     let cluster = |name| {
         let builder = Cluster::builder(&scratch).name(name).own_identity();
@@ -354,7 +361,7 @@ fn a_backup_of_another_cluster_is_none_of_this_one() {
     other.wait_streaming("pgmoneta");
     let label = daemon.backup("other");
     daemon.cli(&["verify", "other", &label]).ok();
-    // The same daemon has written it, with the same master key: nothing in it is forged.
+    // The same daemon wrote it with the same master key, so that it is authentic.
     copy_tree(
         &daemon.backups("other").join(&label),
         &daemon.backups("one").join(&label),

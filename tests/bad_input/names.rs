@@ -1,10 +1,10 @@
-//! Names that mean to be elsewhere.
+//! Names of servers, backups and directories that would lead to other paths.
 
 use std::fs;
 
 use crate::harness::{Cluster, Daemon, Scratch, write_owned};
 
-/// Names that no server and no backup has.
+/// Invalid names of servers and backups.
 fn names() -> Vec<String> {
     let mut names: Vec<String> = [
         "..",
@@ -26,7 +26,7 @@ fn names() -> Vec<String> {
 }
 
 #[test]
-fn names_from_clients_lead_nowhere() {
+fn invalid_names_from_clients_are_refused() {
     let scratch = Scratch::new("names");
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
@@ -60,7 +60,7 @@ fn names_from_clients_lead_nowhere() {
                 output.status == 1 || output.status == 2,
                 "{arguments:?}: {output}"
             );
-            assert!(!output.stderr.is_empty(), "{arguments:?} says nothing");
+            assert!(!output.stderr.is_empty(), "{arguments:?} prints no error");
         }
     }
     assert_eq!(files(), before);
@@ -70,7 +70,7 @@ fn names_from_clients_lead_nowhere() {
 }
 
 #[test]
-fn directories_that_cannot_be_are_refused() {
+fn invalid_restore_directories_are_refused() {
     let scratch = Scratch::new("dirs");
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
@@ -88,7 +88,7 @@ fn directories_that_cannot_be_are_refused() {
         );
     }
 
-    // What is there stays: a target with something in it is refused.
+    // A target directory that is not empty is refused and not changed.
     let label = daemon.labels("primary").pop().unwrap();
     let taken = scratch.directory("taken");
     let inside = scratch.directory(&format!("taken/primary-{label}"));
@@ -101,7 +101,7 @@ fn directories_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_newline_in_a_directory_is_a_name_like_another() {
+fn a_restore_directory_may_contain_a_newline() {
     let scratch = Scratch::new("newline");
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
@@ -110,7 +110,7 @@ fn a_newline_in_a_directory_is_a_name_like_another() {
     cluster.wait_streaming("pgmoneta");
     daemon.backup("primary");
     let output = daemon.restore_output("primary", "newest", None, "a\nb");
-    // Restored or refused, but not elsewhere and not half.
+    // Either completely restored, or refused; never to another directory.
     let directory = daemon.directory().join("a\nb");
     let restored = fs::read_dir(&directory).unwrap().count();
     assert_eq!(output.status == 0, restored == 1, "{output}");
@@ -125,8 +125,8 @@ fn server_names_in_the_configuration_are_checked() {
         let daemon = Daemon::builder(&scratch).server(name, &cluster).create();
         let output = crate::harness::Output::of(daemon.command().arg("--check-config"));
         assert_eq!(output.status, 1, "{name:?}: {output}");
-        let said = format!("{}{}", output.stdout, output.stderr);
-        assert!(said.contains("pgmoneta.conf:"), "{name:?}: {output}");
+        let printed = format!("{}{}", output.stdout, output.stderr);
+        assert!(printed.contains("pgmoneta.conf:"), "{name:?}: {output}");
         let directory = daemon.directory().to_owned();
         drop(daemon);
         fs::remove_dir_all(directory).unwrap();

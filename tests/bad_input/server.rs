@@ -1,4 +1,4 @@
-//! A server that refuses, is not set up, or goes away.
+//! A server that refuses connections, has unsuitable settings, or crashes.
 
 use std::process::Stdio;
 
@@ -7,7 +7,7 @@ use crate::harness::{
 };
 
 #[test]
-fn a_wrong_password_is_said_and_can_be_mended() {
+fn a_wrong_password_is_reported_and_can_be_corrected() {
     let scratch = Scratch::new("password");
     let cluster = Cluster::builder(&scratch).start();
     let mut daemon = Daemon::builder(&scratch)
@@ -31,7 +31,7 @@ fn a_wrong_password_is_said_and_can_be_mended() {
 }
 
 #[test]
-fn a_role_that_may_not_replicate_is_said() {
+fn a_role_without_replication_is_reported() {
     let scratch = Scratch::new("role");
     let cluster = Cluster::builder(&scratch).start();
     cluster.sql(&format!("ALTER ROLE {REPLICATION_USER} NOREPLICATION"));
@@ -42,7 +42,7 @@ fn a_role_that_may_not_replicate_is_said() {
     let output = daemon.cli(&["backup", "primary"]).fails(1, "");
     assert!(
         daemon.log().to_lowercase().contains("hint"),
-        "no way out is given: {output}"
+        "there is no hint: {output}"
     );
     assert!(daemon.labels("primary").is_empty());
 
@@ -52,7 +52,7 @@ fn a_role_that_may_not_replicate_is_said() {
 }
 
 #[test]
-fn wal_level_minimal_is_said() {
+fn wal_level_minimal_is_reported() {
     let scratch = Scratch::new("minimal");
     let cluster = Cluster::builder(&scratch)
         .conf("wal_level = minimal\nmax_wal_senders = 0")
@@ -69,7 +69,7 @@ fn wal_level_minimal_is_said() {
 }
 
 #[test]
-fn a_slot_in_use_is_said_and_waited_for() {
+fn an_active_slot_is_reported_and_waited_for() {
     let scratch = Scratch::new("slot");
     let cluster = Cluster::builder(&scratch).start();
     let directory = scratch.directory("other");
@@ -96,14 +96,14 @@ fn a_slot_in_use_is_said_and_waited_for() {
         .start();
     daemon.wait_log("is active for PID", 30);
     other.kill();
-    // What the other one received is not here.
+    // The WAL that the other receiver received is missing here.
     daemon.wait_log("was used before", 120);
     daemon.cli(&["wal", "begin", "primary"]).ok();
     cluster.wait_streaming("pgmoneta");
 }
 
 #[test]
-fn a_lost_slot_raises_an_alarm_with_the_way_out() {
+fn a_lost_slot_is_reported_with_a_hint() {
     let scratch = Scratch::new("lost");
     let cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -127,12 +127,12 @@ fn a_lost_slot_raises_an_alarm_with_the_way_out() {
     daemon.wait_log("is lost", 60);
     assert!(
         daemon.log().to_lowercase().contains("hint"),
-        "no way out is given"
+        "there is no hint"
     );
 
     cluster.sql("ALTER SYSTEM SET max_slot_wal_keep_size = -1");
     cluster.reload();
-    // The way out: away with the slot; the daemon makes a new one, and a new backup starts a new history.
+    // The hint: drop the slot; the daemon creates a new one, and a new backup is taken.
     cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
     cluster.wait_streaming("pgmoneta");
     let label = daemon.backup("primary");
@@ -147,7 +147,7 @@ fn a_lost_slot_raises_an_alarm_with_the_way_out() {
 }
 
 #[test]
-fn a_server_that_dies_during_a_backup_leaves_nothing() {
+fn a_server_crash_during_a_backup_leaves_no_files() {
     let scratch = Scratch::new("dies");
     let mut cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
@@ -172,7 +172,10 @@ fn a_server_that_dies_during_a_backup_leaves_nothing() {
     let status = backup.wait(60);
     assert_eq!(status.code(), Some(1));
     let left = [daemon.labels("primary"), daemon.unfinished("primary")].concat();
-    assert!(left.is_empty(), "something is left of the backup: {left:?}");
+    assert!(
+        left.is_empty(),
+        "the failed backup is not removed: {left:?}"
+    );
 
     cluster.start();
     cluster.wait_streaming("pgmoneta");

@@ -1,17 +1,17 @@
-//! A repository in which bytes went bad.
+//! Corrupt and missing files in the repository.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::harness::{Cluster, Daemon, Scratch, write_owned};
 
-/// A daemon with one backup of a cluster that has a table of some size.
+/// A daemon with one backup of a cluster that has a table of 20,000 rows.
 struct Setup {
     daemon: Daemon,
     _cluster: Cluster,
     _scratch: Scratch,
     backup: PathBuf,
-    /// The stored file of the table.
+    /// The stored file of the table, in the backup.
     file: PathBuf,
 }
 
@@ -55,8 +55,9 @@ impl Setup {
         }
     }
 
-    /// Verify and restore must fail and name the file; what was restored cannot be started.
-    fn assert_seen(&self, path: &Path) {
+    /// Asserts that verify and restore fail and name the file, and that the restored files cannot
+    /// be started.
+    fn assert_detected(&self, path: &Path) {
         let name = path.file_name().unwrap().to_str().unwrap();
         let name = name.split('.').next().unwrap();
         self.daemon
@@ -69,7 +70,7 @@ impl Setup {
         let startable = fs::read_dir(restored)
             .unwrap()
             .any(|entry| entry.unwrap().path().join("global/pg_control").exists());
-        assert!(!startable, "a cluster with bad bytes can be started");
+        assert!(!startable, "a cluster with corrupt files can be started");
     }
 }
 
@@ -80,50 +81,50 @@ fn flip(path: &Path, at: usize) {
 }
 
 #[test]
-fn a_corrupt_plain_byte() {
+fn a_corrupt_byte_of_an_uncompressed_file_is_detected() {
     let setup = Setup::new("compression = none");
     flip(&setup.file, 100_000);
-    setup.assert_seen(&setup.file);
+    setup.assert_detected(&setup.file);
 }
 
 #[test]
-fn a_corrupt_compressed_byte() {
+fn a_corrupt_byte_of_a_compressed_file_is_detected() {
     let setup = Setup::new("compression = zstd");
     flip(&setup.file, 10_000);
-    setup.assert_seen(&setup.file);
+    setup.assert_detected(&setup.file);
 }
 
 #[test]
-fn a_corrupt_encrypted_byte() {
+fn a_corrupt_byte_of_an_encrypted_file_is_detected() {
     let setup = Setup::new("compression = none\nencryption = aes-256-gcm");
     flip(&setup.file, 100_000);
-    setup.assert_seen(&setup.file);
+    setup.assert_detected(&setup.file);
 }
 
 #[test]
-fn a_missing_file() {
+fn a_missing_file_is_detected() {
     let setup = Setup::new("compression = zstd");
     fs::remove_file(&setup.file).unwrap();
-    setup.assert_seen(&setup.file);
+    setup.assert_detected(&setup.file);
 }
 
 #[test]
-fn a_truncated_file() {
+fn a_truncated_file_is_detected() {
     let setup = Setup::new("compression = zstd");
     let bytes = fs::read(&setup.file).unwrap();
     write_owned(&setup.file, &bytes[..bytes.len() - 7]);
-    setup.assert_seen(&setup.file);
+    setup.assert_detected(&setup.file);
 }
 
 #[test]
-fn an_empty_file() {
+fn an_empty_file_is_detected() {
     let setup = Setup::new("compression = zstd");
     write_owned(&setup.file, "");
-    setup.assert_seen(&setup.file);
+    setup.assert_detected(&setup.file);
 }
 
 #[test]
-fn a_missing_segment() {
+fn a_missing_wal_segment_is_detected() {
     let setup = Setup::new("compression = zstd");
     let segment = fs::read_dir(setup.backup.join("wal"))
         .unwrap()
@@ -133,14 +134,14 @@ fn a_missing_segment() {
     let name = segment.file_name().unwrap().to_str().unwrap().to_owned();
     fs::remove_file(&segment).unwrap();
     let _ = fs::remove_file(setup.daemon.wal("primary").join(name));
-    setup.assert_seen(&segment);
+    setup.assert_detected(&segment);
 }
 
 #[test]
-fn a_corrupt_manifest() {
+fn a_corrupt_manifest_is_detected() {
     let setup = Setup::new("compression = none");
     let manifest = setup.backup.join("backup.manifest");
     let length = fs::read(&manifest).unwrap().len();
     flip(&manifest, length / 2);
-    setup.assert_seen(&manifest);
+    setup.assert_detected(&manifest);
 }

@@ -1,10 +1,10 @@
-//! A master key that is not the one.
+//! A master key other than that of the users file or the backup.
 
 use crate::harness::{Cluster, Daemon, Scratch, write_owned};
 use std::fs;
 
 #[test]
-fn a_wrong_master_key_stops_the_start() {
+fn another_master_key_prevents_the_start() {
     let scratch = Scratch::new("key");
     let cluster = Cluster::builder(&scratch).create();
     let mut daemon = Daemon::builder(&scratch)
@@ -55,7 +55,7 @@ fn an_encrypted_backup_needs_its_master_key() {
         .create();
     drop(other);
     let key = |name: &str| scratch.join(name).join("home/.pgmoneta/master.key");
-    // The users file goes with the key.
+    // The users file is encrypted with the key.
     for file in ["home/.pgmoneta/master.key", "pgmoneta_users.conf"] {
         let bytes = fs::read(scratch.join("other").join(file)).unwrap();
         write_owned(&scratch.join("moneta").join(file), bytes);

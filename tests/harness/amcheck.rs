@@ -1,9 +1,9 @@
-//! Whether tables and indexes of a cluster are sound.
+//! Checks tables and indexes with `amcheck`.
 
 use super::cluster::Cluster;
 
-/// Checks every B-tree index against its table, and from PostgreSQL 14 on every table, in every database, by the
-/// extension `amcheck`. The cluster must accept writes.
+/// Checks every B-tree index against its table, and since PostgreSQL 14 every table, in every
+/// database. The cluster must accept writes.
 pub fn assert_sound(cluster: &Cluster) {
     let databases = cluster.sql("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1");
     for database in databases.lines() {

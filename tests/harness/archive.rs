@@ -1,4 +1,4 @@
-//! Whether the WAL in a repository is what the server wrote.
+//! Compares the WAL in a repository with that of the server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::cluster::Cluster;
 
-/// What the server generated, to compare a repository with: it archives each segment into a directory of its own.
+/// The WAL of the server, for comparison: its `archive_command` copies each segment to a directory.
 pub struct Reference {
     segment_size: u64,
     archive: PathBuf,
@@ -26,8 +26,9 @@ impl Reference {
         }
     }
 
-    /// Panics unless the stored WAL has no gap, reaches `acknowledged`, and is byte for byte what the server generated
-    /// up to there. Files that were found good before are not read again; nobody may write there meanwhile.
+    /// Panics unless the stored WAL has no gap, reaches `acknowledged`, and equals that of the
+    /// server up to there. Files that passed before are not read again. No process may write there
+    /// meanwhile.
     pub fn check(&mut self, wal: &Path, acknowledged: &str) {
         let acknowledged = lsn(acknowledged);
         let mut found: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
@@ -41,7 +42,7 @@ impl Reference {
         for pair in numbers.windows(2) {
             assert_eq!(pair[0] + 1, pair[1], "a gap in {}", wal.display());
         }
-        // Where the acknowledged position is the end of a segment, the next one need not be there.
+        // If the acknowledged position is the end of a segment, the next segment may be missing.
         let needed = (acknowledged - 1) / self.segment_size;
         assert!(
             numbers.last().is_some_and(|last| *last >= needed) && numbers[0] <= needed,
@@ -56,8 +57,8 @@ impl Reference {
         }
     }
 
-    /// Forgets what was found good, so that everything is read again.
-    pub fn forget(&mut self) {
+    /// Makes the next check read all files again.
+    pub fn reset(&mut self) {
         self.seen.clear();
     }
 
@@ -88,7 +89,7 @@ impl Reference {
         }
     }
 
-    /// The server's bytes of a segment: archived, or still in pg_wal; it moves from there to here.
+    /// The content of a segment on the server: in the archive, or still in pg_wal.
     fn generated(&self, name: &str) -> Vec<u8> {
         [&self.archive, &self.pg_wal, &self.archive]
             .into_iter()
@@ -96,7 +97,7 @@ impl Reference {
             .unwrap_or_else(|| panic!("the server has never generated {name}"))
     }
 
-    /// The number of a segment (timeline 1) from the name of its file, `None` for other files.
+    /// The segment number (timeline 1) in a file name, `None` for other files.
     fn number(&self, name: &str) -> Option<u64> {
         let (base, _) = name.split_once('.').unwrap_or((name, ""));
         if base.len() != 24 {
@@ -116,7 +117,7 @@ pub fn lsn(text: &str) -> u64 {
     part(high) << 32 | part(low)
 }
 
-/// The plain bytes of a stored segment, plain or in zstd frames.
+/// The content of a stored segment, uncompressed or zstd.
 fn decode(path: &Path) -> Vec<u8> {
     let stored = fs::read(path).unwrap();
     match path.extension().and_then(|extension| extension.to_str()) {

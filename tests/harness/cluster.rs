@@ -1,4 +1,4 @@
-//! A PostgreSQL cluster of the tests.
+//! A PostgreSQL cluster for tests.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use super::servers::{client, copy_tree, installed};
 use super::user::user;
 use super::wait::wait_until;
 
-/// The superuser of every cluster; trusted on the Unix socket.
+/// The superuser of every cluster; `trust` on the Unix socket.
 pub const SUPERUSER: &str = "postgres";
 
-/// A cluster; its server is ended with the value, and its log shown when the test fails.
+/// A cluster. Dropping it stops the server, and prints its log if the test fails.
 pub struct Cluster {
     major: u32,
     bin: PathBuf,
@@ -26,7 +26,7 @@ pub struct Cluster {
     sockets: PathBuf,
     log: PathBuf,
     port: Arc<Port>,
-    /// Arguments that every start gets.
+    /// Command-line arguments of every start.
     arguments: Vec<String>,
     process: Option<Process>,
 }
@@ -37,7 +37,7 @@ impl Cluster {
         Builder::new(scratch)
     }
 
-    /// A server for a data directory that is there already, such as a restored one. Not started yet.
+    /// A cluster with an existing data directory, such as a restored one. Not started.
     pub fn adopt(scratch: &Scratch, major: u32, data: impl Into<PathBuf>) -> Self {
         let data = data.into();
         let name = data.file_name().unwrap().to_str().unwrap().to_owned();
@@ -55,14 +55,14 @@ impl Cluster {
         }
     }
 
-    /// Takes the place of another server, which does not run: its clients reach this one now.
+    /// Uses the port and the socket of another server, which does not run.
     #[must_use]
     pub fn in_place_of(mut self, other: &Cluster) -> Self {
         self.port = other.port.clone();
         self
     }
 
-    /// Adds a server setting that wins over the configuration files.
+    /// Adds a setting on the command line, which overrides the configuration files.
     #[must_use]
     pub fn with(mut self, setting: &str, value: &str) -> Self {
         self.arguments.push("-c".to_owned());
@@ -70,17 +70,15 @@ impl Cluster {
         self
     }
 
-    /// The major version.
     pub fn major(&self) -> u32 {
         self.major
     }
 
-    /// The directory of the server's programs; those that are not part of the server may be missing.
+    /// The directory of the server programs; client programs may be missing.
     pub fn bin(&self) -> &Path {
         &self.bin
     }
 
-    /// The data directory.
     pub fn data(&self) -> &Path {
         &self.data
     }
@@ -95,12 +93,12 @@ impl Cluster {
         &self.sockets
     }
 
-    /// What the server has logged since the cluster was made.
+    /// The server log since the cluster was created.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// Starts the server and waits until it lets clients in.
+    /// Starts the server and waits until it accepts connections.
     pub fn start(&mut self) {
         wait_until("the server starts", 60, || {
             let started = self.try_start();
@@ -111,7 +109,7 @@ impl Cluster {
         });
     }
 
-    /// Starts the server; false when it ends instead of letting clients in.
+    /// Starts the server; `false` if it exits instead of accepting connections.
     pub fn try_start(&mut self) -> bool {
         assert!(!self.is_running(), "the server runs already");
         let log = File::options().create(true).append(true).open(&self.log);
@@ -144,26 +142,25 @@ impl Cluster {
         !ended
     }
 
-    /// Whether the server runs.
     pub fn is_running(&mut self) -> bool {
         self.process
             .as_mut()
             .is_some_and(|process| process.ended().is_none())
     }
 
-    /// Stops the server cleanly: clients are cut off, receivers get everything, a shutdown checkpoint is written.
+    /// Fast shutdown: clients are disconnected, WAL receivers get all WAL, a shutdown checkpoint is
+    /// written.
     pub fn stop(&mut self) {
         let mut process = self.process.take().expect("the server runs");
         process.signal(Signal::INT);
         process.wait(120);
     }
 
-    /// Waits for the server to end by itself (`recovery_target_action = shutdown`).
+    /// Waits until the server exits by itself (`recovery_target_action = shutdown`).
     pub fn wait_ended(&mut self, seconds: u64) {
         self.process.take().expect("the server runs").wait(seconds);
     }
 
-    /// Stops and starts the server.
     pub fn restart(&mut self) {
         self.stop();
         self.start();
@@ -180,12 +177,12 @@ impl Cluster {
         process.kill();
     }
 
-    /// kill -9 of the postmaster alone, as a crash of it would be; its children notice and end.
+    /// kill -9 of the postmaster only; its children notice it and exit.
     pub fn kill_postmaster(&mut self) {
         self.process.take().expect("the server runs").kill();
     }
 
-    /// Makes the server read its configuration again.
+    /// Reloads the configuration (SIGHUP).
     pub fn reload(&self) {
         self.process
             .as_ref()
@@ -213,7 +210,7 @@ impl Cluster {
         write_owned(&self.data.join("pg_hba.conf"), lines);
     }
 
-    /// A psql command for a database of this cluster, as the superuser, that stops at the first error.
+    /// psql as the superuser with `ON_ERROR_STOP`.
     pub fn psql(&self, database: &str) -> Command {
         let mut command = user().command(client("psql"));
         command
@@ -224,12 +221,13 @@ impl Cluster {
         command
     }
 
-    /// Runs SQL in the database `postgres`; the answer unaligned and without headings, or the error.
+    /// Runs SQL in the database `postgres`; returns the unaligned rows without header, or the
+    /// error.
     pub fn try_sql(&self, sql: &str) -> Result<String, String> {
         self.try_sql_in("postgres", sql)
     }
 
-    /// Runs SQL in a database.
+    /// As [`Cluster::try_sql`], in another database.
     pub fn try_sql_in(&self, database: &str, sql: &str) -> Result<String, String> {
         let output = self.psql(database).args(["-c", sql]).output().unwrap();
         if output.status.success() {
@@ -240,25 +238,26 @@ impl Cluster {
         }
     }
 
-    /// Runs SQL in the database `postgres`, which must work.
+    /// As [`Cluster::try_sql`]; panics on an error.
     pub fn sql(&self, sql: &str) -> String {
         self.sql_in("postgres", sql)
     }
 
-    /// Runs SQL in a database, which must work.
+    /// As [`Cluster::try_sql_in`]; panics on an error.
     pub fn sql_in(&self, database: &str, sql: &str) -> String {
         self.try_sql_in(database, sql)
             .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// Waits until a query answers `expected`.
+    /// Waits until a query returns `expected`.
     pub fn wait_sql(&self, sql: &str, expected: &str, seconds: u64) {
         wait_until(&format!("{sql} = {expected}"), seconds, || {
             self.try_sql(sql).is_ok_and(|answer| answer == expected)
         });
     }
 
-    /// Waits until recovery has ended and the server accepts writes; fails at once when the server ends instead.
+    /// Waits until recovery has ended and the server accepts writes; panics if the server exits
+    /// instead.
     pub fn wait_primary(&mut self, seconds: u64) {
         wait_until("the end of recovery", seconds, || {
             assert!(self.is_running(), "the server has ended");
@@ -266,7 +265,8 @@ impl Cluster {
         });
     }
 
-    /// What is in the tables of all databases: a line for each, with its rows and a digest of them.
+    /// The contents of all databases: for each table a line with its number of rows and their
+    /// digest.
     pub fn fingerprint(&self) -> String {
         let mut lines = String::new();
         let databases = self.sql("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1");
@@ -289,14 +289,14 @@ impl Cluster {
         lines
     }
 
-    /// Waits until no client works any more.
+    /// Waits until no other client backend is active.
     pub fn wait_quiet(&self) {
         let sql = "SELECT count(*) FROM pg_stat_activity \
                    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
         self.wait_sql(sql, "0", 60);
     }
 
-    /// Waits until the receiver of a slot has acknowledged all that is written by now.
+    /// Waits until the receiver of a slot has acknowledged the WAL that is written by now.
     pub fn wait_received(&self, slot: &str) {
         let written = self.sql("SELECT pg_current_wal_flush_lsn()");
         let sql = format!(
@@ -314,8 +314,8 @@ impl Cluster {
         self.wait_sql(&sql, "1", 60);
     }
 
-    /// A standby of this cluster, streaming, in the directory `name` of `scratch`; made by a copy of the data
-    /// directory in backup mode, so that it works with every version. Started.
+    /// A running, streaming standby in the directory `name` of `scratch`; created by a copy of the
+    /// data directory in backup mode, which works with every version.
     pub fn standby(&self, scratch: &Scratch, name: &str) -> Cluster {
         let data = scratch.join(name);
         self.copy_online(&data);
@@ -332,8 +332,8 @@ impl Cluster {
         standby
     }
 
-    /// A standby of this cluster as `pg_basebackup -R` makes one, in the directory `name` of `scratch`, streaming. Where
-    /// there is none of the server's version, the same is done by hand.
+    /// A streaming standby, created by `pg_basebackup -R` in the directory `name` of `scratch`; by
+    /// hand if there is no `pg_basebackup` of the version of the server.
     pub fn follower(&self, scratch: &Scratch, name: &str) -> Cluster {
         let data = scratch.join(name);
         let sockets = self.sockets.to_str().unwrap();
@@ -348,7 +348,7 @@ impl Cluster {
             super::cluster_builder::run(&mut command);
         } else {
             self.copy_online(&data);
-            // Of pg_wal nothing is sent but the directories.
+            // Of pg_wal only the directories are sent.
             for entry in fs::read_dir(data.join("pg_wal")).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_file() {
@@ -367,7 +367,7 @@ impl Cluster {
         standby
     }
 
-    /// Copies the data directory of the running server: start of a backup, copy, stop, in one session.
+    /// Copies the data directory of the running server in backup mode.
     fn copy_online(&self, data: &Path) {
         use std::io::{BufRead, BufReader, Write};
         let (start, stop) = if self.major >= 15 {
@@ -417,8 +417,8 @@ impl Drop for Cluster {
     }
 }
 
-/// Whether the postmaster `pid` has written that it lets clients in (src/backend/utils/init/miscinit.c, line 8 of the
-/// pid file).
+/// Whether the postmaster `pid` accepts connections: line 8 of the pid file
+/// (src/backend/utils/init/miscinit.c).
 fn is_ready(pidfile: &Path, pid: i32) -> bool {
     let Ok(text) = fs::read_to_string(pidfile) else {
         return false;
@@ -428,7 +428,7 @@ fn is_ready(pidfile: &Path, pid: i32) -> bool {
         && matches!(lines.get(7), Some(&"ready" | &"standby"))
 }
 
-/// The last lines of a text.
+/// The last `lines` lines.
 pub fn tail(text: &str, lines: usize) -> String {
     let all: Vec<_> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")

@@ -1,4 +1,4 @@
-//! How a cluster comes to be.
+//! Creates clusters.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use super::scratch::{Scratch, shared, write_owned};
 use super::servers::{copy_tree, installed, server};
 use super::user::user;
 
-/// The role that the daemon logs in as; it may replicate and nothing else, and needs its password over TCP.
+/// The role of the daemon: REPLICATION and no other privileges; password authentication over TCP.
 pub const REPLICATION_USER: &str = "repl";
-/// Its password.
+/// The password of [`REPLICATION_USER`].
 pub const REPLICATION_PASSWORD: &str = "a secret, with spaces # and ; and ü";
 
-/// What a new cluster is to be like.
+/// The options of a new cluster.
 pub struct Builder<'a> {
     scratch: &'a Scratch,
     name: String,
@@ -25,8 +25,8 @@ pub struct Builder<'a> {
     own_identity: bool,
 }
 
-/// Settings that make small clusters quick; durability of the server's own data is not what is tested, except where a
-/// test says otherwise in [`Builder::conf`]. Synchronous replication works as usual.
+/// Settings for speed. The server's data is not durable, unless a test sets `fsync` in
+/// [`Builder::conf`]. Synchronous replication works as usual.
 const QUICK: &str = "
 shared_buffers = 16MB
 max_connections = 40
@@ -54,25 +54,25 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The name of its directory in the scratch directory (`pg`).
+    /// The name of its directory in the scratch directory. Default: `pg`.
     pub fn name(mut self, name: &str) -> Self {
         self.name = name.to_owned();
         self
     }
 
-    /// The major version; it must be installed. Without this, one that is there.
+    /// The major version, which must be installed. Default: the newest one with client programs.
     pub fn major(mut self, major: u32) -> Self {
         self.major = major;
         self
     }
 
-    /// The encoding of the databases that initdb makes (UTF8).
+    /// The encoding of the databases. Default: UTF8.
     pub fn encoding(mut self, name: &str) -> Self {
         self.initdb.push(format!("--encoding={name}"));
         self
     }
 
-    /// Without page checksums.
+    /// Without data checksums.
     pub fn without_checksums(mut self) -> Self {
         self.initdb.retain(|option| option != "--data-checksums");
         if self.major >= 18 {
@@ -81,7 +81,7 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// The size of a WAL segment in MiB (16).
+    /// The size of a WAL segment in MiB. Default: 16.
     pub fn wal_segment_mib(mut self, size: u32) -> Self {
         self.initdb.push(format!("--wal-segsize={size}"));
         if size < 16 {
@@ -100,13 +100,14 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// With a system identifier of its own. Without this, clusters of the same options are copies of one.
+    /// With its own system identifier. Otherwise clusters of the same options are copies of one
+    /// template.
     pub fn own_identity(mut self) -> Self {
         self.own_identity = true;
         self
     }
 
-    /// Makes the cluster; not started.
+    /// Creates the cluster without starting it.
     pub fn create(self) -> Cluster {
         let bin =
             installed(self.major).unwrap_or_else(|| panic!("PostgreSQL {} is missing", self.major));
@@ -122,7 +123,7 @@ impl<'a> Builder<'a> {
         Cluster::adopt(self.scratch, self.major, data)
     }
 
-    /// Makes the cluster and starts its server.
+    /// Creates the cluster and starts its server.
     pub fn start(self) -> Cluster {
         let mut cluster = self.create();
         cluster.start();
@@ -130,7 +131,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// A cluster that is copied instead of made anew each time; one for each combination of version and options.
+/// A cluster to be copied instead of running initdb each time; one for each version and set of
+/// options.
 fn template(bin: &Path, major: u32, options: &[String]) -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MAKING.lock().unwrap_or_else(|e| e.into_inner());
@@ -169,7 +171,7 @@ fn initialize(bin: &Path, data: &Path, options: &[String]) {
     fs::remove_file(roles).unwrap();
 }
 
-/// Runs a program that must succeed.
+/// Runs a program; panics if it fails. Returns its standard output.
 pub fn run(command: &mut Command) -> String {
     let output = command
         .output()

@@ -1,4 +1,4 @@
-//! A pgmoneta daemon of the tests.
+//! A pgmoneta daemon for tests.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,22 +14,20 @@ use super::scratch::{Scratch, shared};
 use super::user::user;
 use super::wait::wait_until;
 
-/// A daemon with its configuration, vault and repository below one directory; killed with the value, and its log
-/// shown when the test fails.
+/// A daemon with its configuration, vault and repository in one directory. Dropping it kills the
+/// daemon, and prints its log if the test fails.
 pub struct Daemon {
     pub(super) directory: PathBuf,
     pub(super) environment: Vec<(String, String)>,
     pub(super) process: Option<Process>,
 }
 
-/// What a program said and how it ended.
+/// The output and the exit status of a program.
 #[derive(Debug)]
 pub struct Output {
-    /// The exit status; -1 when a signal ended it.
+    /// The exit status; -1 after a signal.
     pub status: i32,
-    /// Standard output.
     pub stdout: String,
-    /// Standard error.
     pub stderr: String,
 }
 
@@ -47,13 +45,13 @@ impl Output {
         }
     }
 
-    /// The output of what must have worked.
+    /// Panics unless the exit status is 0.
     pub fn ok(self) -> Self {
         assert_eq!(self.status, 0, "{self}");
         self
     }
 
-    /// The output of what must have failed with this status, saying `text` somewhere (upper and lower case alike).
+    /// Panics unless the exit status is `status` and the output contains `text`, ignoring case.
     pub fn fails(self, status: i32, text: &str) -> Self {
         assert_eq!(self.status, status, "{self}");
         let said = format!("{}\n{}", self.stdout, self.stderr).to_lowercase();
@@ -83,17 +81,17 @@ impl Daemon {
         DaemonBuilder::new(scratch)
     }
 
-    /// The directory of everything that is its.
+    /// The directory with all files of the daemon.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Its main configuration file.
+    /// The path of its `pgmoneta.conf`.
     pub fn configuration(&self) -> PathBuf {
         self.directory.join("pgmoneta.conf")
     }
 
-    /// The root of its repository.
+    /// The setting `base_dir`.
     pub fn base_dir(&self) -> PathBuf {
         self.directory.join("repo")
     }
@@ -113,12 +111,12 @@ impl Daemon {
         self.directory.join("run/.s.pgmoneta")
     }
 
-    /// What it has logged so far, over all starts.
+    /// The log of all starts.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
 
-    /// Waits until it has logged a text.
+    /// Waits until the log contains `text`.
     pub fn wait_log(&self, text: &str, seconds: u64) {
         wait_until(&format!("{text:?} in the log"), seconds, || {
             self.log().contains(text)
@@ -129,7 +127,8 @@ impl Daemon {
         self.directory.join("console.log")
     }
 
-    /// One of our programs, as the unprivileged user, with the home directory that has the master key.
+    /// One of the programs, as the unprivileged user, with the home directory that has the master
+    /// key.
     pub fn program(&self, name: &str) -> Command {
         let mut command = user().command(program(name));
         command.env("HOME", self.directory.join("home"));
@@ -146,14 +145,14 @@ impl Daemon {
         command
     }
 
-    /// Starts it in the foreground and waits until it answers.
+    /// Starts it in the foreground and waits until it responds to `ping`.
     pub fn start(&mut self) {
         if let Some(status) = self.try_start() {
             panic!("the daemon ended at its start with {status}");
         }
     }
 
-    /// Starts it in the foreground; the exit status when it ends instead of answering.
+    /// As [`Daemon::start`]; returns the exit status if it exits instead.
     pub fn try_start(&mut self) -> Option<i32> {
         let log = File::options()
             .create(true)
@@ -179,7 +178,6 @@ impl Daemon {
         ended.map(|status| status.code().unwrap_or(-1))
     }
 
-    /// Whether it runs.
     pub fn is_running(&mut self) -> bool {
         self.process
             .as_mut()
@@ -199,7 +197,7 @@ impl Daemon {
             .signal(signal);
     }
 
-    /// SIGTERM; waits for the end, which must come with exit status 0 within 30 s.
+    /// Sends SIGTERM; panics unless it exits with status 0 in time.
     pub fn stop(&mut self) {
         let mut process = self.process.take().expect("the daemon runs");
         process.signal(Signal::TERM);
@@ -207,12 +205,12 @@ impl Daemon {
         assert!(status.success(), "the daemon stopped with {status}");
     }
 
-    /// The process, of one that runs.
+    /// Panics if the daemon is not running.
     pub fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("the daemon runs")
     }
 
-    /// `pgmoneta-cli` with these arguments, not run yet.
+    /// `pgmoneta-cli` with these arguments, not started.
     pub fn cli_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.program("pgmoneta-cli");
         command.arg("-c").arg(self.configuration()).args(arguments);
@@ -234,14 +232,15 @@ impl Daemon {
         Output::of(self.program("pgmoneta-admin").args(arguments))
     }
 
-    /// Makes the repository, which [`DaemonBuilder::create`] has done: for tests that take its directory away.
+    /// Creates the repository. [`DaemonBuilder::create`] does it too: this is for tests that remove
+    /// it.
     pub fn create_repository(&self) {
         let base = self.base_dir();
         self.admin(&["repository", "create", base.to_str().unwrap()])
             .ok();
     }
 
-    /// Takes a backup, which must work; its label.
+    /// Takes a backup, which must succeed; returns its label.
     pub fn backup(&self, server: &str) -> String {
         self.cli(&["backup", server]).ok();
         self.labels(server)
@@ -249,7 +248,7 @@ impl Daemon {
             .expect("a backup in the catalogue")
     }
 
-    /// Restores, which must work, into a new directory `into`; the data directory.
+    /// Restores into a new directory `into`, which must succeed; returns the data directory.
     pub fn restore(
         &self,
         server: &str,
@@ -268,7 +267,7 @@ impl Daemon {
         entries.pop().unwrap()
     }
 
-    /// Restores into a new directory `into`, whatever comes of it.
+    /// Restores into a new directory `into`; may fail.
     pub fn restore_output(
         &self,
         server: &str,
@@ -278,7 +277,7 @@ impl Daemon {
     ) -> Output {
         let directory = self.directory.join(into);
         fs::create_dir(&directory).unwrap();
-        user().own(&directory);
+        user().chown(&directory);
         let mut arguments = vec!["restore", server, backup];
         arguments.extend(position);
         arguments.push(directory.to_str().unwrap());
@@ -301,7 +300,8 @@ impl Daemon {
         }
     }
 
-    /// What is hidden among the backups of a server: those that are not complete, and temporary files.
+    /// The hidden entries in the backup directory of a server: incomplete backups and temporary
+    /// files.
     pub fn unfinished(&self, server: &str) -> Vec<String> {
         let entries = fs::read_dir(self.backups(server)).unwrap();
         entries
@@ -334,7 +334,7 @@ impl Drop for Daemon {
     }
 }
 
-/// One of our programs, or a copy of it where the unprivileged user can go.
+/// The path of a program; a copy if the unprivileged user cannot access the build directory.
 pub fn program(name: &str) -> PathBuf {
     static COPYING: Mutex<()> = Mutex::new(());
     let built = Path::new(match name {
@@ -343,7 +343,7 @@ pub fn program(name: &str) -> PathBuf {
         "pgmoneta-admin" => env!("CARGO_BIN_EXE_pgmoneta-admin"),
         _ => panic!("no program {name}"),
     });
-    if user().reaches(built) {
+    if user().can_access(built) {
         return built.to_owned();
     }
     let _one_at_a_time = COPYING.lock().unwrap_or_else(|e| e.into_inner());
@@ -351,7 +351,7 @@ pub fn program(name: &str) -> PathBuf {
     if !copy.exists() {
         let new = copy.with_extension("new");
         fs::copy(built, &new).unwrap();
-        user().own(&new);
+        user().chown(&new);
         fs::rename(new, &copy).unwrap();
     }
     copy

@@ -1,4 +1,4 @@
-//! How a daemon comes to be.
+//! Creates daemons.
 
 use std::fmt::Write;
 
@@ -8,13 +8,13 @@ use super::daemon::Daemon;
 use super::scratch::{Scratch, write_owned};
 use super::vault::{copy_vault, make_vault};
 
-/// Deadlines of the daemon, unless a test has its own: no test fails because a machine takes its time.
-const PATIENT: [(&str, &str); 2] = [
+/// Long timeouts of the daemon, so that no test fails on a slow machine. A test may set others.
+const LONG_TIMEOUTS: [(&str, &str); 2] = [
     ("authentication_timeout", "600s"),
     ("blocking_timeout", "600s"),
 ];
 
-/// What a new daemon is to be like.
+/// The options of a new daemon.
 pub struct DaemonBuilder<'a> {
     scratch: &'a Scratch,
     name: String,
@@ -38,7 +38,7 @@ impl<'a> DaemonBuilder<'a> {
         }
     }
 
-    /// The name of its directory in the scratch directory (`moneta`).
+    /// The name of its directory in the scratch directory. Default: `moneta`.
     pub fn name(mut self, name: &str) -> Self {
         self.name = name.to_owned();
         self
@@ -50,7 +50,7 @@ impl<'a> DaemonBuilder<'a> {
         self
     }
 
-    /// Adds a server that it keeps restorable.
+    /// Adds a server.
     pub fn server(self, name: &str, cluster: &Cluster) -> Self {
         self.server_with(name, cluster, "")
     }
@@ -67,13 +67,13 @@ impl<'a> DaemonBuilder<'a> {
         self
     }
 
-    /// Another password for PostgreSQL than the right one.
+    /// Sets a wrong password for PostgreSQL.
     pub fn password(mut self, password: &str) -> Self {
         self.password = password.to_owned();
         self
     }
 
-    /// A master key that no other daemon has. Without this, daemons with the same password share one.
+    /// With its own master key. Otherwise daemons with the same password share one.
     pub fn own_vault(mut self) -> Self {
         self.own_vault = true;
         self
@@ -85,7 +85,7 @@ impl<'a> DaemonBuilder<'a> {
         self
     }
 
-    /// Writes configuration and vault, and makes the repository; not started.
+    /// Writes configuration and vault, and creates the repository, without starting the daemon.
     pub fn create(self) -> Daemon {
         let directory = self.scratch.directory(&self.name);
         for name in ["home", "run", "repo"] {
@@ -97,7 +97,7 @@ impl<'a> DaemonBuilder<'a> {
              log_type = console\nlog_level = debug\n{}",
             self.global
         );
-        for (key, value) in PATIENT {
+        for (key, value) in LONG_TIMEOUTS {
             if !self.global.contains(key) {
                 writeln!(configuration, "{key} = {value}").unwrap();
             }
@@ -118,7 +118,7 @@ impl<'a> DaemonBuilder<'a> {
         daemon
     }
 
-    /// Writes configuration and vault, starts the daemon and waits until it answers.
+    /// As [`DaemonBuilder::create`], then [`Daemon::start`].
     pub fn start(self) -> Daemon {
         let mut daemon = self.create();
         daemon.start();

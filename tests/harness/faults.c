@@ -1,16 +1,16 @@
-/* Preloaded into a process under test: makes calls of the C library fail, wait or lie, or ends the process at one of
- * them. Only files below PGMONETA_FAULTS_BELOW are concerned.
+/* Preloaded into a process under test: makes calls of the C library fail, wait or change their data, or
+ * kills the process at one of them. Only files below PGMONETA_FAULTS_BELOW are affected.
  *
  * While a file of that name is in the directory PGMONETA_FAULTS:
- *   sync    fsync, fdatasync, syncfs and so on fail with EIO, as a dying disk
- *   hang    they wait until the file is gone
+ *   sync    fsync, fdatasync, syncfs and so on fail with EIO, as with a failing disk
+ *   hang    they wait until the file is removed
  *   full    writes to regular files fail with ENOSPC
- *   garble  of what is written to files with the text in the switch in their path, one bit is another one
- *   clock   CLOCK_REALTIME is off by as many seconds as the file says
- * Each fault that was caused adds a byte to the file hit-<name> there.
+ *   garble  writes to files whose path contains the text in the switch have one flipped bit
+ *   clock   CLOCK_REALTIME is shifted by the number of seconds in the file
+ * Each fault that occurs appends a byte to the file hit-<name> there.
  *
- * The file "steps" there is mapped: the process counts its calls in it, and the test says at which of them the process
- * is killed or waits (struct steps; tests/harness/steps.rs has the same layout).
+ * The file "steps" there is mapped: the process counts its calls in it, and the test chooses the call at
+ * which the process is killed or waits (struct steps; tests/harness/steps.rs has the same layout).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -92,16 +92,16 @@ static int concerned(int fd)
 /* Calls that open or change a file. */
 enum call { OPEN, CREATE, WRITE, SYNC, RENAME, LINK, UNLINK, CALLS };
 
-/* What the process does at the call that is aimed at. */
+/* The effect at the chosen call. */
 enum action { NOTHING, COUNT, KILL, HOLD };
 
 struct steps {
     _Atomic uint64_t action;
     _Atomic uint64_t call;
     _Atomic uint64_t number;        /* the first call of this kind is 1 */
-    _Atomic uint64_t reached;       /* 1 once it was killed or held */
+    _Atomic uint64_t reached;       /* 1 after the kill or stop */
     _Atomic uint64_t counts[CALLS]; /* calls so far */
-    char part[256];                 /* only files with this in their path count */
+    char part[256];                 /* only files with this in their path */
 };
 
 static struct steps *steps;
@@ -126,7 +126,7 @@ static void die(void)
         pause();
 }
 
-/* Counts a call; whether the process is to be killed at it. Waits while it is to be held. */
+/* Counts a call; returns whether to kill the process at it. Waits if the process is to be stopped. */
 static int step(enum call call, const char *path)
 {
     int saved = errno;
@@ -221,7 +221,7 @@ static size_t text_of(char *text, size_t size, const char *name)
     return length > 0 ? length : 0;
 }
 
-/* The bytes to write instead; NULL for those that were given. */
+/* The changed bytes to write; NULL to write them unchanged. */
 static void *garbled(int fd, const void *data, size_t size)
 {
     char text[64], path[PATH_MAX];

@@ -1,4 +1,4 @@
-//! Faults in a daemon: a disk that cannot sync, a full one, a clock that jumps, a kill at a chosen call.
+//! Fault injection: failing fsync, a full disk, a clock that jumps, a kill at a chosen call.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use super::scratch::{Scratch, shared, write_owned};
 use super::steps::Steps;
 use super::user::user;
 
-/// The switches for the faults of one daemon; see `faults.c` for what each does. Linux only.
+/// The switches for the faults of one daemon, described in `faults.c`. Linux only.
 pub struct Faults {
     directory: PathBuf,
     below: PathBuf,
-    /// Its calls on files.
+    /// Its file system calls.
     pub steps: Steps,
 }
 
 impl Faults {
-    /// Switches in `scratch`, for files below `below`; all off.
+    /// For files below `below`. All faults are off.
     pub fn new(scratch: &Scratch, below: &Path) -> Self {
         let directory = scratch.directory("faults");
         Self {
@@ -30,14 +30,14 @@ impl Faults {
         }
     }
 
-    /// A daemon that has these faults.
+    /// Adds the faults to a daemon.
     pub fn daemon<'a>(&self, builder: DaemonBuilder<'a>) -> DaemonBuilder<'a> {
         self.environment()
             .into_iter()
             .fold(builder, |builder, (name, value)| builder.env(name, &value))
     }
 
-    /// What a process must have in its environment.
+    /// The environment variables for the process.
     pub fn environment(&self) -> [(&'static str, String); 3] {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         [
@@ -63,12 +63,12 @@ impl Faults {
         fs::remove_file(self.directory.join(name)).unwrap();
     }
 
-    /// Whether the fault was caused since it was switched on last.
+    /// Whether the fault occurred since it was last switched on.
     pub fn happened(&self, name: &str) -> bool {
         self.times(name) > 0
     }
 
-    /// How often the fault was caused since it was switched on last.
+    /// How often the fault occurred since it was last switched on.
     pub fn times(&self, name: &str) -> u64 {
         fs::metadata(self.hit(name)).map_or(0, |file| file.len())
     }
@@ -78,7 +78,7 @@ impl Faults {
     }
 }
 
-/// The library, compiled once for a run.
+/// The preload library, compiled once for a test run.
 fn library() -> PathBuf {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY
@@ -87,10 +87,10 @@ fn library() -> PathBuf {
             let library = shared().join("faults.so");
             let mut cc = Command::new("cc");
             cc.args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror"]);
-            cc.args(["-U_FORTIFY_SOURCE", "-o"]); // it would replace the calls before we do
+            cc.args(["-U_FORTIFY_SOURCE", "-o"]); // fortified calls would bypass the library
             cc.arg(&library).arg(source).arg("-ldl");
             run(&mut cc);
-            user().own(&library);
+            user().chown(&library);
             library
         })
         .clone()

@@ -1,4 +1,4 @@
-//! Clients that write, and remember what the server has acknowledged.
+//! Clients that write, and count the commits that the server has acknowledged.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -22,8 +22,8 @@ struct Client {
 }
 
 impl Load {
-    /// Starts `clients` of them. The table is made if it is missing; `round` is part of its key, so that several loads
-    /// can follow each other. With a `pause` after each transaction.
+    /// Starts `clients` clients. Creates the table if it is missing; `round` is part of its key, so
+    /// that several loads can use it. Each client waits for `pause` after a transaction.
     pub fn start(
         cluster: &Cluster,
         scratch: &Scratch,
@@ -48,7 +48,7 @@ impl Load {
             std::thread::spawn(move || {
                 let mut n = 0;
                 let _ = writeln!(input, "\\set QUIET off");
-                // Ends when psql has gone away.
+                // Ends when psql has exited.
                 while writeln!(
                     input,
                     "INSERT INTO acknowledged VALUES ({round}, {client}, {n}, repeat('x', {n} % 300));"
@@ -69,8 +69,8 @@ impl Load {
         }
     }
 
-    /// Waits until the clients have ended since the server is gone, at most 30 s; how many transactions each of them saw
-    /// committed.
+    /// Waits until the clients have ended after the loss of the server; returns the number of
+    /// commits that each of them saw.
     pub fn finish(&mut self) -> Vec<u64> {
         for client in &mut self.clients {
             client.process.wait(30);
@@ -84,14 +84,14 @@ impl Load {
             .collect()
     }
 
-    /// Ends the clients; the server stays.
+    /// Stops the clients while the server runs.
     pub fn stop(&mut self) {
         for client in &mut self.clients {
             client.process.kill();
         }
     }
 
-    /// Waits until each client of that round has written something.
+    /// Waits until each client of that round has committed.
     pub fn wait_begun(&self, cluster: &Cluster, round: u32) {
         let expected = self.clients.len().to_string();
         let sql = format!("SELECT count(DISTINCT client) FROM acknowledged WHERE round = {round}");
@@ -101,7 +101,7 @@ impl Load {
     }
 }
 
-/// Panics unless a cluster has, of a round, everything that each client saw committed, without a gap.
+/// Panics unless a cluster has all commits of a round that each client saw, without a gap.
 pub fn assert_all_there(cluster: &Cluster, round: u32, acknowledged: &[u64]) {
     for (client, count) in acknowledged.iter().enumerate() {
         let answer = cluster.sql(&format!(

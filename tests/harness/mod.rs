@@ -1,6 +1,7 @@
-//! What the tests stand on: a directory, a PostgreSQL cluster, a daemon, each gone when its value is dropped.
+//! The test harness: directories, PostgreSQL clusters, daemons; each is removed when its value is
+//! dropped.
 //!
-//! It is not a place for assertions about the product; those are in the modules that use it.
+//! Assertions about the program are in the modules that use it.
 #![allow(dead_code, unused_imports)] // each test module uses a part
 
 mod amcheck;
@@ -10,7 +11,6 @@ mod cluster_builder;
 mod daemon;
 mod daemon_builder;
 mod faults;
-mod hold;
 mod load;
 mod pages;
 mod port;
@@ -22,6 +22,7 @@ mod servers;
 #[cfg(target_os = "linux")]
 mod small_disk;
 mod steps;
+mod stopped_wal_sender;
 mod user;
 mod vault;
 mod wait;
@@ -33,7 +34,6 @@ pub use cluster_builder::{Builder, REPLICATION_PASSWORD, REPLICATION_USER, run};
 pub use daemon::{Daemon, Output, program};
 pub use daemon_builder::DaemonBuilder;
 pub use faults::Faults;
-pub use hold::HeldSender;
 pub use load::{Load, assert_all_there};
 pub use pages::{Pages, check_pages};
 pub use port::{Port, free_port};
@@ -44,6 +44,7 @@ pub use servers::{MAJORS, client, copy_tree, installed, server};
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;
 pub use steps::{Call, Steps};
+pub use stopped_wal_sender::StoppedWalSender;
 pub use user::{User, user};
 pub use vault::MASTER_KEY;
-pub use wait::{patience, wait_until};
+pub use wait::{test_timeout, wait_until};

@@ -1,5 +1,5 @@
-//! Whether the pages of a stopped cluster carry the right checksums, as `pg_checksums --check` would say; that
-//! program knows only its own major version, and not every installation has it.
+//! Checks the data checksums of a stopped cluster as `pg_checksums --check` does, for every major
+//! version and without that program.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,8 @@ const PRIME: u32 = 16_777_619;
 /// Pages of a file of a relation (1 GiB) before the next one starts.
 const SEGMENT_PAGES: u32 = 131_072;
 
-/// The start values of the 32 partial sums (src/include/storage/checksum_impl.h, PostgreSQL 13 to 18).
+/// The start values of the 32 partial sums (src/include/storage/checksum_impl.h, PostgreSQL 13 to
+/// 18).
 const OFFSETS: [u32; SUMS] = [
     0x5B1F_36E9,
     0xB852_5960,
@@ -46,12 +47,12 @@ const OFFSETS: [u32; SUMS] = [
     0x959B_D756,
 ];
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Default)]
 pub struct Pages {
     /// Pages with a checksum.
     pub checked: u64,
-    /// Those whose checksum is wrong: file and block.
+    /// The pages with a wrong checksum: file and block.
     pub bad: Vec<String>,
 }
 
@@ -99,7 +100,8 @@ fn check_file(path: &Path, segment: u32, pages: &mut Pages) {
     }
 }
 
-/// The checksum of a page (src/include/storage/checksum_impl.h: `pg_checksum_page`); little-endian machines.
+/// The checksum of a page (src/include/storage/checksum_impl.h: `pg_checksum_page`); little-endian
+/// machines.
 fn checksum(page: &[u8], block: u32) -> u16 {
     let mut sums = OFFSETS;
     let step = |sum: &mut u32, value: u32| {

@@ -1,26 +1,26 @@
-//! Ports that nobody else uses.
+//! Free TCP ports.
 
 use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Ports from here on, below those that the kernel gives to outgoing connections.
+/// The first port; the range is below the ephemeral ports of the kernel.
 const FIRST: u16 = 10_000;
-/// How many.
+/// The size of the range.
 const COUNT: u16 = 20_000;
 
-/// A TCP port of 127.0.0.1 that is ours while the value lives, also while nobody listens on it: a server that is stopped
-/// and started again finds it free.
+/// A TCP port of 127.0.0.1 that is reserved until the value is dropped, also while no process
+/// listens on it, so that a server can be restarted on it.
 pub struct Port {
     number: u16,
-    /// No other process of the tests can bind the same number meanwhile; the kernel forgets it when the process ends.
+    /// Prevents other test processes from binding the same number; closed when the process ends.
     _reserved: UdpSocket,
 }
 
 impl Port {
-    /// One that nobody has reserved and on which nobody listens.
+    /// Reserves a port on which no process listens.
     pub fn reserve() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        // Two runs at once begin at different places.
+        // Concurrent test runs begin at different ports.
         let base = (std::process::id() % 200) as u16 * (COUNT / 200);
         for _ in 0..COUNT {
             let offset = NEXT.fetch_add(1, Ordering::Relaxed) % COUNT;
@@ -38,13 +38,12 @@ impl Port {
         panic!("no free port in {FIRST} to {}", FIRST + COUNT - 1);
     }
 
-    /// Its number.
     pub fn number(&self) -> u16 {
         self.number
     }
 }
 
-/// A port that is ours until the process ends.
+/// A port that is reserved until the process ends.
 pub fn free_port() -> u16 {
     let port = Port::reserve();
     let number = port.number();

@@ -1,22 +1,22 @@
-//! A child process that does not outlive its value.
+//! A child process that is killed when its value is dropped.
 
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::wait::patience;
+use super::wait::test_timeout;
 
 /// A child process; killed when dropped.
 pub struct Process {
     child: Child,
     name: String,
-    /// How it ended; its number may be another process's since.
+    /// Set when it has ended; its process id may have been reused since.
     status: Option<ExitStatus>,
 }
 
 impl Process {
-    /// Takes over a child.
+    /// `name` is for messages.
     pub fn new(child: Child, name: impl Into<String>) -> Self {
         Self {
             child,
@@ -25,7 +25,6 @@ impl Process {
         }
     }
 
-    /// Its process id.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
@@ -33,7 +32,7 @@ impl Process {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         if self.status.is_none() {
-            // Fails when it is gone already, which whoever waits for it sees.
+            // It fails if the process has ended, which `wait` reports.
             let _ = kill_process(self.pid(), signal);
         }
     }
@@ -44,21 +43,26 @@ impl Process {
         self.status
     }
 
-    /// Waits for its end; panics when it takes much longer than `seconds` (see [`patience`]).
+    /// Waits for its end; panics after [`test_timeout`].
     pub fn wait(&mut self, seconds: u64) -> ExitStatus {
-        self.wait_at_most(seconds)
-            .unwrap_or_else(|| panic!("{} has not ended after {:?}", self.name, patience(seconds)))
+        self.wait_at_most(seconds).unwrap_or_else(|| {
+            panic!(
+                "{} has not ended after {:?}",
+                self.name,
+                test_timeout(seconds)
+            )
+        })
     }
 
-    /// Ends it at once and waits for its end.
+    /// Sends SIGKILL and waits for its end.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.status = Some(self.child.wait().unwrap());
     }
 
-    /// Waits for its end, `None` when it takes much longer.
+    /// Waits for its end; `None` after [`test_timeout`].
     pub fn wait_at_most(&mut self, seconds: u64) -> Option<ExitStatus> {
-        let end = Instant::now() + patience(seconds);
+        let end = Instant::now() + test_timeout(seconds);
         loop {
             if let Some(status) = self.ended() {
                 return Some(status);

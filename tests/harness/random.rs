@@ -1,4 +1,4 @@
-//! Random numbers that can be had again: the seed is printed, and `PGMONETA_TEST_SEED` sets it.
+//! Reproducible random numbers: the seed is printed, and `PGMONETA_TEST_SEED` sets it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Random(u64);
 
 impl Random {
-    /// A sequence from `PGMONETA_TEST_SEED`, else from the clock; says which.
+    /// The seed is `PGMONETA_TEST_SEED`, or the clock; it is printed.
     pub fn new() -> Self {
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let seed = match std::env::var("PGMONETA_TEST_SEED") {

@@ -1,4 +1,4 @@
-//! Directories for one test, and the one that the tests of a process share.
+//! Temporary directories: of one test, and one for all tests of the process.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -8,24 +8,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::user::user;
 
-/// A directory that belongs to the unprivileged user. It goes away with the value; when the test fails it stays for
-/// a look, except in CI.
+/// A directory that belongs to the unprivileged user. Dropping it removes the directory, except
+/// after a failed test outside of CI.
 pub struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
-    /// A new one; `name` is part of its name. Kept short: a Unix socket's path has about 100 bytes.
+    /// `name` is part of the name of the directory; short, since the path of a Unix socket is
+    /// limited to about 100 bytes.
     pub fn new(name: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        shared(); // sweeps what dead runs left
+        shared(); // removes what killed runs left
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = parent().join(format!("pgm-{}-{number}-{name}", std::process::id()));
         make(&path);
         Self { path }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -35,7 +35,7 @@ impl Scratch {
         self.path.join(name)
     }
 
-    /// Makes a directory in it.
+    /// Creates a directory in it.
     pub fn directory(&self, name: &str) -> PathBuf {
         let path = self.path.join(name);
         make(&path);
@@ -60,9 +60,10 @@ impl Drop for Scratch {
     }
 }
 
-/// Takes a directory away and gives its room back. Its files, empty now, are removed when the process ends: for minutes
-/// ext4 does not use the inodes of removed files again, but looks at each of them for every new file, which took a third
-/// of the processor time of all tests. Where inodes are few it goes at once.
+/// Frees the disk space of a directory: truncates its files, and removes them when the process
+/// ends. For minutes after their removal ext4 does not reuse inodes, but checks each of them for
+/// every new file, which took a third of the CPU time of all tests. If inodes are few, removes it
+/// at once.
 pub fn discard(path: &Path) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -98,30 +99,31 @@ fn empty_files(directory: &Path) -> std::io::Result<()> {
 pub fn write_owned(path: &Path, content: impl AsRef<[u8]>) {
     fs::write(path, content).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-    user().own(path);
+    user().chown(path);
 }
 
-/// Makes a directory that belongs to the unprivileged user, mode 0700.
+/// Creates a directory that belongs to the unprivileged user, mode 0700.
 pub fn make(path: &Path) {
     fs::create_dir(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
-    user().own(path);
+    user().chown(path);
 }
 
-/// Where scratch directories are made: `PGMONETA_TEST_DIR`, else the system's directory for temporary files.
+/// The parent of the temporary directories: `PGMONETA_TEST_DIR`, else that of the system.
 fn parent() -> PathBuf {
     if let Some(path) = std::env::var_os("PGMONETA_TEST_DIR") {
         return path.into();
     }
     let path = std::env::temp_dir();
-    if path.as_os_str().len() <= 30 && user().reaches(&path.join("x")) {
+    if path.as_os_str().len() <= 30 && user().can_access(&path.join("x")) {
         path
     } else {
         PathBuf::from("/tmp")
     }
 }
 
-/// The directory that the tests of this process share: templates, copies of programs. Removed when the process ends.
+/// The directory of all tests of this process: templates, copies of programs. Removed when the
+/// process ends.
 pub fn shared() -> &'static Path {
     static SHARED: OnceLock<PathBuf> = OnceLock::new();
     SHARED.get_or_init(|| {
@@ -145,7 +147,7 @@ fn at_exit() {
     assert_eq!(registered, 0);
 }
 
-/// Removes what runs that were killed left behind; what a failed test kept goes with the next run.
+/// Removes the directories of killed runs and of failed tests of earlier runs.
 fn sweep() {
     for entry in fs::read_dir(parent()).unwrap().flatten() {
         let name = entry.file_name();
@@ -156,7 +158,7 @@ fn sweep() {
         let alive = pid
             .and_then(rustix::process::Pid::from_raw)
             .is_none_or(|pid| rustix::process::test_kill_process(pid).is_ok());
-        // Where processes are few, as in a container, a dead run had our number.
+        // In a container a killed run may have had the same process id.
         let alive = alive && pid != i32::try_from(std::process::id()).ok();
         if !alive {
             let _ = fs::remove_dir_all(entry.path());

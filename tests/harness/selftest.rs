@@ -1,4 +1,4 @@
-//! Whether what the tests stand on can be trusted: a check that cannot fail shows nothing.
+//! Tests of the harness: each check must also be able to fail.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -14,9 +14,10 @@ use super::{
     check_pages, client, installed, lsn, run, user, wait_until,
 };
 
-/// A cluster of each version starts, answers, and passes its checks; a damaged page does not.
+/// A cluster of each version starts, runs queries, and passes the checks; a damaged page fails
+/// them.
 #[test]
-fn clusters_work_and_damage_is_seen() {
+fn clusters_work_and_damage_is_found() {
     for major in MAJORS
         .into_iter()
         .filter(|major| installed(*major).is_some())
@@ -63,9 +64,9 @@ fn standbys_stream_and_promote() {
     );
 }
 
-/// The comparison of WAL accepts what pg_receivewal keeps, and nothing less.
+/// The comparison of WAL accepts the archive of pg_receivewal, but no missing or changed WAL.
 #[test]
-fn missing_and_wrong_wal_is_seen() {
+fn missing_and_wrong_wal_is_found() {
     let scratch = Scratch::new("reference");
     let archive = scratch.directory("archive");
     let wal = scratch.directory("wal");
@@ -106,7 +107,7 @@ fn missing_and_wrong_wal_is_seen() {
     segments.sort();
     assert!(segments.len() > 3, "{segments:?}");
     let mut refuses = |what: &str| {
-        reference.forget();
+        reference.reset();
         let checked = catch_unwind(AssertUnwindSafe(|| reference.check(&wal, &written)));
         assert!(checked.is_err(), "{what} was not seen");
     };
@@ -123,9 +124,9 @@ fn missing_and_wrong_wal_is_seen() {
     refuses("a missing end");
 }
 
-/// The clients count what was committed, and a missing row is seen.
+/// The clients count their commits, and a missing row is found.
 #[test]
-fn missing_transactions_are_seen() {
+fn missing_transactions_are_found() {
     let scratch = Scratch::new("load");
     let mut cluster = Cluster::builder(&scratch).start();
     let mut load = Load::start(&cluster, &scratch, 7, 2, Duration::ZERO);
@@ -152,10 +153,10 @@ fn missing_transactions_are_seen() {
     refuses("DELETE FROM acknowledged WHERE client = 0 AND n = 0");
 }
 
-/// Preloaded faults happen when they are switched on, and only then.
+/// Faults occur when they are switched on, and only then.
 #[cfg(target_os = "linux")]
 #[test]
-fn faults_happen() {
+fn faults_occur() {
     use super::{Faults, write_owned};
 
     let scratch = Scratch::new("faults");
@@ -191,7 +192,7 @@ fn faults_happen() {
     assert!((real - now).abs_diff(864_000) < 60);
 }
 
-/// Calls are counted, and a process is killed or waits at the one that is aimed at.
+/// Calls are counted, and a process is killed or waits at the chosen one.
 #[cfg(target_os = "linux")]
 #[test]
 fn calls_are_counted_and_hit() {
@@ -238,13 +239,13 @@ fn calls_are_counted_and_hit() {
     faults.steps.release();
     assert!(shell.wait(30).success());
     assert!(path("last").exists());
-    // Beyond the last call nothing happens.
+    // A number beyond the last call has no effect.
     faults.steps.kill_at("", Call::Write, 3);
     assert!(start().wait(30).success());
     assert!(!faults.steps.reached());
 }
 
-/// A small disk is small, and gone afterwards.
+/// A small disk fills up, and is unmounted on drop.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_small_disk_fills() {

@@ -1,4 +1,4 @@
-//! Finding PostgreSQL.
+//! Finds installed PostgreSQL versions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,11 @@ use std::sync::Mutex;
 use super::scratch::shared;
 use super::user::user;
 
-/// The major versions that are supported.
+/// The supported major versions.
 pub const MAJORS: [u32; 6] = [13, 14, 15, 16, 17, 18];
 
-/// The directory of the programs of a major version, if it is installed and the unprivileged user can run them.
+/// The directory of the programs of a major version, if it is installed and the unprivileged user
+/// can run them.
 pub fn installed(major: u32) -> Option<PathBuf> {
     places(major)
         .into_iter()
@@ -19,8 +20,8 @@ pub fn installed(major: u32) -> Option<PathBuf> {
         .map(|bin| reachable(&bin, major))
 }
 
-/// The directory of the programs of any version that is installed, the newest with all client programs first: for
-/// tests to which the version does not matter.
+/// The version and program directory of an installed version, preferably the newest with all client
+/// programs: for tests that don't depend on the version.
 pub fn server() -> (u32, PathBuf) {
     let complete = |bin: &Path| bin.join("pg_basebackup").is_file();
     let mut found: Vec<_> = MAJORS
@@ -33,9 +34,9 @@ pub fn server() -> (u32, PathBuf) {
         .expect("a PostgreSQL server; `make test` installs one")
 }
 
-/// A client program (psql, pgbench, pg_basebackup …), of the newest version that has it.
+/// A client program (psql, pgbench, pg_basebackup …) of the newest version that has it.
 pub fn client(name: &str) -> PathBuf {
-    // Debian's /usr/bin/psql is a Perl script that looks for the program and takes longer than most queries.
+    // Debian's /usr/bin/psql is a Perl script, whose start takes longer than most queries.
     let mut candidates: Vec<_> = MAJORS.into_iter().rev().flat_map(places_of).collect();
     candidates.extend(places_of_any());
     if let Some(path) = std::env::var_os("PATH") {
@@ -54,7 +55,7 @@ fn places(major: u32) -> Vec<PathBuf> {
     places
 }
 
-/// Directories that have one major version.
+/// Directories that may have this major version only.
 fn places_of(major: u32) -> [PathBuf; 4] {
     [
         cache().join(major.to_string()).join("bin"),
@@ -90,11 +91,12 @@ fn version(postgres: &Path) -> Option<u32> {
         .ok()
 }
 
-/// The directory itself, or a copy of the installation where the unprivileged user can go (a checkout below `/root`).
+/// The directory itself, or a copy of the installation if the unprivileged user cannot access it
+/// (as below `/root`).
 fn reachable(bin: &Path, major: u32) -> PathBuf {
     static COPYING: Mutex<()> = Mutex::new(());
     let bin = bin.canonicalize().unwrap();
-    if user().reaches(&bin.join("postgres")) {
+    if user().can_access(&bin.join("postgres")) {
         return bin;
     }
     let _one_at_a_time = COPYING.lock().unwrap_or_else(|e| e.into_inner());
@@ -105,10 +107,10 @@ fn reachable(bin: &Path, major: u32) -> PathBuf {
     copy.join("bin")
 }
 
-/// Copies a directory with everything in it; links stay links, and everybody may read the copy.
+/// Copies a directory recursively; symbolic links stay links, and the copy is world-readable.
 pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    user().own(to);
+    user().chown(to);
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
@@ -119,7 +121,7 @@ pub fn copy_tree(from: &Path, to: &Path) {
             std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), &target).unwrap();
         } else {
             fs::copy(entry.path(), &target).unwrap();
-            user().own(&target);
+            user().chown(&target);
         }
     }
     fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();

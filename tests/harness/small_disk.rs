@@ -1,4 +1,4 @@
-//! A small file system of its own, to be filled.
+//! A small file system, to be filled.
 #![allow(unsafe_code)]
 
 use std::ffi::CString;
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use super::user::{User, user};
 
-/// A tmpfs that only this thread and the processes that it starts can see; it ends with them.
+/// A tmpfs in a mount namespace of this thread and of the processes that it starts.
 pub struct SmallDisk {
     path: PathBuf,
 }
 
 impl SmallDisk {
-    /// Mounts one of so many MiB at `path`; `None`, and a line that says why, when we may not.
+    /// Mounts `mib` MiB at `path`; prints the reason and returns `None` without the permission.
     pub fn mount(path: &Path, mib: u32) -> Option<Self> {
         let User::Other { uid, gid } = user() else {
             eprintln!("left out: only root can mount a small disk");
@@ -32,7 +32,7 @@ impl SmallDisk {
         })
     }
 
-    /// Takes all free space but so many MiB.
+    /// Fills the disk up to `mib` MiB of free space.
     pub fn leave(&self, mib: u64) {
         let free = rustix::fs::statvfs(&self.path).unwrap();
         let size = free.f_bavail * free.f_frsize - mib * 1024 * 1024;
@@ -40,7 +40,7 @@ impl SmallDisk {
         rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, size).unwrap();
     }
 
-    /// Gives the taken space back.
+    /// Frees the filled space.
     pub fn give_back(&self) {
         fs::remove_file(self.filler()).unwrap();
     }
@@ -50,7 +50,7 @@ impl SmallDisk {
     }
 }
 
-/// Gives this thread its own mounts.
+/// Moves this thread to its own mount namespace.
 fn private_mounts() -> bool {
     // SAFETY: takes no pointers; the file system state of this thread alone is no longer shared.
     let unshared = unsafe { libc::unshare(libc::CLONE_FS | libc::CLONE_NEWNS) } == 0;

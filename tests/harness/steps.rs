@@ -1,4 +1,4 @@
-//! The calls by which a process opens and changes files: counted, and one of them aimed at.
+//! Counts the file system calls of a process, and kills or stops it at a chosen one.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,27 +7,26 @@ use std::path::Path;
 use super::scratch::write_owned;
 use super::wait::wait_until;
 
-/// A call on a file, as `enum call` of `faults.c` has them.
+/// A kind of file system call, as `enum call` of `faults.c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// Opens a file or directory that is there.
+    /// Opens an existing file or directory.
     Open,
-    /// Opens a file that need not be there, makes a directory or a symbolic link.
+    /// Opens a file with O_CREAT, creates a directory or a symbolic link.
     Create,
-    /// Writes, or changes a file's size. A process that is killed in it has written half.
+    /// Writes, or changes the size of a file. A process that is killed here has written half of it.
     Write,
     /// Syncs a file or a directory.
     Sync,
-    /// Gives a file or directory another name.
+    /// Renames a file or directory.
     Rename,
-    /// Gives a file a second name.
+    /// Creates a hard link.
     Link,
     /// Removes a file or directory.
     Unlink,
 }
 
 impl Call {
-    /// All of them.
     pub const ALL: [Call; 7] = [
         Call::Open,
         Call::Create,
@@ -39,7 +38,7 @@ impl Call {
     ];
 }
 
-/// What the process does at the call, as `enum action` of `faults.c`.
+/// The effect at the chosen call, as `enum action` of `faults.c`.
 #[derive(Clone, Copy)]
 enum Action {
     Nothing,
@@ -48,7 +47,7 @@ enum Action {
     Hold,
 }
 
-/// Offsets in `struct steps` of `faults.c`; numbers have eight bytes.
+/// Offsets in `struct steps` of `faults.c`; its numbers have eight bytes.
 const ACTION: u64 = 0;
 const CALL: u64 = 8;
 const NUMBER: u64 = 16;
@@ -57,11 +56,11 @@ const COUNTS: u64 = 32;
 const PART: u64 = COUNTS + 8 * Call::ALL.len() as u64;
 const PART_SIZE: usize = 256;
 
-/// The file that is shared with the process. One process at a time, which may be followed by others.
+/// The file that is mapped by the process; by one process at a time.
 pub struct Steps(File);
 
 impl Steps {
-    /// Makes the file in the directory of the faults; no call is counted yet.
+    /// Creates the file in the directory of the faults. No calls are counted yet.
     pub fn create(directory: &Path) -> Self {
         let path = directory.join("steps");
         write_owned(&path, vec![0; PART as usize + PART_SIZE]);
@@ -69,37 +68,38 @@ impl Steps {
         Self(file.unwrap())
     }
 
-    /// Counts, from zero, the calls on files that have `part` in their paths.
+    /// Starts to count calls, from zero, for files with `part` in their paths.
     pub fn count(&self, part: &str) {
         self.set(Action::Count, part, Call::Open, 0);
     }
 
-    /// The calls that were counted since, in the order of [`Call::ALL`].
+    /// The counts so far, in the order of [`Call::ALL`].
     pub fn counted(&self) -> [u64; Call::ALL.len()] {
         Call::ALL.map(|call| self.get(COUNTS + 8 * call as u64))
     }
 
-    /// Counts, and kills the process with SIGKILL at a call: the first one of its kind has the number 1.
+    /// Counts calls, and kills the process with SIGKILL at call `number` of this kind, from 1.
     pub fn kill_at(&self, part: &str, call: Call, number: u64) {
         self.set(Action::Kill, part, call, number);
     }
 
-    /// Counts, and lets the process wait at a call, and at later ones of its kind, until [`Steps::release`].
+    /// Counts calls, and stops the process at call `number` of this kind, and at later ones, until
+    /// [`Steps::release`].
     pub fn hold_at(&self, part: &str, call: Call, number: u64) {
         self.set(Action::Hold, part, call, number);
     }
 
-    /// Whether the call that was aimed at was reached.
+    /// Whether the chosen call was reached.
     pub fn reached(&self) -> bool {
         self.get(REACHED) == 1
     }
 
-    /// Waits until it is reached.
+    /// Waits until the chosen call is reached.
     pub fn wait_reached(&self) {
         wait_until("the process reaches the call", 60, || self.reached());
     }
 
-    /// Lets a held process go on, and counts nothing more.
+    /// Lets a stopped process continue, and stops counting.
     pub fn release(&self) {
         self.put(ACTION, Action::Nothing as u64);
     }

@@ -1,4 +1,4 @@
-//! The unprivileged user that servers and daemons run as.
+//! The unprivileged user of servers and daemons.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -7,21 +7,16 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Who runs what the tests start.
+/// The user of the processes that the tests start.
 #[derive(Clone, Copy, Debug)]
 pub enum User {
-    /// Ourselves: we are not root.
+    /// The current user, who is not root.
     Me,
-    /// Somebody else, since we are root.
-    Other {
-        /// User id.
-        uid: u32,
-        /// Group id.
-        gid: u32,
-    },
+    /// Another user, since the current one is root.
+    Other { uid: u32, gid: u32 },
 }
 
-/// The user for this run: oneself, or `postgres` or `nobody` when run by root.
+/// The current user; `postgres` or `nobody` when run by root.
 pub fn user() -> User {
     static USER: OnceLock<User> = OnceLock::new();
     *USER.get_or_init(|| {
@@ -45,7 +40,8 @@ pub fn user() -> User {
 }
 
 impl User {
-    /// A command that runs as this user, in the C locale, with nothing of PostgreSQL or pgmoneta in its environment.
+    /// A command of this user, in the C locale, without variables of PostgreSQL or pgmoneta in its
+    /// environment.
     pub fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command
@@ -63,15 +59,15 @@ impl User {
         command
     }
 
-    /// Gives a file or directory to this user.
-    pub fn own(self, path: &Path) {
+    /// Changes the owner of a file or directory to this user.
+    pub fn chown(self, path: &Path) {
         if let User::Other { uid, gid } = self {
             chown(path, Some(uid), Some(gid)).unwrap();
         }
     }
 
-    /// Whether this user can go to `path`: every directory above it lets others in.
-    pub fn reaches(self, path: &Path) -> bool {
+    /// Whether this user can access `path`: every directory above it has mode o+x.
+    pub fn can_access(self, path: &Path) -> bool {
         use std::os::unix::fs::PermissionsExt;
         match self {
             User::Me => true,

@@ -1,4 +1,4 @@
-//! A master key, and the password of a role of the servers that is encrypted with it.
+//! A master key, and the encrypted password of the replication role.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,14 +10,14 @@ use super::daemon::program;
 use super::scratch::{make, shared, write_owned};
 use super::user::user;
 
-/// The master key's secret.
+/// The secret of the master key.
 pub const MASTER_KEY: &str = "a master key of the tests";
 
-/// Where they are below the directory of a daemon.
+/// Their paths in the directory of a daemon.
 const KEY: &str = "home/.pgmoneta/master.key";
 const USERS: &str = "pgmoneta_users.conf";
 
-/// Makes both with `pgmoneta-admin` for a daemon whose directory, and `home` in it, are there.
+/// Creates both with `pgmoneta-admin` in the existing directory of a daemon with its `home`.
 pub fn make_vault(directory: &Path, password: &str) {
     let admin = || {
         let mut command = user().command(program("pgmoneta-admin"));
@@ -29,8 +29,7 @@ pub fn make_vault(directory: &Path, password: &str) {
     run(admin().arg("-f").arg(directory.join(USERS)).args(add));
 }
 
-/// Copies those that were made for another daemon with the same password, since it takes long on purpose to derive a
-/// key.
+/// Copies those of another daemon with the same password, since the key derivation is slow.
 pub fn copy_vault(directory: &Path, password: &str) {
     static MADE: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(|e| e.into_inner());

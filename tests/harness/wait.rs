@@ -1,28 +1,28 @@
-//! Waiting for a condition instead of for a time.
+//! Waits for conditions, and their timeouts.
 
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The shortest of all deadlines, in seconds on a machine that is quick and idle.
-const SHORTEST: u64 = 30;
-/// How much slower a machine may be, unless `PGMONETA_TEST_PATIENCE` says another number.
-const SLOWER: u64 = 4;
+/// The minimum timeout in seconds, before the factor.
+const MIN_SECONDS: u64 = 30;
+/// The default of `PGMONETA_TEST_PATIENCE`, the factor of all timeouts.
+const DEFAULT_FACTOR: u64 = 4;
 
-/// How long to wait before giving up on what takes at most `seconds` on a quick machine. It is the one place that knows
-/// how slow a machine may be: only a test that fails waits that long.
-pub fn patience(seconds: u64) -> Duration {
+/// The timeout for an operation that takes at most `seconds` on a fast machine. It is long, since
+/// only a failing test waits that long.
+pub fn test_timeout(seconds: u64) -> Duration {
     static FACTOR: OnceLock<u64> = OnceLock::new();
     let factor = FACTOR.get_or_init(|| match std::env::var("PGMONETA_TEST_PATIENCE") {
         Ok(text) => text.parse().expect("PGMONETA_TEST_PATIENCE is a number"),
-        Err(_) => SLOWER,
+        Err(_) => DEFAULT_FACTOR,
     });
-    Duration::from_secs(seconds.max(SHORTEST) * factor)
+    Duration::from_secs(seconds.max(MIN_SECONDS) * factor)
 }
 
-/// Asks `condition` until it holds; panics with `what` when it does not, long after `seconds` (see [`patience`]).
+/// Polls `condition` until it is true; panics with `what` after [`test_timeout`].
 pub fn wait_until(what: &str, seconds: u64, mut condition: impl FnMut() -> bool) {
-    let limit = patience(seconds);
+    let limit = test_timeout(seconds);
     let end = Instant::now() + limit;
     let mut pause = Duration::from_millis(5);
     while !condition() {

@@ -1,8 +1,8 @@
-//! The rules, as tables, and their check for one file.
+//! The rules as tables, and their check for one file.
 
 use super::source::{Source, Use};
 
-/// The modules, with the number of their layer. A module uses lower layers and itself.
+/// The modules and their layers. A module may use lower layers and itself.
 const LAYERS: [(&str, u8); 21] = [
     ("bin", 8),
     ("app", 7),
@@ -27,8 +27,8 @@ const LAYERS: [(&str, u8); 21] = [
     ("lib", 9),
 ];
 
-/// The crates, and where each may be named: replacing one touches these places only.
-pub const DOORS: [(&str, &[&str]); 31] = [
+/// The external crates, and the modules that may use each.
+pub const CRATE_USERS: [(&str, &[&str]); 31] = [
     ("base64", &["vault/", "protocol/", "crypto/"]),
     ("blake3", &["codec/"]),
     ("bytes", &["pg/"]),
@@ -65,7 +65,7 @@ pub const DOORS: [(&str, &[&str]); 31] = [
     ("zstd", &["codec/"]),
 ];
 
-/// Calls that make files durable or give and take names, wherever they come from.
+/// Calls that sync files, or create and remove directory entries; from any module.
 const DURABLE: [&str; 10] = [
     "sync_all",
     "sync_data",
@@ -79,7 +79,7 @@ const DURABLE: [&str; 10] = [
     "symlinkat",
 ];
 
-/// Those that are such calls when they are named after `fs::`.
+/// The same for names that are such calls only after `fs::`.
 const DURABLE_FS: [&str; 8] = [
     "rename",
     "hard_link",
@@ -91,20 +91,20 @@ const DURABLE_FS: [&str; 8] = [
     "symlink",
 ];
 
-/// Files outside `storage/` that may take a name away, and why.
-const NAMES_TAKEN: [(&str, &str); 0] = [];
+/// Files outside `storage/` that may make such calls, and why.
+const DURABLE_EXCEPTIONS: [(&str, &str); 0] = [];
 
-/// What breaks the rules in the file `name` (below `src/`) with this text.
+/// The violations in the file `name` (below `src/`) with this text.
 pub fn problems(name: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     if name.ends_with("tests.rs") || name.contains("/tests/") {
-        return found; // test code may do as it likes
+        return found; // the rules don't apply to test code
     }
     let source = Source::read(text);
     let mut report = |line: usize, what: String| found.push(format!("src/{name}:{line}: {what}"));
     for used in &source.uses {
         check_layer(name, used, &mut report);
-        check_door(name, used, &mut report);
+        check_crate(name, used, &mut report);
         if !name.starts_with("storage/") {
             check_durable(name, used, &mut report);
         }
@@ -115,7 +115,7 @@ pub fn problems(name: &str, text: &str) -> Vec<String> {
         }
         let code = ["fn", "struct", "enum", "trait", "impl", "static"].contains(&word.as_str());
         if code && name.ends_with("mod.rs") {
-            report(*line, format!("{word} in a title page"));
+            report(*line, format!("{word} in mod.rs"));
         }
     }
     found
@@ -149,7 +149,7 @@ fn check_layer(name: &str, used: &Use, report: &mut impl FnMut(usize, String)) {
     }
 }
 
-/// How many times `super` leads from this file's module to the root of the crate.
+/// The number of `super` from this file's module to the crate root.
 fn depth(name: &str) -> usize {
     let parts = name.split('/').count();
     if name.ends_with("/mod.rs") {
@@ -159,15 +159,15 @@ fn depth(name: &str) -> usize {
     }
 }
 
-fn check_door(name: &str, used: &Use, report: &mut impl FnMut(usize, String)) {
+fn check_crate(name: &str, used: &Use, report: &mut impl FnMut(usize, String)) {
     let Some(first) = used.path.first() else {
         return;
     };
     if used.path.len() < 2 && !used.imported {
         return; // a variable of that name
     }
-    let door = DOORS.iter().find(|(name, _)| name == first);
-    if let Some((crate_name, places)) = door
+    let allowed = CRATE_USERS.iter().find(|(name, _)| name == first);
+    if let Some((crate_name, places)) = allowed
         && !places.iter().any(|place| name.starts_with(place))
     {
         report(
@@ -187,10 +187,10 @@ fn check_durable(name: &str, used: &Use, report: &mut impl FnMut(usize, String))
         .rev()
         .nth(1)
         .is_some_and(|part| part == "fs");
-    let excused = NAMES_TAKEN.iter().any(|(file, _)| *file == name);
+    let excepted = DURABLE_EXCEPTIONS.iter().any(|(file, _)| *file == name);
     if (used.called || used.imported)
         && (DURABLE.contains(&last) || after_fs && DURABLE_FS.contains(&last))
-        && !excused
+        && !excepted
     {
         report(used.line, format!("{last} outside of storage"));
     }

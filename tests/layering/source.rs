@@ -1,24 +1,23 @@
-//! As much of Rust's syntax as the rules need: words and paths, without comments, texts and test modules.
+//! A minimal parser of Rust: identifiers and paths, without comments, strings and test modules.
 
-/// A path that is named somewhere.
+/// A path in the source text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Use {
-    /// The line, from 1.
+    /// The line number, from 1.
     pub line: usize,
-    /// Its parts.
+    /// The segments between `::`.
     pub path: Vec<String>,
-    /// Whether it stands in a `use` item.
+    /// Whether it is in a `use` item.
     pub imported: bool,
     /// Whether a parenthesis follows.
     pub called: bool,
 }
 
-/// What was found in a file.
+/// The paths and identifiers of a file.
 #[derive(Debug, Default)]
 pub struct Source {
-    /// All paths.
     pub uses: Vec<Use>,
-    /// All words, with their lines.
+    /// All identifiers and keywords, with their line numbers.
     pub words: Vec<(usize, String)>,
 }
 
@@ -27,11 +26,11 @@ enum Token {
     Word(String),
     /// `::`
     Colons,
-    Mark(char),
+    Punctuation(char),
 }
 
 impl Source {
-    /// Reads the text of a file.
+    /// Parses the text of a file.
     pub fn read(text: &str) -> Self {
         let tokens = without_tests(tokens(text));
         let words = tokens.iter().filter_map(|(line, token)| match token {
@@ -49,11 +48,11 @@ impl Source {
         source
     }
 
-    /// Reads a `use` item, a path or one token; the position behind it.
+    /// Parses a `use` item, a path or one token; returns the index after it.
     fn read_at(&mut self, tokens: &[(usize, Token)], at: usize) -> usize {
         let (line, token) = &tokens[at];
         match token {
-            Token::Word(word) if word == "use" => self.tree(tokens, at + 1, &[]),
+            Token::Word(word) if word == "use" => self.use_tree(tokens, at + 1, &[]),
             Token::Word(word) => {
                 let mut path = vec![word.clone()];
                 let mut next = at + 1;
@@ -63,7 +62,7 @@ impl Source {
                     path.push(part.clone());
                     next += 2;
                 }
-                let called = matches!(tokens.get(next), Some((_, Token::Mark('('))));
+                let called = matches!(tokens.get(next), Some((_, Token::Punctuation('('))));
                 self.uses.push(Use {
                     line: *line,
                     path,
@@ -76,8 +75,8 @@ impl Source {
         }
     }
 
-    /// Reads a tree of a `use` item that stands behind `prefix`.
-    fn tree(&mut self, tokens: &[(usize, Token)], mut at: usize, prefix: &[String]) -> usize {
+    /// Parses the tree of a `use` item after `prefix`; returns the index after it.
+    fn use_tree(&mut self, tokens: &[(usize, Token)], mut at: usize, prefix: &[String]) -> usize {
         let mut path = prefix.to_vec();
         let line = tokens.get(at).map_or(0, |(line, _)| *line);
         loop {
@@ -87,12 +86,12 @@ impl Source {
                     path.push(word.clone());
                     at += 1;
                 }
-                Some(Token::Colons | Token::Mark('*')) => at += 1,
-                Some(Token::Mark('{')) => {
+                Some(Token::Colons | Token::Punctuation('*')) => at += 1,
+                Some(Token::Punctuation('{')) => {
                     at += 1;
-                    while !matches!(tokens.get(at), None | Some((_, Token::Mark('}')))) {
-                        at = self.tree(tokens, at, &path);
-                        if matches!(tokens.get(at), Some((_, Token::Mark(',')))) {
+                    while !matches!(tokens.get(at), None | Some((_, Token::Punctuation('}')))) {
+                        at = self.use_tree(tokens, at, &path);
+                        if matches!(tokens.get(at), Some((_, Token::Punctuation(',')))) {
                             at += 1;
                         }
                     }
@@ -111,17 +110,17 @@ impl Source {
     }
 }
 
-/// Takes away each item that stands behind `#[cfg(test)]`.
+/// Removes each item with the attribute `#[cfg(test)]`.
 fn without_tests(tokens: Vec<(usize, Token)>) -> Vec<(usize, Token)> {
     let word = |text: &str| Token::Word(text.to_owned());
     let attribute = [
-        Token::Mark('#'),
-        Token::Mark('['),
+        Token::Punctuation('#'),
+        Token::Punctuation('['),
         word("cfg"),
-        Token::Mark('('),
+        Token::Punctuation('('),
         word("test"),
-        Token::Mark(')'),
-        Token::Mark(']'),
+        Token::Punctuation(')'),
+        Token::Punctuation(']'),
     ];
     let mut kept = Vec::new();
     let mut at = 0;
@@ -139,11 +138,11 @@ fn without_tests(tokens: Vec<(usize, Token)>) -> Vec<(usize, Token)> {
         at += attribute.len();
         while at < tokens.len() {
             match tokens[at].1 {
-                Token::Mark('{') => open += 1,
-                Token::Mark('}') => open -= 1,
+                Token::Punctuation('{') => open += 1,
+                Token::Punctuation('}') => open -= 1,
                 _ => {}
             }
-            let ended = open == 0 && matches!(tokens[at].1, Token::Mark(';' | '}'));
+            let ended = open == 0 && matches!(tokens[at].1, Token::Punctuation(';' | '}'));
             at += 1;
             if ended {
                 break;
@@ -160,7 +159,7 @@ fn tokens(text: &str) -> Vec<(usize, Token)> {
     let mut at = 0;
     while at < chars.len() {
         let rest = &chars[at..];
-        let (length, token) = one(rest);
+        let (length, token) = next_token(rest);
         if let Some(token) = token {
             tokens.push((line, token));
         }
@@ -170,8 +169,8 @@ fn tokens(text: &str) -> Vec<(usize, Token)> {
     tokens
 }
 
-/// The length of the next thing, and the token if it is one.
-fn one(rest: &[char]) -> (usize, Option<Token>) {
+/// The length of the next lexical element, and its token unless it is skipped.
+fn next_token(rest: &[char]) -> (usize, Option<Token>) {
     let second = rest.get(1).copied().unwrap_or(' ');
     match rest[0] {
         '/' if second == '/' => (count(rest, |c| *c != '\n'), None),
@@ -187,7 +186,7 @@ fn one(rest: &[char]) -> (usize, Option<Token>) {
         }
         c if c.is_ascii_digit() => (count(rest, |c| c.is_alphanumeric() || *c == '_'), None),
         c if c.is_whitespace() => (1, None),
-        c => (1, Some(Token::Mark(c))),
+        c => (1, Some(Token::Punctuation(c))),
     }
 }
 
@@ -219,7 +218,7 @@ fn quoted(rest: &[char], mark: char) -> usize {
     (at + 1).min(rest.len())
 }
 
-/// The number of `#` when a raw text begins here: `r"`, `br#"`.
+/// The number of `#` if `rest` begins with a raw string: `r"`, `br#"`.
 fn raw_hashes(rest: &[char]) -> Option<usize> {
     let prefix = if rest.starts_with(&['b', 'r']) {
         2
@@ -242,7 +241,7 @@ fn raw(rest: &[char]) -> usize {
     length.map_or(rest.len(), |length| begin + length + end.len())
 }
 
-/// A character, or the mark of a lifetime alone.
+/// The length of a character literal, or of the `'` of a lifetime.
 fn character(rest: &[char]) -> usize {
     match (rest.get(1), rest.get(2)) {
         (Some('\\'), _) => quoted(rest, '\''),

@@ -1,9 +1,9 @@
-//! The client, as people and scripts see it.
+//! The output and exit status of the client.
 
 use crate::harness::{Cluster, Daemon, Output, Scratch};
 
 #[test]
-fn exit_statuses_say_what_happened() {
+fn exit_statuses_distinguish_success_failure_usage_and_no_daemon() {
     let scratch = Scratch::new("status");
     let cluster = Cluster::builder(&scratch).create();
     let mut daemon = Daemon::builder(&scratch)
@@ -23,8 +23,8 @@ fn exit_statuses_say_what_happened() {
         .fails(1, "backup");
     daemon
         .cli(&["delete", "primary", "oldest"])
-        .fails(1, "not there yet");
-    for wrong in [
+        .fails(1, "not implemented");
+    for arguments in [
         &["nonsense"][..],
         &["backup"],
         &["ping", "--nonsense"],
@@ -32,16 +32,16 @@ fn exit_statuses_say_what_happened() {
         &["-h", "localhost", "-p", "5002", "ping"],
         &["restore", "primary", "newest", "/x", "--tablespace", "1"],
     ] {
-        let output = daemon.cli(wrong);
-        assert_eq!(output.status, 2, "{wrong:?}: {output}");
+        let output = daemon.cli(arguments);
+        assert_eq!(output.status, 2, "{arguments:?}: {output}");
         assert!(
             output.stdout.is_empty() && !output.stderr.is_empty(),
-            "{wrong:?}: {output}"
+            "{arguments:?}: {output}"
         );
-        // For a program that reads documents there is one.
-        let json = [wrong, &["--format", "json"]].concat();
+        // With JSON output the error is printed as a document too.
+        let json = [arguments, &["--format", "json"]].concat();
         let output = daemon.cli(&json);
-        if wrong[0] != "-F" {
+        if arguments[0] != "-F" {
             assert_eq!(output.status, 2, "{json:?}: {output}");
             let outcome = &output.json()["Outcome"];
             assert_eq!(outcome["Status"], false, "{json:?}");
@@ -54,7 +54,7 @@ fn exit_statuses_say_what_happened() {
 }
 
 #[test]
-fn failures_are_on_standard_error_with_a_hint() {
+fn errors_are_printed_on_standard_error_with_a_hint() {
     let scratch = Scratch::new("stderr");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)
@@ -81,7 +81,7 @@ fn failures_are_on_standard_error_with_a_hint() {
 }
 
 #[test]
-fn every_wire_codec_works() {
+fn every_compression_and_encryption_of_messages_works() {
     let scratch = Scratch::new("codecs");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)
@@ -94,17 +94,17 @@ fn every_wire_codec_works() {
                 daemon.cli(&[&codec[..], &["-F", "json", "list-backup", "primary"]].concat());
             let document = output.ok().json();
             assert_eq!(document["Outcome"]["Status"], true);
-            let word = match encryption {
+            let name = match encryption {
                 "none" => "none".to_owned(),
                 aes => format!("aes-{}-gcm", &aes[3..]),
             };
-            assert_eq!(document["Header"]["Encryption"], word.as_str());
+            assert_eq!(document["Header"]["Encryption"], name.as_str());
         }
     }
 }
 
 #[test]
-fn status_is_for_people_by_default() {
+fn the_default_output_of_status_is_text() {
     let scratch = Scratch::new("people");
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
@@ -119,7 +119,7 @@ fn status_is_for_people_by_default() {
         "  Running     nothing",
     ] {
         assert!(
-            text.lines().any(|found| found.starts_with(line)),
+            text.lines().any(|printed| printed.starts_with(line)),
             "no {line:?} in {text}"
         );
     }
@@ -135,7 +135,7 @@ fn status_is_for_people_by_default() {
 }
 
 #[test]
-fn an_unknown_server_is_said_before_anything_else() {
+fn an_unknown_server_is_reported_before_other_errors() {
     let scratch = Scratch::new("unknown");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)
@@ -167,6 +167,6 @@ fn an_unknown_server_is_said_before_anything_else() {
         &["conf", "ls"],
         &["compress", "/f"],
     ] {
-        daemon.cli(line).fails(1, "not there yet");
+        daemon.cli(line).fails(1, "not implemented");
     }
 }

@@ -1,4 +1,4 @@
-//! `-d`: the shell learns how the start went, and the daemon lives on without it.
+//! `-d`: the exit status is that of the start, and the daemon keeps running in the background.
 
 use std::fs;
 
@@ -21,24 +21,25 @@ fn pid(daemon: &Daemon) -> Pid {
     Pid::from_raw(text.trim().parse().unwrap()).unwrap()
 }
 
-/// Whether a process that is no child of ours has ended: in a container nobody may take its exit status.
+/// Whether a process that is not our child has ended or is a zombie: a container may have no init
+/// that reaps.
 fn has_ended(pid: Pid) -> bool {
     let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
     let stat = fs::read_to_string(stat).unwrap_or_default();
     test_kill_process(pid).is_err() || stat.contains(") Z ")
 }
 
-/// Ends a daemon that no value stands for, also when the test fails.
-struct Ends(Pid);
+/// Kills a detached daemon at the end of the test, also when it fails.
+struct KillOnDrop(Pid);
 
-impl Drop for Ends {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = kill_process(self.0, Signal::KILL);
     }
 }
 
 #[test]
-fn it_serves_when_the_shell_gets_its_exit_status() {
+fn the_daemon_accepts_requests_when_the_parent_exits() {
     let scratch = Scratch::new("detach");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)
@@ -47,9 +48,9 @@ fn it_serves_when_the_shell_gets_its_exit_status() {
     configure(&daemon);
     let start = || Output::of(daemon.command().arg("-d"));
     start().ok();
-    let _ends = Ends(pid(&daemon));
+    let _guard = KillOnDrop(pid(&daemon));
     daemon.cli(&["ping"]).ok();
-    // The locks are the child's: a second one is refused, and says whose they are.
+    // The child holds the locks: a second daemon is refused, and the error names the process id.
     let refused = start().fails(1, "already");
     let number = pid(&daemon).as_raw_nonzero().to_string();
     assert!(refused.stderr.contains(&number), "{refused}");
@@ -62,7 +63,7 @@ fn it_serves_when_the_shell_gets_its_exit_status() {
         0
     );
     start().ok();
-    let again = Ends(pid(&daemon));
+    let again = KillOnDrop(pid(&daemon));
     kill_process(again.0, Signal::TERM).unwrap();
     wait_until("it has ended", 20, || has_ended(again.0));
 }
@@ -72,7 +73,7 @@ fn pid_of(number: &str) -> Pid {
 }
 
 #[test]
-fn what_is_wrong_is_said_before_the_shell_goes_on() {
+fn errors_of_the_start_are_reported_by_the_parent() {
     let scratch = Scratch::new("detached");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)

@@ -1,71 +1,71 @@
-//! The request frames of the C client, byte for byte, and the documents that the C daemon answers: ours must have the
-//! same members of the same types.
+//! The requests of the C client, byte for byte. The responses must have the members of those of the
+//! C daemon, with the same types.
 
 use serde_json::Value;
 
 use super::wire::{exchange, frame};
 use crate::harness::{Cluster, Daemon, Scratch};
 
-/// A request as the C client of version 0.22 sends it, and the answer of the C daemon.
-struct Pair {
+/// A request as the C client of version 0.22 sends it, and the response of the C daemon.
+struct Recording {
     request: &'static str,
-    answer: &'static str,
+    response: &'static str,
 }
 
-const PING: Pair = Pair {
+const PING: Recording = Recording {
     request: r#"{"Header":{"ClientVersion":"0.22.0","Command":9,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
-    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":9,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{},"Response":{"ServerVersion":"0.22.0"}}"#,
+    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":9,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{},"Response":{"ServerVersion":"0.22.0"}}"#,
 };
 
-const BACKUP: Pair = Pair {
+const BACKUP: Recording = Recording {
     request: r#"{"Header":{"ClientVersion":"0.22.0","Command":1,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":null,"Server":"primary"}}"#,
-    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":1,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:2.0958"},"Request":{"Backup":null,"Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"MajorVersion":17,"MinorVersion":10,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0","Valid":1}}"#,
+    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":1,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:2.0958"},"Request":{"Backup":null,"Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"MajorVersion":17,"MinorVersion":10,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0","Valid":1}}"#,
 };
 
-const LIST_BACKUP: Pair = Pair {
+const LIST_BACKUP: Recording = Recording {
     request: r#"{"Header":{"ClientVersion":"0.22.0","Command":2,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Server":"primary","Sort":"asc"}}"#,
-    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":2,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{"Server":"primary","Sort":"asc"},"Response":{"Backups":[{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"Keep":false,"RestoreSize":16224256,"Server":"primary","Valid":1,"WAL":0}],"MajorVersion":17,"MinorVersion":10,"NumberOfBackups":1,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":2,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{"Server":"primary","Sort":"asc"},"Response":{"Backups":[{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"Keep":false,"RestoreSize":16224256,"Server":"primary","Valid":1,"WAL":0}],"MajorVersion":17,"MinorVersion":10,"NumberOfBackups":1,"Server":"primary","ServerVersion":"0.22.0"}}"#,
 };
 
-const RESTORE: Pair = Pair {
+const RESTORE: Recording = Recording {
     request: r#"{"Header":{"ClientVersion":"0.22.0","Command":3,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":"newest","Directory":"/restore","Position":"current,primary","Server":"primary"}}"#,
-    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":3,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:1.0236"},"Request":{"Backup":"newest","Directory":"/restore","Position":"current,primary","Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"MajorVersion":17,"MinorVersion":10,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":3,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:1.0236"},"Request":{"Backup":"newest","Directory":"/restore","Position":"current,primary","Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"MajorVersion":17,"MinorVersion":10,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0"}}"#,
 };
 
-const INFO: Pair = Pair {
+const INFO: Recording = Recording {
     request: r#"{"Header":{"ClientVersion":"0.22.0","Command":18,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":"newest","Server":"primary"}}"#,
-    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":18,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{"Backup":"newest","Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"CheckpointHiLSN":0,"CheckpointLoLSN":268435552,"Comments":null,"Compression":18,"Elapsed":0.000000,"Encryption":0,"EndHiLSN":0,"EndLoLSN":268435712,"EndTimeline":1,"Keep":false,"MajorVersion":17,"MinorVersion":10,"NumberOfTablespaces":1,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0","StartHiLSN":0,"StartLoLSN":268435496,"StartTimeline":1,"Tablespaces":[{"TablespaceName":"fast"}],"Valid":1,"WAL":"000000010000000000000010"}}"#,
+    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":18,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{"Backup":"newest","Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"CheckpointHiLSN":0,"CheckpointLoLSN":268435552,"Comments":null,"Compression":18,"Elapsed":0.000000,"Encryption":0,"EndHiLSN":0,"EndLoLSN":268435712,"EndTimeline":1,"Keep":false,"MajorVersion":17,"MinorVersion":10,"NumberOfTablespaces":1,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0","StartHiLSN":0,"StartLoLSN":268435496,"StartTimeline":1,"Tablespaces":[{"TablespaceName":"fast"}],"Valid":1,"WAL":"000000010000000000000010"}}"#,
 };
 
-const VERIFY: Pair = Pair {
+const VERIFY: Recording = Recording {
     request: r#"{"Header":{"ClientVersion":"0.22.0","Command":19,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":"oldest","Directory":"/tmp/v","Files":"all","Server":"primary"}}"#,
-    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":19,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:1.5883"},"Request":{"Backup":"oldest","Directory":"/tmp/v","Files":"all","Server":"primary"},"Response":{"Backup":"20261122082334","Files":{"All":[{"Directory":"/tmp/v/primary-20261122082334","FileName":"PG_VERSION","HashAlgorithm":"SHA512","Original":"a475c2a5"}],"Failed":[{"Calculated":"77d019ab","Directory":"/tmp/v/primary-20261122082334","FileName":"global/1261","HashAlgorithm":"SHA512","Original":"492fd51e"}]},"MajorVersion":17,"MinorVersion":10,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":19,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:1.5883"},"Request":{"Backup":"oldest","Directory":"/tmp/v","Files":"all","Server":"primary"},"Response":{"Backup":"20261122082334","Files":{"All":[{"Directory":"/tmp/v/primary-20261122082334","FileName":"PG_VERSION","HashAlgorithm":"SHA512","Original":"a475c2a5"}],"Failed":[{"Calculated":"77d019ab","Directory":"/tmp/v/primary-20261122082334","FileName":"global/1261","HashAlgorithm":"SHA512","Original":"492fd51e"}]},"MajorVersion":17,"MinorVersion":10,"Server":"primary","ServerVersion":"0.22.0"}}"#,
 };
 
-const STATUS: Pair = Pair {
+const STATUS: Recording = Recording {
     request: r#"{"Header":{"ClientVersion":"0.22.0","Command":7,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
-    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":7,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{},"Response":{"FreeSpace":83955777536,"NumberOfServers":1,"ServerVersion":"0.22.0","Servers":[{"ActiveArchive":false,"ActiveBackup":false,"ActiveDelete":false,"ActiveRestore":false,"ActiveRetention":false,"Checksums":false,"HotStandbySize":0,"NumberOfBackups":1,"Online":true,"Primary":true,"RetentionDays":7,"RetentionMonths":-1,"RetentionWeeks":-1,"RetentionYears":-1,"Server":"primary","ServerSize":61255680,"Workers":0,"WorkspaceFreeSpace":0}],"TotalSpace":270553174016,"UsedSpace":122363904,"Workers":0}}"#,
+    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":7,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{},"Response":{"FreeSpace":83955777536,"NumberOfServers":1,"ServerVersion":"0.22.0","Servers":[{"ActiveArchive":false,"ActiveBackup":false,"ActiveDelete":false,"ActiveRestore":false,"ActiveRetention":false,"Checksums":false,"HotStandbySize":0,"NumberOfBackups":1,"Online":true,"Primary":true,"RetentionDays":7,"RetentionMonths":-1,"RetentionWeeks":-1,"RetentionYears":-1,"Server":"primary","ServerSize":61255680,"Workers":0,"WorkspaceFreeSpace":0}],"TotalSpace":270553174016,"UsedSpace":122363904,"Workers":0}}"#,
 };
 
-const STATUS_DETAILS: Pair = Pair {
+const STATUS_DETAILS: Recording = Recording {
     request: r#"{"Header":{"ClientVersion":"0.22.0","Command":8,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
-    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":8,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0375"},"Request":{},"Response":{"FreeSpace":83955777536,"NumberOfServers":1,"PgmonetaFips":false,"ServerVersion":"0.22.0","Servers":[{"ActiveArchive":false,"ActiveBackup":false,"ActiveDelete":false,"ActiveRestore":false,"ActiveRetention":false,"Backups":[{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Delta":0,"Encryption":0,"Keep":false,"RestoreSize":16224256,"Valid":1,"WAL":33554432}],"Checksums":false,"Fips":false,"HotStandbySize":0,"NumberOfBackups":1,"Online":true,"Primary":true,"RetentionDays":7,"RetentionMonths":-1,"RetentionWeeks":-1,"RetentionYears":-1,"Server":"primary","ServerSize":61255680,"WalStreaming":true,"Workers":0,"WorkspaceFreeSpace":0}],"TotalSpace":270553174016,"UsedSpace":122363904,"Workers":0}}"#,
+    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":8,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0375"},"Request":{},"Response":{"FreeSpace":83955777536,"NumberOfServers":1,"PgmonetaFips":false,"ServerVersion":"0.22.0","Servers":[{"ActiveArchive":false,"ActiveBackup":false,"ActiveDelete":false,"ActiveRestore":false,"ActiveRetention":false,"Backups":[{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Delta":0,"Encryption":0,"Keep":false,"RestoreSize":16224256,"Valid":1,"WAL":33554432}],"Checksums":false,"Fips":false,"HotStandbySize":0,"NumberOfBackups":1,"Online":true,"Primary":true,"RetentionDays":7,"RetentionMonths":-1,"RetentionWeeks":-1,"RetentionYears":-1,"Server":"primary","ServerSize":61255680,"WalStreaming":true,"Workers":0,"WorkspaceFreeSpace":0}],"TotalSpace":270553174016,"UsedSpace":122363904,"Workers":0}}"#,
 };
 
-const PROGRESS: Pair = Pair {
+const PROGRESS: Recording = Recording {
     request: r#"{"Header":{"ClientVersion":"0.22.0","Command":25,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Command":"backup","Server":"primary"}}"#,
-    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":25,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{"Command":"backup","Server":"primary"},"Response":{"Done":7340032,"Elapsed":4,"MajorVersion":17,"MinorVersion":10,"Percentage":31,"ProgressState":1,"Remaining":{"string_value":"8s","value":8},"Server":"primary","ServerVersion":"0.22.0","Total":189638656}}"#,
+    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":25,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{"Command":"backup","Server":"primary"},"Response":{"Done":7340032,"Elapsed":4,"MajorVersion":17,"MinorVersion":10,"Percentage":31,"ProgressState":1,"Remaining":{"string_value":"8s","value":8},"Server":"primary","ServerVersion":"0.22.0","Total":189638656}}"#,
 };
 
-const SHUTDOWN: Pair = Pair {
+const SHUTDOWN: Recording = Recording {
     request: r#"{"Header":{"ClientVersion":"0.22.0","Command":6,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
-    answer: r#"{"Header":{"ClientVersion":"0.22.0","Command":6,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{}}"#,
+    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":6,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{}}"#,
 };
 
-/// Members that may be null or of their type.
+/// Members that may be null instead of a string.
 const NULLABLE: [&str; 3] = ["Backup", "Comments", "IncrementalParent"];
 
-/// Checks every member of `wanted` in `found`, whatever their values.
+/// Checks that `found` has every member of `wanted` with its type, and ignores the values.
 fn compare(path: &str, wanted: &Value, found: &Value) {
     let name = path.rsplit('.').next().unwrap();
     match (wanted, found) {
@@ -87,7 +87,7 @@ fn compare(path: &str, wanted: &Value, found: &Value) {
         (Value::Array(_), Value::Object(found)) if found.is_empty() => {}
         (Value::String(_) | Value::Null, Value::String(_) | Value::Null)
             if NULLABLE.contains(&name) => {}
-        // There is no directory where a backup is checked in place.
+        // A backup is verified in place, so the directory is null.
         (Value::String(_), Value::Null) if path.contains(".Files.") => {}
         (Value::Number(wanted), Value::Number(found)) => {
             assert_eq!(wanted.is_f64(), found.is_f64(), "{path}: {found}");
@@ -100,9 +100,9 @@ fn compare(path: &str, wanted: &Value, found: &Value) {
     }
 }
 
-impl Pair {
-    /// Sends the request with some texts replaced, and compares the answer.
-    fn play(&self, daemon: &Daemon, replace: &[(&str, &str)]) -> Value {
+impl Recording {
+    /// Sends the request after the replacements, and compares the response.
+    fn replay(&self, daemon: &Daemon, replace: &[(&str, &str)]) -> Value {
         let text = replace
             .iter()
             .fold(self.request.to_owned(), |text, (from, to)| {
@@ -112,7 +112,7 @@ impl Pair {
         let found: Value =
             serde_json::from_str(&raw).unwrap_or_else(|error| panic!("{error} in {raw}"));
         let request: Value = serde_json::from_str(&text).unwrap();
-        let wanted: Value = serde_json::from_str(self.answer).unwrap();
+        let wanted: Value = serde_json::from_str(self.response).unwrap();
         compare("", &wanted, &found);
         assert_eq!(found["Header"], request["Header"], "the header is echoed");
         assert_eq!(
@@ -125,7 +125,7 @@ impl Pair {
             found.get("Response").is_some()
         );
         assert_time(found["Outcome"]["Time"].as_str().unwrap());
-        assert_dialect(&raw);
+        assert_c_json(&raw);
         found
     }
 }
@@ -145,13 +145,14 @@ fn assert_time(text: &str) {
     );
 }
 
-/// No empty text, no empty array, no white space between tokens, no escape that the C reader refuses; members sorted.
-fn assert_dialect(raw: &str) {
+/// No empty string, no empty array, no white space between tokens, no escape that the C program
+/// rejects; members sorted.
+fn assert_c_json(raw: &str) {
     for forbidden in ["\"\"", "[]", "\\u", "\\/", "\\'", "\": ", "\n"] {
         assert!(!raw.contains(forbidden), "{forbidden:?} in {raw}");
     }
     let value: Value = serde_json::from_str(raw).unwrap();
-    // The reader sorts members; numbers with a fraction have six digits and would come out shorter.
+    // `Value` sorts members, and prints fractions with fewer than six decimals.
     let again = value.to_string();
     let shortened = raw.len() - again.len();
     assert!(
@@ -161,7 +162,7 @@ fn assert_dialect(raw: &str) {
     assert_eq!(order(raw), order(&again), "members are sorted");
 }
 
-/// The names of members in the order in which they stand.
+/// The names of the members, in order.
 fn order(raw: &str) -> Vec<&str> {
     let parts: Vec<&str> = raw.split('"').collect();
     let names = parts.windows(2).filter(|pair| pair[1].starts_with(':'));
@@ -169,7 +170,7 @@ fn order(raw: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_c_client_gets_what_the_c_daemon_sends() {
+fn responses_have_the_members_and_types_of_the_c_daemon() {
     let scratch = Scratch::new("documents");
     let cluster = Cluster::builder(&scratch).start();
     let tablespace = scratch.directory("fast");
@@ -181,38 +182,38 @@ fn the_c_client_gets_what_the_c_daemon_sends() {
     let daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)
         .start();
-    PING.play(&daemon, &[]);
-    // Before there is anything to show.
-    PROGRESS.play(&daemon, &[]);
-    LIST_BACKUP.play(&daemon, &[]);
-    STATUS.play(&daemon, &[]);
-    STATUS_DETAILS.play(&daemon, &[]);
+    PING.replay(&daemon, &[]);
+    // Without a backup and a running operation.
+    PROGRESS.replay(&daemon, &[]);
+    LIST_BACKUP.replay(&daemon, &[]);
+    STATUS.replay(&daemon, &[]);
+    STATUS_DETAILS.replay(&daemon, &[]);
     cluster.wait_streaming("pgmoneta");
 
-    let taken = BACKUP.play(&daemon, &[]);
+    let taken = BACKUP.replay(&daemon, &[]);
     let label = taken["Response"]["Backup"].as_str().unwrap().to_owned();
     assert_eq!(taken["Response"]["Valid"], 1);
-    BACKUP.play(&daemon, &[]);
-    let list = LIST_BACKUP.play(&daemon, &[]);
+    BACKUP.replay(&daemon, &[]);
+    let list = LIST_BACKUP.replay(&daemon, &[]);
     assert_eq!(list["Response"]["NumberOfBackups"], 2);
     assert_eq!(list["Response"]["Backups"][0]["Backup"], label.as_str());
     assert_eq!(list["Response"]["Backups"][0]["Delta"], 0);
     assert!(list["Response"]["Backups"][1]["Delta"].as_u64().unwrap() > 0);
-    let list = LIST_BACKUP.play(&daemon, &[("asc", "desc")]);
+    let list = LIST_BACKUP.replay(&daemon, &[("asc", "desc")]);
     assert_eq!(list["Response"]["Backups"][1]["Backup"], label.as_str());
 
-    let info = INFO.play(&daemon, &[("newest", &label)]);
+    let info = INFO.replay(&daemon, &[("newest", &label)]);
     assert_eq!(info["Response"]["NumberOfTablespaces"], 1);
     assert!(info["Response"]["Elapsed"].as_f64().unwrap() > 0.0);
     assert_eq!(info["Response"]["WAL"].as_str().unwrap().len(), 24);
-    let status = STATUS.play(&daemon, &[]);
+    let status = STATUS.replay(&daemon, &[]);
     let server = &status["Response"]["Servers"][0];
     assert_eq!(server["Online"], true);
     assert_eq!(server["Primary"], true);
     assert_eq!(server["NumberOfBackups"], 2);
-    STATUS_DETAILS.play(&daemon, &[]);
+    STATUS_DETAILS.replay(&daemon, &[]);
 
-    let verified = VERIFY.play(&daemon, &[("oldest", &label)]);
+    let verified = VERIFY.replay(&daemon, &[("oldest", &label)]);
     assert_eq!(
         verified["Response"]["Files"]["Failed"],
         serde_json::json!({})
@@ -225,18 +226,18 @@ fn the_c_client_gets_what_the_c_daemon_sends() {
             > 100
     );
     let directory = scratch.directory("restore");
-    let restored = RESTORE.play(&daemon, &[("/restore", directory.to_str().unwrap())]);
+    let restored = RESTORE.replay(&daemon, &[("/restore", directory.to_str().unwrap())]);
     assert!(
         restored["Response"]["Plan"]["Target"]
             .as_str()
             .unwrap()
             .starts_with(directory.to_str().unwrap())
     );
-    SHUTDOWN.play(&daemon, &[]);
+    SHUTDOWN.replay(&daemon, &[]);
 }
 
 #[test]
-fn the_c_client_gets_values_that_it_can_print() {
+fn the_c_client_gets_no_apostrophes() {
     let scratch = Scratch::new("quotes");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)
@@ -244,16 +245,19 @@ fn the_c_client_gets_values_that_it_can_print() {
         .start();
     let request = INFO.request.replace("newest", "it's");
     let raw = exchange(&daemon.socket(), &frame(&request));
-    let answer: Value = serde_json::from_str(&raw).unwrap();
-    assert_eq!(answer["Request"]["Backup"], "it's", "the request is echoed");
-    let message = answer["Outcome"]["Message"].as_str().unwrap();
+    let response: Value = serde_json::from_str(&raw).unwrap();
+    assert_eq!(
+        response["Request"]["Backup"], "it's",
+        "the request is echoed"
+    );
+    let message = response["Outcome"]["Message"].as_str().unwrap();
     assert!(message.contains("it\u{2019}s"), "{message}");
     let status = exchange(&daemon.socket(), &frame(STATUS.request));
     let status: Value = serde_json::from_str(&status).unwrap();
     let workers = &status["Response"]["Workers"];
     assert_eq!(workers, 0, "the number is that of the configuration");
     assert_eq!(&status["Response"]["Servers"][0]["Workers"], workers);
-    // Our own client prints JSON, whatever is in it.
+    // The client of this program accepts apostrophes.
     let output = daemon.cli(&["-F", "json", "info", "primary", "it's"]);
     let message = output.json()["Outcome"]["Message"].to_string();
     assert!(message.contains("it's"), "{message}");

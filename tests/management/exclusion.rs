@@ -1,11 +1,12 @@
-//! One daemon for a repository, a socket and a pid file; and none kept out by a dead one.
+//! A repository, a socket and a pid file have one daemon; the files of a killed daemon do not
+//! prevent a start.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
 
 use crate::harness::{Cluster, Daemon, Output, Scratch, user, write_owned};
 
-/// A second daemon that shares `keys` with the first.
+/// A second daemon with the settings in `keys`, in which FIRST is the directory of the first.
 fn second(scratch: &Scratch, first: &Daemon, keys: &str) -> Daemon {
     let cluster = Cluster::builder(scratch).name("other").create();
     let keys = keys.replace("FIRST", first.directory().to_str().unwrap());
@@ -14,7 +15,7 @@ fn second(scratch: &Scratch, first: &Daemon, keys: &str) -> Daemon {
         .server("primary", &cluster)
         .create();
     let text = fs::read_to_string(other.configuration()).unwrap();
-    // The last value of a key counts.
+    // The keys are inserted, and the earlier lines with them removed.
     let text = text.replacen("log_type", &format!("{keys}\nlog_type"), 1);
     let text = drop_earlier(&text, &keys);
     write_owned(&other.configuration(), text);
@@ -67,7 +68,7 @@ fn a_second_daemon_is_refused() {
 }
 
 #[test]
-fn what_a_dead_daemon_left_is_taken_over() {
+fn the_files_of_a_killed_daemon_are_replaced() {
     let scratch = Scratch::new("stale");
     let cluster = Cluster::builder(&scratch).create();
     let mut daemon = Daemon::builder(&scratch)
@@ -79,7 +80,7 @@ fn what_a_dead_daemon_left_is_taken_over() {
     assert!(pidfile.exists());
     daemon.start();
     daemon.stop();
-    // A pid file of a process that lives, but is no daemon.
+    // A stale pid file with the process id of a running process that is no daemon.
     write_owned(&pidfile, format!("{}\n", std::process::id()));
     daemon.start();
     daemon.stop();
@@ -87,15 +88,15 @@ fn what_a_dead_daemon_left_is_taken_over() {
 }
 
 #[test]
-fn a_socket_on_which_somebody_else_listens_is_left_alone() {
+fn a_socket_on_which_another_process_listens_is_not_replaced() {
     let scratch = Scratch::new("taken");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)
         .create();
-    // As a daemon of the C program does, which knows no lock.
+    // As a daemon of the C program, which has no lock file.
     let listener = UnixListener::bind(daemon.socket()).unwrap();
-    user().own(&daemon.socket());
+    user().chown(&daemon.socket());
     Output::of(&mut daemon.command()).fails(1, "listens");
     assert!(daemon.socket().exists());
     drop(listener);

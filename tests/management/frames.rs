@@ -1,4 +1,4 @@
-//! Clients that send what no client should.
+//! Invalid frames, invalid requests, idle clients and too many clients.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread;
 
-use super::wire::{answer, ask, connect, error, exchange, frame, request};
+use super::wire::{connect, error_code, exchange, exchange_json, frame, read_response, request};
 use crate::harness::{Cluster, Daemon, Output, Scratch, program, user};
 
 fn daemon(scratch: &Scratch) -> Daemon {
@@ -15,25 +15,25 @@ fn daemon(scratch: &Scratch) -> Daemon {
     Daemon::builder(scratch).server("primary", &cluster).start()
 }
 
-fn assert_undecodable(text: &str, what: &str) {
+fn assert_undecodable(text: &str, case: &str) {
     let document: serde_json::Value =
-        serde_json::from_str(text).unwrap_or_else(|e| panic!("{what}: {e} in {text:?}"));
-    assert_eq!(error(&document), 1, "{what}: {document}");
-    assert_eq!(document["Outcome"]["Workflow"], "main", "{what}");
+        serde_json::from_str(text).unwrap_or_else(|e| panic!("{case}: {e} in {text:?}"));
+    assert_eq!(error_code(&document), 1, "{case}: {document}");
+    assert_eq!(document["Outcome"]["Workflow"], "main", "{case}");
     assert_eq!(
         document["Response"]["Server"],
         serde_json::Value::Null,
-        "{what}"
+        "{case}"
     );
-    assert!(document["Response"]["ServerVersion"].is_string(), "{what}");
+    assert!(document["Response"]["ServerVersion"].is_string(), "{case}");
 }
 
 #[test]
-fn broken_frames_are_answered_with_error_1() {
+fn invalid_frames_get_error_1() {
     let scratch = Scratch::new("frames");
     let daemon = daemon(&scratch);
     let text = request(9, "{}");
-    let coded = |compression: u8, encryption: u8, payload: &[u8]| {
+    let raw_frame = |compression: u8, encryption: u8, payload: &[u8]| {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         [&[compression, encryption], &length[..], payload].concat()
     };
@@ -44,19 +44,19 @@ fn broken_frames_are_answered_with_error_1() {
             [&b"\0\0\xff\xff\xff\xff"[..], text.as_bytes()].concat(),
         ),
         ("one more than allowed", b"\0\0\x04\0\0\x01".to_vec()),
-        ("empty", coded(0, 0, b"")),
-        ("empty and compressed", coded(2, 0, b"")),
-        ("empty and encrypted", coded(0, 1, b"")),
+        ("empty", raw_frame(0, 0, b"")),
+        ("empty and compressed", raw_frame(2, 0, b"")),
+        ("empty and encrypted", raw_frame(0, 1, b"")),
         ("broken JSON", frame("{\"Header\":{\"Command\":9")),
         ("no JSON", frame("GET / HTTP/1.1\r\n\r\n")),
         ("an array", frame("[]")),
-        ("no UTF-8", coded(0, 0, b"\xff\xfe\xfd")),
+        ("no UTF-8", raw_frame(0, 0, b"\xff\xfe\xfd")),
         ("deep", frame(&"{\"a\":".repeat(200_000))),
-        ("unknown compression", coded(5, 0, text.as_bytes())),
-        ("unknown encryption", coded(0, 4, text.as_bytes())),
-        ("no base64", coded(2, 0, text.as_bytes())),
-        ("no zstd", coded(2, 0, b"AAAAAAAA")),
-        ("not encrypted", coded(0, 1, &b"A".repeat(400))),
+        ("unknown compression", raw_frame(5, 0, text.as_bytes())),
+        ("unknown encryption", raw_frame(0, 4, text.as_bytes())),
+        ("no base64", raw_frame(2, 0, text.as_bytes())),
+        ("no zstd", raw_frame(2, 0, b"AAAAAAAA")),
+        ("not encrypted", raw_frame(0, 1, &b"A".repeat(400))),
         ("Header is a number", frame("{\"Header\":1,\"Request\":{}}")),
         (
             "Command is a text",
@@ -67,14 +67,14 @@ fn broken_frames_are_answered_with_error_1() {
             frame("{\"Header\":{\"Command\":9},\"Request\":[]}"),
         ),
     ];
-    for (what, bytes) in cases {
-        assert_undecodable(&exchange(&daemon.socket(), &bytes), what);
+    for (case, bytes) in cases {
+        assert_undecodable(&exchange(&daemon.socket(), &bytes), case);
     }
     daemon.cli(&["ping"]).ok();
 }
 
 #[test]
-fn wrong_types_are_answered_with_error_1() {
+fn members_of_the_wrong_type_get_error_1() {
     let scratch = Scratch::new("types");
     let daemon = daemon(&scratch);
     for (command, fields) in [
@@ -90,8 +90,8 @@ fn wrong_types_are_answered_with_error_1() {
         (19, r#"{"Server":"primary","Backup":true}"#),
         (25, r#"{"Server":9223372036854775807}"#),
     ] {
-        let document = ask(&daemon.socket(), &request(command, fields));
-        assert_eq!(error(&document), 1, "{command} {fields}");
+        let document = exchange_json(&daemon.socket(), &request(command, fields));
+        assert_eq!(error_code(&document), 1, "{command} {fields}");
         assert_eq!(
             document["Header"]["Command"], command,
             "the request is echoed"
@@ -101,7 +101,7 @@ fn wrong_types_are_answered_with_error_1() {
 }
 
 #[test]
-fn servers_that_are_unknown_get_a_code() {
+fn an_unknown_server_gets_the_error_code_of_the_command() {
     let scratch = Scratch::new("codes");
     let daemon = daemon(&scratch);
     for (command, code) in [
@@ -120,11 +120,11 @@ fn servers_that_are_unknown_get_a_code() {
             "null",
             r#""""#,
         ] {
-            let document = ask(
+            let document = exchange_json(
                 &daemon.socket(),
                 &request(command, &format!(r#"{{"Server":{server}}}"#)),
             );
-            assert_eq!(error(&document), code, "{command} {server}");
+            assert_eq!(error_code(&document), code, "{command} {server}");
             assert_eq!(document["Outcome"]["Workflow"], "main");
             assert_eq!(
                 document["Response"].as_object().unwrap().len(),
@@ -134,56 +134,56 @@ fn servers_that_are_unknown_get_a_code() {
         }
         let long = format!(r#"{{"Server":"{}"}}"#, "x".repeat(300));
         assert_eq!(
-            error(&ask(&daemon.socket(), &request(command, &long))),
+            error_code(&exchange_json(&daemon.socket(), &request(command, &long))),
             code
         );
     }
 }
 
 #[test]
-fn commands_that_are_unknown_or_not_there_yet_get_a_code() {
+fn unknown_and_unimplemented_commands_get_an_error_code() {
     let scratch = Scratch::new("unknown");
     let daemon = daemon(&scratch);
     for command in [
         4, 5, 10, 11, 12, 13, 14, 15, 16, 17, 20, 21, 22, 23, 24, 200, 201,
     ] {
-        let document = ask(
+        let document = exchange_json(
             &daemon.socket(),
             &request(command, r#"{"Server":"primary"}"#),
         );
-        assert!(error(&document) > 1, "{document}");
+        assert!(error_code(&document) > 1, "{document}");
         let message = document["Outcome"]["Message"].as_str().unwrap();
-        assert!(message.contains("not there yet"), "{message}");
+        assert!(message.contains("not implemented"), "{message}");
     }
     for command in ["0", "26", "-1", "99999999999"] {
-        let document = ask(
+        let document = exchange_json(
             &daemon.socket(),
             &format!(r#"{{"Header":{{"Command":{command}}}}}"#),
         );
-        assert_eq!(error(&document), 2, "{document}");
+        assert_eq!(error_code(&document), 2, "{document}");
     }
     assert_eq!(
-        error(&ask(&daemon.socket(), "{}")),
+        error_code(&exchange_json(&daemon.socket(), "{}")),
         2,
         "no header is no command"
     );
-    let document = ask(
+    let document = exchange_json(
         &daemon.socket(),
         &request(2, r#"{"Server":"primary","Sort":"up"}"#),
     );
-    assert_eq!(error(&document), 306);
-    let document = ask(
+    assert_eq!(error_code(&document), 306);
+    let document = exchange_json(
         &daemon.socket(),
         &request(18, r#"{"Server":"primary","Backup":"newest"}"#),
     );
     assert_eq!(
-        (error(&document), &document["Outcome"]["Workflow"]),
+        (error_code(&document), &document["Outcome"]["Workflow"]),
         (2200, &"info".into())
     );
 }
 
 #[test]
-fn a_frame_that_is_cut_short_is_answered() {
+fn a_truncated_frame_gets_error_1() {
     let scratch = Scratch::new("short");
     let daemon = daemon(&scratch);
     let whole = frame(&request(9, "{}"));
@@ -191,18 +191,18 @@ fn a_frame_that_is_cut_short_is_answered() {
         let mut stream = connect(&daemon.socket());
         stream.write_all(&whole[..length]).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
-        assert_undecodable(&answer(&mut stream), &format!("{length} bytes"));
+        assert_undecodable(&read_response(&mut stream), &format!("{length} bytes"));
     }
-    // A frame in many pieces is a frame.
+    // A frame that arrives byte by byte is accepted.
     let mut stream = connect(&daemon.socket());
     for byte in &whole {
         stream.write_all(&[*byte]).unwrap();
     }
-    assert!(answer(&mut stream).contains("\"Status\":true"));
+    assert!(read_response(&mut stream).contains("\"Status\":true"));
 }
 
 #[test]
-fn idle_clients_are_dropped_and_others_served_meanwhile() {
+fn idle_clients_time_out_and_do_not_block_others() {
     let scratch = Scratch::new("idle");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)
@@ -211,19 +211,19 @@ fn idle_clients_are_dropped_and_others_served_meanwhile() {
         .start();
     let idle = (0..20).map(|index| {
         let mut stream = connect(&daemon.socket());
-        // Some say nothing, some say the beginning of something long.
+        // Some send nothing, some the beginning of a long frame.
         stream.write_all(&b"\0\0\0\x10\0\0{"[..index % 8]).unwrap();
         stream
     });
     let idle: Vec<_> = idle.collect();
     assert!(exchange(&daemon.socket(), &frame(&request(9, "{}"))).contains("\"Status\":true"));
     for mut stream in idle {
-        assert_undecodable(&answer(&mut stream), "an idle client");
+        assert_undecodable(&read_response(&mut stream), "an idle client");
     }
 }
 
 #[test]
-fn more_clients_than_can_be_served_are_told_so() {
+fn clients_above_the_maximum_get_error_3() {
     let scratch = Scratch::new("many");
     let cluster = Cluster::builder(&scratch).create();
     let daemon = Daemon::builder(&scratch)
@@ -231,17 +231,17 @@ fn more_clients_than_can_be_served_are_told_so() {
         .start();
     let idle: Vec<_> = (0..64).map(|_| connect(&daemon.socket())).collect();
     let mut refused = connect(&daemon.socket());
-    let text = answer(&mut refused);
+    let text = read_response(&mut refused);
     assert!(text.contains("\"Error\":3"), "{text}");
-    assert!(text.contains("that is the most"), "{text}");
+    assert!(text.contains("which is the maximum"), "{text}");
     drop(idle);
-    crate::harness::wait_until("there is room again", 30, || {
+    crate::harness::wait_until("a client is accepted again", 30, || {
         daemon.cli(&["ping"]).status == 0
     });
 }
 
 #[test]
-fn clients_at_the_same_time_each_get_their_answer() {
+fn concurrent_clients_get_their_own_responses() {
     let scratch = Scratch::new("crowd");
     let daemon = daemon(&scratch);
     thread::scope(|scope| {
@@ -250,7 +250,8 @@ fn clients_at_the_same_time_each_get_their_answer() {
             scope.spawn(move || {
                 for round in 0..25 {
                     let name = format!("client {number} round {round}");
-                    let document = ask(&socket, &request(9, &format!(r#"{{"Name":"{name}"}}"#)));
+                    let document =
+                        exchange_json(&socket, &request(9, &format!(r#"{{"Name":"{name}"}}"#)));
                     assert_eq!(document["Request"]["Name"], name.as_str());
                 }
             });
@@ -258,11 +259,11 @@ fn clients_at_the_same_time_each_get_their_answer() {
     });
 }
 
-/// The mode of the socket keeps others out; if somebody changes it, the daemon still does.
+/// The mode of the socket excludes other users; if it is changed, the daemon checks the user id.
 #[test]
-fn another_user_is_refused_whatever_the_mode_of_the_socket() {
+fn another_user_is_refused_with_any_mode_of_the_socket() {
     if !rustix::process::getuid().is_root() {
-        eprintln!("run without root: a client of another user was not tested");
+        eprintln!("skipped, since it needs root: a client of another user");
         return;
     }
     let scratch = Scratch::new("uid");
@@ -287,7 +288,7 @@ fn another_user_is_refused_whatever_the_mode_of_the_socket() {
     }
     mode(&daemon.configuration(), 0o644);
     let other = || {
-        // Only the user differs.
+        // As the other runs, but with another user.
         let mut command = Command::new(program("pgmoneta-cli"));
         command.uid(65_534).gid(65_534).current_dir("/");
         command.arg("-c").arg(daemon.configuration()).arg("ping");
@@ -301,13 +302,13 @@ fn another_user_is_refused_whatever_the_mode_of_the_socket() {
     daemon.cli(&["ping"]).ok();
     assert!(
         exchange(&daemon.socket(), &frame(&request(9, "{}"))).contains("\"Status\":true"),
-        "root may"
+        "root is accepted"
     );
     let _ = user();
 }
 
 #[test]
-fn a_client_that_goes_away_harms_nobody() {
+fn a_client_that_disconnects_does_not_disturb_others() {
     let scratch = Scratch::new("gone");
     let daemon = daemon(&scratch);
     for _ in 0..50 {
@@ -316,7 +317,7 @@ fn a_client_that_goes_away_harms_nobody() {
         drop(stream);
     }
     let mut stream = connect(&daemon.socket());
-    // More than was asked for: the answer comes all the same.
+    // Bytes after the frame do not prevent the response.
     stream
         .write_all(&[frame(&request(9, "{}")), vec![b'x'; 3000]].concat())
         .unwrap();

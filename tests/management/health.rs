@@ -1,4 +1,4 @@
-//! Status and its exit status say when somebody must look after a server, and when no longer.
+//! `status` and its exit status report unhealthy servers, and their recovery.
 
 use std::fs;
 
@@ -14,13 +14,13 @@ fn status(daemon: &Daemon) -> (Value, i32) {
 }
 
 #[test]
-fn status_fails_in_an_alarm_and_does_not_know_the_lag() {
+fn status_fails_in_an_alarm_and_the_lag_is_unknown() {
     let scratch = Scratch::new("alarm");
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
         .server_with("primary", &cluster, "create_slot = no")
         .start();
-    wait_until("the slot is missed", 60, || {
+    wait_until("the missing slot is reported", 60, || {
         status(&daemon).0["WalPhase"] == "alarm"
     });
     let (server, exit) = status(&daemon);
@@ -37,14 +37,14 @@ fn status_fails_in_an_alarm_and_does_not_know_the_lag() {
         .fails(1, "replication slot");
     cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
     cluster.wait_streaming("pgmoneta");
-    wait_until("all is well", 60, || {
+    wait_until("the server is healthy", 60, || {
         let (server, exit) = status(&daemon);
         exit == 0 && server["Healthy"] == true && server["WalLag"].is_u64()
     });
 }
 
 #[test]
-fn status_fails_while_a_server_is_away() {
+fn status_fails_while_a_server_is_stopped() {
     let scratch = Scratch::new("away");
     let mut cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
@@ -53,16 +53,16 @@ fn status_fails_while_a_server_is_away() {
     cluster.wait_streaming("pgmoneta");
     wait_until("WAL arrives", 60, || status(&daemon).1 == 0);
     cluster.stop();
-    wait_until("it is missed", 60, || status(&daemon).1 == 1);
+    wait_until("the stop is reported", 60, || status(&daemon).1 == 1);
     let (server, _) = status(&daemon);
     assert_eq!(server["WalPhase"], "reconnecting");
     assert_eq!(server["WalLag"], Value::Null);
     cluster.start();
-    wait_until("it is back", 120, || status(&daemon).1 == 0);
+    wait_until("the server is healthy", 120, || status(&daemon).1 == 0);
 }
 
 #[test]
-fn a_gap_that_was_repaired_is_gone_at_the_next_look() {
+fn a_repaired_gap_is_not_reported_by_the_next_status() {
     let scratch = Scratch::new("repair");
     let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     let daemon = Daemon::builder(&scratch)
@@ -98,7 +98,7 @@ fn a_gap_that_was_repaired_is_gone_at_the_next_look() {
 }
 
 #[test]
-fn a_backup_that_cannot_be_restored_is_a_problem() {
+fn a_backup_that_cannot_be_restored_makes_the_server_unhealthy() {
     let scratch = Scratch::new("damage");
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
@@ -119,7 +119,7 @@ fn a_backup_that_cannot_be_restored_is_a_problem() {
         fs::rename(&kept, directory.join(name)).unwrap();
         assert_eq!(status(&daemon).1, 0);
     }
-    // What cannot be looked at is a problem of its server, not of the answer.
+    // An unreadable directory makes its server unhealthy; the request does not fail.
     fs::rename(&directory, &kept).unwrap();
     let backups = daemon.backups("primary");
     fs::rename(&backups, scratch.join("backups")).unwrap();

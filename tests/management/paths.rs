@@ -1,4 +1,5 @@
-//! Files that are not what the daemon would have made are left alone, and what somebody removes is made anew.
+//! Files that the daemon did not create are not changed; removed sockets, pid files and logs are
+//! created again.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -8,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::harness::{Cluster, Daemon, Output, Scratch, user, wait_until, write_owned};
 
-/// A daemon with a file as its log, and a pid file in a directory of its own.
+/// A daemon that logs to a file, with log and pid file in directories of their own.
 fn daemon(scratch: &Scratch) -> Daemon {
     let cluster = Cluster::builder(scratch).create();
     let (pid, log) = (scratch.directory("pid"), scratch.directory("log"));
@@ -29,7 +30,7 @@ fn daemon(scratch: &Scratch) -> Daemon {
 }
 
 #[test]
-fn files_that_are_not_the_daemons_are_left_alone() {
+fn files_that_the_daemon_did_not_create_are_not_changed() {
     let scratch = Scratch::new("notours");
     let daemon = daemon(&scratch);
     let key = daemon.directory().join("home/.pgmoneta/master.key");
@@ -47,43 +48,43 @@ fn files_that_are_not_the_daemons_are_left_alone() {
         fs::remove_file(path).unwrap();
     };
     let lock = daemon.directory().join("run/.s.pgmoneta.lock");
-    let places = [
+    let paths = [
         scratch.join("pid/pidfile"),
         lock,
         daemon.base_dir().join(".lock"),
     ];
-    for path in &places {
-        // That of base_dir stays from one start to the next.
+    for path in &paths {
+        // The lock file of base_dir is never removed.
         let _ = fs::remove_file(path);
         fs::hard_link(&key, path).unwrap();
         refused(path, "2 names");
         symlink(&key, path).unwrap();
         refused(path, &path.display().to_string());
-        // A path that was mistyped.
+        // A mistyped path: an existing file of the user.
         write_owned(path, &secret);
-        refused(path, "other content");
+        refused(path, "does not contain a process ID");
     }
-    // The log: a link of our own is fine, to a file that has no other name.
+    // The log must have one name and belong to the user of the daemon.
     let log = scratch.join("log/log");
     fs::remove_file(&log).unwrap();
     fs::hard_link(&key, &log).unwrap();
     refused(&log, "2 names");
-    let stranger = scratch.join("stranger");
-    fs::write(&stranger, "theirs").unwrap();
-    fs::set_permissions(&stranger, fs::Permissions::from_mode(0o666)).unwrap();
+    let foreign = scratch.join("foreign");
+    fs::write(&foreign, "theirs").unwrap();
+    fs::set_permissions(&foreign, fs::Permissions::from_mode(0o666)).unwrap();
     if rustix::process::getuid().is_root() {
-        rustix::fs::chown(&stranger, Some(rustix::fs::Uid::from_raw(54321)), None).unwrap();
-        fs::rename(&stranger, &log).unwrap();
+        rustix::fs::chown(&foreign, Some(rustix::fs::Uid::from_raw(54321)), None).unwrap();
+        fs::rename(&foreign, &log).unwrap();
         refused(&log, "belongs to user 54321");
     }
     write_owned(&daemon.socket(), "something else");
-    refused(&daemon.socket(), "not a socket of ours");
+    refused(&daemon.socket(), "not a socket of this user");
     Output::of(daemon.command().arg("--check-config")).ok();
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn no_core_is_dumped_of_a_process_with_keys() {
+fn the_daemon_dumps_no_core() {
     let scratch = Scratch::new("core");
     let mut daemon = daemon(&scratch);
     daemon.start();
@@ -100,7 +101,7 @@ fn no_core_is_dumped_of_a_process_with_keys() {
 }
 
 #[test]
-fn a_socket_and_a_pid_file_that_were_removed_are_made_anew() {
+fn a_removed_socket_and_pid_file_are_created_again() {
     let scratch = Scratch::new("cleaner");
     let mut daemon = daemon(&scratch);
     daemon.start();
@@ -113,28 +114,28 @@ fn a_socket_and_a_pid_file_that_were_removed_are_made_anew() {
             fs::remove_file(daemon.socket()).unwrap();
             daemon.signal(Signal::HUP);
         }
-        wait_until("the socket is made anew", 60, || {
+        wait_until("the socket is created again", 60, || {
             daemon.socket().exists() && daemon.cli(&["ping"]).status == 0
         });
         let mode = fs::symlink_metadata(daemon.socket()).unwrap().mode() & 0o777;
         assert_eq!(mode, 0o600);
         let pid = daemon.process().pid().as_raw_nonzero().to_string();
-        wait_until("the pid file is made anew", 60, || {
+        wait_until("the pid file is created again", 60, || {
             fs::read_to_string(&pidfile).is_ok_and(|text| text.trim() == pid)
         });
         Output::of(&mut daemon.command()).fails(1, "already");
     }
-    // What somebody put there in the meantime is not taken away.
+    // A file that was created at the path of the socket meanwhile is not removed.
     fs::remove_file(daemon.socket()).unwrap();
     write_owned(&daemon.socket(), "something else");
     let log = scratch.join("log/log");
-    wait_until("the log says why", 60, || {
+    wait_until("the log has the reason", 60, || {
         fs::read_to_string(&log)
             .unwrap()
-            .contains("not a socket of ours")
+            .contains("not a socket of this user")
     });
     fs::remove_file(daemon.socket()).unwrap();
-    wait_until("the socket is made anew", 60, || {
+    wait_until("the socket is created again", 60, || {
         daemon.socket().exists() && daemon.cli(&["ping"]).status == 0
     });
     daemon.stop();
@@ -142,23 +143,23 @@ fn a_socket_and_a_pid_file_that_were_removed_are_made_anew() {
 }
 
 #[test]
-fn that_the_log_was_reopened_is_said_only_where_it_was() {
+fn reopening_the_log_is_logged_only_if_it_succeeded() {
     let scratch = Scratch::new("reopen");
     let mut daemon = daemon(&scratch);
     daemon.start();
     let (directory, away) = (scratch.join("log"), scratch.join("away"));
     fs::rename(&directory, &away).unwrap();
-    let said = |directory: &Path| fs::read_to_string(directory.join("log")).unwrap_or_default();
+    let log = |directory: &Path| fs::read_to_string(directory.join("log")).unwrap_or_default();
     daemon.signal(Signal::HUP);
     wait_until("the failure is in the old log", 60, || {
-        said(&away).contains("the log was not reopened")
+        log(&away).contains("the log was not reopened")
     });
     daemon.cli(&["ping"]).ok();
     fs::create_dir(&directory).unwrap();
-    user().own(&directory);
+    user().chown(&directory);
     daemon.signal(Signal::HUP);
     wait_until("the new log is written", 60, || {
-        said(&directory).contains("SIGHUP: the log was reopened")
+        log(&directory).contains("SIGHUP: the log was reopened")
     });
-    assert!(!said(&away).contains("the log was reopened"));
+    assert!(!log(&away).contains("the log was reopened"));
 }

@@ -1,4 +1,4 @@
-//! While a backup runs: the daemon is stopped, the client goes away, somebody watches.
+//! While a backup is running: shutdown, a second backup, a client that disconnects, progress.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,10 +7,10 @@ use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Cluster, Daemon, HeldSender, Process, Scratch, wait_until};
+use crate::harness::{Cluster, Daemon, Process, Scratch, StoppedWalSender, wait_until};
 
-/// A daemon that reads backups at that rate; the cluster has more than 20 MB.
-fn slow(scratch: &Scratch, rate: &str) -> (Cluster, Daemon) {
+/// A daemon with that `max_rate`, and a cluster of more than 20 MB.
+fn with_max_rate(scratch: &Scratch, rate: &str) -> (Cluster, Daemon) {
     let cluster = Cluster::builder(scratch).start();
     let section = format!("max_rate = {rate}\nwal_receiver_timeout = 600s");
     let daemon = Daemon::builder(scratch)
@@ -44,10 +44,10 @@ fn is_idle(daemon: &Daemon) -> bool {
 }
 
 #[test]
-fn a_stop_gives_a_running_backup_up_and_leaves_nothing_of_it() {
+fn a_shutdown_aborts_a_running_backup_and_removes_its_files() {
     let scratch = Scratch::new("giveup");
-    // A backup takes ten minutes.
-    let (_cluster, mut daemon) = slow(&scratch, "32k");
+    // At this rate a backup takes ten minutes.
+    let (_cluster, mut daemon) = with_max_rate(&scratch, "32k");
     for signal in [Signal::TERM, Signal::INT] {
         let client = begin(&daemon, &["backup", "primary"]);
         daemon.signal(signal);
@@ -67,15 +67,15 @@ fn a_stop_gives_a_running_backup_up_and_leaves_nothing_of_it() {
 }
 
 #[test]
-fn a_second_backup_is_refused_and_the_first_is_not_disturbed() {
+fn a_second_backup_is_refused_and_does_not_affect_the_first() {
     let scratch = Scratch::new("busy");
-    let (cluster, daemon) = slow(&scratch, "0");
-    let held = HeldSender::stop(&cluster, "pgmoneta");
+    let (cluster, daemon) = with_max_rate(&scratch, "0");
+    let held = StoppedWalSender::stop(&cluster, "pgmoneta");
     let mut first = begin(&daemon, &["backup", "primary"]);
     let output = daemon.cli(&["-F", "json", "backup", "primary"]);
     assert_eq!(output.status, 1, "{output}");
     assert_eq!(output.json()["Outcome"]["Error"], 102);
-    // The refusal gave nothing back that was not its own.
+    // The refused request has not released the lock of the first.
     daemon
         .cli(&["backup", "primary"])
         .fails(1, "running already");
@@ -93,18 +93,21 @@ fn a_second_backup_is_refused_and_the_first_is_not_disturbed() {
 }
 
 #[test]
-fn a_client_that_goes_away_changes_nothing() {
+fn a_backup_continues_without_its_client() {
     let scratch = Scratch::new("ctrlc");
-    let (cluster, daemon) = slow(&scratch, "0");
+    let (cluster, daemon) = with_max_rate(&scratch, "0");
     for (count, signal) in [(1, Signal::INT), (2, Signal::KILL)] {
-        let held = HeldSender::stop(&cluster, "pgmoneta");
+        let held = StoppedWalSender::stop(&cluster, "pgmoneta");
         let client = begin(&daemon, &["backup", "primary"]);
         kill_process(Pid::from_child(&client), signal).unwrap();
         let output = client.wait_with_output().unwrap();
         if signal == Signal::INT {
             assert_eq!(output.status.code(), Some(130), "{output:?}");
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(said.contains("the backup goes on in the daemon"), "{said}");
+            let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                stderr.contains("the backup goes on in the daemon"),
+                "{stderr}"
+            );
         }
         assert!(!is_idle(&daemon));
         drop(held);
@@ -115,9 +118,9 @@ fn a_client_that_goes_away_changes_nothing() {
 }
 
 #[test]
-fn a_terminal_shows_the_progress_and_is_clean_afterwards() {
+fn the_progress_line_is_shown_on_a_terminal_and_erased() {
     let scratch = Scratch::new("terminal");
-    let (_cluster, daemon) = slow(&scratch, "4M");
+    let (_cluster, daemon) = with_max_rate(&scratch, "4M");
     let (mut screen, terminal) = terminal();
     let mut command = daemon.cli_command(&["backup", "primary"]);
     let mut client = Process::new(
@@ -131,7 +134,7 @@ fn a_terminal_shows_the_progress_and_is_clean_afterwards() {
     drop(command);
     let mut shown = Vec::new();
     let mut buffer = [0; 4096];
-    // The end of the last process that has the terminal is an error here.
+    // When the last process with the terminal ends, the read fails (EIO).
     while let Ok(count @ 1..) = screen.read(&mut buffer) {
         shown.extend_from_slice(&buffer[..count]);
     }
@@ -149,7 +152,7 @@ fn a_terminal_shows_the_progress_and_is_clean_afterwards() {
         );
     }
     assert!(shown.ends_with("\r\u{1b}[K"), "{shown:?}");
-    // Without a terminal there is no line.
+    // Without a terminal there is no progress line.
     assert_eq!(daemon.cli(&["verify", "primary", "newest"]).ok().stderr, "");
 }
 
@@ -158,12 +161,12 @@ fn a_terminal_shows_the_progress_and_is_clean_afterwards() {
 fn terminal() -> (File, File) {
     let (mut one, mut other) = (-1, -1);
     let null = std::ptr::null_mut();
-    // SAFETY: both places to write to are ours, and the optional ones are null.
+    // SAFETY: both descriptors are written to local variables, and the optional arguments are null.
     let result = unsafe { libc::openpty(&mut one, &mut other, null, null.cast(), null.cast()) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: the descriptors were just opened and are nobody else's.
+    // SAFETY: the descriptors were just opened and have no other owner.
     let (one, other) = unsafe { (File::from_raw_fd(one), File::from_raw_fd(other)) };
-    // The client would keep our end open.
+    // Otherwise the client inherits this end and keeps it open.
     rustix::io::fcntl_setfd(&one, rustix::io::FdFlags::CLOEXEC).unwrap();
     assert!(one.as_raw_fd() != other.as_raw_fd());
     (one, other)

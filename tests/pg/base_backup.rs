@@ -1,4 +1,4 @@
-//! Base backups, read to the last byte and compared with the server's own manifest.
+//! Base backups of real servers, read completely and compared with the server's manifest.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,13 +7,13 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use pgmoneta::config::Checkpoint;
-use pgmoneta::error::{Failure, Kind};
+use pgmoneta::error::{Error, ErrorKind};
 use pgmoneta::pg::{BaseBackup, BaseBackupOptions, Connection, Login, Mode};
 use pgmoneta::sys::Stop;
 use pgmoneta::unit::{Lsn, Timeline};
 
 use super::setup::{login, open};
-use crate::harness::{Cluster, MAJORS, Scratch, installed, patience};
+use crate::harness::{Cluster, MAJORS, Scratch, installed, test_timeout};
 
 fn options() -> BaseBackupOptions {
     BaseBackupOptions {
@@ -24,9 +24,9 @@ fn options() -> BaseBackupOptions {
 }
 
 struct Taken {
-    /// Path in the manifest's terms, size and CRC-32C of every file.
+    /// Path as in the manifest, size and CRC-32C of every file.
     files: BTreeMap<String, (u64, u32)>,
-    /// Links, to where.
+    /// Symbolic links and their targets.
     links: BTreeMap<String, String>,
     order: Vec<String>,
     manifest: serde_json::Value,
@@ -34,8 +34,8 @@ struct Taken {
     end: (Timeline, Lsn),
 }
 
-/// Takes a whole base backup and keeps what it learns on the way.
-fn take(login: &Login, options: &BaseBackupOptions) -> Result<Taken, Failure> {
+/// Takes a base backup and collects its files, links and manifest.
+fn take(login: &Login, options: &BaseBackupOptions) -> Result<Taken, Error> {
     let mut backup = BaseBackup::start(open(login, Mode::Replication)?, options)?;
     let start = backup.start_position();
     let (mut files, mut links, mut order) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
@@ -77,7 +77,7 @@ fn take(login: &Login, options: &BaseBackupOptions) -> Result<Taken, Failure> {
 }
 
 #[test]
-fn every_file_arrives_as_the_manifest_says() {
+fn every_file_matches_the_manifest() {
     for major in MAJORS
         .into_iter()
         .filter(|major| installed(*major).is_some())
@@ -85,7 +85,7 @@ fn every_file_arrives_as_the_manifest_says() {
         let scratch = Scratch::new("pg-base");
         let cluster = Cluster::builder(&scratch).major(major).start();
         let location = scratch.directory("space");
-        crate::harness::user().own(&location);
+        crate::harness::user().chown(&location);
         cluster.sql(&format!(
             "CREATE TABLESPACE space LOCATION '{}'",
             location.display()
@@ -103,7 +103,7 @@ fn every_file_arrives_as_the_manifest_says() {
             let path = file["Path"].as_str().unwrap();
             let (size, crc) = taken.files[path];
             assert_eq!(file["Size"], size, "{major}: {path}");
-            // The bytes of the checksum as they lie in memory.
+            // The bytes of the checksum in memory order.
             let digits: String = crc
                 .to_le_bytes()
                 .iter()
@@ -115,7 +115,7 @@ fn every_file_arrives_as_the_manifest_says() {
         assert!(taken.files.contains_key(&table), "{major}: {table}");
         assert_eq!(taken.order.last().unwrap(), "global/pg_control");
         assert!(!taken.files.contains_key("tablespace_map"));
-        // A slash follows the names of links as those of directories.
+        // Names of links end with a slash as those of directories do.
         let links: Vec<_> = taken.links.iter().collect();
         let [(name, target)] = links.as_slice() else {
             panic!("{major}: {links:?}");
@@ -130,7 +130,7 @@ fn every_file_arrives_as_the_manifest_says() {
 }
 
 #[test]
-fn damaged_pages_fail_the_backup_and_are_named() {
+fn damaged_pages_fail_the_backup_with_their_file_names() {
     for major in MAJORS
         .into_iter()
         .filter(|major| installed(*major).is_some())
@@ -149,13 +149,13 @@ fn damaged_pages_fail_the_backup_and_are_named() {
         }
         cluster.start();
         let failure = take(&login(&cluster), &options()).err().unwrap();
-        assert_eq!(failure.kind(), Kind::Corrupt, "{major}: {failure:?}");
+        assert_eq!(failure.kind(), ErrorKind::Corrupt, "{major}: {failure:?}");
         assert!(failure.message().contains(&file), "{major}: {failure:?}");
     }
 }
 
 #[test]
-fn estimates_and_the_rate_are_passed_on() {
+fn size_estimates_and_max_rate_work() {
     for major in [14, 15] {
         if installed(major).is_none() {
             continue;
@@ -188,7 +188,7 @@ fn estimates_and_the_rate_are_passed_on() {
 }
 
 #[test]
-fn a_server_that_goes_away_is_a_network_failure() {
+fn a_server_shutdown_during_a_base_backup_is_a_network_error() {
     let scratch = Scratch::new("pg-away");
     let mut cluster = Cluster::builder(&scratch).start();
     let mut options = options();
@@ -199,8 +199,8 @@ fn a_server_that_goes_away_is_a_network_failure() {
     archive.read_exact(&mut [0; 512]).unwrap();
     cluster.kill();
     let error = std::io::copy(&mut archive, &mut std::io::sink()).unwrap_err();
-    let failure = Failure::from(error);
-    assert_eq!(failure.kind(), Kind::Network, "{failure:?}");
+    let failure = Error::from(error);
+    assert_eq!(failure.kind(), ErrorKind::Network, "{failure:?}");
 }
 
 #[test]
@@ -219,9 +219,9 @@ fn a_stop_ends_the_wait_for_the_checkpoint() {
     stop.request();
     let begun = Instant::now();
     let failure = waiter.join().unwrap().unwrap();
-    assert_eq!(failure.kind(), Kind::Stopped);
+    assert_eq!(failure.kind(), ErrorKind::Stopped);
     assert!(
-        begun.elapsed() < patience(60),
+        begun.elapsed() < test_timeout(60),
         "not at once, but at the end"
     );
     // The server does not wait for the end of the checkpoint either.
@@ -244,11 +244,11 @@ fn a_stop_ends_the_wait_for_data() {
         let reader = scope.spawn(|| std::io::copy(&mut archive, &mut std::io::sink()));
         stop.request();
         let begun = Instant::now();
-        (begun, Failure::from(reader.join().unwrap().unwrap_err()))
+        (begun, Error::from(reader.join().unwrap().unwrap_err()))
     });
-    assert_eq!(failure.kind(), Kind::Stopped);
+    assert_eq!(failure.kind(), ErrorKind::Stopped);
     assert!(
-        begun.elapsed() < patience(60),
+        begun.elapsed() < test_timeout(60),
         "not at once, but at the end"
     );
     drop(backup);

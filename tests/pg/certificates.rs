@@ -1,4 +1,4 @@
-//! Certificate authorities and what they sign.
+//! Certificate authorities and certificates for the tests.
 
 use std::path::PathBuf;
 
@@ -12,14 +12,14 @@ use openssl::x509::{X509, X509Builder, X509Name};
 
 use crate::harness::Scratch;
 
-/// A certificate and its key.
+/// A certificate and its private key.
 pub struct Certificate {
     pub certificate: X509,
     pub key: PKey<Private>,
 }
 
 impl Certificate {
-    /// An authority that trusts itself.
+    /// A self-signed authority.
     pub fn authority(name: &str) -> Certificate {
         let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         let mut builder = draft(name, &key);
@@ -33,7 +33,7 @@ impl Certificate {
         }
     }
 
-    /// One that this authority signs, for a name and an address.
+    /// A certificate signed by this authority, for a name and an address.
     pub fn sign(&self, name: &str, address: &str) -> Certificate {
         let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         let mut builder = draft(name, &key);

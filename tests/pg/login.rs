@@ -1,10 +1,10 @@
-//! Who is let in, and what the others are told.
+//! Logins to real servers, and the errors and hints of those that fail.
 
 use pgmoneta::config::{AuthMethods, Host};
-use pgmoneta::error::Kind;
-use pgmoneta::pg::{Facts, Mode, Slot};
+use pgmoneta::error::ErrorKind;
+use pgmoneta::pg::{Mode, ServerInfo, Slot};
 
-use super::setup::{advises, login, open, refused, secret};
+use super::setup::{hint_contains, login, open, refused, secret};
 use crate::harness::{Cluster, MAJORS, REPLICATION_USER, Scratch, installed};
 
 #[test]
@@ -30,14 +30,14 @@ fn scram_works_over_tcp_and_over_the_unix_socket() {
         let mut wrong = login.clone();
         wrong.password = Some(secret("wrong"));
         let failure = refused(&wrong, Mode::Sql);
-        assert_eq!(failure.kind(), Kind::Authentication);
+        assert_eq!(failure.kind(), ErrorKind::Authentication);
         assert_eq!(failure.code(), Some("28P01"));
-        assert!(advises(&failure, "pgmoneta-admin"), "{failure:?}");
+        assert!(hint_contains(&failure, "pgmoneta-admin"), "{failure:?}");
 
         wrong.password = None;
         let failure = refused(&wrong, Mode::Sql);
-        assert_eq!(failure.kind(), Kind::Authentication);
-        assert!(advises(&failure, "pgmoneta-admin"), "{failure:?}");
+        assert_eq!(failure.kind(), ErrorKind::Authentication);
+        assert!(hint_contains(&failure, "pgmoneta-admin"), "{failure:?}");
     }
 }
 
@@ -47,13 +47,13 @@ fn an_error_leaves_the_connection_usable() {
     let cluster = Cluster::builder(&scratch).start();
     let mut sql = open(&login(&cluster), Mode::Sql).unwrap();
     let failure = sql.query("SELECT 1/0").unwrap_err();
-    assert_eq!(failure.kind(), Kind::Server);
+    assert_eq!(failure.kind(), ErrorKind::Server);
     assert_eq!(failure.code(), Some("22012"));
     assert_eq!(sql.query("SELECT 2").unwrap()[0].text(0).unwrap(), "2");
 }
 
 #[test]
-fn md5_and_the_bare_password_need_permission() {
+fn md5_and_clear_text_passwords_must_be_permitted() {
     let scratch = Scratch::new("pg-md5");
     let mut cluster = Cluster::builder(&scratch)
         .major(15)
@@ -91,8 +91,8 @@ fn md5_and_the_bare_password_need_permission() {
         for auth in [AuthMethods::default(), other] {
             login.auth = auth;
             let failure = refused(&login, Mode::Sql);
-            assert_eq!(failure.kind(), Kind::Authentication);
-            assert!(advises(&failure, "auth = "), "{failure:?}");
+            assert_eq!(failure.kind(), ErrorKind::Authentication);
+            assert!(hint_contains(&failure, "auth = "), "{failure:?}");
         }
         login.auth = permitted;
         let mut sql = open(&login, Mode::Sql).unwrap();
@@ -104,7 +104,7 @@ fn md5_and_the_bare_password_need_permission() {
 }
 
 #[test]
-fn a_server_that_asks_nothing_needs_permission() {
+fn trust_authentication_must_be_permitted() {
     let scratch = Scratch::new("pg-trust");
     let mut cluster = Cluster::builder(&scratch).create();
     cluster.hba("local all,replication all trust\nhost all,replication all 127.0.0.1/32 trust\n");
@@ -121,9 +121,9 @@ fn a_server_that_asks_nothing_needs_permission() {
                 trust: false,
             };
             let failure = refused(&login, Mode::Replication);
-            assert_eq!(failure.kind(), Kind::Authentication);
+            assert_eq!(failure.kind(), ErrorKind::Authentication);
             assert!(failure.message().contains("without asking"), "{failure:?}");
-            assert!(advises(&failure, "auth = trust"), "{failure:?}");
+            assert!(hint_contains(&failure, "auth = trust"), "{failure:?}");
         }
         login.auth = AuthMethods {
             trust: true,
@@ -134,7 +134,7 @@ fn a_server_that_asks_nothing_needs_permission() {
 }
 
 #[test]
-fn a_role_without_replication_is_told_what_it_lacks() {
+fn a_role_without_replication_gets_a_hint() {
     for major in MAJORS
         .into_iter()
         .filter(|major| installed(*major).is_some())
@@ -144,64 +144,70 @@ fn a_role_without_replication_is_told_what_it_lacks() {
         cluster.sql(&format!("ALTER ROLE {REPLICATION_USER} NOREPLICATION"));
         let failure = refused(&login(&cluster), Mode::Replication);
         assert_eq!(failure.code(), Some("42501"), "{major}: {failure:?}");
-        assert!(advises(&failure, "ALTER ROLE"), "{major}: {failure:?}");
+        assert!(
+            hint_contains(&failure, "ALTER ROLE"),
+            "{major}: {failure:?}"
+        );
     }
 }
 
 #[test]
-fn a_role_that_is_unknown_or_not_in_pg_hba_conf_is_told_so() {
+fn an_unknown_role_or_one_missing_in_pg_hba_conf_gets_a_hint() {
     let scratch = Scratch::new("pg-hba");
     let mut cluster = Cluster::builder(&scratch).create();
     cluster.hba("local all postgres trust\n");
     cluster.start();
     let failure = refused(&login(&cluster), Mode::Sql);
-    assert_eq!(failure.kind(), Kind::Authentication);
-    assert!(advises(&failure, "pg_hba.conf"), "{failure:?}");
+    assert_eq!(failure.kind(), ErrorKind::Authentication);
+    assert!(hint_contains(&failure, "pg_hba.conf"), "{failure:?}");
 }
 
 #[test]
-fn facts_need_no_more_than_a_login() {
+fn server_info_needs_only_the_login_privilege() {
     for major in MAJORS
         .into_iter()
         .filter(|major| installed(*major).is_some())
     {
-        let scratch = Scratch::new("pg-facts");
+        let scratch = Scratch::new("pg-info");
         let mut cluster = Cluster::builder(&scratch)
             .major(major)
             .without_checksums()
             .wal_segment_mib(32)
             .start();
         let login = login(&cluster);
-        let facts = Facts::read(&mut open(&login, Mode::Sql).unwrap()).unwrap();
+        let info = ServerInfo::read(&mut open(&login, Mode::Sql).unwrap()).unwrap();
         let identity = open(&login, Mode::Replication)
             .unwrap()
             .identify_system()
             .unwrap();
-        assert_eq!(facts.version.major, major);
-        assert_eq!(facts.system_identifier, identity.system_identifier);
-        assert_eq!(facts.segment_size.bytes(), 32 << 20);
-        assert_eq!(facts.wal_level, "replica");
+        assert_eq!(info.version.major, major);
+        assert_eq!(info.system_identifier, identity.system_identifier);
+        assert_eq!(info.segment_size.bytes(), 32 << 20);
+        assert_eq!(info.wal_level, "replica");
         assert_eq!(
-            (facts.block_size, facts.relation_segment_size),
+            (info.block_size, info.relation_segment_size),
             (8192, 1 << 30)
         );
-        assert!(!facts.checksums && !facts.in_recovery);
+        assert!(!info.checksums && !info.in_recovery);
         let now = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap()
             .as_micros() as i64;
-        assert!((now - facts.now_micros).abs() < 60_000_000, "{facts:?}");
+        assert!((now - info.now_micros).abs() < 60_000_000, "{info:?}");
 
         cluster.configure("wal_level = minimal\nmax_wal_senders = 0");
         cluster.restart();
-        let failure = Facts::read(&mut open(&login, Mode::Sql).unwrap()).unwrap_err();
-        assert_eq!(failure.kind(), Kind::Configuration);
-        assert!(advises(&failure, "wal_level = replica"), "{failure:?}");
+        let failure = ServerInfo::read(&mut open(&login, Mode::Sql).unwrap()).unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::Configuration);
+        assert!(
+            hint_contains(&failure, "wal_level = replica"),
+            "{failure:?}"
+        );
     }
 }
 
 #[test]
-fn slots_are_made_read_and_found() {
+fn slots_are_created_read_and_found() {
     for major in MAJORS
         .into_iter()
         .filter(|major| installed(*major).is_some())
@@ -215,20 +221,20 @@ fn slots_are_made_read_and_found() {
         assert_eq!(Slot::find(&mut sql, "a'b\\").unwrap(), None);
         replication.create_replication_slot("archive").unwrap();
         let slot = Slot::find(&mut sql, "archive").unwrap().unwrap();
-        assert!(slot.physical && slot.active.is_none(), "{slot:?}");
+        assert!(slot.physical && slot.active_pid.is_none(), "{slot:?}");
         assert_eq!(slot.wal_status.as_deref(), Some("reserved"));
-        assert!(slot.restart.is_some());
+        assert!(slot.restart_lsn.is_some());
         if major >= 15 {
             let (timeline, restart) = replication
                 .read_replication_slot("archive")
                 .unwrap()
                 .unwrap();
-            assert_eq!((timeline.number(), Some(restart)), (1, slot.restart));
+            assert_eq!((timeline.number(), Some(restart)), (1, slot.restart_lsn));
             assert_eq!(replication.read_replication_slot("no_such").unwrap(), None);
         }
         let failure = replication.create_replication_slot("archive").unwrap_err();
         assert_eq!(failure.code(), Some("42710"));
-        // What is no name of a slot is one name for the server too, or does not reach it.
+        // An invalid slot name reaches the server as a single name, or not at all.
         let failure = replication
             .create_replication_slot("x LOGICAL y")
             .unwrap_err();
@@ -236,31 +242,31 @@ fn slots_are_made_read_and_found() {
         let failure = replication
             .create_replication_slot("x\" LOGICAL y")
             .unwrap_err();
-        assert_eq!(failure.kind(), Kind::Usage, "{failure:?}");
+        assert_eq!(failure.kind(), ErrorKind::Usage, "{failure:?}");
         replication.identify_system().unwrap();
     }
 }
 
 #[test]
-fn a_role_that_may_not_ask_for_the_identity_is_told_the_grant() {
+fn a_role_without_pg_control_system_gets_the_grant_as_hint() {
     let scratch = Scratch::new("pg-grant");
     let cluster = Cluster::builder(&scratch).start();
     cluster.sql("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
     let mut sql = open(&login(&cluster), Mode::Sql).unwrap();
-    let failure = Facts::read(&mut sql).unwrap_err();
+    let failure = ServerInfo::read(&mut sql).unwrap_err();
     assert_eq!(failure.code(), Some("42501"));
-    assert!(advises(&failure, "GRANT EXECUTE"), "{failure:?}");
+    assert!(hint_contains(&failure, "GRANT EXECUTE"), "{failure:?}");
 }
 
 #[test]
-fn without_the_database_postgres_another_one_is_asked() {
+fn without_the_database_postgres_template1_is_used() {
     let scratch = Scratch::new("pg-nodatabase");
     let cluster = Cluster::builder(&scratch).start();
     cluster.sql("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC");
-    let facts = || Facts::read(&mut open(&login(&cluster), Mode::Sql).unwrap()).unwrap();
-    facts();
+    let info = || ServerInfo::read(&mut open(&login(&cluster), Mode::Sql).unwrap()).unwrap();
+    info();
     cluster.sql_in("template1", "DROP DATABASE postgres");
-    facts();
+    info();
     open(&login(&cluster), Mode::Replication).unwrap();
     cluster.sql_in(
         "template1",
@@ -268,5 +274,5 @@ fn without_the_database_postgres_another_one_is_asked() {
     );
     let failure = refused(&login(&cluster), Mode::Sql);
     assert_eq!(failure.code(), Some("3D000"));
-    assert!(advises(&failure, "template1"), "{failure:?}");
+    assert!(hint_contains(&failure, "template1"), "{failure:?}");
 }

@@ -1,5 +1,4 @@
-//! The PostgreSQL client, against real servers: who is let in and who is not, what servers tell, WAL as it is
-//! written, base backups.
+//! The PostgreSQL client against real servers: logins, settings, replication, base backups.
 
 mod base_backup;
 pub mod certificates;

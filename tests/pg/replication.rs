@@ -1,19 +1,19 @@
-//! WAL as it is written.
+//! Streaming replication from real servers.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-use pgmoneta::error::{Failure, Kind};
+use pgmoneta::error::{Error, ErrorKind};
 use pgmoneta::pg::{Event, Mode, Replication, Slot};
 use pgmoneta::storage::SegmentFile;
 use pgmoneta::unit::{Lsn, Segment, SegmentSize, Timeline};
 
-use super::setup::{advises, login, open};
-use crate::harness::{Cluster, MAJORS, Scratch, installed, patience};
+use super::setup::{hint_contains, login, open};
+use crate::harness::{Cluster, MAJORS, Scratch, installed, test_timeout};
 
-/// Receives into a segment file up to `end`, and reports what is durable.
+/// Receives into a segment file up to `end`, and sends the durable position.
 fn receive(replication: &mut Replication, file: &mut SegmentFile, end: Lsn) {
-    let give_up = Instant::now() + patience(60);
+    let give_up = Instant::now() + test_timeout(60);
     while file.position() < end || replication.has_more().unwrap() {
         assert!(Instant::now() < give_up);
         let event = replication.next(Duration::from_secs(10)).unwrap();
@@ -22,17 +22,16 @@ fn receive(replication: &mut Replication, file: &mut SegmentFile, end: Lsn) {
         }
     }
     replication
-        .acknowledge(file.sync().unwrap(), false)
+        .send_status_update(file.sync().unwrap(), false)
         .unwrap();
 }
 
-/// Receives from a server that goes down. It waits with its end until all is acknowledged, and then the end is noticed
-/// at once.
-fn receive_until_broken(replication: &mut Replication, file: &mut SegmentFile) -> Failure {
-    let give_up = Instant::now() + patience(60);
+/// Receives from a server that shuts down: it ends the stream once all WAL is confirmed.
+fn receive_until_broken(replication: &mut Replication, file: &mut SegmentFile) -> Error {
+    let give_up = Instant::now() + test_timeout(60);
     loop {
         assert!(Instant::now() < give_up);
-        match replication.next(patience(30)) {
+        match replication.next(test_timeout(30)) {
             Ok(Event::Wal { start, bytes, .. }) => {
                 file.append(start, bytes).unwrap();
             }
@@ -40,14 +39,14 @@ fn receive_until_broken(replication: &mut Replication, file: &mut SegmentFile) -
             Ok(other) => panic!("{other:?}"),
             Err(failure) => return failure,
         }
-        if let Err(failure) = replication.acknowledge(file.sync().unwrap(), false) {
+        if let Err(failure) = replication.send_status_update(file.sync().unwrap(), false) {
             return failure;
         }
     }
 }
 
 #[test]
-fn wal_arrives_as_the_server_wrote_it_and_is_acknowledged() {
+fn wal_is_received_unchanged_and_confirmed() {
     for major in MAJORS
         .into_iter()
         .filter(|major| installed(*major).is_some())
@@ -79,13 +78,13 @@ fn wal_arrives_as_the_server_wrote_it_and_is_acknowledged() {
         );
         let slot = Slot::find(&mut open(&login, Mode::Sql).unwrap(), "archive");
         let slot = slot.unwrap().unwrap();
-        assert!(slot.active.is_some() && slot.restart == Some(file.position()));
+        assert!(slot.active_pid.is_some() && slot.restart_lsn == Some(file.position()));
 
         let connection = open(&login, Mode::Replication).unwrap();
         let other = Replication::start(connection, "archive", identity.timeline, from);
         let failure = other.err().unwrap();
         assert_eq!(failure.code(), Some("55006"), "{failure:?}");
-        assert!(advises(&failure, "wal_slot"));
+        assert!(hint_contains(&failure, "wal_slot"));
 
         let length = size.offset(file.position()) as usize;
         let theirs = fs::read(cluster.data().join("pg_wal").join(segment.name(size))).unwrap();
@@ -94,27 +93,27 @@ fn wal_arrives_as_the_server_wrote_it_and_is_acknowledged() {
 
         let stopper = std::thread::spawn(move || cluster.stop());
         let failure = receive_until_broken(&mut replication, &mut file);
-        assert_eq!(failure.kind(), Kind::Network, "{failure:?}");
+        assert_eq!(failure.kind(), ErrorKind::Network, "{failure:?}");
         stopper.join().unwrap();
     }
 }
 
 #[test]
-fn a_server_that_dies_is_noticed_at_once() {
+fn a_crashed_server_is_detected_at_once() {
     let scratch = Scratch::new("pg-dies");
     let mut cluster = Cluster::builder(&scratch).start();
     let connection = open(&login(&cluster), Mode::Replication).unwrap();
     let mut replication =
         Replication::start(connection, "", Timeline::FIRST, Lsn(1 << 24)).unwrap();
-    while replication.next(Duration::from_secs(1)).unwrap() != Event::Quiet {}
+    while replication.next(Duration::from_secs(1)).unwrap() != Event::Timeout {}
     assert!(!replication.has_more().unwrap());
     cluster.kill();
-    let failure = replication.next(patience(60)).unwrap_err();
-    assert_eq!(failure.kind(), Kind::Network, "{failure:?}");
+    let failure = replication.next(test_timeout(60)).unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Network, "{failure:?}");
 }
 
 #[test]
-fn wal_that_is_gone_is_named_with_a_way_out() {
+fn removed_wal_is_an_error_with_a_hint() {
     let scratch = Scratch::new("pg-gone");
     let cluster = Cluster::builder(&scratch)
         .conf("min_wal_size = 32MB\nmax_wal_size = 32MB\nwal_keep_size = 0")
@@ -129,18 +128,18 @@ fn wal_that_is_gone_is_named_with_a_way_out() {
     let failure = match started {
         Err(failure) => failure,
         Ok(mut replication) => loop {
-            match replication.next(patience(30)) {
+            match replication.next(test_timeout(30)) {
                 Ok(event) => assert!(matches!(event, Event::Keepalive { .. }), "{event:?}"),
                 Err(failure) => break failure,
             }
         },
     };
     assert_eq!(failure.code(), Some("58P01"), "{failure:?}");
-    assert!(advises(&failure, "full backup"), "{failure:?}");
+    assert!(hint_contains(&failure, "full backup"), "{failure:?}");
 }
 
 #[test]
-fn a_slot_that_is_lost_says_so_and_names_the_way_out() {
+fn a_lost_slot_is_an_error_with_a_hint() {
     for major in MAJORS
         .into_iter()
         .filter(|major| installed(*major).is_some())
@@ -165,13 +164,16 @@ fn a_slot_that_is_lost_says_so_and_names_the_way_out() {
         let failure = match Replication::start(connection, "archive", Timeline::FIRST, from) {
             Err(failure) => failure,
             Ok(mut replication) => loop {
-                match replication.next(patience(30)) {
+                match replication.next(test_timeout(30)) {
                     Ok(event) => assert!(matches!(event, Event::Keepalive { .. }), "{event:?}"),
                     Err(failure) => break failure,
                 }
             },
         };
-        assert!(advises(&failure, "full backup"), "{major}: {failure:?}");
+        assert!(
+            hint_contains(&failure, "full backup"),
+            "{major}: {failure:?}"
+        );
     }
 }
 
@@ -190,11 +192,11 @@ fn a_timeline_ends_where_the_next_one_begins() {
     standby.promote();
     let mut end = from;
     loop {
-        match replication.next(patience(30)).unwrap() {
+        match replication.next(test_timeout(30)).unwrap() {
             Event::Wal { start, bytes, .. } => end = start.advance(bytes.len() as u64),
             Event::EndOfTimeline => break,
             Event::Keepalive { .. } => {}
-            Event::Quiet => panic!("nothing more comes"),
+            Event::Timeout => panic!("nothing more comes"),
         }
     }
     let (mut connection, next) = replication.finish().unwrap();
@@ -203,7 +205,7 @@ fn a_timeline_ends_where_the_next_one_begins() {
     let history = connection.timeline_history(timeline).unwrap();
     let history = String::from_utf8(history).unwrap();
     assert!(history.starts_with(&format!("1\t{begin}\t")), "{history:?}");
-    // From the very end of the old timeline there is nothing to copy.
+    // At the end of the old timeline there is nothing to stream.
     let mut replication = Replication::start(connection, "", Timeline::FIRST, end).unwrap();
     assert_eq!(
         replication.next(Duration::ZERO).unwrap(),
@@ -213,7 +215,7 @@ fn a_timeline_ends_where_the_next_one_begins() {
     assert_eq!(again, next);
     Replication::start(connection, "", timeline, begin)
         .unwrap()
-        .leave();
+        .close();
 }
 
 fn connection_identity(login: &pgmoneta::pg::Login) -> pgmoneta::pg::SystemIdentity {

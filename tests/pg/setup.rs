@@ -1,16 +1,16 @@
-//! Log-ins for the clusters of the tests.
+//! Logins for the clusters of the tests.
 
 use std::sync::Arc;
 
 use pgmoneta::config::{AuthMethods, Host, TlsFiles, TlsMode};
 use pgmoneta::crypto::Secret;
-use pgmoneta::error::{Failure, Result};
+use pgmoneta::error::{Error, Result};
 use pgmoneta::pg::{Connection, Login, Mode};
 use pgmoneta::sys::Stop;
 
-use crate::harness::{Cluster, REPLICATION_PASSWORD, REPLICATION_USER, patience};
+use crate::harness::{Cluster, REPLICATION_PASSWORD, REPLICATION_USER, test_timeout};
 
-/// The log-in of the role that may replicate and nothing else, over TCP with its password.
+/// The login of a role with REPLICATION only, over TCP with its password.
 pub fn login(cluster: &Cluster) -> Login {
     Login {
         host: Host::Tcp("127.0.0.1".to_owned()),
@@ -23,8 +23,8 @@ pub fn login(cluster: &Cluster) -> Login {
         auth: AuthMethods::default(),
         keep_alive: true,
         nodelay: true,
-        login_timeout: patience(30),
-        read_timeout: patience(60),
+        login_timeout: test_timeout(30),
+        read_timeout: test_timeout(60),
     }
 }
 
@@ -36,14 +36,14 @@ pub fn open(login: &Login, mode: Mode) -> Result<Connection> {
     Connection::open(login, mode, &Stop::new().unwrap())
 }
 
-pub fn refused(login: &Login, mode: Mode) -> Failure {
+pub fn refused(login: &Login, mode: Mode) -> Error {
     match open(login, mode) {
-        Ok(_) => panic!("the server lets us in"),
+        Ok(_) => panic!("the server accepts the login"),
         Err(failure) => failure,
     }
 }
 
-/// Whether the hint of a failure has these words in it.
-pub fn advises(failure: &Failure, words: &str) -> bool {
-    failure.advice().is_some_and(|hint| hint.contains(words))
+/// Whether the hint of an error contains these words.
+pub fn hint_contains(failure: &Error, words: &str) -> bool {
+    failure.hint().is_some_and(|hint| hint.contains(words))
 }

@@ -1,21 +1,21 @@
-//! Encrypted connections: to whom, and that nobody can sit in between.
+//! TLS connections: verification of the server, and man-in-the-middle attacks.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use openssl::ssl::{Ssl, SslAcceptor, SslConnector, SslMethod, SslStream, SslVerifyMode};
 use pgmoneta::config::TlsMode;
-use pgmoneta::error::Kind;
+use pgmoneta::error::ErrorKind;
 use pgmoneta::pg::{BaseBackup, BaseBackupOptions, Login, Mode};
 
 use super::certificates::Certificate;
-use super::setup::{advises, login, open, refused};
+use super::setup::{hint_contains, login, open, refused};
 use crate::harness::{
     Cluster, REPLICATION_PASSWORD, REPLICATION_USER, Scratch, client, user, write_owned,
 };
 
-/// A server that takes encrypted connections only, and the log-in for it with its authority.
+/// A server that accepts TLS connections only, and the login for it with its authority.
 fn encrypted(scratch: &Scratch, server: &Certificate, authority: &Certificate) -> (Cluster, Login) {
     let (certificate, key) = server.write(scratch, "server");
     let (root, _) = authority.write(scratch, "authority");
@@ -39,7 +39,7 @@ fn encrypted(scratch: &Scratch, server: &Certificate, authority: &Certificate) -
 const WHO: &str = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 
 #[test]
-fn the_server_must_be_the_one_that_the_authority_names() {
+fn the_server_certificate_is_verified() {
     let scratch = Scratch::new("pg-tls");
     let authority = Certificate::authority("authority");
     let (cluster, login) = encrypted(&scratch, &authority.sign("server", "127.0.0.1"), &authority);
@@ -50,43 +50,46 @@ fn the_server_must_be_the_one_that_the_authority_names() {
     let (stranger, _) = Certificate::authority("authority").write(&scratch, "stranger");
     other.tls_files.authority = Some(stranger);
     let failure = refused(&other, Mode::Sql);
-    assert_eq!(failure.kind(), Kind::Authentication);
-    assert!(advises(&failure, "tls_ca_file"), "{failure:?}");
-    // Without a file it is the system's authorities, and ours is none of them.
+    assert_eq!(failure.kind(), ErrorKind::Authentication);
+    assert!(hint_contains(&failure, "tls_ca_file"), "{failure:?}");
+    // Without a CA file the system's authorities are used, which do not include this one.
     other.tls_files.authority = None;
     let failure = refused(&other, Mode::Sql);
-    assert!(advises(&failure, "tls_ca_file"), "{failure:?}");
-    // Whoever wants no more than encryption gets it.
+    assert!(hint_contains(&failure, "tls_ca_file"), "{failure:?}");
+    // Encryption without verification works.
     other.tls = TlsMode::On;
     let mut sql = open(&other, Mode::Sql).unwrap();
     assert_eq!(sql.query(WHO).unwrap()[0].text(0).unwrap(), "t");
     other.tls = TlsMode::Off;
     let failure = refused(&other, Mode::Sql);
-    assert!(advises(&failure, "pg_hba.conf"), "{failure:?}");
+    assert!(hint_contains(&failure, "pg_hba.conf"), "{failure:?}");
 
-    // A server that offers no TLS is not talked to in clear.
+    // There is no fallback to clear text if the server offers no TLS.
     let scratch = Scratch::new("pg-notls");
     let plain = Cluster::builder(&scratch).start();
     let mut login = super::setup::login(&plain);
     login.tls = TlsMode::On;
     let failure = refused(&login, Mode::Sql);
-    assert_eq!(failure.kind(), Kind::Authentication);
-    assert!(advises(&failure, "tls = off"), "{failure:?}");
+    assert_eq!(failure.kind(), ErrorKind::Authentication);
+    assert!(hint_contains(&failure, "tls = off"), "{failure:?}");
     drop(cluster);
 }
 
 #[test]
-fn a_certificate_for_another_host_is_refused() {
+fn a_certificate_for_another_host_is_rejected() {
     let scratch = Scratch::new("pg-tlshost");
     let authority = Certificate::authority("authority");
     let (_cluster, login) = encrypted(&scratch, &authority.sign("server", "127.0.0.2"), &authority);
     let failure = refused(&login, Mode::Sql);
-    assert_eq!(failure.kind(), Kind::Authentication);
-    assert!(advises(&failure, "subject alternative name"), "{failure:?}");
+    assert_eq!(failure.kind(), ErrorKind::Authentication);
+    assert!(
+        hint_contains(&failure, "subject alternative name"),
+        "{failure:?}"
+    );
 }
 
 #[test]
-fn our_own_certificate_is_shown_where_it_is_asked_for() {
+fn the_client_certificate_is_sent_on_request() {
     let scratch = Scratch::new("pg-tlsclient");
     let authority = Certificate::authority("authority");
     let (cluster, login) = encrypted(&scratch, &authority.sign("server", "127.0.0.1"), &authority);
@@ -100,7 +103,7 @@ fn our_own_certificate_is_shown_where_it_is_asked_for() {
         30,
     );
     let failure = refused(&login, Mode::Sql);
-    assert_eq!(failure.kind(), Kind::Authentication, "{failure:?}");
+    assert_eq!(failure.kind(), ErrorKind::Authentication, "{failure:?}");
     let mut with = login.clone();
     let (certificate, key) = authority
         .sign("client", "127.0.0.1")
@@ -108,7 +111,7 @@ fn our_own_certificate_is_shown_where_it_is_asked_for() {
     with.tls_files.certificate = Some(certificate);
     with.tls_files.key = Some(key.clone());
     open(&with, Mode::Sql).unwrap();
-    // Where the certificate is all that is asked for, it must be allowed, and it must be there.
+    // Authentication by certificate alone must be permitted, and needs the certificate.
     cluster
         .hba("local all postgres trust\nhostssl all,replication all 127.0.0.1/32 cert map=any\n");
     write_owned(&cluster.data().join("pg_ident.conf"), "any /^.*$ repl\n");
@@ -119,23 +122,23 @@ fn our_own_certificate_is_shown_where_it_is_asked_for() {
         30,
     );
     let failure = refused(&with, Mode::Sql);
-    assert!(advises(&failure, "auth = cert"), "{failure:?}");
+    assert!(hint_contains(&failure, "auth = cert"), "{failure:?}");
     let mut permitted = with.clone();
     permitted.auth.cert = true;
     open(&permitted, Mode::Sql).unwrap();
-    // A key of another certificate, and a file that is no key.
+    // The key of another certificate, and a file without a key.
     let (_, other) = authority
         .sign("other", "127.0.0.1")
         .write(&scratch, "other");
     let broken = scratch.write("broken.key", "no key");
     for key in [other, broken, scratch.join("missing.key")] {
         with.tls_files.key = Some(key);
-        assert_eq!(refused(&with, Mode::Sql).kind(), Kind::Configuration);
+        assert_eq!(refused(&with, Mode::Sql).kind(), ErrorKind::Configuration);
     }
 }
 
 #[test]
-fn much_data_passes_through_tls() {
+fn large_transfers_over_tls_work() {
     let scratch = Scratch::new("pg-tlsdata");
     let authority = Certificate::authority("authority");
     let (cluster, login) = encrypted(&scratch, &authority.sign("server", "127.0.0.1"), &authority);
@@ -159,7 +162,7 @@ fn much_data_passes_through_tls() {
     backup.finish().unwrap();
 }
 
-/// Somebody in between, who has a certificate of his own and passes on whatever both sides say.
+/// A man in the middle with his own certificate, who forwards all bytes.
 fn in_between(server_port: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -223,7 +226,10 @@ fn pass_on(mut client: SslStream<TcpStream>, mut server: SslStream<TcpStream>) {
                     }
                 }
                 Err(error)
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) => {}
                 Err(_) => return,
             }
         }
@@ -231,13 +237,13 @@ fn pass_on(mut client: SslStream<TcpStream>, mut server: SslStream<TcpStream>) {
 }
 
 #[test]
-fn nobody_in_between_can_pass_the_log_in_on() {
+fn channel_binding_prevents_a_relay_of_the_login() {
     let scratch = Scratch::new("pg-mitm");
     let authority = Certificate::authority("authority");
     let (cluster, mut login) =
         encrypted(&scratch, &authority.sign("server", "127.0.0.1"), &authority);
     let port = in_between(cluster.port());
-    // A client that does not bind its log-in to the certificate is let in, so that the attack works as such.
+    // A client without channel binding can log in, so the attack itself works.
     let unbound = |binding: &str| {
         user()
             .command(client("psql"))
@@ -259,7 +265,7 @@ fn nobody_in_between_can_pass_the_log_in_on() {
     open(&login, Mode::Sql).unwrap();
     login.port = port;
     let failure = refused(&login, Mode::Sql);
-    assert!(advises(&failure, "in between"), "{failure:?}");
+    assert!(hint_contains(&failure, "in between"), "{failure:?}");
     login.tls = TlsMode::Verify;
     assert_eq!(refused(&login, Mode::Sql).code(), None);
 }

@@ -1,20 +1,20 @@
-//! What a restore says to recovery is gone when recovery has ended, without a hand: a standby of the restored server
-//! follows it, and nothing stays in a file.
+//! The recovery settings have no effect after the end of recovery: a standby of the restored server
+//! follows it, and no file contains them.
 
 use std::fs;
 use std::path::Path;
 
-use super::story::{last_row, unique, wait_paused};
+use super::scenario::{last_row, unique, wait_paused};
 use crate::harness::{Cluster, Daemon, Scratch, installed, write_owned};
 
-/// The majors on which this is shown: the oldest, one with all client programs, the newest.
+/// The major versions under test: the oldest, one with all client programs, the newest.
 pub fn majors() -> impl Iterator<Item = u32> {
     [13, 15, 18]
         .into_iter()
         .filter(|major| installed(*major).is_some())
 }
 
-/// A cluster with row 1 in a backup, row 2 behind it, a moment, and row 3.
+/// A cluster with row 1, a backup, row 2, the time `time`, and row 3.
 pub struct Rows {
     pub scratch: Scratch,
     pub cluster: Cluster,
@@ -59,7 +59,7 @@ impl Rows {
     }
 }
 
-/// What is left of recovery in the files of a data directory.
+/// The recovery settings and files that remain in a data directory.
 fn leftovers(data: &Path) -> Vec<String> {
     let words = ["recovery_", "restore_command", "include"];
     let conf = fs::read_to_string(data.join("postgresql.auto.conf")).unwrap();
@@ -78,7 +78,7 @@ fn leftovers(data: &Path) -> Vec<String> {
     found
 }
 
-/// A row that is written to the restored server arrives at its standby, which stays one.
+/// Asserts that a row that is inserted on the restored server arrives at its standby.
 fn assert_follows(restored: &Cluster, standby: &Cluster, row: u32) {
     restored.sql(&format!("INSERT INTO t VALUES ({row})"));
     standby.wait_sql("SELECT max(n) FROM t", &row.to_string(), 60);
@@ -110,9 +110,10 @@ fn a_standby_of_a_restored_server_follows_it() {
     }
 }
 
-/// `ALTER SYSTEM` writes what its file includes into the file itself, and a copy of the server takes its files along.
+/// `ALTER SYSTEM` copies included settings into its file, and a base backup of the server contains
+/// its files.
 #[test]
-fn what_is_done_while_recovery_rests_leaves_nothing_behind() {
+fn alter_system_and_base_backups_during_a_pause_leave_no_recovery_settings() {
     for major in majors() {
         let rows = Rows::new(major, "");
         let mut restored = rows.restore(&format!("time={},action=pause", rows.time));
@@ -135,10 +136,10 @@ fn what_is_done_while_recovery_rests_leaves_nothing_behind() {
     }
 }
 
-/// Between the end of recovery and `recovery_end_command` there is a checkpoint: a server that dies there starts as a
-/// primary, and the command never runs.
+/// Between the end of recovery and `recovery_end_command` there is a checkpoint: a server that
+/// crashes there starts as a primary, and the command never runs.
 #[test]
-fn a_server_that_dies_at_the_end_of_recovery_keeps_no_settings_in_force() {
+fn recovery_settings_have_no_effect_after_a_crash_at_the_end_of_recovery() {
     for major in majors() {
         let rows = Rows::new(major, "");
         let mut restored = rows.restore(&format!("time={}", rows.time));

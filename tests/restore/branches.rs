@@ -1,5 +1,5 @@
-//! Where timelines part in the middle of a segment: of the files that begin with the same bytes, whichever reaches
-//! further is restored.
+//! Timeline switches in the middle of a segment: of the files that begin with the same WAL, the one
+//! that can be read furthest is restored.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,38 +7,38 @@ use std::path::PathBuf;
 
 use pgmoneta::unit::{Lsn, Segment, SegmentSize, Timeline};
 
-use super::story::{Story, label, last_row};
+use super::scenario::{Scenario, label, last_row};
 use super::timelines::fail_over;
 use crate::harness::{Cluster, installed, server};
 
-/// What happened: rows 1 to 6 and 7 on timeline 1, then a fail-over, row 8 on timeline 2, and the server is lost.
-struct Branched {
-    story: Story,
-    /// Behind row 6.
+/// Rows 1 to 7 on timeline 1, then a failover, row 8 on timeline 2, then the server is stopped.
+struct BranchedScenario {
+    scenario: Scenario,
+    /// The end of WAL after row 6.
     six: Lsn,
-    /// Where timeline 2 begins.
+    /// The switch point to timeline 2.
     switch: Lsn,
-    /// The partial segments of the timelines 1 and 2 that hold the switch.
+    /// The partial segments of timelines 1 and 2 that contain the switch point.
     files: [PathBuf; 2],
 }
 
-impl Branched {
-    fn new(major: u32) -> Branched {
-        let mut story = Story::new(major, "compression = none");
-        story.step(6);
-        let six: Lsn = story.of(6).lsn.parse().unwrap();
+impl BranchedScenario {
+    fn new(major: u32) -> BranchedScenario {
+        let mut scenario = Scenario::new(major, "compression = none");
+        scenario.step(6);
+        let six: Lsn = scenario.row(6).lsn.parse().unwrap();
         let fill = "CREATE TABLE filler AS SELECT repeat('f', 900) FROM generate_series(1, 300)";
-        story.cluster.sql(fill);
-        story.step(7);
-        fail_over(&mut story);
-        story.step(8);
-        story.cluster.wait_received("pgmoneta");
-        let wal = story.daemon.wal("primary");
+        scenario.cluster.sql(fill);
+        scenario.step(7);
+        fail_over(&mut scenario);
+        scenario.step(8);
+        scenario.cluster.wait_received("pgmoneta");
+        let wal = scenario.daemon.wal("primary");
         let history = std::fs::read_to_string(wal.join("00000002.history")).unwrap();
         let switch: Lsn = history.split('\t').nth(1).unwrap().parse().unwrap();
         // The daemon goes first, so that nothing is received any more.
-        story.daemon.stop();
-        story.cluster.stop();
+        scenario.daemon.stop();
+        scenario.cluster.stop();
         let files = [1, 2].map(|timeline| {
             let timeline = Timeline::new(timeline).unwrap();
             let size = SegmentSize::DEFAULT;
@@ -49,18 +49,18 @@ impl Branched {
             six.0 / (16 << 20) == switch.0 / (16 << 20),
             "{six} and {switch} are not in one segment"
         );
-        story.daemon.start();
-        Branched {
-            story,
+        scenario.daemon.start();
+        BranchedScenario {
+            scenario,
             six,
             switch,
             files,
         }
     }
 
-    /// Restores to a position, and compares the last row with the one that it must have.
+    /// Restores to a target, and asserts that `row` is the last row.
     fn reaches(&self, position: &str, row: &str) {
-        let mut restored = self.story.restored("newest", position);
+        let mut restored = self.scenario.restored("newest", position);
         restored.wait_primary(60);
         assert_eq!(last_row(&restored), row, "{position}");
         restored.sql("INSERT INTO t VALUES (100)");
@@ -68,8 +68,8 @@ impl Branched {
     }
 }
 
-/// Makes a segment one that was received up to `end` only.
-fn cut(path: &PathBuf, end: Lsn) {
+/// Changes a segment as if it was received up to `end` only.
+fn truncate_received(path: &PathBuf, end: Lsn) {
     let file = File::options().write(true).open(path).unwrap();
     let from = SegmentSize::DEFAULT.offset(end);
     let zeros = vec![0; usize::try_from(SegmentSize::DEFAULT.bytes() - from).unwrap()];
@@ -77,154 +77,169 @@ fn cut(path: &PathBuf, end: Lsn) {
 }
 
 #[test]
-fn nothing_below_a_switch_is_lost_where_the_next_timeline_was_received_in_part() {
+fn wal_before_a_switch_point_is_restored_if_the_next_timeline_was_received_in_part() {
     for major in [13, 15, 18] {
         if installed(major).is_none() {
             continue;
         }
-        let branched = Branched::new(major);
+        let branched = BranchedScenario::new(major);
         branched.reaches("current", "8");
-        // The first bytes of timeline 2 came, then the new primary was lost.
-        cut(&branched.files[1], branched.six);
+        // Only the first bytes of timeline 2 were received.
+        truncate_received(&branched.files[1], branched.six);
         branched.reaches("current", "7");
         branched.reaches("current,timeline=2", "7");
     }
 }
 
 #[test]
-fn a_timeline_without_wal_of_its_own_is_not_the_latest() {
-    let branched = Branched::new(server().0);
+fn a_timeline_without_wal_is_not_the_latest() {
+    let branched = BranchedScenario::new(server().0);
     let [old, new] = &branched.files;
     let (kept_old, kept_new) = (std::fs::read(old).unwrap(), std::fs::read(new).unwrap());
-    // Everything up to the switch came, and nothing behind it.
-    cut(new, branched.switch);
+    // Everything up to the switch point was received, and nothing after it.
+    truncate_received(new, branched.switch);
     branched.reaches("current,timeline=latest", "7");
-    // The history came, and nothing else.
+    // Only the history file was received.
     std::fs::remove_file(new).unwrap();
     branched.reaches("current", "7");
     branched.reaches("current,timeline=2", "7");
-    let seven = format!("xid={},timeline=2", branched.story.of(7).xid);
+    let seven = format!("xid={},timeline=2", branched.scenario.row(7).xid);
     branched.reaches(&seven, "7");
     branched
-        .story
-        .try_restore("newest", &format!("xid={}", branched.story.of(8).xid))
+        .scenario
+        .try_restore("newest", &format!("xid={}", branched.scenario.row(8).xid))
         .fails(1, "cannot be reached");
-    // The file of timeline 1 is lost, that of timeline 2 has all of it.
+    // The segment of timeline 1 is missing, that of timeline 2 contains all of it.
     crate::harness::write_owned(new, &kept_new);
     std::fs::remove_file(old).unwrap();
     branched.reaches("current", "8");
-    branched.reaches(&format!("xid={}", branched.story.of(7).xid), "7");
-    // Timeline 2 is damaged below the switch: what lies behind that is not there, and what lies before it is.
+    branched.reaches(&format!("xid={}", branched.scenario.row(7).xid), "7");
+    // Timeline 2 is damaged before the switch point: only WAL before the damage can be restored.
     crate::harness::write_owned(old, &kept_old);
     let mut bad = kept_new;
     let at = usize::try_from(SegmentSize::DEFAULT.offset(branched.six)).unwrap();
     bad[at + 40] ^= 0x40;
     crate::harness::write_owned(new, &bad);
     branched
-        .story
+        .scenario
         .try_restore("newest", "current")
         .fails(1, "damaged");
-    branched.reaches(&format!("xid={}", branched.story.of(7).xid), "7");
+    branched.reaches(&format!("xid={}", branched.scenario.row(7).xid), "7");
 }
 
-/// The server was recovered to a moment before its newest backup, and goes on from there: what that backup and the WAL
-/// behind it have was given up.
+/// The server was recovered to a time before its newest backup, so that this backup and the WAL
+/// after it were discarded.
 #[test]
-fn the_newest_backup_is_one_of_the_branch_that_the_server_is_on() {
-    let mut story = Story::new(server().0, "compression = none");
-    let two = story.of(2).xid.clone();
-    let recovered = story.restore("newest", &format!("xid={two}"));
-    assert_eq!(label(&recovered), story.a);
-    let recovered = Cluster::adopt(&story.scratch, story.cluster.major(), recovered);
-    let old = take_over(&mut story, recovered);
-    story.step(6);
-    story.cluster.wait_received("pgmoneta");
+fn the_newest_backup_is_on_the_branch_of_the_server() {
+    let mut scenario = Scenario::new(server().0, "compression = none");
+    let two = scenario.row(2).xid.clone();
+    let recovered = scenario.restore("newest", &format!("xid={two}"));
+    assert_eq!(label(&recovered), scenario.a);
+    let recovered = Cluster::adopt(&scenario.scratch, scenario.cluster.major(), recovered);
+    let old = replace_primary(&mut scenario, recovered);
+    scenario.step(6);
+    scenario.cluster.wait_received("pgmoneta");
 
-    let newer = format!("the backup {} is newer, but of another branch", story.b);
+    let newer = format!("the backup {} is newer, but on another branch", scenario.b);
     for (position, row) in [
         ("current", "6"),
         ("immediate", "1"),
         ("current,timeline=latest", "6"),
     ] {
-        assert_eq!(story.reaches("newest", position, row), story.a);
-        let told = story.try_restore("newest", position).ok();
-        assert!(told.stdout.contains(&newer), "{position}: {told}");
+        assert_eq!(scenario.reaches("newest", position, row), scenario.a);
+        let output = scenario.try_restore("newest", position).ok();
+        assert!(output.stdout.contains(&newer), "{position}: {output}");
     }
-    // Whoever wants it names it, or its timeline.
-    assert_eq!(story.reaches("newest", "current,timeline=1", "5"), story.b);
-    let named = story.try_restore(&story.b, "current").ok();
-    let branch =
-        "does not lie on the way to timeline 2: recovery ends on another branch, on timeline 1";
-    assert!(named.stdout.contains(branch), "{named}");
+    // It can be chosen by its label, or by its timeline.
+    assert_eq!(
+        scenario.reaches("newest", "current,timeline=1", "5"),
+        scenario.b
+    );
+    let named = scenario.try_restore(&scenario.b, "current").ok();
+    let branch = format!(
+        "timeline 2 does not descend from the backup {}: recovery ends on another branch, on \
+         timeline 1",
+        scenario.b
+    );
+    assert!(named.stdout.contains(&branch), "{named}");
 
-    // It was better before: the old server goes on.
-    let c = story.daemon.backup("primary");
-    story.point("second");
-    take_over(&mut story, old);
-    story.step(7);
-    story.cluster.wait_received("pgmoneta");
-    assert_eq!(story.reaches("newest", "current", "7"), story.b);
-    assert_eq!(story.reaches("newest", "current,timeline=2", "6"), c);
-    assert_eq!(story.reaches("newest", "current,timeline=latest", "6"), c);
+    // The original server is started again.
+    let c = scenario.daemon.backup("primary");
+    scenario.restore_point("second");
+    replace_primary(&mut scenario, old);
+    scenario.step(7);
+    scenario.cluster.wait_received("pgmoneta");
+    assert_eq!(scenario.reaches("newest", "current", "7"), scenario.b);
+    assert_eq!(scenario.reaches("newest", "current,timeline=2", "6"), c);
+    assert_eq!(
+        scenario.reaches("newest", "current,timeline=latest", "6"),
+        c
+    );
     let stays = "current,timeline=current";
-    assert_eq!(story.reaches("newest", stays, "7"), story.b);
-    story
+    assert_eq!(scenario.reaches("newest", stays, "7"), scenario.b);
+    scenario
         .try_restore("newest", "name=second")
         .fails(1, "cannot be reached")
         .fails(1, "WAL of other timelines, up to 2");
 
-    a_third_timeline(&mut story, &c);
+    assert_third_timeline(&mut scenario, &c);
 }
 
-/// Timeline 3 comes from 1: a standby of it finds its way over the number that it does not pass. `other` is a backup on
-/// timeline 2.
-fn a_third_timeline(story: &mut Story, other: &str) {
-    let seven = format!("xid={}", story.of(7).xid);
-    let recovered = story.restore("newest", &seven);
-    let recovered = Cluster::adopt(&story.scratch, story.cluster.major(), recovered);
-    take_over(story, recovered);
-    story.step(8);
-    story.cluster.wait_received("pgmoneta");
-    story.cluster.stop();
-    let standby = story.restored("newest", "replica");
+/// Timeline 3 descends from 1: a standby of it skips timeline 2. `other` is a backup on timeline 2.
+fn assert_third_timeline(scenario: &mut Scenario, other: &str) {
+    let seven = format!("xid={}", scenario.row(7).xid);
+    let recovered = scenario.restore("newest", &seven);
+    let recovered = Cluster::adopt(&scenario.scratch, scenario.cluster.major(), recovered);
+    replace_primary(scenario, recovered);
+    scenario.step(8);
+    scenario.cluster.wait_received("pgmoneta");
+    scenario.cluster.stop();
+    let standby = scenario.restored("newest", "replica");
     standby.wait_sql("SELECT max(n) FROM t", "8", 60);
     for position in ["replica", "replica,timeline=latest"] {
-        story
+        scenario
             .try_restore(other, position)
             .fails(1, "cannot follow the server")
             .fails(1, "timeline 3");
     }
-    let told = story.try_restore(other, "replica,timeline=2").ok();
-    assert!(told.stdout.contains("cannot follow the server"), "{told}");
-    story.try_restore(other, "immediate,replica").ok();
+    let output = scenario.try_restore(other, "replica,timeline=2").ok();
+    assert!(
+        output.stdout.contains("cannot follow the server"),
+        "{output}"
+    );
+    scenario.try_restore(other, "immediate,replica").ok();
 
-    // Of timeline 3 nothing but the history came.
-    for entry in std::fs::read_dir(story.daemon.wal("primary")).unwrap() {
+    // Of timeline 3 only the history file was received.
+    for entry in std::fs::read_dir(scenario.daemon.wal("primary")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         if name.starts_with("00000003") && !name.ends_with("history") {
             std::fs::remove_file(path).unwrap();
         }
     }
-    let told = story.try_restore("newest", "current").ok();
+    let output = scenario.try_restore("newest", "current").ok();
     assert!(
-        told.stdout.contains("the server left timeline 1 at"),
-        "{told}"
+        output.stdout.contains("the server left timeline 1 at"),
+        "{output}"
     );
-    assert!(told.stdout.contains(",inclusive=off would end"), "{told}");
+    assert!(
+        output.stdout.contains(",inclusive=off would end"),
+        "{output}"
+    );
 }
 
-/// Puts a cluster in the place of the live one, which is stopped when all of it is received.
-fn take_over(story: &mut Story, cluster: Cluster) -> Cluster {
-    story.cluster.wait_received("pgmoneta");
-    story.cluster.stop();
-    let cluster = cluster.in_place_of(&story.cluster);
-    let old = std::mem::replace(&mut story.cluster, cluster);
-    // It tries again after a while that grows with each try.
-    story.daemon.stop();
-    story.cluster.start();
-    story.cluster.wait_primary(60);
-    story.daemon.start();
-    story.cluster.wait_streaming("pgmoneta");
+/// Replaces the running cluster, which is stopped when all its WAL is received. Returns the old
+/// one.
+fn replace_primary(scenario: &mut Scenario, cluster: Cluster) -> Cluster {
+    scenario.cluster.wait_received("pgmoneta");
+    scenario.cluster.stop();
+    let cluster = cluster.in_place_of(&scenario.cluster);
+    let old = std::mem::replace(&mut scenario.cluster, cluster);
+    // The delay between connection attempts grows, so the daemon is restarted.
+    scenario.daemon.stop();
+    scenario.cluster.start();
+    scenario.cluster.wait_primary(60);
+    scenario.daemon.start();
+    scenario.cluster.wait_streaming("pgmoneta");
     old
 }

@@ -1,22 +1,22 @@
-//! A dry run refuses what the restore would refuse, in the same words.
+//! A dry run fails with the same errors as a restore.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::story::unique;
+use super::scenario::unique;
 use crate::harness::{Cluster, Daemon, Scratch, User, user, write_owned};
 
-struct Refusing {
+struct DryRunTest {
     scratch: Scratch,
     daemon: Daemon,
     _cluster: Cluster,
     oid: String,
 }
 
-impl Refusing {
-    /// Both say `texts`, and nothing is written.
-    fn refused(&self, directory: &Path, more: &[&str], texts: &[&str]) {
+impl DryRunTest {
+    /// Asserts that a dry run and a restore fail with `texts`.
+    fn assert_refused(&self, directory: &Path, more: &[&str], texts: &[&str]) {
         let at = directory.to_str().unwrap();
         for last in [&["--dry-run"][..], &[]] {
             let arguments = ["restore", "primary", "newest", "current", at];
@@ -27,13 +27,13 @@ impl Refusing {
         }
     }
 
-    fn accepted(&self, directory: &Path) {
+    fn assert_accepted(&self, directory: &Path) {
         let at = directory.to_str().unwrap();
         let arguments = ["restore", "primary", "newest", "current", at, "--dry-run"];
         self.daemon.cli(&arguments).ok();
     }
 
-    /// A stored file of the backup whose name begins so.
+    /// The stored file of the backup whose name without suffixes is `name`.
     fn stored(&self, name: &str) -> PathBuf {
         let backups = self.daemon.backups("primary");
         let label = self.daemon.labels("primary").pop().unwrap();
@@ -47,7 +47,7 @@ impl Refusing {
     }
 }
 
-fn mode(path: &Path, mode: u32) {
+fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
@@ -63,66 +63,66 @@ fn a_dry_run_finds_what_the_restore_would_refuse() {
     cluster.sql(&format!("CREATE TABLESPACE ts LOCATION '{}'", at.display()));
     daemon.backup("primary");
     let oid = cluster.sql("SELECT oid FROM pg_tablespace WHERE spcname = 'ts'");
-    let refusing = Refusing {
+    let test = DryRunTest {
         scratch,
         daemon,
         _cluster: cluster,
         oid,
     };
-    directories(&refusing);
-    stored_files(&refusing);
+    directories(&test);
+    stored_files(&test);
 }
 
-fn directories(refusing: &Refusing) {
-    let scratch = &refusing.scratch;
+fn directories(test: &DryRunTest) {
+    let scratch = &test.scratch;
     let name = crate::harness::run(user().command("id").arg("-un"));
     let user_name = format!("the user {}", name.trim());
     let free = scratch.directory("free");
-    refusing.accepted(&free);
-    let closed = scratch.directory("closed");
-    mode(&closed, 0o500);
-    let write = format!("may not write to {}", closed.display());
+    test.assert_accepted(&free);
+    let readonly = scratch.directory("closed");
+    set_mode(&readonly, 0o500);
+    let write = format!("may not write to {}", readonly.display());
     let texts = [write.as_str(), &user_name];
-    refusing.refused(&closed, &[], &texts);
-    refusing.refused(&closed.join("a/b"), &[], &texts);
-    let tablespace = format!("{}={}", refusing.oid, closed.join("ts").display());
-    refusing.refused(&free, &["--tablespace", &tablespace], &texts);
-    let dark = scratch.directory("dark");
-    mode(&dark, 0o000);
-    let look = format!("may not look into {}", dark.display());
-    refusing.refused(&dark.join("a"), &[], &[&look, &user_name]);
-    mode(&dark, 0o700);
+    test.assert_refused(&readonly, &[], &texts);
+    test.assert_refused(&readonly.join("a/b"), &[], &texts);
+    let tablespace = format!("{}={}", test.oid, readonly.join("ts").display());
+    test.assert_refused(&free, &["--tablespace", &tablespace], &texts);
+    let unreadable = scratch.directory("dark");
+    set_mode(&unreadable, 0o000);
+    let look = format!("may not search {}", unreadable.display());
+    test.assert_refused(&unreadable.join("a"), &[], &[&look, &user_name]);
+    set_mode(&unreadable, 0o700);
     let file = scratch.write("file", "");
-    refusing.refused(&file.join("a"), &[], &["it is not a directory"]);
+    test.assert_refused(&file.join("a"), &[], &["it is not a directory"]);
     let dangling = scratch.join("dangling");
     std::os::unix::fs::symlink("/nowhere/at/all", &dangling).unwrap();
-    refusing.refused(&dangling, &[], &["a symbolic link to nothing"]);
+    test.assert_refused(&dangling, &[], &["a dangling symbolic link"]);
     let long = scratch.join("x".repeat(300));
-    refusing.refused(&long, &[], &["name too long"]);
+    test.assert_refused(&long, &[], &["name too long"]);
     assert_eq!(fs::read_dir(&free).unwrap().count(), 0);
     if matches!(user(), User::Other { .. }) {
-        // Made by another user than the daemon's, who may write there.
-        let label = refusing.daemon.labels("primary").pop().unwrap();
+        // Created by another user than that of the daemon, which may write there.
+        let label = test.daemon.labels("primary").pop().unwrap();
         let foreign = free.join(format!("primary-{label}"));
         fs::create_dir(&foreign).unwrap();
-        mode(&foreign, 0o777);
-        refusing.refused(&free, &[], &["belongs to the user root", &user_name]);
+        set_mode(&foreign, 0o777);
+        test.assert_refused(&free, &[], &["belongs to the user root", &user_name]);
         fs::remove_dir(&foreign).unwrap();
     }
 }
 
-fn stored_files(refusing: &Refusing) {
-    let into = refusing.scratch.directory(&unique("stored"));
-    let path = refusing.stored("pg_hba");
+fn stored_files(test: &DryRunTest) {
+    let into = test.scratch.directory(&unique("stored"));
+    let path = test.stored("pg_hba");
     let old = fs::read(&path).unwrap();
-    mode(&path, 0o000);
-    let shown = path.display().to_string();
-    refusing.refused(&into, &[], &["may not read", &shown]);
+    set_mode(&path, 0o000);
+    let display = path.display().to_string();
+    test.assert_refused(&into, &[], &["may not read", &display]);
     fs::remove_file(&path).unwrap();
-    refusing.refused(&into, &[], &[&shown, "is missing"]);
+    test.assert_refused(&into, &[], &[&display, "is missing"]);
     write_owned(&path, &old[1..]);
-    refusing.refused(&into, &[], &[&shown, "were stored"]);
+    test.assert_refused(&into, &[], &[&display, "were stored"]);
     write_owned(&path, &old);
-    refusing.accepted(&into);
+    test.assert_accepted(&into);
     assert_eq!(fs::read_dir(&into).unwrap().count(), 0);
 }

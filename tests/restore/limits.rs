@@ -1,8 +1,8 @@
-//! Limits that were raised after the backup: recovery reaches its target all the same. WAL that cannot be recovered is
-//! refused beforehand.
+//! Recovery reaches its target although limits were raised after the backup. WAL with `wal_level =
+//! minimal` is refused.
 
 use super::after_recovery::{Rows, majors};
-use super::story::{last_row, unique, wait_paused};
+use super::scenario::{last_row, unique, wait_paused};
 use crate::harness::{Cluster, Daemon, MAJORS, Scratch, installed};
 
 const HIGH: &str = "max_connections = 90\nmax_worker_processes = 20\nmax_wal_senders = 12\n\
@@ -45,12 +45,12 @@ fn limits_that_were_raised_after_the_backup_do_not_stop_recovery() {
         restored.wait_primary(60);
         assert_eq!(last_row(&restored), "5", "{major}");
         assert_eq!(limits(&restored), "90 128 7 12 20", "{major}");
-        // A standby needs them as long as the restored server runs with them.
+        // A standby needs these limits until the restored server is restarted.
         let standby = restored.follower(&rows.scratch, &unique("standby"));
         restored.sql("INSERT INTO t VALUES (6)");
         standby.wait_sql("SELECT max(n) FROM t", "6", 60);
 
-        // Where recovery ends before, nothing is changed.
+        // If recovery ends before the change, the limits are not raised.
         let mut restored = rows.restore(&format!("time={}", rows.time));
         restored.start();
         restored.wait_primary(60);
@@ -58,7 +58,7 @@ fn limits_that_were_raised_after_the_backup_do_not_stop_recovery() {
     }
 }
 
-/// Limits that were given on the command line stand in no file of the backup.
+/// Limits on the command line are in no configuration file of the backup.
 #[test]
 fn limits_of_the_command_line_are_those_of_the_control_file() {
     for major in majors() {
@@ -134,7 +134,7 @@ fn wal_of_a_server_with_wal_level_minimal_is_refused() {
                 .count(),
             0
         );
-        // The position that is named is one.
+        // Recovery to the reported position works.
         let said = format!("{}{}", output.stdout, output.stderr);
         let position = said.split("is lsn=").nth(1).unwrap();
         let position = position.split_whitespace().next().unwrap();

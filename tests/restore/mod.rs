@@ -1,20 +1,20 @@
-//! Restore and verify, and what they stand on.
+//! Restore and verify, and the code that they use.
 
 mod after_recovery;
 mod branches;
+mod copied_backups;
+mod created_tablespaces;
 mod dry_run;
+mod external_effects;
 mod limits;
-mod mixed;
-mod names;
-mod newer;
-mod outside;
-mod places;
-mod positions;
-mod replayed;
-mod saved;
-mod story;
-mod targets;
+mod mixed_storage;
+mod output;
+mod recovery_targets;
+mod restore_dirs;
+mod restore_point_names;
+mod scenario;
+mod target_times;
 mod timelines;
-mod times;
+mod unknown_version;
 mod verify;
 mod wal_records;

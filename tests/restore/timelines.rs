@@ -1,16 +1,16 @@
-//! Recovery over a change of the timeline, and on the way that is asked for.
+//! Recovery across timeline switches, and on the specified timeline.
 
 use super::after_recovery::{Rows, majors};
-use super::story::{Story, label, last_row};
+use super::scenario::{Scenario, label, last_row};
 use crate::harness::{server, wait_until, write_owned};
 
-/// Makes the cluster a standby of nobody and promotes it, as a failover to it would.
-pub fn fail_over(story: &mut Story) {
-    story.cluster.stop();
-    write_owned(&story.cluster.data().join("standby.signal"), "");
-    story.cluster.start();
-    story.cluster.promote();
-    story.cluster.wait_streaming("pgmoneta");
+/// Restarts the cluster as a standby and promotes it, like a failover to it.
+pub fn fail_over(scenario: &mut Scenario) {
+    scenario.cluster.stop();
+    write_owned(&scenario.cluster.data().join("standby.signal"), "");
+    scenario.cluster.start();
+    scenario.cluster.promote();
+    scenario.cluster.wait_streaming("pgmoneta");
 }
 
 fn timeline(cluster: &crate::harness::Cluster) -> String {
@@ -19,46 +19,46 @@ fn timeline(cluster: &crate::harness::Cluster) -> String {
 }
 
 #[test]
-fn recovery_follows_timelines_or_stays() {
-    let mut story = Story::new(server().0, "compression = zstd");
-    fail_over(&mut story);
-    story.step(6);
-    story.cluster.wait_received("pgmoneta");
-    assert_eq!(timeline(&story.cluster), "2");
+fn recovery_follows_timelines_or_stays_on_the_specified_one() {
+    let mut scenario = Scenario::new(server().0, "compression = zstd");
+    fail_over(&mut scenario);
+    scenario.step(6);
+    scenario.cluster.wait_received("pgmoneta");
+    assert_eq!(timeline(&scenario.cluster), "2");
 
-    let mut latest = story.restored("newest", "current");
+    let mut latest = scenario.restored("newest", "current");
     latest.wait_primary(60);
     assert_eq!(last_row(&latest), "6");
     assert_eq!(timeline(&latest), "3");
     latest.stop();
-    let mut stays = story.restored("newest", "current,timeline=current");
+    let mut stays = scenario.restored("newest", "current,timeline=current");
     stays.wait_primary(60);
     assert_eq!(last_row(&stays), "5");
-    // A number that no other server uses, although this one never saw timeline 2.
+    // A number that no other server uses, although this server was never on timeline 2.
     assert_eq!(timeline(&stays), "3");
     stays.stop();
-    let before = format!("xid={},timeline=1", story.of(4).xid);
-    assert_eq!(story.reaches("newest", &before, "4"), story.b);
-    let across = format!("xid={}", story.of(6).xid);
-    assert_eq!(story.reaches(&story.a, &across, "6"), story.a);
+    let before = format!("xid={},timeline=1", scenario.row(4).xid);
+    assert_eq!(scenario.reaches("newest", &before, "4"), scenario.b);
+    let across = format!("xid={}", scenario.row(6).xid);
+    assert_eq!(scenario.reaches(&scenario.a, &across, "6"), scenario.a);
 
-    let c = story.daemon.backup("primary");
-    story.step(7);
-    story.cluster.wait_received("pgmoneta");
-    assert_eq!(story.reaches("newest", "current", "7"), c);
+    let c = scenario.daemon.backup("primary");
+    scenario.step(7);
+    scenario.cluster.wait_received("pgmoneta");
+    assert_eq!(scenario.reaches("newest", "current", "7"), c);
     assert_eq!(
-        story.reaches("newest", &format!("xid={}", story.of(5).xid), "5"),
-        story.b
+        scenario.reaches("newest", &format!("xid={}", scenario.row(5).xid), "5"),
+        scenario.b
     );
-    story
+    scenario
         .try_restore(&c, "current,timeline=1")
-        .fails(1, "timeline 1 does not come from the backup");
-    let old = story.restore("newest", &format!("lsn={},timeline=1", story.of(4).lsn));
-    assert_eq!(label(&old), story.b);
+        .fails(1, "timeline 1 does not descend from the backup");
+    let old = scenario.restore("newest", &format!("lsn={},timeline=1", scenario.row(4).lsn));
+    assert_eq!(label(&old), scenario.b);
 }
 
-/// The parent of the new timeline is the one on which the target lies, although a later one was followed: its history
-/// does not say of the later one that it was left before it began.
+/// The parent of the new timeline is the timeline of the target, although the archive follows a
+/// later one: its history contains no switch point that decreases.
 #[test]
 fn recovery_ends_on_the_timeline_of_its_target() {
     for major in majors() {
@@ -73,7 +73,7 @@ fn recovery_ends_on_the_timeline_of_its_target() {
             .sql("INSERT INTO t VALUES (4) RETURNING txid_current()");
         rows.cluster.sql("INSERT INTO t VALUES (5)");
         rows.cluster.wait_received("pgmoneta");
-        // The archive never saw timeline 3, but it was there before 4.
+        // Timeline 3 was never archived, but its number is in use, since it is below 4.
         let wal = rows.daemon.wal("primary");
         let history = std::fs::read(wal.join("00000002.history")).unwrap();
         write_owned(&wal.join("00000004.history"), &history);
@@ -98,63 +98,66 @@ fn recovery_ends_on_the_timeline_of_its_target() {
 }
 
 #[test]
-fn a_gap_is_named_and_what_lies_before_it_can_be_reached() {
-    let mut story = Story::new(server().0, "compression = none");
+fn a_gap_is_reported_and_wal_before_it_can_be_restored() {
+    let mut scenario = Scenario::new(server().0, "compression = none");
     let mut segments = Vec::new();
     for row in 6..10 {
-        story.step(row);
+        scenario.step(row);
         let name = "SELECT pg_walfile_name(pg_current_wal_lsn())";
-        segments.push(story.cluster.sql(name));
-        story.cluster.sql("SELECT pg_switch_wal()");
+        segments.push(scenario.cluster.sql(name));
+        scenario.cluster.sql("SELECT pg_switch_wal()");
     }
-    story.cluster.wait_received("pgmoneta");
+    scenario.cluster.wait_received("pgmoneta");
     // The segment of row 7, once it is sealed.
-    let missing = story.daemon.wal("primary").join(&segments[1]);
+    let missing = scenario.daemon.wal("primary").join(&segments[1]);
     wait_until("the segment is sealed", 30, || missing.exists());
     let kept = std::fs::read(&missing).unwrap();
     std::fs::remove_file(&missing).unwrap();
-    story
+    scenario
         .try_restore("newest", "current")
         .fails(1, &format!("WAL segment {} is missing", segments[1]))
         .fails(1, "last position that can be reached");
-    story
-        .try_restore("newest", &format!("xid={}", story.of(8).xid))
+    scenario
+        .try_restore("newest", &format!("xid={}", scenario.row(8).xid))
         .fails(1, &segments[1]);
-    let before = format!("lsn={}", story.of(6).lsn);
-    assert_eq!(story.reaches("newest", &before, "6"), story.b);
+    let before = format!("lsn={}", scenario.row(6).lsn);
+    assert_eq!(scenario.reaches("newest", &before, "6"), scenario.b);
 
-    // A byte that went bad in the middle is no end of WAL.
+    // A damaged byte is not the end of WAL.
     let mut bad = kept.clone();
     bad[80] ^= 1; // in its first record
     write_owned(&missing, &bad);
-    story
+    scenario
         .try_restore("newest", "current")
         .fails(1, &segments[1])
         .fails(1, "damaged");
     write_owned(&missing, &kept);
-    assert_eq!(story.reaches("newest", "current", "9"), story.b);
+    assert_eq!(scenario.reaches("newest", "current", "9"), scenario.b);
 }
 
-/// A change of a byte that was received but lies in the open segment must not pass for the end of WAL.
+/// A damaged byte in the open segment must not be taken for the end of WAL.
 #[test]
 fn damage_in_the_open_segment_is_not_the_end_of_wal() {
-    let story = Story::new(server().0, "compression = none");
-    story
+    let scenario = Scenario::new(server().0, "compression = none");
+    scenario
         .cluster
         .sql("CREATE TABLE filler AS SELECT repeat('f', 900) AS f FROM generate_series(1, 500)");
-    story.cluster.wait_received("pgmoneta");
-    let lsn: pgmoneta::unit::Lsn = story.of(4).lsn.parse().unwrap();
-    let name = story
+    scenario.cluster.wait_received("pgmoneta");
+    let lsn: pgmoneta::unit::Lsn = scenario.row(4).lsn.parse().unwrap();
+    let name = scenario
         .cluster
         .sql(&format!("SELECT pg_walfile_name('{lsn}')"));
-    let partial = story.daemon.wal("primary").join(format!("{name}.partial"));
+    let partial = scenario
+        .daemon
+        .wal("primary")
+        .join(format!("{name}.partial"));
     let mut bytes = std::fs::read(&partial).unwrap();
     let at = usize::try_from(lsn.0 % (16 << 20)).unwrap() - 20;
     bytes[at] ^= 0x40;
     // In place, since the receiver has the file open.
     let file = std::fs::File::options().write(true).open(&partial).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &bytes[at..=at], at as u64).unwrap();
-    story
+    scenario
         .try_restore("newest", "current")
         .fails(1, "damaged")
         .fails(1, &name);

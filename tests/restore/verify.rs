@@ -1,11 +1,11 @@
-//! Verify finds what is too much and what is missing around a backup, not only bad bytes in it.
+//! Verify finds unexpected files, and missing lists and WAL, not only damaged files.
 
 use std::fs;
 
 use crate::harness::{Cluster, Daemon, Scratch, write_owned};
 
 #[test]
-fn strange_files_lists_and_missing_wal_are_found() {
+fn unexpected_files_changed_lists_and_missing_wal_are_found() {
     let scratch = Scratch::new("verify");
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)

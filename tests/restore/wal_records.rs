@@ -1,5 +1,5 @@
-//! The records that we find in real WAL are those that PostgreSQL itself finds: `pg_waldump` or `pg_walinspect` of the
-//! same version, where there is one.
+//! The decoded records of real WAL are those that `pg_waldump` or `pg_walinspect` of the same
+//! version reports.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -11,7 +11,7 @@ use pgmoneta::unit::{Lsn, Segment, SegmentSize};
 
 use crate::harness::{Cluster, MAJORS, Scratch, installed};
 
-/// A record as text: position, transaction, resource manager, total length, position of the one before.
+/// A record as text: position, transaction ID, total length, position of the previous record.
 fn line(record: &Record<'_>) -> String {
     let header = record.header;
     format!(
@@ -39,12 +39,12 @@ fn decode(data: &Path, start: Lsn, size: SegmentSize) -> Found {
     let (mut lines, mut events) = (Vec::new(), Vec::new());
     for segment in names {
         let bytes = fs::read(data.join("pg_wal").join(segment.name(size))).unwrap();
-        // Pieces of different sizes, as a decoder of compressed files hands them out.
+        // Chunks, as the decoder of a compressed file returns them.
         for (index, chunk) in bytes.chunks(65536).enumerate() {
             let address = segment.start(size).advance(index as u64 * 65536);
             let fed = decoder.feed(address, chunk, &mut |record| {
                 lines.push(line(record));
-                events.push((record.start, Event::of(record).unwrap()));
+                events.push((record.start, Event::decode(record).unwrap()));
                 ControlFlow::Continue(())
             });
             if let Err(invalid) = fed {
@@ -57,7 +57,7 @@ fn decode(data: &Path, start: Lsn, size: SegmentSize) -> Found {
     Found { lines, events, end }
 }
 
-/// What the server's own program or extension says of the records from `start` to `end`.
+/// The records from `start` to `end` as the server's program or extension reports them.
 fn reference(cluster: &mut Cluster, start: Lsn, end: Lsn) -> Option<Vec<String>> {
     let waldump = cluster.bin().join("pg_waldump");
     if waldump.is_file() {
@@ -68,7 +68,7 @@ fn reference(cluster: &mut Cluster, start: Lsn, end: Lsn) -> Option<Vec<String>>
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        return Some(text.lines().map(of_waldump).collect());
+        return Some(text.lines().map(parse_waldump).collect());
     }
     if cluster.major() < 15 {
         return None;
@@ -84,7 +84,7 @@ fn reference(cluster: &mut Cluster, start: Lsn, end: Lsn) -> Option<Vec<String>>
 }
 
 /// `rmgr: Heap len (rec/tot): 59/ 59, tx: 739, lsn: 0/0177A0B8, prev 0/0177A080, desc: …`
-fn of_waldump(text: &str) -> String {
+fn parse_waldump(text: &str) -> String {
     let after = |mark: &str| text.split_once(mark).unwrap().1;
     let total = after("len (rec/tot):").split_once('/').unwrap().1;
     let word = |text: &str| text.split(',').next().unwrap().trim().to_owned();
@@ -98,8 +98,8 @@ fn of_waldump(text: &str) -> String {
     )
 }
 
-/// Work that makes records of many kinds and lengths, some over many pages.
-fn work(cluster: &Cluster) {
+/// Generates records of many kinds and lengths, some across many pages.
+fn generate_records(cluster: &Cluster) {
     cluster.sql("CREATE TABLE t (n int, x text); CREATE INDEX ON t (n)");
     cluster.sql("ALTER TABLE t ALTER x SET STORAGE EXTERNAL");
     cluster.sql(
@@ -114,7 +114,7 @@ fn work(cluster: &Cluster) {
 }
 
 #[test]
-fn records_are_those_that_postgresql_finds() {
+fn decoded_records_match_those_of_postgresql() {
     for major in MAJORS
         .into_iter()
         .filter(|major| installed(*major).is_some())
@@ -132,13 +132,13 @@ fn records_are_those_that_postgresql_finds() {
                 .sql("SELECT redo_lsn FROM pg_control_checkpoint()")
                 .parse()
                 .unwrap();
-            work(&cluster);
-            let facts = prepared(&cluster);
+            generate_records(&cluster);
+            let expected = run_transactions(&cluster);
             cluster.sql("SELECT pg_create_restore_point('it''s \"here\"')");
             cluster.stop();
             let found = decode(cluster.data(), start, size);
             assert!(found.lines.len() > 5000, "{}", found.lines.len());
-            facts.check(&found);
+            expected.check(&found);
             if let Some(expected) = reference(&mut cluster, start, found.end) {
                 assert_eq!(
                     found.lines.len(),
@@ -152,15 +152,15 @@ fn records_are_those_that_postgresql_finds() {
     }
 }
 
-/// What SQL said of transactions.
-struct Facts {
+/// Transactions as SQL reported them.
+struct ExpectedTransactions {
     committed: Vec<(u32, i64)>,
     aborted: u32,
     prepared: u32,
     rolled_back: u32,
 }
 
-fn prepared(cluster: &Cluster) -> Facts {
+fn run_transactions(cluster: &Cluster) -> ExpectedTransactions {
     let xid = |sql: &str| cluster.sql(sql).lines().next().unwrap().parse().unwrap();
     let prepared = xid(
         "BEGIN; CREATE TABLE p AS SELECT txid_current() AS n; SAVEPOINT a; INSERT INTO p VALUES (1); \
@@ -178,7 +178,7 @@ fn prepared(cluster: &Cluster) -> Facts {
         let (xid, time) = row.split_once('|').unwrap();
         committed.push((xid.parse().unwrap(), time.parse().unwrap()));
     }
-    Facts {
+    ExpectedTransactions {
         committed,
         aborted,
         prepared,
@@ -186,7 +186,7 @@ fn prepared(cluster: &Cluster) -> Facts {
     }
 }
 
-impl Facts {
+impl ExpectedTransactions {
     fn check(&self, found: &Found) {
         let events = || found.events.iter().map(|(_, event)| event);
         let commit = |xid: u32| {

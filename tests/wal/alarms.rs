@@ -1,4 +1,4 @@
-//! What calls for a person: told once, with the way out, and tried again meanwhile.
+//! Alarms: errors that need an operator are logged once, with a hint, and retried meanwhile.
 
 use std::fs;
 
@@ -11,12 +11,12 @@ use crate::harness::{Cluster, Scratch, client, user, wait_until};
 const CREATE: &str = "create_slot = yes";
 
 #[test]
-fn a_missing_slot_is_made_on_demand_only() {
+fn a_missing_slot_is_created_only_if_configured() {
     let scratch = Scratch::new("wal-slot");
     let cluster = Cluster::builder(&scratch).start();
     let receiver = Receiver::new(&scratch, &cluster, "", "create_slot = no").started();
-    let said = receiver.wait_alarm("has no replication slot \"pgmoneta\"");
-    assert!(said.contains("SELECT pg_create_physical_replication_slot('pgmoneta', true)"));
+    let message = receiver.wait_alarm("has no replication slot \"pgmoneta\"");
+    assert!(message.contains("SELECT pg_create_physical_replication_slot('pgmoneta', true)"));
     let errors = || {
         receiver
             .log()
@@ -50,11 +50,11 @@ fn a_logical_slot_is_refused() {
         cluster.sql("SELECT pg_create_logical_replication_slot('pgmoneta', 'pgoutput')");
     }
     let receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
-    receiver.wait_alarm("is a logical one");
+    receiver.wait_alarm("is a logical slot");
 }
 
 #[test]
-fn a_slot_in_use_is_waited_for() {
+fn a_slot_in_use_is_retried() {
     let scratch = Scratch::new("wal-busy");
     let cluster = Cluster::builder(&scratch).start();
     cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta', true)");
@@ -72,25 +72,28 @@ fn a_slot_in_use_is_waited_for() {
         30,
         || matches!(receiver.state().phase, Phase::Reconnecting(why) if why.contains("is active")),
     );
-    let said = receiver.wait_alarm("is active");
+    let message = receiver.wait_alarm("is active");
     assert!(
-        said.contains("every receiver needs a slot of its own"),
-        "{said}"
+        message.contains("every receiver needs a slot of its own"),
+        "{message}"
     );
     other.kill().unwrap();
     other.wait().unwrap();
-    // What the other one received is not here.
+    // WAL that the other receiver got is not in this archive.
     receiver.wait_alarm("was used before");
     receiver.begin();
     receiver.wait_streaming();
 }
 
 #[test]
-fn a_lost_slot_is_an_alarm_and_a_new_one_goes_on_after_the_gap() {
+fn a_lost_slot_is_an_alarm_and_a_new_slot_continues_after_the_gap() {
     let scratch = Scratch::new("wal-lost");
     let cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
-        .conf("max_slot_wal_keep_size = 1MB\nmax_wal_size = 2MB\nmin_wal_size = 2MB\ncheckpoint_timeout = 30s")
+        .conf(
+            "max_slot_wal_keep_size = 1MB\nmax_wal_size = 2MB\nmin_wal_size = 2MB\n\
+             checkpoint_timeout = 30s",
+        )
         .start();
     let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     receiver.wait_streaming();
@@ -103,20 +106,20 @@ fn a_lost_slot_is_an_alarm_and_a_new_one_goes_on_after_the_gap() {
         cluster.sql("SELECT wal_status FROM pg_replication_slots") == "lost"
     });
     receiver.start();
-    let said = receiver.wait_alarm("is lost");
+    let message = receiver.wait_alarm("is lost");
     assert!(
-        said.contains("SELECT pg_drop_replication_slot('pgmoneta')"),
-        "{said}"
+        message.contains("SELECT pg_drop_replication_slot('pgmoneta')"),
+        "{message}"
     );
-    assert!(said.contains("take a full backup"), "{said}");
+    assert!(message.contains("take a full backup"), "{message}");
     let before = receiver.wal_end();
 
-    // The way out.
+    // As the hint says.
     cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
     receiver.wait_streaming();
     write_wal(&cluster, 1);
     receiver.wait_flushed(&cluster);
-    wait_until("the gap is on the board", 30, || {
+    wait_until("the gap is in the status", 30, || {
         !receiver.state().gaps.is_empty()
     });
     let gaps = receiver.state().gaps;
@@ -132,7 +135,7 @@ fn a_lost_slot_is_an_alarm_and_a_new_one_goes_on_after_the_gap() {
         before.file.path.exists() || receiver.wal().find(before.file.segment).unwrap().is_some();
     assert!(kept, "what was received stays");
 
-    // It is found again at the next start.
+    // The next start finds the gap again.
     receiver.stop();
     receiver.start();
     receiver.wait_streaming();
@@ -164,7 +167,7 @@ fn another_cluster_is_refused() {
 }
 
 #[test]
-fn a_server_that_went_back_is_refused_and_nothing_is_overwritten() {
+fn a_server_reset_to_an_older_state_is_refused_and_nothing_is_overwritten() {
     let scratch = Scratch::new("wal-older");
     let mut cluster = Cluster::builder(&scratch).start();
     let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
@@ -192,14 +195,14 @@ fn a_server_that_went_back_is_refused_and_nothing_is_overwritten() {
     let archived = content();
     cluster.start();
     receiver.start();
-    let said = receiver.wait_alarm("the archive has it up to");
-    assert!(said.contains("nothing is overwritten"), "{said}");
-    // It runs on beyond the archive's end, with other WAL of the same timeline.
+    let message = receiver.wait_alarm("the archive has it up to");
+    assert!(message.contains("nothing is overwritten"), "{message}");
+    // It writes other WAL of the same timeline, beyond the archive's end.
     while cluster.sql(&format!("SELECT pg_current_wal_flush_lsn() > '{end}'")) != "t" {
         write_wal(&cluster, 1);
     }
-    let said = receiver.wait_alarm("differs at");
-    assert!(said.contains("is kept"), "{said}");
+    let message = receiver.wait_alarm("differs at");
+    assert!(message.contains("is kept"), "{message}");
     let acknowledged = format!("SELECT restart_lsn < '{end}' FROM pg_replication_slots");
     assert_eq!(cluster.sql(&acknowledged), "t", "clients may wait for it");
     receiver.stop();
@@ -209,13 +212,13 @@ fn a_server_that_went_back_is_refused_and_nothing_is_overwritten() {
 }
 
 #[test]
-fn a_role_that_may_not_replicate_and_a_minimal_server_are_told() {
+fn missing_replication_privilege_and_minimal_wal_level_are_alarms() {
     let scratch = Scratch::new("wal-role");
     let cluster = Cluster::builder(&scratch).start();
     cluster.sql("ALTER ROLE repl NOREPLICATION");
     let receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
-    let said = receiver.wait_alarm("eplication");
-    assert!(said.contains("ALTER ROLE"), "{said}");
+    let message = receiver.wait_alarm("eplication");
+    assert!(message.contains("ALTER ROLE"), "{message}");
     drop(receiver);
 
     let minimal = Cluster::builder(&scratch)
@@ -223,6 +226,6 @@ fn a_role_that_may_not_replicate_and_a_minimal_server_are_told() {
         .conf("wal_level = minimal\nmax_wal_senders = 0")
         .start();
     let receiver = Receiver::new(&scratch, &minimal, "", CREATE).started();
-    let said = receiver.wait_alarm("wal_level is minimal");
-    assert!(said.contains("wal_level = replica"), "{said}");
+    let message = receiver.wait_alarm("wal_level is minimal");
+    assert!(message.contains("wal_level = replica"), "{message}");
 }

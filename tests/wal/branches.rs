@@ -1,4 +1,5 @@
-//! An archive is a tree of timelines: the receiver goes on along the server's own history, and keeps the other branches.
+//! An archive has several branches of timelines: the receiver follows the server's history, and
+//! keeps the other branches.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,14 +18,14 @@ fn timeline(number: u32) -> Timeline {
     Timeline::new(number).unwrap()
 }
 
-fn small(scratch: &Scratch) -> Cluster {
+fn small_cluster(scratch: &Scratch) -> Cluster {
     Cluster::builder(scratch)
         .wal_segment_mib(1)
         .conf(CONF)
         .start()
 }
 
-fn point(cluster: &Cluster, name: &str) {
+fn restore_point(cluster: &Cluster, name: &str) {
     cluster.sql(&format!("SELECT pg_create_restore_point('{name}')"));
 }
 
@@ -39,14 +40,14 @@ fn content(receiver: &Receiver) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// The lines of the log that say `text`.
-fn told(receiver: &Receiver, text: &str) -> Vec<String> {
+/// The log lines with `text`.
+fn logged_lines(receiver: &Receiver, text: &str) -> Vec<String> {
     let mut lines = receiver.log();
     lines.retain(|line| line.contains(text));
     lines
 }
 
-/// Receives from a cluster until all that it has is there, after some WAL more.
+/// Receives from a cluster, and some more WAL, until all is archived.
 fn follow(receiver: &mut Receiver, cluster: &Cluster, number: u32) {
     receiver.configure(cluster, "", CREATE);
     receiver.start();
@@ -64,17 +65,17 @@ fn follow(receiver: &mut Receiver, cluster: &Cluster, number: u32) {
 }
 
 #[test]
-fn every_recovery_is_followed_and_the_branches_before_it_stay() {
+fn every_recovery_is_followed_and_older_branches_are_kept() {
     let scratch = Scratch::new("wal-tree");
-    let mut first = small(&scratch);
+    let mut first = small_cluster(&scratch);
     let mut base = Base::of(&scratch, &mut first);
     let mut receiver = Receiver::new(&scratch, &first, "", CREATE).started();
     receiver.wait_streaming();
     write_wal(&first, 1);
-    point(&first, "one");
-    point(&first, "two");
+    restore_point(&first, "one");
+    restore_point(&first, "two");
     write_wal(&first, 3);
-    point(&first, "three");
+    restore_point(&first, "three");
     write_wal(&first, 1);
     receiver.wait_flushed(&first);
     receiver.stop();
@@ -87,11 +88,11 @@ fn every_recovery_is_followed_and_the_branches_before_it_stay() {
     second.stop();
     let kept = content(&receiver);
 
-    // It was the wrong moment. The two part within a segment.
+    // Recovered again to a later point; the two diverge within a segment.
     let mut third = base.recover(&scratch, "r3", &on_first("two"));
     follow(&mut receiver, &third, 3);
     third.stop();
-    let warned = told(&receiver, "does not come from timeline 2");
+    let warned = logged_lines(&receiver, "does not descend from timeline 2");
     assert_eq!(warned.len(), 1, "{warned:?}");
     assert!(
         warned[0].starts_with("WARN") && warned[0].contains("timeline 3"),
@@ -103,12 +104,12 @@ fn every_recovery_is_followed_and_the_branches_before_it_stay() {
         assert!(kept[name] == archived[name], "{name}");
     }
 
-    // Again, to a moment after both.
+    // Again, to a point after both.
     let mut fourth = base.recover(&scratch, "r4", &on_first("three"));
     follow(&mut receiver, &fourth, 4);
     fourth.stop();
 
-    // Recovery is to follow timeline 4 and ends before it: the positions of its history go back.
+    // Recovery targets timeline 4 but ends before its start: the positions in the history decrease.
     let settings = "recovery_target_name = 'two'\nrecovery_target_timeline = '4'";
     let fifth = base.recover(&scratch, "r5", settings);
     let history = fs::read_to_string(fifth.data().join("pg_wal/00000005.history")).unwrap();
@@ -120,13 +121,13 @@ fn every_recovery_is_followed_and_the_branches_before_it_stay() {
     follow(&mut receiver, &fifth, 5);
     assert_eq!(receiver.state().gaps, Vec::<String>::new());
     assert!(
-        told(&receiver, "ERROR")
+        logged_lines(&receiver, "ERROR")
             .iter()
             .all(|line| line.contains("the WAL is kept"))
     );
-    let numbers: Vec<_> = receiver.wal().histories().unwrap();
+    let numbers: Vec<_> = receiver.wal().history_timelines().unwrap();
     assert_eq!(numbers, [2, 3, 4, 5].map(timeline));
-    // Nothing is said again at the next start.
+    // Nothing is logged again at the next start.
     let before = receiver.log().len();
     receiver.start();
     receiver.wait_streaming();
@@ -135,9 +136,9 @@ fn every_recovery_is_followed_and_the_branches_before_it_stay() {
 }
 
 #[test]
-fn a_failover_that_is_taken_back_goes_on_and_loses_nothing() {
+fn a_failback_is_followed_and_loses_no_wal() {
     let scratch = Scratch::new("wal-back");
-    let mut primary = small(&scratch);
+    let mut primary = small_cluster(&scratch);
     let mut standby = primary.standby(&scratch, "standby");
     let mut receiver = Receiver::new(&scratch, &primary, "", CREATE).started();
     receiver.wait_streaming();
@@ -150,7 +151,7 @@ fn a_failover_that_is_taken_back_goes_on_and_loses_nothing() {
     let kept = content(&receiver);
 
     follow(&mut receiver, &primary, 1);
-    let warned = told(&receiver, "taken back");
+    let warned = logged_lines(&receiver, "a failback");
     assert_eq!(warned.len(), 1, "{:?}", receiver.log());
     assert!(
         warned[0].starts_with("WARN") && warned[0].contains("timeline 1"),
@@ -167,9 +168,9 @@ fn a_failover_that_is_taken_back_goes_on_and_loses_nothing() {
     receiver.start();
     receiver.wait_streaming();
     receiver.stop();
-    assert_eq!(told(&receiver, "taken back").len(), 1, "once");
+    assert_eq!(logged_lines(&receiver, "a failback").len(), 1, "once");
 
-    // The advice that was given: the next promotion takes another number.
+    // As the hint says: the next promotion takes another timeline ID.
     let history = receiver.wal().history(timeline(2)).unwrap().unwrap();
     write_owned(&primary.data().join("pg_wal/00000002.history"), history);
     primary.configure("recovery_target_timeline = 'current'");
@@ -179,9 +180,9 @@ fn a_failover_that_is_taken_back_goes_on_and_loses_nothing() {
 }
 
 #[test]
-fn a_second_timeline_of_the_same_number_is_refused_and_nothing_is_written() {
+fn another_timeline_with_the_same_id_is_refused_and_nothing_is_written() {
     let scratch = Scratch::new("wal-number");
-    let primary = small(&scratch);
+    let primary = small_cluster(&scratch);
     let one = primary.standby(&scratch, "one");
     let mut two = primary.standby(&scratch, "two");
     let mut receiver = Receiver::new(&scratch, &primary, "", CREATE).started();
@@ -195,44 +196,51 @@ fn a_second_timeline_of_the_same_number_is_refused_and_nothing_is_written() {
     let refused = |receiver: &mut Receiver, cluster: &Cluster| {
         receiver.configure(cluster, "", CREATE);
         receiver.start();
-        let said = receiver.wait_alarm("is not the timeline 2 of the archive");
+        let message = receiver.wait_alarm("is not the timeline 2 of the archive");
         receiver.stop();
         assert!(content(receiver) == kept, "{:?}", receiver.names());
-        said
+        message
     };
     write_wal(&primary, 1);
     primary.wait_sql(
-        "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'two' AND replay_lsn = pg_current_wal_lsn()",
+        "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'two' AND replay_lsn = \
+         pg_current_wal_lsn()",
         "1",
         60,
     );
 
-    // The other one is on timeline 2 as well, then on timeline 3 by way of its own 2.
+    // The other standby is on timeline 2 as well, then on timeline 3 from its own timeline 2.
     two.promote();
-    let said = refused(&mut receiver, &two);
+    let message = refused(&mut receiver, &two);
     let switch = |cluster: &Cluster| {
         let history = fs::read_to_string(cluster.data().join("pg_wal/00000002.history")).unwrap();
         history.split('\t').nth(1).unwrap().to_owned()
     };
     for position in [switch(&one), switch(&two)] {
-        assert!(said.contains(&format!("1 up to {position}")), "{said}");
+        assert!(
+            message.contains(&format!("1 up to {position}")),
+            "{message}"
+        );
     }
     promote_again(&mut two);
     write_wal(&two, 1);
-    let said = refused(&mut receiver, &two);
+    let message = refused(&mut receiver, &two);
     for position in [switch(&one), switch(&two)] {
-        assert!(said.contains(&format!("1 up to {position}")), "{said}");
+        assert!(
+            message.contains(&format!("1 up to {position}")),
+            "{message}"
+        );
     }
     assert_eq!(two.sql("SELECT count(*) FROM pg_replication_slots"), "0");
 
-    // The server that the archive has followed goes on.
+    // The server that the archive follows is received again.
     follow(&mut receiver, &one, 2);
 }
 
 #[test]
-fn a_start_that_is_refused_leaves_no_slot() {
+fn a_refused_start_creates_no_slot() {
     let scratch = Scratch::new("wal-no-slot");
-    let mut cluster = small(&scratch);
+    let mut cluster = small_cluster(&scratch);
     let base = Base::of(&scratch, &mut cluster);
     let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     receiver.wait_streaming();
@@ -243,11 +251,11 @@ fn a_start_that_is_refused_leaves_no_slot() {
     older.start();
     receiver.configure(&older, "", CREATE);
     receiver.start();
-    let said = receiver.wait_alarm("the archive has it up to");
+    let message = receiver.wait_alarm("the archive has it up to");
     assert_eq!(older.sql("SELECT count(*) FROM pg_replication_slots"), "0");
     receiver.stop();
 
-    // It wrote other WAL on timeline 1, which its own timeline goes on from.
+    // It wrote other WAL on timeline 1, from which its new timeline branches.
     let kept = content(&receiver);
     promote_again(&mut older);
     receiver.start();
@@ -256,17 +264,17 @@ fn a_start_that_is_refused_leaves_no_slot() {
     assert!(content(&receiver) == kept, "{:?}", receiver.names());
     assert_eq!(older.sql("SELECT count(*) FROM pg_replication_slots"), "0");
 
-    // The advice that was given: the older state on a timeline of its own.
-    assert!(said.contains("standby.signal"), "{said}");
+    // As the hint says: the older state on a timeline of its own.
+    assert!(message.contains("standby.signal"), "{message}");
     let mut again = base.copy(&scratch, "again");
     promote_again(&mut again);
     follow(&mut receiver, &again, 2);
 }
 
 #[test]
-fn two_timelines_of_one_history_are_told_apart_by_their_wal() {
+fn timelines_with_the_same_history_are_distinguished_by_their_wal() {
     let scratch = Scratch::new("wal-twins");
-    let mut primary = small(&scratch);
+    let mut primary = small_cluster(&scratch);
     let one = primary.standby(&scratch, "one");
     let two = primary.standby(&scratch, "two");
     let mut receiver = Receiver::new(&scratch, &primary, "", CREATE).started();
@@ -274,7 +282,7 @@ fn two_timelines_of_one_history_are_told_apart_by_their_wal() {
     write_wal(&primary, 1);
     receiver.wait_flushed(&primary);
     receiver.stop();
-    // Both get all of it, and are promoted at the same position.
+    // Both receive all WAL, and are promoted at the same position.
     primary.stop();
     one.promote();
     two.promote();
@@ -287,15 +295,15 @@ fn two_timelines_of_one_history_are_told_apart_by_their_wal() {
         let kept = content(receiver);
         receiver.configure(&two, "", CREATE);
         receiver.start();
-        let said = receiver.wait_alarm("differs at");
+        let message = receiver.wait_alarm("differs at");
         receiver.stop();
-        assert!(said.contains("is kept"), "{said}");
+        assert!(message.contains("is kept"), "{message}");
         assert!(content(receiver) == kept, "{:?}", receiver.names());
         assert_eq!(two.sql("SELECT count(*) FROM pg_replication_slots"), "0");
     };
     refused(&mut receiver);
 
-    // Also where the archive ends with a complete segment, which the server ended early.
+    // Also if the archive ends with a complete segment after a segment switch.
     receiver.configure(&one, "", CREATE);
     receiver.start();
     receiver.wait_streaming();

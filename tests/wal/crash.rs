@@ -1,5 +1,5 @@
-//! The daemon is killed at any call on a file by which it receives and seals, or its disk fails, while WAL pours in: no
-//! gap, no acknowledged byte missing, nothing but the server's bytes.
+//! The daemon is killed at any file system call while it receives and seals WAL, or its disk fails:
+//! no gap, no acknowledged WAL missing, and the archive matches the server.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::setup::write_wal;
 use crate::harness::{Call, Cluster, Daemon, Faults, Load, Random, Reference, Scratch, wait_until};
 
-/// What the paths of the archive's files have in them.
+/// A part of the paths of the archive's files.
 const WAL: &str = "/primary/wal";
 
 struct Setup {
@@ -51,7 +51,7 @@ impl Setup {
         Load::start(&self.cluster, &self.scratch, 0, 2, Duration::from_millis(1))
     }
 
-    /// Calls of each kind that the daemon makes while some segments are received and sealed.
+    /// Counts the calls of each kind while some segments are received and sealed.
     fn count(&self) -> [u64; Call::ALL.len()] {
         self.faults.steps.count(WAL);
         write_wal(&self.cluster, 3);
@@ -80,7 +80,7 @@ impl Setup {
     }
 
     /// Waits until the daemon has written some more.
-    fn pass(&mut self) {
+    fn wait_received_some(&mut self) {
         let number = 1 + self.random.below(200);
         self.faults.steps.count(WAL);
         wait_until("some WAL is received", 60, || {
@@ -88,7 +88,7 @@ impl Setup {
         });
     }
 
-    /// What the slot keeps of our last report.
+    /// The `restart_lsn` of the slot: the last acknowledged position.
     fn acknowledged(&self) -> String {
         let sql = "SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
         self.cluster.sql(sql)
@@ -100,50 +100,50 @@ impl Setup {
             .check(&self.daemon.wal("primary"), &acknowledged);
     }
 
-    /// All that was written arrives in the end, and is right.
+    /// All WAL is received in the end, and is correct.
     fn finish(mut self, mut load: Load) {
         load.stop();
         self.cluster.wait_quiet();
         self.cluster.wait_received("pgmoneta");
         self.daemon.stop();
-        self.reference.forget();
+        self.reference.reset();
         self.check();
     }
 }
 
 #[test]
-fn a_killed_daemon_goes_on_where_it_was() {
+fn a_killed_daemon_loses_no_wal() {
     for global in ["compression = zstd", "compression = none"] {
         let mut setup = Setup::new(global);
         let load = setup.load();
         let counted = setup.count();
-        let mut hits = Vec::new();
+        let mut calls = Vec::new();
         for _ in 0..10 {
-            hits.push(setup.kill(&counted));
+            calls.push(setup.kill(&counted));
             setup.check();
             setup.daemon.start();
             setup.cluster.wait_streaming("pgmoneta");
         }
-        println!("killed at: {hits:?}");
-        let gone = setup.daemon.log().contains("in the archive; hint");
-        assert!(!gone, "a gap was told: {}", setup.daemon.log());
+        println!("killed at: {calls:?}");
+        let gap = setup.daemon.log().contains("in the archive; hint");
+        assert!(!gap, "a gap was logged: {}", setup.daemon.log());
         setup.finish(load);
     }
 }
 
 #[test]
-fn a_disk_that_fails_now_and_then_costs_nothing_but_time() {
+fn temporary_disk_errors_lose_no_wal() {
     let mut setup = Setup::new("compression = zstd");
     let load = setup.load();
     for round in 0..4 {
         for fault in ["sync", "full"] {
-            setup.pass();
+            setup.wait_received_some();
             setup.faults.on(fault);
             write_wal(&setup.cluster, 2);
             let what = format!("{fault} has failed");
             wait_until(&what, 30, || setup.faults.happened(fault));
             if round == 3 {
-                // It is killed in the middle of the trouble.
+                // The daemon is killed while the fault persists.
                 setup.daemon.kill();
                 setup.faults.off(fault);
                 setup.check();

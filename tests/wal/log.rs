@@ -1,4 +1,4 @@
-//! What the receivers of this process log.
+//! Collects the log lines of the receivers of this process.
 
 use std::sync::{Mutex, MutexGuard, Once};
 
@@ -27,7 +27,7 @@ impl Lines {
     }
 }
 
-/// Collects from here on.
+/// Installs the logger.
 pub fn collect() {
     static BEGIN: Once = Once::new();
     BEGIN.call_once(|| {
@@ -36,16 +36,16 @@ pub fn collect() {
     });
 }
 
-/// What was logged of a server for people.
-pub fn of(server: &str) -> Vec<String> {
-    let all = with_details(server).into_iter();
+/// The log lines of a server above debug level.
+pub fn lines_of(server: &str) -> Vec<String> {
+    let all = with_debug(server).into_iter();
     all.filter(|line| !line.starts_with("DEBUG")).collect()
 }
 
-/// What was logged of a server, details too.
-pub fn with_details(server: &str) -> Vec<String> {
+/// The log lines of a server, debug level included.
+pub fn with_debug(server: &str) -> Vec<String> {
     let wanted = format!("server {server}: ");
     let lines = LINES.lines();
-    let mine = lines.iter().filter(|line| line.contains(&wanted));
-    mine.map(|line| line.replace(&wanted, "")).collect()
+    let own = lines.iter().filter(|line| line.contains(&wanted));
+    own.map(|line| line.replace(&wanted, "")).collect()
 }

@@ -1,4 +1,4 @@
-//! The WAL receiver against real servers, as a thread of the tests.
+//! The WAL receiver against real servers, in a thread of the tests.
 
 mod alarms;
 mod branches;

@@ -1,4 +1,4 @@
-//! An archive that is older than what was acknowledged.
+//! An archive that lacks acknowledged WAL.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ fn content(receiver: &Receiver) -> Content {
         .collect()
 }
 
-fn put(receiver: &Receiver, content: &Content) {
+fn replace_archive(receiver: &Receiver, content: &Content) {
     let path = receiver.wal_path();
     for name in receiver.names() {
         fs::remove_file(path.join(name)).unwrap();
@@ -29,7 +29,7 @@ fn put(receiver: &Receiver, content: &Content) {
 }
 
 #[test]
-fn an_older_copy_of_an_archive_goes_on_with_consent_only() {
+fn an_older_copy_of_an_archive_is_continued_only_after_wal_begin() {
     let scratch = Scratch::new("wal-copy");
     let cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -55,18 +55,18 @@ fn an_older_copy_of_an_archive_goes_on_with_consent_only() {
         !cluster.data().join("pg_wal").join(&last).exists()
     });
 
-    put(&receiver, &older);
-    let left = restart();
+    replace_archive(&receiver, &older);
+    let restart_lsn = restart();
     receiver.start();
-    let said = receiver.wait_alarm("pgmoneta-cli wal begin");
-    assert!(said.contains("mounted"), "{said}");
+    let message = receiver.wait_alarm("pgmoneta-cli wal begin");
+    assert!(message.contains("mounted"), "{message}");
     write_wal(&cluster, 1);
     receiver.stop();
-    assert_eq!(restart(), left);
+    assert_eq!(restart(), restart_lsn);
     assert!(content(&receiver) == older, "{:?}", receiver.names());
 
-    // The right one goes on where it was.
-    put(&receiver, &newer);
+    // The right archive continues at its end.
+    replace_archive(&receiver, &newer);
     receiver.start();
     receiver.wait_streaming();
     write_wal(&cluster, 1);
@@ -75,21 +75,21 @@ fn an_older_copy_of_an_archive_goes_on_with_consent_only() {
     assert_eq!(receiver.state().gaps, Vec::<String>::new());
     receiver.stop();
 
-    // If there is no other one, a person says so.
-    put(&receiver, &older);
+    // If there is no other archive, an operator runs `wal begin`.
+    replace_archive(&receiver, &older);
     receiver.start();
     receiver.wait_alarm("pgmoneta-cli wal begin");
     receiver.begin();
     receiver.wait_streaming();
     write_wal(&cluster, 1);
     receiver.wait_flushed(&cluster);
-    wait_until("the gap is on the board", 60, || {
+    wait_until("the gap is in the status", 60, || {
         receiver.state().gaps.len() == 1
     });
     receiver.stop();
 
-    // Nor does a slot that was never used say that nothing was received before.
-    put(&receiver, &Content::new());
+    // An unused slot does not mean that no WAL was received before.
+    replace_archive(&receiver, &Content::new());
     cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
     cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
     receiver.start();

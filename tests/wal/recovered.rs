@@ -1,11 +1,11 @@
-//! Clusters that were recovered from a copy of a data directory: branches of the tree of timelines.
+//! Clusters that are recovered from a copy of a data directory, each on a new timeline.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::harness::{Cluster, Scratch, user};
 
-/// A data directory to recover from again and again, and the directories in which its WAL is looked for.
+/// A data directory to recover from repeatedly, and the directories to restore WAL from.
 pub struct Base {
     major: u32,
     data: PathBuf,
@@ -13,7 +13,7 @@ pub struct Base {
 }
 
 impl Base {
-    /// A copy of a cluster, which is stopped for it and started again.
+    /// Copies a cluster, which is stopped meanwhile.
     pub fn of(scratch: &Scratch, cluster: &mut Cluster) -> Base {
         cluster.stop();
         let data = scratch.join("base");
@@ -33,7 +33,8 @@ impl Base {
         Cluster::adopt(scratch, self.major, data)
     }
 
-    /// Recovers a copy in the directory `name` with these recovery settings, and promotes it at its target.
+    /// Recovers a copy in the directory `name` with these recovery settings, and promotes it at its
+    /// target.
     pub fn recover(&mut self, scratch: &Scratch, name: &str, settings: &str) -> Cluster {
         let copies = self.wal.iter().rev();
         let copies: Vec<_> = copies
@@ -52,7 +53,7 @@ impl Base {
     }
 }
 
-/// Stops the cluster and makes it come back on the next timeline.
+/// Restarts the cluster as a standby and promotes it to the next timeline.
 pub fn promote_again(cluster: &mut Cluster) {
     if cluster.is_running() {
         cluster.stop();
@@ -62,7 +63,7 @@ pub fn promote_again(cluster: &mut Cluster) {
     cluster.promote();
 }
 
-/// Copies as the user of the servers.
+/// Copies a directory as the user of the servers.
 pub fn copy_tree(from: &Path, to: &Path) {
     let mut copy = user().command("cp");
     assert!(copy.arg("-a").arg(from).arg(to).status().unwrap().success());

@@ -1,4 +1,4 @@
-//! A receiver in a thread of the tests.
+//! Runs a WAL receiver in a thread of the tests.
 
 use std::fs;
 use std::io::Read;
@@ -10,10 +10,10 @@ use std::thread::JoinHandle;
 use pgmoneta::config::{Config, Files, Server};
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::format::TimelineHistory;
-use pgmoneta::job::context::Context;
+use pgmoneta::job::context::JobContext;
 use pgmoneta::pool::Pool;
 use pgmoneta::repository::{BaseDirectory, Repository, WalDirectory, WalEnd};
-use pgmoneta::status::{Board, Phase, ReceiverState};
+use pgmoneta::status::{Phase, ReceiverState, Registry};
 use pgmoneta::sys::Stop;
 use pgmoneta::unit::{Lsn, Timeline};
 use pgmoneta::vault::Vault;
@@ -21,21 +21,21 @@ use pgmoneta::vault::Vault;
 use super::log;
 use crate::harness::{Cluster, REPLICATION_USER, Scratch, wait_until};
 
-/// A receiver of the server section `name`, which is unique in the process. Ends with its value.
+/// A receiver of the server section `name`, which is unique in the process. Stopped on drop.
 pub struct Receiver {
     pub name: String,
     directory: PathBuf,
-    context: Context,
+    context: JobContext,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Receiver {
-    /// A receiver of a cluster with more lines in its sections; not started.
+    /// A receiver of a cluster with additional configuration lines; not started.
     pub fn new(scratch: &Scratch, cluster: &Cluster, global: &str, section: &str) -> Receiver {
         Receiver::at(scratch, cluster.sockets(), cluster, global, section)
     }
 
-    /// A receiver that reaches the cluster by the sockets in another directory.
+    /// As [`Receiver::new`], but connects by the sockets in another directory.
     pub fn at(
         scratch: &Scratch,
         sockets: &Path,
@@ -61,7 +61,7 @@ impl Receiver {
         }
     }
 
-    /// Another configuration; for one that does not run.
+    /// Changes the configuration of a stopped receiver.
     pub fn configure(&mut self, cluster: &Cluster, global: &str, section: &str) {
         let sockets = cluster.sockets();
         let text = sections(&self.name, (sockets, cluster.port()), global, section);
@@ -70,9 +70,9 @@ impl Receiver {
 
     pub fn start(&mut self) {
         assert!(self.thread.is_none());
-        let context = Context {
+        let context = JobContext {
             stop: Stop::new().unwrap(),
-            board: Board::new(),
+            registry: Registry::new(),
             ..self.context.clone()
         };
         self.context = context.clone();
@@ -90,8 +90,8 @@ impl Receiver {
         self.context.config.server(&self.name).unwrap()
     }
 
-    /// Asks it to stop and waits for its end, and for that of what the pool does for it, as the daemon does: a segment may
-    /// be sealed, or prepared, until then.
+    /// Stops the receiver and waits for it and for the pool, as the daemon does: segments may be
+    /// sealed or prepared until then.
     pub fn stop(&mut self) {
         self.context.stop.request();
         if let Some(thread) = self.thread.take() {
@@ -100,45 +100,49 @@ impl Receiver {
         self.context.pool = Arc::new(Pool::new(2).unwrap());
     }
 
-    /// Lets its archive begin, as a person does.
+    /// Runs `wal begin`, as an operator does.
     pub fn begin(&self) {
         pgmoneta::job::wal::begin(&self.context, self.server()).unwrap();
     }
 
     pub fn state(&self) -> ReceiverState {
-        self.context.board.receiver(&self.server().name)
+        self.context.registry.receiver(&self.server().name)
     }
 
     pub fn wait_streaming(&self) {
         wait_until("WAL is streamed", 60, || self.state().is_streaming());
     }
 
-    /// Waits for an alarm that says `text`.
+    /// Waits for an alarm with `text` and returns its message.
     pub fn wait_alarm(&self, text: &str) -> String {
-        let mut said = String::new();
+        let mut message = String::new();
         wait_until(&format!("an alarm with {text:?}"), 60, || {
             if let Phase::Alarm(why) = self.state().phase {
-                said = why;
+                message = why;
             }
-            said.contains(text)
+            message.contains(text)
         });
-        said
+        message
     }
 
     pub fn log(&self) -> Vec<String> {
-        log::of(&self.name)
+        log::lines_of(&self.name)
     }
 
-    /// How many tries have failed without a word for people.
-    pub fn silent_tries(&self) -> usize {
-        let lines = log::with_details(&self.name);
+    /// How many failed attempts were logged at debug level only.
+    pub fn unreported_attempts(&self) -> usize {
+        let lines = log::with_debug(&self.name);
         lines.len() - self.log().len()
     }
 
-    /// Waits until all that the server has written is on stable storage here.
+    /// Waits until all WAL that the server has flushed is on stable storage in the archive. Returns
+    /// its end.
     pub fn wait_flushed(&self, cluster: &Cluster) -> Lsn {
         let end: Lsn = cluster
-            .sql("SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_flush_lsn() END")
+            .sql(
+                "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE \
+                 pg_current_wal_flush_lsn() END",
+            )
             .parse()
             .unwrap();
         wait_until("all WAL is flushed", 60, || self.state().flushed >= end);
@@ -153,9 +157,9 @@ impl Receiver {
         self.repository().wal().unwrap().expect("bound")
     }
 
-    /// Where the archive ends on timeline 1.
+    /// The archive's end of WAL on timeline 1.
     pub fn wal_end(&self) -> WalEnd {
-        let end = self.wal().end_along(&TimelineHistory::first());
+        let end = self.wal().end_of_path(&TimelineHistory::first());
         end.unwrap().expect("there is WAL")
     }
 
@@ -163,7 +167,7 @@ impl Receiver {
         self.repository().wal_path()
     }
 
-    /// The names in the archive, sorted.
+    /// The file names in the archive, sorted.
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.wal_path()).unwrap();
         let mut names: Vec<_> = entries
@@ -178,8 +182,8 @@ impl Receiver {
         wait_until("all segments are sealed", 60, || self.state().unsealed == 0);
     }
 
-    /// Compares what there is of every segment with the server's own files; how many were compared. The receiver must
-    /// have stopped.
+    /// Compares the received part of every segment with the server's file. Returns how many were
+    /// compared. The receiver must be stopped.
     pub fn compare(&self, cluster: &Cluster) -> usize {
         self.compare_from(cluster, Timeline::FIRST)
     }
@@ -241,7 +245,7 @@ fn sections(name: &str, (sockets, port): (&Path, u16), global: &str, section: &s
     )
 }
 
-fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> Context {
+fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> JobContext {
     let main = directory.join("pgmoneta.conf");
     let at = directory.display();
     let text = format!(
@@ -256,29 +260,29 @@ fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> Contex
     };
     let config = Config::load(&files).unwrap_or_else(|problems| panic!("{problems:?}"));
     let key = MasterKey::derive(&Secret::new(b"secret".to_vec()), &[1; 16]);
-    Context {
+    JobContext {
         config: Arc::new(config.config),
         base,
         vault: Arc::new(Vault::default()),
         key: Arc::new(key),
-        board: Board::new(),
+        registry: Registry::new(),
         pool: Arc::new(Pool::new(2).unwrap()),
         stop: Stop::new().unwrap(),
     }
 }
 
-/// Writes about so many MiB of WAL.
+/// Writes about `mib` MiB of WAL.
 pub fn write_wal(cluster: &Cluster, mib: u32) {
     cluster.sql("CREATE TABLE IF NOT EXISTS filler (t text)");
     for _ in 0..mib {
         cluster.sql(
-            "INSERT INTO filler SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 32000) g, \
-             generate_series(1, 1) GROUP BY g % 16",
+            "INSERT INTO filler SELECT string_agg(md5(random()::text), '') FROM generate_series(1, \
+             32000) g, generate_series(1, 1) GROUP BY g % 16",
         );
     }
 }
 
-pub fn slot_flush(cluster: &Cluster) -> Option<Lsn> {
+pub fn flush_lsn(cluster: &Cluster) -> Option<Lsn> {
     let sql = "SELECT flush_lsn FROM pg_stat_replication WHERE application_name = 'pgmoneta'";
     cluster.sql(sql).parse().ok()
 }

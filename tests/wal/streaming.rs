@@ -1,4 +1,4 @@
-//! WAL arrives, is sealed, and goes on after whatever broke.
+//! WAL is received and sealed, and streaming resumes after errors.
 
 use std::fs;
 use std::process::Stdio;
@@ -8,8 +8,8 @@ use pgmoneta::status::Phase;
 use pgmoneta::unit::Lsn;
 
 use super::relay::Relay;
-use super::setup::{Receiver, slot_flush, write_wal};
-use crate::harness::{Cluster, Daemon, HeldSender, MAJORS, Scratch, installed, wait_until};
+use super::setup::{Receiver, flush_lsn, write_wal};
+use crate::harness::{Cluster, Daemon, MAJORS, Scratch, StoppedWalSender, installed, wait_until};
 
 const CREATE: &str = "create_slot = yes";
 const KEEP: &str = "wal_keep_size = '4GB'\nmax_wal_size = '4GB'\n";
@@ -38,7 +38,7 @@ fn every_version_and_segment_size_streams_byte_for_byte() {
         write_wal(&cluster, 2);
         let end = receiver.wait_flushed(&cluster);
         cluster.wait_received("pgmoneta");
-        assert!(slot_flush(&cluster).unwrap() >= end);
+        assert!(flush_lsn(&cluster).unwrap() >= end);
         let state = receiver.state();
         assert_eq!(state.version.unwrap().major, major);
         assert_eq!(
@@ -56,7 +56,7 @@ fn every_version_and_segment_size_streams_byte_for_byte() {
 }
 
 #[test]
-fn segments_are_sealed_and_found() {
+fn segments_are_sealed_and_can_be_read() {
     let scratch = Scratch::new("wal-seal");
     let cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -75,7 +75,7 @@ fn segments_are_sealed_and_found() {
     assert_eq!(plain.count(), 0);
     assert!(receiver.compare(&cluster) >= 6);
 
-    // What was left unsealed by a crash is sealed at the next start, also by another method.
+    // Segments that a crash left unsealed are sealed at the next start, with another method too.
     receiver.configure(&cluster, "compression = none", CREATE);
     receiver.start();
     receiver.wait_streaming();
@@ -99,7 +99,7 @@ fn segments_are_sealed_and_found() {
 }
 
 #[test]
-fn a_server_that_was_stopped_or_killed_is_found_again_and_the_log_says_so_once() {
+fn streaming_resumes_after_a_server_restart_and_is_logged_once() {
     let scratch = Scratch::new("wal-restart");
     let mut cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -110,16 +110,16 @@ fn a_server_that_was_stopped_or_killed_is_found_again_and_the_log_says_so_once()
     receiver.wait_streaming();
     write_wal(&cluster, 1);
 
-    // A server waits for ever for a receiver that holds it up.
+    // With `wal_sender_timeout = 0` a server waits for its receivers without a limit.
     cluster.stop();
     wait_until("the shutdown is noticed", 5, || {
         !receiver.state().is_streaming()
     });
-    let (told, tries) = (receiver.log().len(), receiver.silent_tries());
-    wait_until("it has tried again and again", 10, || {
-        receiver.silent_tries() >= tries + 2
+    let (logged, attempts) = (receiver.log().len(), receiver.unreported_attempts());
+    wait_until("it has retried", 10, || {
+        receiver.unreported_attempts() >= attempts + 2
     });
-    assert_eq!(receiver.log().len(), told, "{:?}", receiver.log());
+    assert_eq!(receiver.log().len(), logged, "{:?}", receiver.log());
     cluster.start();
     receiver.wait_streaming();
     write_wal(&cluster, 2);
@@ -168,20 +168,23 @@ fn the_acknowledged_position_never_goes_back() {
         last = last.max(end);
         receiver.stop();
         receiver.start();
-        // The segment is received again from its start; no report may name a position in between.
+        // The segment is received again from its start; no report may have a position within it.
         for _ in 0..30 {
             assert!(restart() >= last);
-            assert!(slot_flush(&cluster).is_none_or(|flush| flush.0 == 0 || flush >= last));
+            assert!(flush_lsn(&cluster).is_none_or(|flush| flush.0 == 0 || flush >= last));
         }
         receiver.wait_streaming();
     }
 }
 
 #[test]
-fn commits_wait_for_us_and_for_nothing_else() {
+fn synchronous_commits_wait_for_the_receiver_only() {
     let scratch = Scratch::new("wal-sync");
     let cluster = Cluster::builder(&scratch)
-        .conf("synchronous_standby_names = 'pgmoneta'\nsynchronous_commit = local\nwal_receiver_status_interval = 1")
+        .conf(
+            "synchronous_standby_names = 'pgmoneta'\nsynchronous_commit = local\n\
+             wal_receiver_status_interval = 1",
+        )
         .start();
     let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     cluster.wait_streaming("pgmoneta");
@@ -191,7 +194,7 @@ fn commits_wait_for_us_and_for_nothing_else() {
     for _ in 0..20 {
         let answer = cluster.sql(commit);
         let end: Lsn = answer.lines().last().unwrap().parse().unwrap();
-        // What a client saw committed lies in the open segment file.
+        // WAL of a commit that the client saw is in the open segment file.
         let received = receiver.wal_end().received;
         assert!(received.0 + 8 >= end.0, "{received} {end}");
     }
@@ -206,14 +209,14 @@ fn commits_wait_for_us_and_for_nothing_else() {
     );
     assert!(
         waiting.try_wait().unwrap().is_none(),
-        "it committed without us"
+        "it committed without the receiver"
     );
     receiver.start();
     assert!(waiting.wait().unwrap().success());
 }
 
 #[test]
-fn the_end_of_a_segment_is_reported_at_once() {
+fn a_completed_segment_is_reported_immediately() {
     let scratch = Scratch::new("wal-end");
     let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     let receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
@@ -221,39 +224,39 @@ fn the_end_of_a_segment_is_reported_at_once() {
     let mut quickest = Duration::MAX;
     for _ in 0..5 {
         cluster.sql("SELECT pg_logical_emit_message(false, 'x', 'y'); SELECT pg_switch_wal()");
-        // The server sends the rest of the segment and nothing behind it.
+        // The server sends the rest of the segment and nothing after it.
         let begun = Instant::now();
         receiver.wait_flushed(&cluster);
         cluster.wait_received("pgmoneta");
         quickest = quickest.min(begun.elapsed());
     }
-    // Without that, each would have come with the report that is due every 10 s.
+    // Otherwise each report would come with the status update every 10 s.
     assert!(quickest < Duration::from_secs(5), "{quickest:?}");
 }
 
 #[test]
-fn a_silent_server_is_left_after_the_timeout() {
+fn a_silent_server_is_disconnected_after_the_timeout() {
     let scratch = Scratch::new("wal-silent");
     let cluster = Cluster::builder(&scratch).conf(KEEP).start();
     let section = format!("{CREATE}\nwal_receiver_timeout = 6s");
     let mut receiver = Receiver::new(&scratch, &cluster, "", &section).started();
     receiver.wait_streaming();
-    let told = receiver.log().len();
+    let logged = receiver.log().len();
     cluster.wait_sql(
         "SELECT now() - backend_start > '9 s' FROM pg_stat_replication",
         "t",
         30,
     );
     assert!(
-        receiver.state().is_streaming() && receiver.log().len() == told,
-        "an idle server is not a silent one"
+        receiver.state().is_streaming() && receiver.log().len() == logged,
+        "an idle server sends keepalives"
     );
     let silent = Instant::now();
-    let held = HeldSender::stop(&cluster, "pgmoneta");
+    let held = StoppedWalSender::stop(&cluster, "pgmoneta");
     wait_until(
         "the silence is noticed",
         10,
-        || matches!(receiver.state().phase, Phase::Reconnecting(why) if why.contains("no sign of life for 6s")),
+        || matches!(receiver.state().phase, Phase::Reconnecting(why) if why.contains("sent nothing for 6s")),
     );
     assert!(silent.elapsed() >= Duration::from_secs(2));
     drop(held);
@@ -265,7 +268,7 @@ fn a_silent_server_is_left_after_the_timeout() {
 }
 
 #[test]
-fn a_partial_segment_that_lost_bytes_is_mended() {
+fn a_partial_segment_that_lost_pages_is_repaired() {
     let scratch = Scratch::new("wal-mend");
     let cluster = Cluster::builder(&scratch).conf(KEEP).start();
     let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
@@ -277,7 +280,7 @@ fn a_partial_segment_that_lost_bytes_is_mended() {
     assert!(partial.ends_with(".partial"));
     let path = receiver.wal_path().join(&partial);
     let mut content = fs::read(&path).unwrap();
-    content[8192..200_000].fill(0); // a power cut took these pages
+    content[8192..200_000].fill(0); // as after a power failure
     fs::write(&path, content).unwrap();
     receiver.start();
     receiver.wait_streaming();
@@ -288,7 +291,7 @@ fn a_partial_segment_that_lost_bytes_is_mended() {
 }
 
 #[test]
-fn wal_that_does_not_go_on_where_it_was_is_refused() {
+fn wal_with_a_gap_in_the_stream_is_refused() {
     let scratch = Scratch::new("wal-jump");
     let cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -303,8 +306,8 @@ fn wal_that_does_not_go_on_where_it_was_is_refused() {
     receiver.stop();
     let before = receiver.wal().segments().unwrap();
 
-    // From the first message on, which a receiver gets without an open segment.
-    relay.lose(true);
+    // The gap is in the first message, before a segment is open.
+    relay.drop_wal(true);
     write_wal(&cluster, 4);
     receiver.start();
     let refused = "the server sent WAL from";
@@ -313,14 +316,14 @@ fn wal_that_does_not_go_on_where_it_was_is_refused() {
     });
     assert_eq!(receiver.wal().segments().unwrap(), before);
 
-    relay.lose(false);
+    relay.drop_wal(false);
     receiver.wait_streaming();
     receiver.wait_flushed(&cluster);
     receiver.stop();
     assert!(receiver.compare(&cluster) >= 4);
 }
 
-/// From where the last stream of a receiver began.
+/// The start position of the last stream of a receiver.
 fn last_start(receiver: &Receiver) -> Lsn {
     let log = receiver.log();
     let mut starts = log.iter().filter_map(|line| {
@@ -331,25 +334,25 @@ fn last_start(receiver: &Receiver) -> Lsn {
     start.parse().unwrap()
 }
 
-/// Starts a receiver again; all that was acknowledged before is so at once, without new WAL. From where it streams, and to
-/// where WAL goes.
-fn again(receiver: &mut Receiver, cluster: &Cluster) -> (Lsn, Lsn) {
+/// Restarts a receiver and waits until it acknowledges all WAL, without new WAL. Returns the start
+/// of the stream and the end of WAL.
+fn restart(receiver: &mut Receiver, cluster: &Cluster) -> (Lsn, Lsn) {
     receiver.stop();
     receiver.start();
     receiver.wait_streaming();
     let end = receiver.wait_flushed(cluster);
     wait_until("it is acknowledged", 30, || {
-        slot_flush(cluster).is_some_and(|flush| flush >= end)
+        flush_lsn(cluster).is_some_and(|flush| flush >= end)
     });
     (last_start(receiver), end)
 }
 
 #[test]
-fn what_was_received_before_a_restart_is_proven_and_not_received_again() {
+fn valid_wal_from_before_a_restart_is_not_received_again() {
     let scratch = Scratch::new("wal-prove");
     let cluster = Cluster::builder(&scratch)
         .wal_segment_mib(4)
-        // What the server writes by itself would count as received again.
+        // Background WAL would count as received again.
         .conf(&format!("{KEEP}\nautovacuum = off\n"))
         .start();
     let global = "compression = zstd\nencryption = aes-192-gcm";
@@ -369,19 +372,19 @@ fn what_was_received_before_a_restart_is_proven_and_not_received_again() {
     for mib in [2, 3] {
         message(mib);
         receiver.wait_flushed(&cluster);
-        near_end(again(&mut receiver, &cluster));
+        near_end(restart(&mut receiver, &cluster));
     }
-    // A record that fills more than a segment, of which the ones before are sealed.
+    // A record that spans several segments; the full ones are sealed.
     message(9);
     receiver.wait_flushed(&cluster);
     receiver.wait_sealed();
-    near_end(again(&mut receiver, &cluster));
-    // A segment of which nothing was received.
+    near_end(restart(&mut receiver, &cluster));
+    // A segment without received WAL.
     cluster.sql("SELECT pg_switch_wal()");
     receiver.wait_flushed(&cluster);
-    again(&mut receiver, &cluster);
+    restart(&mut receiver, &cluster);
 
-    // What is behind the last record, and what is damaged, is received again.
+    // WAL after the last valid record is received again.
     message(2);
     let end = receiver.wait_flushed(&cluster);
     receiver.stop();
@@ -390,15 +393,15 @@ fn what_was_received_before_a_restart_is_proven_and_not_received_again() {
     let offset = usize::try_from(end.0 % (4 << 20)).unwrap();
     content[offset + 8..offset + 200_000].fill(0xAA);
     fs::write(&partial, &content).unwrap();
-    near_end(again(&mut receiver, &cluster));
+    near_end(restart(&mut receiver, &cluster));
     receiver.stop();
     let mut content = fs::read(&partial).unwrap();
     content[offset - 1_000_000] ^= 0xFF;
     fs::write(&partial, &content).unwrap();
-    let (from, _) = again(&mut receiver, &cluster);
+    let (from, _) = restart(&mut receiver, &cluster);
     assert!(from.0 < end.0 - 1_000_000, "{from}");
-    let told = |line: &String| line.starts_with("WARN") && line.contains("is damaged behind");
-    assert!(receiver.log().iter().any(told), "{:?}", receiver.log());
+    let logged = |line: &String| line.starts_with("WARN") && line.contains("is damaged after");
+    assert!(receiver.log().iter().any(logged), "{:?}", receiver.log());
     message(1);
     receiver.wait_flushed(&cluster);
     receiver.stop();
@@ -406,7 +409,7 @@ fn what_was_received_before_a_restart_is_proven_and_not_received_again() {
 }
 
 #[test]
-fn after_a_kill_a_large_segment_is_not_received_again() {
+fn a_large_segment_is_not_received_again_after_a_kill() {
     let scratch = Scratch::new("wal-kill");
     let cluster = Cluster::builder(&scratch)
         .wal_segment_mib(64)
@@ -425,7 +428,7 @@ fn after_a_kill_a_large_segment_is_not_received_again() {
     daemon.kill();
     daemon.start();
     wait_until("all is acknowledged again", 60, || {
-        slot_flush(&cluster).is_some_and(|flush| flush >= end)
+        flush_lsn(&cluster).is_some_and(|flush| flush >= end)
     });
     let log = daemon.log();
     let from = log.rsplit_once("streaming WAL, from ").unwrap().1;

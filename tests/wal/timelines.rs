@@ -6,7 +6,7 @@ use pgmoneta::unit::{Lsn, Timeline};
 
 use super::recovered::promote_again;
 use super::relay::Relay;
-use super::setup::{Receiver, slot_flush, write_wal};
+use super::setup::{Receiver, flush_lsn, write_wal};
 use crate::harness::{Cluster, Scratch, wait_until};
 
 const CREATE: &str = "create_slot = yes";
@@ -17,7 +17,7 @@ fn timeline(number: u32) -> Timeline {
 }
 
 #[test]
-fn a_standby_that_is_promoted_is_followed_without_a_break() {
+fn a_promoted_standby_is_followed_without_interruption() {
     let scratch = Scratch::new("wal-promote");
     let mut primary = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -57,7 +57,7 @@ fn a_standby_that_is_promoted_is_followed_without_a_break() {
         "{log:?}"
     );
 
-    // The bytes of the old timeline up to the switch are all there.
+    // All WAL of the old timeline up to the switch point is archived.
     let history = String::from_utf8(theirs).unwrap();
     let switch: Lsn = history.split('\t').nth(1).unwrap().parse().unwrap();
     let size = receiver.wal().segment_size();
@@ -74,7 +74,7 @@ fn a_standby_that_is_promoted_is_followed_without_a_break() {
 }
 
 #[test]
-fn an_archive_that_was_away_during_two_promotions_follows_both() {
+fn two_promotions_while_the_receiver_is_stopped_are_followed() {
     let scratch = Scratch::new("wal-twice");
     let mut cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -98,13 +98,13 @@ fn an_archive_that_was_away_during_two_promotions_follows_both() {
     receiver.wait_sealed();
     receiver.stop();
     assert_eq!(
-        receiver.wal().histories().unwrap(),
+        receiver.wal().history_timelines().unwrap(),
         [timeline(2), timeline(3)]
     );
     assert!(receiver.compare(&cluster) >= 6);
     assert_eq!(receiver.state().gaps, Vec::<String>::new());
 
-    // And once more while the receiver waits: the cluster is the same one, only stopped in between.
+    // Once more while the receiver is connected: the cluster restarts meanwhile.
     receiver.start();
     receiver.wait_streaming();
     promote_again(&mut cluster);
@@ -119,7 +119,7 @@ fn an_archive_that_was_away_during_two_promotions_follows_both() {
 }
 
 #[test]
-fn timelines_from_ten_up_have_upper_case_names() {
+fn timeline_ids_from_10_have_upper_case_file_names() {
     let scratch = Scratch::new("wal-ten");
     let mut cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -147,7 +147,7 @@ fn timelines_from_ten_up_have_upper_case_names() {
 }
 
 #[test]
-fn two_standbys_that_were_promoted_apart_are_not_mixed() {
+fn independently_promoted_standbys_are_not_mixed() {
     let scratch = Scratch::new("wal-apart");
     let primary = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -177,12 +177,12 @@ fn two_standbys_that_were_promoted_apart_are_not_mixed() {
     receiver.stop();
     receiver.configure(&two, "", CREATE);
     receiver.start();
-    let said = receiver.wait_alarm("is not the timeline 2 of the archive");
-    assert!(said.contains("promoted apart"), "{said}");
+    let message = receiver.wait_alarm("is not the timeline 2 of the archive");
+    assert!(message.contains("promoted independently"), "{message}");
 }
 
 #[test]
-fn wal_that_a_failover_left_behind_is_kept_and_told() {
+fn wal_beyond_a_failover_is_kept_and_logged() {
     let scratch = Scratch::new("wal-behind");
     let mut primary = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -194,7 +194,7 @@ fn wal_that_a_failover_left_behind_is_kept_and_told() {
     write_wal(&primary, 2);
     receiver.wait_flushed(&primary);
     standby.sql("SELECT pg_create_physical_replication_slot('pgmoneta', true)");
-    // The standby misses the last WAL.
+    // The standby does not receive the last WAL.
     standby.stop();
     write_wal(&primary, 3);
     let end = receiver.wait_flushed(&primary);
@@ -210,8 +210,8 @@ fn wal_that_a_failover_left_behind_is_kept_and_told() {
     write_wal(&standby, 1);
     receiver.wait_flushed(&standby);
     let log = receiver.log();
-    let told = log.iter().find(|line| line.contains("left timeline 1"));
-    assert!(told.unwrap().starts_with("ERROR"), "{log:?}");
+    let logged = log.iter().find(|line| line.contains("left timeline 1"));
+    assert!(logged.unwrap().starts_with("ERROR"), "{log:?}");
     receiver.stop();
     let left = receiver.wal().segments().unwrap();
     let last = left
@@ -231,7 +231,7 @@ fn cluster_received(cluster: &Cluster) {
 }
 
 #[test]
-fn a_timeline_is_not_left_before_its_wal_is_there() {
+fn a_timeline_is_not_left_before_all_its_wal_is_received() {
     let scratch = Scratch::new("wal-short");
     let mut cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -246,12 +246,12 @@ fn a_timeline_is_not_left_before_its_wal_is_there() {
     // The switch is in the segment after the one that is open here.
     cluster.sql("SELECT pg_switch_wal()");
     promote_again(&mut cluster);
-    relay.lose(true);
+    relay.drop_wal(true);
     receiver.start();
-    wait_until("the missing end is told", 60, || {
+    wait_until("the missing end is logged", 60, || {
         receiver.log().join("\n").contains("ended timeline 1 at")
     });
-    relay.lose(false);
+    relay.drop_wal(false);
     wait_until("the new timeline is received", 60, || {
         receiver.state().timeline == Some(timeline(2))
     });
@@ -261,7 +261,7 @@ fn a_timeline_is_not_left_before_its_wal_is_there() {
 }
 
 #[test]
-fn a_history_that_says_less_than_the_servers_is_stored_again() {
+fn a_history_file_with_fewer_entries_than_the_servers_is_stored_again() {
     let scratch = Scratch::new("wal-less");
     let mut cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
     let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
@@ -289,7 +289,7 @@ fn a_history_that_says_less_than_the_servers_is_stored_again() {
 }
 
 #[test]
-fn commits_after_a_switch_do_not_wait_for_what_was_left_behind() {
+fn commits_after_a_timeline_switch_do_not_wait_for_wal_of_the_old_timeline() {
     let scratch = Scratch::new("wal-wait");
     let mut primary = Cluster::builder(&scratch)
         .wal_segment_mib(1)
@@ -311,7 +311,7 @@ fn commits_after_a_switch_do_not_wait_for_what_was_left_behind() {
     let acknowledged = format!("SELECT restart_lsn >= '{left}' FROM pg_replication_slots");
     standby.wait_sql(&acknowledged, "t", 60);
     primary.stop();
-    // It is promoted before the end of what it has received, and what was received from it.
+    // The standby is promoted before the end of the WAL that it and the receiver have.
     standby.sql("SELECT pg_wal_replay_resume()");
     standby.wait_primary(60);
     wait_until("the new timeline is received", 60, || {
@@ -325,6 +325,6 @@ fn commits_after_a_switch_do_not_wait_for_what_was_left_behind() {
         .parse()
         .unwrap();
     wait_until("the commit is acknowledged", 60, || {
-        slot_flush(&standby).is_some_and(|flushed| flushed >= end)
+        flush_lsn(&standby).is_some_and(|flushed| flushed >= end)
     });
 }

@@ -7,100 +7,100 @@ use clap::builder::PathBufValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::config::Asked;
+use crate::config::FileOptions;
 use crate::protocol::VERSION;
 
-/// What to do.
+/// A command of `pgmoneta-admin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
-    /// Make the master key.
-    MasterKey,
-    /// Add a user.
-    Add,
-    /// Give a user another password.
-    Edit,
-    /// Remove a user.
-    Remove,
-    /// List the users.
-    List,
-    /// Make the repository.
+pub(super) enum Action {
+    /// `master-key`: create the master key.
+    CreateMasterKey,
+    /// `user add`.
+    AddUser,
+    /// `user edit`: change the password of a user.
+    EditUser,
+    /// `user del`.
+    RemoveUser,
+    /// `user ls`.
+    ListUsers,
+    /// `repository create`.
     CreateRepository,
 }
 
-impl Verb {
-    /// The number in documents.
+impl Action {
+    /// The member `Command` of the document.
     pub(super) fn code(self) -> u32 {
         match self {
-            Verb::MasterKey => 100,
-            Verb::Add => 101,
-            Verb::Edit => 102,
-            Verb::Remove => 103,
-            Verb::List => 104,
-            // Not of the C program.
-            Verb::CreateRepository => 1100,
+            Action::CreateMasterKey => 100,
+            Action::AddUser => 101,
+            Action::EditUser => 102,
+            Action::RemoveUser => 103,
+            Action::ListUsers => 104,
+            // The C program has no such command.
+            Action::CreateRepository => 1100,
         }
     }
 }
 
-/// How the outcome is shown.
+/// The output format of `-F`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Format {
-    /// For people.
+    /// One line of text.
     #[default]
     Text,
-    /// As one document.
+    /// A JSON document.
     Json,
 }
 
-/// What the command line says.
+/// The parsed command line.
 pub(super) struct Arguments {
-    /// What to do.
-    pub verb: Verb,
-    /// The users file; there for the verbs that have to do with users.
+    /// The command to run.
+    pub action: Action,
+    /// The users file; empty for the actions that are not on users.
     pub file: PathBuf,
-    /// The directory of a new repository.
+    /// The directory of the new repository; `base_dir` of the configuration if `None`.
     pub repository: Option<PathBuf>,
-    /// Where the configuration of the daemon is.
-    pub files: Asked,
-    /// The name of the user.
+    /// The configuration of the daemon that is named, and the directory to search.
+    pub files: FileOptions,
+    /// The user name of `-U`.
     pub user: Option<String>,
-    /// The password or master key.
+    /// The password or master key of `-P`.
     pub password: Option<String>,
-    /// Whether to think of one.
+    /// Whether to generate the password or master key.
     pub generate: bool,
-    /// How long that one is, in characters.
+    /// The length of a generated one, in characters, 1 to 1024.
     pub length: u16,
-    /// How the outcome is shown.
+    /// The output format of `-F`.
     pub format: Format,
 }
 
 impl Arguments {
-    /// Reads the command line; an error also stands for help and version.
+    /// Parses the command line; `--help` and `--version` are returned as errors with exit status 0.
     pub(super) fn parse(
         arguments: impl Iterator<Item = OsString>,
     ) -> Result<Arguments, clap::Error> {
         let matches = command().try_get_matches_from(arguments)?;
         let missing = || command().error(ErrorKind::MissingSubcommand, "a command is missing");
-        let (verb, matches) = verb(&matches).ok_or_else(missing)?;
+        let (action, matches) = action(&matches).ok_or_else(missing)?;
         let file = matches.get_one::<PathBuf>("file").cloned();
-        if file.is_none() && !matches!(verb, Verb::MasterKey | Verb::CreateRepository) {
-            let what = "the users file is missing: -f FILE";
-            return Err(command().error(ErrorKind::MissingRequiredArgument, what));
+        if file.is_none() && !matches!(action, Action::CreateMasterKey | Action::CreateRepository) {
+            let message = "the users file is missing: -f FILE";
+            return Err(command().error(ErrorKind::MissingRequiredArgument, message));
         }
         let text = |name: &str| matches.get_one::<String>(name).cloned();
         let path = |name: &str| match matches.try_get_one::<PathBuf>(name) {
             Ok(path) => path.cloned(),
-            // Only one of the commands has it.
+            // Only `repository create` has this option.
             Err(_) => None,
         };
         Ok(Arguments {
-            verb,
+            action,
             file: file.unwrap_or_default(),
             repository: path("repository"),
-            files: Asked {
+            files: FileOptions {
                 main: path("config"),
                 directory: path("directory"),
-                ..Asked::default()
+                ..FileOptions::default()
             },
             user: text("user"),
             password: text("password"),
@@ -114,44 +114,44 @@ impl Arguments {
     }
 }
 
-fn verb(matches: &ArgMatches) -> Option<(Verb, &ArgMatches)> {
-    let (word, inner) = matches.subcommand()?;
-    if word == "master-key" {
-        return Some((Verb::MasterKey, inner));
+fn action(matches: &ArgMatches) -> Option<(Action, &ArgMatches)> {
+    let (name, inner) = matches.subcommand()?;
+    if name == "master-key" {
+        return Some((Action::CreateMasterKey, inner));
     }
-    let (word, inner) = inner.subcommand()?;
-    let verb = match word {
-        "add" => Verb::Add,
-        "edit" => Verb::Edit,
-        "del" => Verb::Remove,
-        "create" => Verb::CreateRepository,
-        _ => Verb::List,
+    let (name, inner) = inner.subcommand()?;
+    let action = match name {
+        "add" => Action::AddUser,
+        "edit" => Action::EditUser,
+        "del" => Action::RemoveUser,
+        "create" => Action::CreateRepository,
+        _ => Action::ListUsers,
     };
-    Some((verb, inner))
+    Some((action, inner))
 }
 
 /// The command line, for the parser and for the help.
 pub fn command() -> Command {
-    let verb = |name: &'static str, about: &'static str| Command::new(name).about(about);
+    let subcommand = |name: &'static str, about: &'static str| Command::new(name).about(about);
     let users = Command::new("user")
-        .about("Keep the users of a users or admins file (-f)")
+        .about("Manage the users of a users or admins file (-f)")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommand(verb(
+        .subcommand(subcommand(
             "add",
-            "Add a user; the file is made if it is not there",
+            "Add a user; the file is created if it does not exist",
         ))
-        .subcommand(verb("edit", "Give a user another password"))
-        .subcommand(verb("del", "Remove a user"))
-        .subcommand(verb("ls", "List the users"));
-    let key = verb(
+        .subcommand(subcommand("edit", "Change the password of a user"))
+        .subcommand(subcommand("del", "Remove a user"))
+        .subcommand(subcommand("ls", "List the users"));
+    let key = subcommand(
         "master-key",
-        "Make the master key, $HOME/.pgmoneta/master.key; one that exists stays",
+        "Create the master key, $HOME/.pgmoneta/master.key; an existing one is never replaced",
     );
     Command::new("pgmoneta-admin")
         .version(VERSION)
-        .about("Makes the master key and the repository, and keeps the users and their passwords")
+        .about("Creates the master key and the repository, and manages users and their passwords")
         .disable_help_flag(true)
         .disable_help_subcommand(true)
         .disable_version_flag(true)
@@ -162,7 +162,8 @@ pub fn command() -> Command {
         .subcommand(repository())
         .args(options())
         .after_help(
-            "A password comes from -P, else -g, else the environment variable PGMONETA_PASSWORD, else a prompt.\n\
+            "A password comes from -P, else -g, else the environment variable PGMONETA_PASSWORD,\n\
+             else a prompt.\n\
              Exit status: 0 for success, 1 if the operation failed, 2 for a wrong command line.",
         )
 }
@@ -174,7 +175,7 @@ fn repository() -> Command {
             .overrides_with(name)
     };
     let create = Command::new("create")
-        .about("Make the repository: base_dir of the configuration, or the directory that is named")
+        .about("Create the repository in base_dir of the configuration or in DIRECTORY")
         .arg(
             path("repository")
                 .value_name("DIRECTORY")
@@ -185,17 +186,17 @@ fn repository() -> Command {
                 .short('c')
                 .long("config")
                 .value_name("FILE")
-                .help("The configuration of the daemon"),
+                .help("The configuration file of the daemon"),
         )
         .arg(
             path("directory")
                 .short('D')
                 .long("directory")
                 .value_name("DIRECTORY")
-                .help("Where to look for it first [env: PGMONETA_CONFIG_DIR]"),
+                .help("The directory to search for it first [env: PGMONETA_CONFIG_DIR]"),
         );
     Command::new("repository")
-        .about("Make the repository, once; the daemon does not start without it")
+        .about("Create the repository, once; the daemon does not start without it")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
@@ -215,18 +216,18 @@ fn options() -> [Arg; 8] {
     [
         option("file", 'f', "FILE", "The users or admins file")
             .value_parser(PathBufValueParser::new()),
-        option("user", 'U', "NAME", "The user"),
+        option("user", 'U', "NAME", "The user name"),
         option(
             "password",
             'P',
             "PASSWORD",
-            "The password or master key; others can see it while the program runs",
+            "The password or master key; visible in the process list",
         )
         .allow_hyphen_values(true),
         Arg::new("generate")
             .short('g')
             .long("generate")
-            .help("Think of a password or master key")
+            .help("Generate a password or master key")
             .action(ArgAction::SetTrue)
             .global(true)
             .overrides_with("generate"),
@@ -234,16 +235,11 @@ fn options() -> [Arg; 8] {
             "length",
             'l',
             "NUMBER",
-            "Its length, 1 to 1024 [default: 64]",
+            "The length of what is generated, 1 to 1024 [default: 64]",
         )
         .value_parser(value_parser!(u16).range(1..=1024)),
-        option(
-            "format",
-            'F',
-            "FORMAT",
-            "How the outcome is shown [default: text]",
-        )
-        .value_parser(["text", "json"]),
+        option("format", 'F', "FORMAT", "The output format [default: text]")
+            .value_parser(["text", "json"]),
         Arg::new("version")
             .short('V')
             .long("version")
@@ -267,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn options_may_stand_anywhere() {
+    fn options_are_accepted_before_and_after_the_command() {
         command().debug_assert();
         for line in [
             "pgmoneta-admin -f /x -U u -P -p -F json user add",
@@ -275,7 +271,7 @@ mod tests {
             "pgmoneta-admin user add --file=/x -U u --password -p -F text -F json",
         ] {
             let arguments = parse(line).unwrap();
-            assert_eq!(arguments.verb, Verb::Add, "{line}");
+            assert_eq!(arguments.action, Action::AddUser, "{line}");
             assert_eq!(arguments.file, PathBuf::from("/x"), "{line}");
             assert_eq!(arguments.user.as_deref(), Some("u"), "{line}");
             assert_eq!(arguments.password.as_deref(), Some("-p"), "{line}");
@@ -287,14 +283,14 @@ mod tests {
             );
         }
         let arguments = parse("pgmoneta-admin master-key -g -l 1024").unwrap();
-        assert_eq!(arguments.verb, Verb::MasterKey);
+        assert_eq!(arguments.action, Action::CreateMasterKey);
         assert_eq!((arguments.generate, arguments.length), (true, 1024));
     }
 
     #[test]
-    fn a_repository_is_named_or_found() {
+    fn the_repository_is_named_or_from_the_configuration() {
         let arguments = parse("pgmoneta-admin repository create /r").unwrap();
-        assert_eq!(arguments.verb, Verb::CreateRepository);
+        assert_eq!(arguments.action, Action::CreateRepository);
         assert_eq!(arguments.repository, Some(PathBuf::from("/r")));
         let arguments = parse("pgmoneta-admin repository create -c /x -D /d -F json").unwrap();
         assert_eq!(arguments.files.main, Some(PathBuf::from("/x")));
@@ -303,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_usage_is_told_from_help_and_version() {
+    fn usage_errors_have_exit_status_2_help_and_version_0() {
         for line in [
             "pgmoneta-admin",
             "pgmoneta-admin user",

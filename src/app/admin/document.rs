@@ -1,23 +1,24 @@
-//! The document that `-F json` prints: that of the C program, and our `Message`, `Hint` and `Password`.
+//! The document that `-F json` prints: that of the C program, with `Message`, `Hint` and `Password`
+//! added.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::arguments::Verb;
-use crate::error::{Failure, Result};
+use super::arguments::Action;
+use crate::error::{Error, Result};
 use crate::protocol::{VERSION, duration_text, pretty};
-use crate::unit::timestamp;
+use crate::unit::local_timestamp;
 
-/// The text of the document for an operation that was done; `users` for those that have to do with users.
+/// The document for a completed action; `users` if the action is one on users.
 pub(super) fn success(
-    verb: Verb,
+    action: Action,
     elapsed: Duration,
     users: Option<&[String]>,
     password: Option<&str>,
 ) -> Result<String> {
     let mut document = Map::new();
-    document.insert("Header".to_owned(), header(verb));
+    document.insert("Header".to_owned(), header(action));
     let outcome = json!({ "Status": true, "Time": duration_text(elapsed) });
     document.insert("Outcome".to_owned(), outcome);
     if let Some(users) = users {
@@ -30,30 +31,30 @@ pub(super) fn success(
     pretty(&document)
 }
 
-/// The text of the document for one that failed.
-pub(super) fn failure(verb: Verb, failure: &Failure) -> Result<String> {
+/// The document for a failed action.
+pub(super) fn failure(action: Action, failure: &Error) -> Result<String> {
     let mut document = Map::new();
-    document.insert("Header".to_owned(), header(verb));
+    document.insert("Header".to_owned(), header(action));
     let mut outcome = json!({
         "Error": 1,
         "Status": false,
         "Workflow": "admin",
         "Message": failure.message(),
     });
-    if let (Some(hint), Value::Object(members)) = (failure.advice(), &mut outcome) {
+    if let (Some(hint), Value::Object(members)) = (failure.hint(), &mut outcome) {
         members.insert("Hint".to_owned(), hint.into());
     }
     document.insert("Outcome".to_owned(), outcome);
     pretty(&document)
 }
 
-fn header(verb: Verb) -> Value {
+fn header(action: Action) -> Value {
     json!({
         "ClientVersion": VERSION,
-        "Command": verb.code(),
+        "Command": action.code(),
         "Compression": 0,
         "Encryption": 0,
         "Output": 1,
-        "Timestamp": timestamp(),
+        "Timestamp": local_timestamp(),
     })
 }

@@ -1,5 +1,5 @@
-//! The program `pgmoneta-admin`: makes the master key and the repository, and keeps the users of the users and admins
-//! files.
+//! The program `pgmoneta-admin`: creates the master key and the repository, and manages the users
+//! of the users and admins files.
 
 mod arguments;
 mod document;

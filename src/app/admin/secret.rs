@@ -1,93 +1,95 @@
-//! Where a password comes from.
+//! Obtains the password, the master key and the user name from options, environment or standard
+//! input.
 
 use std::io::{BufRead, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
 
 use super::arguments::Arguments;
-use crate::app::report::complain;
+use crate::app::report::eprint;
 use crate::crypto::Secret;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::vault::generate_password;
 
-/// The environment variable that a password may be in.
-const VARIABLE: &str = "PGMONETA_PASSWORD";
+/// The environment variable with the password or master key.
+const PASSWORD_VARIABLE: &str = "PGMONETA_PASSWORD";
 
-/// What a prompt asks for.
+/// Which secret a prompt is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// The password of a user, twice.
+pub(super) enum SecretKind {
+    /// The password of a user, which is prompted for twice.
     Password,
-    /// The master key.
+    /// The secret of the master key.
     MasterKey,
 }
 
-/// A password, and whether we thought of it.
-pub(super) struct Answer {
-    /// The password.
+/// A password or master key, and its source.
+pub(super) struct ObtainedSecret {
+    /// The password or master key.
     pub secret: Secret,
-    /// Whether nobody has seen it yet.
+    /// Whether it was generated, so that a password must be printed.
     pub generated: bool,
 }
 
-/// The password from `-P`, else `-g`, else the environment, else standard input. `check` says whether it will do;
-/// at a terminal the question is repeated until it does.
+/// The secret from `-P`, else `-g`, else the environment, else standard input. At a terminal the
+/// prompt is repeated until `check` succeeds.
 pub(super) fn obtain(
     arguments: &mut Arguments,
-    wanted: Wanted,
+    kind: SecretKind,
     check: fn(&Secret) -> Result<()>,
-) -> Result<Answer> {
-    let known = |secret: Secret, generated| {
+) -> Result<ObtainedSecret> {
+    let checked = |secret: Secret, generated| {
         check(&secret)?;
-        Ok(Answer { secret, generated })
+        Ok(ObtainedSecret { secret, generated })
     };
     if let Some(password) = arguments.password.take() {
-        return known(Secret::new(password.into_bytes()), false);
+        return checked(Secret::new(password.into_bytes()), false);
     }
     if arguments.generate {
-        return known(generate_password(arguments.length.into())?, true);
+        return checked(generate_password(arguments.length.into())?, true);
     }
-    if let Some(password) = std::env::var_os(VARIABLE) {
-        return known(Secret::new(password.into_vec()), false);
+    if let Some(password) = std::env::var_os(PASSWORD_VARIABLE) {
+        return checked(Secret::new(password.into_vec()), false);
     }
     if !std::io::stdin().is_terminal() {
-        return known(Secret::new(line()?.into_bytes()), false);
+        return checked(Secret::new(read_line()?.into_bytes()), false);
     }
     loop {
-        let secret = prompt(wanted)?;
+        let secret = prompt(kind)?;
         match check(&secret) {
             Ok(()) => {
-                return Ok(Answer {
+                return Ok(ObtainedSecret {
                     secret,
                     generated: false,
                 });
             }
-            Err(failure) => complain(&format!("{failure}\n")),
+            Err(failure) => eprint(&format!("{failure}\n")),
         }
     }
 }
 
-/// Asks at the terminal, with echo off.
-fn prompt(wanted: Wanted) -> Result<Secret> {
-    if wanted == Wanted::MasterKey {
-        return hidden("Master key: ");
+/// Prompts at the terminal, with echo off.
+fn prompt(kind: SecretKind) -> Result<Secret> {
+    if kind == SecretKind::MasterKey {
+        return read_hidden("Master key: ");
     }
     loop {
-        let first = hidden("Password : ")?;
-        let second = hidden("Verify   : ")?;
+        let first = read_hidden("Password : ")?;
+        let second = read_hidden("Verify   : ")?;
         if first.expose() == second.expose() {
             return Ok(first);
         }
-        complain("the passwords differ\n");
+        eprint("the passwords differ\n");
     }
 }
 
-fn hidden(question: &str) -> Result<Secret> {
-    rpassword::prompt_password(question)
+fn read_hidden(prompt: &str) -> Result<Secret> {
+    rpassword::prompt_password(prompt)
         .map(|answer| Secret::new(answer.into_bytes()))
-        .context("ask for a password")
+        .context("read a password from the terminal")
 }
 
-/// The user of `-U`, else from standard input; at a terminal the question is repeated while the answer is empty.
+/// The user name of `-U`, else from standard input; at a terminal the prompt is repeated while it
+/// is empty.
 pub(super) fn user(arguments: &mut Arguments) -> Result<String> {
     if let Some(user) = arguments.user.take() {
         return Ok(user);
@@ -95,27 +97,28 @@ pub(super) fn user(arguments: &mut Arguments) -> Result<String> {
     let terminal = std::io::stdin().is_terminal();
     loop {
         if terminal {
-            complain("User name: ");
+            eprint("User name: ");
         }
-        let user = line()?;
+        let user = read_line()?;
         if !user.is_empty() || !terminal {
             return Ok(user);
         }
     }
 }
 
-/// A line of standard input, without its end.
-fn line() -> Result<String> {
+/// A line of standard input, without its line break.
+fn read_line() -> Result<String> {
     let mut line = String::new();
     let length = std::io::stdin()
         .lock()
         .read_line(&mut line)
         .context("read standard input")?;
     if length == 0 {
-        return Err(
-            Failure::new(Kind::Usage, "standard input ended before an answer")
-                .hint("-U names the user; -P, -g or PGMONETA_PASSWORD give the password"),
-        );
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "standard input ended before the user name or password",
+        )
+        .with_hint("-U names the user; -P, -g or PGMONETA_PASSWORD give the password"));
     }
     let end = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(end);

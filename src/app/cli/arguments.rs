@@ -7,56 +7,56 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::commands::{COMMANDS, GROUPS, Row, find};
+use super::commands::{COMMANDS, CommandSpec, GROUPS, find};
 use crate::protocol::VERSION;
 
-/// What the command line says.
+/// The parsed command line.
 pub(super) struct Arguments {
-    /// The command.
-    pub row: &'static Row,
-    /// The words after it.
-    pub words: Vec<String>,
-    /// The options.
+    /// The row of the command in the table.
+    pub spec: &'static CommandSpec,
+    /// The operands, in order; their number was checked.
+    pub operands: Vec<String>,
+    /// The options, from before and after the command.
     pub options: Options,
 }
 
-/// The options.
+/// The options; `None`, `false` or empty where the command line has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Options {
-    /// The client's configuration.
+    /// The configuration file of the client, or of the daemon.
     pub config: Option<PathBuf>,
     /// The host of remote management.
     pub host: Option<String>,
     /// The port of remote management.
     pub port: Option<u16>,
-    /// Where to log.
+    /// The log file; overrides `log_type` and `log_path`.
     pub logfile: Option<PathBuf>,
-    /// Whether to print a last line with the outcome.
+    /// Whether to print a last line with the error code.
     pub verbose: bool,
-    /// How to print the answer.
+    /// The output format: `text`, `json` or `raw`.
     pub format: Option<String>,
-    /// How messages are compressed.
+    /// The compression method of messages; overrides the configuration.
     pub compress: Option<String>,
-    /// How messages are encrypted.
+    /// The encryption method of messages; overrides the configuration.
     pub encrypt: Option<String>,
-    /// The order of a list.
+    /// The order of `list-backup`, `asc` if missing.
     pub sort: Option<String>,
-    /// Where tablespaces go.
+    /// `NAME=NEWPATH`, `OID=NEWPATH` or `PATH=NEWPATH` for each tablespace that is relocated.
     pub tablespaces: Vec<String>,
-    /// Whether the restored server waits for the standbys of the one that was backed up.
+    /// Whether the restored server keeps `synchronous_standby_names`.
     pub keep_synchronous: bool,
-    /// Whether the restored server archives its WAL.
+    /// `archive_mode` of the restored server: `off` or `preserve`.
     pub archive_mode: Option<String>,
-    /// Whether only to say what would be done.
+    /// Whether a restore only prints what it would write.
     pub dry_run: bool,
-    /// Whether to change the backups that one builds on too.
+    /// Whether the backups that an incremental one depends on are changed too.
     pub cascade: bool,
-    /// Whether to remove a retained backup too.
+    /// Whether a retained backup may be deleted.
     pub force: bool,
 }
 
 impl Arguments {
-    /// Reads the command line; an error also stands for help and version.
+    /// Parses the command line; `--help` and `--version` are returned as errors with exit status 0.
     pub(super) fn parse(
         arguments: impl Iterator<Item = OsString>,
     ) -> Result<Arguments, clap::Error> {
@@ -67,49 +67,51 @@ impl Arguments {
                 "a command is missing",
             )
         };
-        let (word, inner) = matches.subcommand().ok_or_else(missing)?;
-        let (subword, innermost) = match inner.subcommand() {
-            Some((subword, innermost)) => (Some(subword), innermost),
+        let (name, inner) = matches.subcommand().ok_or_else(missing)?;
+        let (subcommand, innermost) = match inner.subcommand() {
+            Some((subcommand, innermost)) => (Some(subcommand), innermost),
             None => (None, inner),
         };
-        let row = find(word, subword).ok_or_else(missing)?;
-        let words: Vec<OsString> = match innermost.try_get_many::<OsString>("words") {
-            Ok(Some(words)) => words.cloned().collect(),
+        let spec = find(name, subcommand).ok_or_else(missing)?;
+        let operands: Vec<OsString> = match innermost.try_get_many::<OsString>("operands") {
+            Ok(Some(operands)) => operands.cloned().collect(),
             _ => Vec::new(),
         };
-        let (least, most) = row.arguments;
-        if !(least..=most).contains(&words.len()) {
+        let (min, max) = spec.operands;
+        if !(min..=max).contains(&operands.len()) {
             let kind = clap::error::ErrorKind::WrongNumberOfValues;
-            let wrong = match row.usage {
-                "" => format!("{} takes nothing more", row.name()),
-                usage => format!("{} takes {usage}", row.name()),
+            let message = match spec.usage {
+                "" => format!("{} takes no arguments", spec.full_name()),
+                usage => format!("{} takes {usage}", spec.full_name()),
             };
-            return Err(command().error(kind, wrong));
+            return Err(command().error(kind, message));
         }
-        let words = texts(row, words).ok_or_else(|| {
-            let wrong = "what is not UTF-8 can be part of a position only";
-            command().error(clap::error::ErrorKind::InvalidUtf8, wrong)
+        let operands = operands_to_utf8(spec, operands).ok_or_else(|| {
+            let message = "bytes that are not UTF-8 are allowed in a position only";
+            command().error(clap::error::ErrorKind::InvalidUtf8, message)
         });
         Ok(Arguments {
-            row,
-            words: words?,
+            spec,
+            operands: operands?,
             options: Options::of(&matches, innermost),
         })
     }
 }
 
-/// The words as text. In the position of a restore, which may have the name of a restore point of any encoding, bytes that
-/// are no UTF-8 become `\xHH`, as a position has them; elsewhere these are wrong.
-fn texts(row: &Row, words: Vec<OsString>) -> Option<Vec<String>> {
-    let position = (row.name() == "restore" && words.len() == 4).then_some(2);
-    let texts = words.into_iter().enumerate().map(|(index, word)| {
-        let word = word.into_string();
-        word.or_else(|word| {
-            let bytes = word.as_bytes();
-            let text = (position == Some(index)).then(|| escape_invalid(bytes));
-            text.ok_or(())
-        })
-        .ok()
+/// The operands as UTF-8. The position of a restore may contain the name of a restore point in any
+/// encoding: there, invalid bytes become `\xHH`, an escape of the position syntax. `None` if
+/// another operand has invalid bytes.
+fn operands_to_utf8(spec: &CommandSpec, operands: Vec<OsString>) -> Option<Vec<String>> {
+    let position = (spec.full_name() == "restore" && operands.len() == 4).then_some(2);
+    let texts = operands.into_iter().enumerate().map(|(index, operand)| {
+        let operand = operand.into_string();
+        operand
+            .or_else(|operand| {
+                let bytes = operand.as_bytes();
+                let text = (position == Some(index)).then(|| escape_invalid(bytes));
+                text.ok_or(())
+            })
+            .ok()
     });
     texts.collect()
 }
@@ -120,7 +122,7 @@ fn escape_invalid(bytes: &[u8]) -> String {
         text.push_str(chunk.valid());
         let backslashes = text.bytes().rev().take_while(|byte| *byte == b'\\');
         if !chunk.invalid().is_empty() && backslashes.count() % 2 == 1 {
-            // It stands for itself, not for the beginning of an escape.
+            // Escape it: a literal backslash must not combine with the escape that follows.
             text.push('\\');
         }
         text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
@@ -129,7 +131,8 @@ fn escape_invalid(bytes: &[u8]) -> String {
 }
 
 impl Options {
-    /// An option may stand before or after the command.
+    /// Merges the options before the command (`outer`) and after it (`inner`, which take
+    /// precedence).
     fn of(outer: &ArgMatches, inner: &ArgMatches) -> Options {
         let text = |name: &str| one::<String>(inner, name).or_else(|| one(outer, name));
         let path = |name: &str| one::<PathBuf>(inner, name).or_else(|| one(outer, name));
@@ -167,63 +170,64 @@ fn one<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Op
 pub fn command() -> Command {
     let mut command = Command::new("pgmoneta-cli")
         .version(VERSION)
-        .about("Asks the daemon pgmoneta for backups, restores and how things are")
+        .about("Client of the pgmoneta daemon: backups, restores, status")
         .disable_help_flag(true)
         .disable_help_subcommand(true)
         .arg_required_else_help(true)
         .subcommand_required(true)
-        .args(options())
+        .args(global_options())
         .args(
-            own_options(None)
+            local_options(None)
                 .into_iter()
                 .map(|option| option.hide(true)),
         )
         .after_help(
-            "`pgmoneta-cli <COMMAND> --help` shows more of a command.\n\
-             A backup is named by its label, the beginning of one, oldest, newest or latest.\n\
+            "`pgmoneta-cli <COMMAND> --help` shows the details of a command.\n\
+             A backup is named by its label, a prefix of it, oldest, newest or latest.\n\
              Exit status: 0 for success, 1 if the operation failed, 2 for a wrong command line or\n\
-             configuration, 3 if there is no daemon, 130 after Ctrl-C.",
+             configuration, 3 if the daemon is not running, 130 after Ctrl-C.",
         );
-    for row in COMMANDS.iter().filter(|row| row.subword.is_none()) {
+    for spec in COMMANDS.iter().filter(|spec| spec.subcommand.is_none()) {
         let inner = COMMANDS
             .iter()
-            .filter(|other| other.word == row.word && other.subword.is_some());
-        let inner = inner.filter_map(|inner| Some(of_row(inner, inner.subword?)));
-        command = command.subcommand(of_row(row, row.word).subcommands(inner));
+            .filter(|other| other.name == spec.name && other.subcommand.is_some());
+        let inner = inner.filter_map(|inner| Some(subcommand_parser(inner, inner.subcommand?)));
+        command = command.subcommand(subcommand_parser(spec, spec.name).subcommands(inner));
     }
-    for (word, about) in GROUPS {
-        let inner = COMMANDS.iter().filter(|row| row.word == *word);
-        let inner = inner.filter_map(|row| Some(of_row(row, row.subword?)));
-        let group = Command::new(*word).about(*about).subcommands(inner);
+    for (name, about) in GROUPS {
+        let inner = COMMANDS.iter().filter(|spec| spec.name == *name);
+        let inner = inner.filter_map(|spec| Some(subcommand_parser(spec, spec.subcommand?)));
+        let group = Command::new(*name).about(*about).subcommands(inner);
         command = command.subcommand(group.subcommand_required(true).disable_help_flag(true));
     }
     command
 }
 
-fn of_row(row: &Row, name: &'static str) -> Command {
-    let full = row.name();
-    let about = if row.there {
-        row.about.to_owned()
+fn subcommand_parser(spec: &CommandSpec, name: &'static str) -> Command {
+    let full_name = spec.full_name();
+    let about = if spec.available {
+        spec.about.to_owned()
     } else {
-        format!("{} (not there yet)", row.about)
+        format!("{} (not implemented)", spec.about)
     };
     let mut command = Command::new(name)
         .about(about)
-        .override_usage(format!("pgmoneta-cli [OPTIONS] {full} {}", row.usage))
+        .override_usage(format!("pgmoneta-cli [OPTIONS] {full_name} {}", spec.usage))
         .disable_help_flag(true)
         .disable_help_subcommand(true)
-        .args(own_options(Some(row)));
-    let mut more = vec![];
-    more.extend(Some(row.more.to_owned()).filter(|more| !more.is_empty()));
-    if !row.example.is_empty() {
-        more.push(format!("Example:\n  {}", row.example));
+        .args(local_options(Some(spec)));
+    let mut after_help = vec![];
+    after_help.extend(Some(spec.after_help.to_owned()).filter(|text| !text.is_empty()));
+    if !spec.example.is_empty() {
+        after_help.push(format!("Example:\n  {}", spec.example));
     }
-    command = command.after_help(more.join("\n\n"));
-    if row.arguments.1 > 0 {
-        // Options may stand between the words, so the parser sees them in parts: they are counted later.
-        let words = Arg::new("words").num_args(1..).action(ArgAction::Append);
-        let words = words.value_parser(value_parser!(OsString));
-        command = command.arg(words.hide(true));
+    command = command.after_help(after_help.join("\n\n"));
+    if spec.operands.1 > 0 {
+        // With options between the operands the parser sees several groups of them, so their
+        // number is checked after parsing.
+        let operands = Arg::new("operands").num_args(1..).action(ArgAction::Append);
+        let operands = operands.value_parser(value_parser!(OsString));
+        command = command.arg(operands.hide(true));
     }
     command
 }
@@ -244,38 +248,63 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
         .overrides_with(name)
 }
 
-/// The options of every command.
-fn options() -> [Arg; 11] {
+/// The options that every command has.
+fn global_options() -> [Arg; 11] {
     let path = value_parser!(PathBuf);
     [
-        text("config", "FILE", "The client's configuration, or the daemon's [default: /etc/pgmoneta/pgmoneta_cli.conf]")
-            .short('c')
-            .value_parser(path.clone()),
-        text("format", "FORMAT", "How to print the answer [default: text]")
+        text(
+            "config",
+            "FILE",
+            "The configuration of the client or daemon [default: /etc/pgmoneta/pgmoneta_cli.conf]",
+        )
+        .short('c')
+        .value_parser(path.clone()),
+        text("format", "FORMAT", "The output format [default: text]")
             .short('F')
             .value_parser(PossibleValuesParser::new(["text", "json", "raw"])),
         text("compress", "METHOD", "Compress messages")
             .short('C')
-            .value_parser(PossibleValuesParser::new(["none", "gz", "zstd", "lz4", "bz2", "gzip", "bzip2"])),
+            .value_parser(PossibleValuesParser::new([
+                "none", "gz", "zstd", "lz4", "bz2", "gzip", "bzip2",
+            ])),
         text("encrypt", "METHOD", "Encrypt messages with the master key")
             .short('E')
-            .value_parser(PossibleValuesParser::new(["none", "aes", "aes256", "aes192", "aes128"])),
-        text("logfile", "FILE", "Where to log").short('L').value_parser(path),
-        text("host", "HOST", "The host of the daemon (not there yet)").short('h'),
-        text("port", "PORT", "The port of the daemon (not there yet)")
+            .value_parser(PossibleValuesParser::new([
+                "none", "aes", "aes256", "aes192", "aes128",
+            ])),
+        text("logfile", "FILE", "The log file")
+            .short('L')
+            .value_parser(path),
+        text("host", "HOST", "The host of the daemon (not implemented)").short('h'),
+        text("port", "PORT", "The port of the daemon (not implemented)")
             .short('p')
             .value_parser(value_parser!(u16)),
-        text("user", "NAME", "The user of remote management (not there yet)").short('U'),
-        text("password", "TEXT", "The password of remote management (not there yet)").short('P'),
-        flag("verbose", "Print a last line with the outcome").short('v'),
-        Arg::new("help").short('?').long("help").help("Print help").action(ArgAction::Help),
+        text(
+            "user",
+            "NAME",
+            "The user of remote management (not implemented)",
+        )
+        .short('U'),
+        text(
+            "password",
+            "TEXT",
+            "The password of remote management (not implemented)",
+        )
+        .short('P'),
+        flag("verbose", "Print a last line with the error code").short('v'),
+        Arg::new("help")
+            .short('?')
+            .long("help")
+            .help("Print help")
+            .action(ArgAction::Help),
     ]
     .map(|option| option.global(true))
 }
 
-/// The options of one command, or of any: the C client takes them before the command too.
-fn own_options(row: Option<&Row>) -> Vec<Arg> {
-    let of = |words: &[&str]| row.is_none_or(|row| words.contains(&row.word));
+/// The options of one command, or of all commands if `spec` is `None`: the C client accepts them
+/// before the command too.
+fn local_options(spec: Option<&CommandSpec>) -> Vec<Arg> {
+    let of = |names: &[&str]| spec.is_none_or(|spec| names.contains(&spec.name));
     let mut options = Vec::new();
     if of(&["list-backup"]) {
         let sort = PossibleValuesParser::new(["asc", "desc", "ascending", "descending"]);
@@ -286,31 +315,37 @@ fn own_options(row: Option<&Row>) -> Vec<Arg> {
         );
     }
     if of(&["restore"]) {
-        let help = "Where a tablespace goes; may be given again for others";
+        let help = "Where a tablespace is restored to; may be repeated";
         let tablespace = Arg::new("tablespace")
             .long("tablespace")
             .value_name("NAME|OID|PATH=NEWPATH");
         options.push(tablespace.help(help).action(ArgAction::Append));
         options.push(flag(
             "keep-synchronous",
-            "Keep synchronous_standby_names, which is turned off else",
+            "Keep synchronous_standby_names, which is emptied otherwise",
         ));
         let archive = PossibleValuesParser::new(["off", "preserve"]);
         options.push(
             text(
                 "archive-mode",
                 "MODE",
-                "Whether the restored server archives its WAL as the other one does [default: preserve]",
+                "archive_mode of the restored server [default: preserve]",
             )
             .value_parser(archive),
         );
-        options.push(flag("dry-run", "Say what would be done, and do nothing"));
+        options.push(flag(
+            "dry-run",
+            "Print what would be restored, and write nothing",
+        ));
     }
     if of(&["retain", "expunge"]) {
-        options.push(flag("cascade", "The backups that this one builds on too"));
+        options.push(flag(
+            "cascade",
+            "Include the backups that this one depends on",
+        ));
     }
     if of(&["delete"]) {
-        options.push(flag("force", "A retained backup too"));
+        options.push(flag("force", "Delete the backup even if it is retained"));
     }
     options
 }
@@ -325,27 +360,27 @@ mod tests {
     }
 
     #[test]
-    fn the_table_makes_a_command_line() {
+    fn every_command_of_the_table_is_parsed() {
         command().debug_assert();
-        for row in COMMANDS {
-            let mut line = vec![row.word];
-            line.extend(row.subword);
-            line.extend(vec!["x"; row.arguments.0]);
+        for spec in COMMANDS {
+            let mut line = vec![spec.name];
+            line.extend(spec.subcommand);
+            line.extend(vec!["x"; spec.operands.0]);
             let arguments = parse(&line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
-            assert_eq!(arguments.row.command, row.command);
-            assert_eq!(arguments.words.len(), row.arguments.0);
-            line.extend(vec!["x"; row.arguments.1 - row.arguments.0 + 1]);
+            assert_eq!(arguments.spec.command, spec.command);
+            assert_eq!(arguments.operands.len(), spec.operands.0);
+            line.extend(vec!["x"; spec.operands.1 - spec.operands.0 + 1]);
             assert_eq!(parse(&line).err().unwrap().exit_code(), 2, "{line:?}");
             line.push("--help");
-            line.drain(1 + row.subword.iter().len()..line.len() - 1);
+            line.drain(1 + spec.subcommand.iter().len()..line.len() - 1);
             let help = parse(&line).err().unwrap();
             assert_eq!(help.exit_code(), 0, "{line:?}");
-            assert!(help.to_string().contains(row.example), "{help}");
+            assert!(help.to_string().contains(spec.example), "{help}");
         }
     }
 
     #[test]
-    fn options_stand_anywhere() {
+    fn options_are_accepted_before_and_after_the_command() {
         for line in [
             &[
                 "-c",
@@ -378,7 +413,7 @@ mod tests {
             ],
         ] {
             let arguments = parse(line).unwrap();
-            assert_eq!(arguments.words, ["primary"]);
+            assert_eq!(arguments.operands, ["primary"]);
             assert_eq!(arguments.options.sort.as_deref(), Some("desc"));
             assert_eq!(arguments.options.format.as_deref(), Some("json"));
             assert_eq!(arguments.options.config, Some(PathBuf::from("/x")));
@@ -406,10 +441,10 @@ mod tests {
     }
 
     #[test]
-    fn only_a_position_may_have_other_bytes_than_utf8() {
+    fn only_a_position_may_have_bytes_that_are_not_utf8() {
         use std::os::unix::ffi::OsStringExt as _;
         let line = |at: usize| {
-            let words = [
+            let operands = [
                 "pgmoneta-cli",
                 "restore",
                 "primary",
@@ -417,23 +452,23 @@ mod tests {
                 "name=ü\\",
                 "/r",
             ];
-            let words = words.into_iter().enumerate();
-            words.map(move |(index, word)| {
-                let mut word = word.as_bytes().to_vec();
+            let operands = operands.into_iter().enumerate();
+            operands.map(move |(index, operand)| {
+                let mut operand = operand.as_bytes().to_vec();
                 if index == at {
-                    word.push(0xE9);
+                    operand.push(0xE9);
                 }
-                OsString::from_vec(word)
+                OsString::from_vec(operand)
             })
         };
         let arguments = Arguments::parse(line(4)).unwrap();
-        assert_eq!(arguments.words[2], r"name=ü\\\xe9");
+        assert_eq!(arguments.operands[2], r"name=ü\\\xe9");
         assert_eq!(Arguments::parse(line(3)).err().unwrap().exit_code(), 2);
         assert_eq!(Arguments::parse(line(5)).err().unwrap().exit_code(), 2);
     }
 
     #[test]
-    fn what_is_unknown_is_wrong_usage() {
+    fn usage_errors_have_exit_status_2() {
         for line in [
             &[][..],
             &["nonsense"],

@@ -1,143 +1,125 @@
-//! The program `pgmoneta-cli` from its first line to its exit status.
+//! Sends one request to the daemon and reads its response.
 
-use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
+use super::endpoint::Endpoint;
+use crate::crypto::MasterKey;
+use crate::error::{Error, ErrorKind, Result};
+use crate::net::{Deadline, Stream};
+use crate::protocol::{Command, Envelope, Frame, Output, Request, Response};
+use crate::sys::Stop;
+use crate::unit::Encryption;
+use crate::vault;
 
-use super::arguments::Arguments;
-use super::exchange::Client;
-use super::progress::ProgressLine;
-use super::refused::{NAME, Refused, wrong_line};
-use super::request::request;
-use super::target::target;
-use super::{setting, text, translate};
-use crate::app::report::{FAILED, USAGE, clean, complain, print, report};
-use crate::config::OutputFormat;
-use crate::error::{Failure, Kind, Result};
-use crate::logging::{self, LogKind};
-use crate::protocol::{Command, Output, Request, Response, pretty};
-use crate::sys::{self, Stop};
+/// Until when a connection must be accepted and the request sent.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The program.
-pub fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args_os()) {
-        Ok(arguments) => arguments,
-        Err(error) => return unreadable(&error),
-    };
-    let mut output = format(&arguments, OutputFormat::Text);
-    let status = match run(&arguments, &mut output) {
-        Ok(status) => status,
-        Err(refused) => refused.tell(&arguments, output),
-    };
-    ExitCode::from(status)
-}
+/// Until when the response must arrive, for commands that are not long-running.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A command line that cannot be read, or one that asks for help or the version.
-fn unreadable(error: &clap::Error) -> ExitCode {
-    let status = u8::try_from(error.exit_code()).unwrap_or(USAGE);
-    let printed = error.print().is_ok() && (status == 0 || wrong_line(error).is_ok());
-    ExitCode::from(if printed { status } else { FAILED })
-}
-
-/// How to print: as the command line says, else as the configuration does.
-fn format(arguments: &Arguments, configured: OutputFormat) -> Output {
-    match (arguments.options.format.as_deref(), configured) {
-        (Some("json"), _) | (None, OutputFormat::Json) => Output::Json,
-        (Some("raw"), _) | (None, OutputFormat::Raw) => Output::Raw,
-        _ => Output::Text,
-    }
-}
-
-fn run(arguments: &Arguments, output: &mut Output) -> std::result::Result<u8, Refused> {
-    sys::forbid_core_dumps()?;
-    let request = request(arguments)?;
-    let (target, mut config) = target(&arguments.options)?;
-    *output = format(arguments, config.output);
-    for warning in &config.warnings {
-        complain(&format!("{NAME}: warning: {warning}\n"));
-    }
-    if let Some(path) = &arguments.options.logfile {
-        config.log.kind = LogKind::File;
-        config.log.path.clone_from(path);
-    }
-    if config.log.kind != LogKind::Console {
-        logging::start(&config.log)?;
-    }
-    let client = Arc::new(Client::new(target, *output)?);
-    let stop = Stop::new()?;
-    sys::stop_on_interrupt(&stop)?;
-    let line = ProgressLine::start(&client, &request);
-    let answer = client.ask(&request, &stop);
-    if let Some(line) = line {
-        line.end();
-    }
-    match answer {
-        Ok(response) => Ok(finish(arguments, &request, &response, *output)?),
-        Err(silence) => Err(Refused::unanswered(request.command(), silence)),
-    }
-}
-
-fn finish(
-    arguments: &Arguments,
-    request: &Request,
-    response: &Response,
+/// Sends requests to one daemon.
+pub(super) struct Client {
+    endpoint: Endpoint,
     output: Output,
-) -> Result<u8> {
-    let outcome = response.outcome()?;
-    let failure = failure(request, response)?;
-    let key = arguments.words.first();
-    let key = key.filter(|_| outcome.status && request.command() == Command::ConfGet);
-    let text = match output {
-        _ if key.is_some() => one_setting(response, key.map_or("", String::as_str), output)?,
-        Output::Raw => pretty(response.document())?,
-        Output::Json => pretty(&translate::document(response))?,
-        // The report on standard error says all there is to say of a failure, but what a check found.
-        Output::Text if !outcome.status => String::new(),
-        Output::Text => text::render(request, response),
+    key: Option<MasterKey>,
+}
+
+/// Why there is no response.
+pub(super) enum ClientError {
+    /// Nothing listens on the management socket.
+    NoDaemon(Error),
+    /// The wait was interrupted by a signal.
+    Interrupted,
+    /// The request could not be sent, or no valid response arrived.
+    Failed(Error),
+}
+
+impl From<Error> for ClientError {
+    fn from(error: Error) -> Self {
+        if error.kind() == ErrorKind::Stopped {
+            ClientError::Interrupted
+        } else {
+            ClientError::Failed(error)
+        }
+    }
+}
+
+impl Client {
+    /// Reads the master key if messages are encrypted.
+    pub(super) fn new(endpoint: Endpoint, output: Output) -> Result<Client> {
+        let encrypted = endpoint.codec.encryption != Encryption::None;
+        let key = encrypted.then(|| vault::load_master_key(&vault::master_key_path()?));
+        Ok(Client {
+            endpoint,
+            output,
+            key: key.transpose()?,
+        })
+    }
+
+    /// Sends a request, and waits for the response or for `stop`.
+    pub(super) fn send(
+        &self,
+        request: &Request,
+        stop: &Stop,
+    ) -> std::result::Result<Response, ClientError> {
+        let (codec, socket) = (self.endpoint.codec, &self.endpoint.socket);
+        let envelope = Envelope::new(request.command(), request.members(), codec, self.output);
+        let frame = Frame::encode(&envelope.text()?, codec, self.key.as_ref())?.bytes()?;
+        let connect = Deadline::after(CONNECT_TIMEOUT);
+        let mut stream = match Stream::unix(socket, connect, stop) {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == ErrorKind::Stopped => {
+                return Err(ClientError::Interrupted);
+            }
+            Err(error) => return Err(ClientError::NoDaemon(no_daemon(error))),
+        };
+        // A daemon that refuses the connection may respond and close before it has read everything,
+        // so the response is read even if the write failed.
+        let sent = stream.write_all(&frame, connect);
+        let deadline = match request.command() {
+            Command::Ping
+            | Command::Status
+            | Command::StatusDetails
+            | Command::Progress
+            | Command::ListBackup
+            | Command::Info
+            | Command::Shutdown
+            | Command::ConfLs
+            | Command::ConfGet
+            | Command::ConfSet
+            | Command::ConfReload
+            | Command::Clear
+            | Command::Mode => Deadline::after(RESPONSE_TIMEOUT),
+            _ => Deadline::after(Duration::MAX),
+        };
+        let received = Frame::read(&mut |buffer| stream.read(buffer, deadline));
+        match (received, sent) {
+            (Ok(frame), _) => Ok(Response::read(&frame.decode(self.key.as_ref())?)?),
+            (Err(_), Err(error)) => Err(error.into()),
+            (Err(error), Ok(())) => Err(lost_response(request.command(), error).into()),
+        }
+    }
+}
+
+/// The request was sent, and the connection ended before the response.
+fn lost_response(command: Command, error: Error) -> Error {
+    let error = error.context("wait for the response");
+    match command {
+        Command::Backup => {
+            error.with_hint("`pgmoneta-cli list-backup` shows the backup if it was completed")
+        }
+        Command::Restore => {
+            error.with_hint("the restored files may be incomplete: see the log of the daemon")
+        }
+        _ => error,
+    }
+}
+
+fn no_daemon(error: Error) -> Error {
+    let hint = if error.message().contains("ermission denied") {
+        "run pgmoneta-cli as the user that runs the daemon"
+    } else {
+        "is pgmoneta running, with the same unix_socket_dir?"
     };
-    print(&text)?;
-    if let Some(failure) = &failure {
-        report(NAME, failure);
-    }
-    if arguments.options.verbose {
-        let error = outcome.error.unwrap_or(0);
-        print(&match outcome.status {
-            true => "Success (0)\n".to_owned(),
-            false => format!("Error ({error})\n"),
-        })?;
-    }
-    Ok(failure.map_or(0, |_| FAILED))
-}
-
-/// The answer to `conf get key`: the value alone, or as JSON the document with nothing else in its response.
-fn one_setting(response: &Response, key: &str, output: Output) -> Result<String> {
-    let (name, value) = setting::find(&response.fields(), key)?;
-    if output != Output::Json {
-        return Ok(text::value(&value));
-    }
-    let mut document = response.document().clone();
-    let members = [(name, value)].into_iter().collect();
-    document.insert("Response".to_owned(), Value::Object(members));
-    pretty(&document)
-}
-
-/// Why the operation is to be called a failure, if it is.
-fn failure(request: &Request, response: &Response) -> Result<Option<Failure>> {
-    let outcome = response.outcome()?;
-    if outcome.status {
-        return Ok(text::bad_files(request, response)
-            .or_else(|| text::troubled_servers(request, response)));
-    }
-    let message = outcome.message.unwrap_or_else(|| {
-        // A daemon of the C program has numbers only.
-        let (command, error) = (request.command(), outcome.error.unwrap_or(0));
-        let workflow = outcome.workflow.unwrap_or_default();
-        format!("{command} failed: error {error} ({workflow}); see the log of the daemon")
-    });
-    let failure = Failure::new(Kind::Internal, clean(&message));
-    Ok(Some(match outcome.hint {
-        Some(hint) => failure.hint(clean(&hint)),
-        None => failure,
-    }))
+    error.context("no daemon").with_hint(hint)
 }

@@ -1,16 +1,17 @@
-//! The program `pgmoneta-cli`, the client of the daemon: its command line, its conversation, its output.
+//! The program `pgmoneta-cli`, the client of the daemon: command line, request and response,
+//! output.
 
 mod arguments;
 mod client;
 mod commands;
-mod exchange;
+mod endpoint;
+mod exit;
+mod program;
 mod progress;
-mod refused;
 mod request;
 mod setting;
-mod target;
 mod text;
 mod translate;
 
 pub use arguments::command;
-pub use client::main;
+pub use program::main;

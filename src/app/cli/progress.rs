@@ -1,27 +1,27 @@
-//! The line that shows how far an operation has come.
+//! The progress line of a long-running operation.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::exchange::Client;
-use super::text::span;
+use super::client::Client;
+use super::text::human_duration;
 use crate::protocol::{Command, Members, Request};
 use crate::sys::Stop;
 use crate::unit::ByteSize;
 
-/// How often it is drawn anew.
-const PERIOD: Duration = Duration::from_millis(500);
+/// How often the line is redrawn.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A line on the terminal that another thread keeps up to date; it is wiped away when it ends.
+/// A line on the terminal that a thread redraws, and erases at the end.
 pub(super) struct ProgressLine {
     stop: Stop,
     thread: JoinHandle<()>,
 }
 
 impl ProgressLine {
-    /// Begins the line for an operation that takes time, if standard error is a terminal.
+    /// Starts the thread if the request is long-running and standard error is a terminal.
     pub(super) fn start(client: &Arc<Client>, request: &Request) -> Option<ProgressLine> {
         let server = match request {
             Request::Backup { server, .. } | Request::Verify { server, .. } => server.clone(),
@@ -32,31 +32,31 @@ impl ProgressLine {
             return None;
         }
         let stop = Stop::new().ok()?;
-        let asked = Request::Progress {
+        let query = Request::Progress {
             server,
             command: request.command().to_string(),
         };
         let (client, inner, command) = (client.clone(), stop.clone(), request.command());
         let thread = std::thread::Builder::new().name("progress".to_owned());
-        // Without the line the work is done all the same.
+        // If the thread cannot be created, only the line is missing.
         let thread = thread
-            .spawn(move || draw(&client, &asked, command, &inner))
+            .spawn(move || draw(&client, &query, command, &inner))
             .ok()?;
         Some(ProgressLine { stop, thread })
     }
 
-    /// Ends it.
+    /// Stops the thread and waits until it has erased the line.
     pub(super) fn end(self) {
         self.stop.request();
-        // It does nothing that could panic, and if it did, only the line would be missing.
+        // A panic of the thread does not affect the operation.
         let _ = self.thread.join();
     }
 }
 
-fn draw(client: &Client, asked: &Request, command: Command, stop: &Stop) {
+fn draw(client: &Client, query: &Request, command: Command, stop: &Stop) {
     let mut out = io::stderr();
-    while stop.pause(PERIOD).is_ok() {
-        let Ok(response) = client.ask(asked, stop) else {
+    while stop.pause(REFRESH_INTERVAL).is_ok() {
+        let Ok(response) = client.send(query, stop) else {
             continue;
         };
         if let Some(line) = line(command, &response.fields()) {
@@ -82,11 +82,11 @@ fn line(command: Command, fields: &Members) -> Option<String> {
     if let Some(rate) = done.checked_div(elapsed) {
         line.push_str(&format!(", {}/s", ByteSize(rate)));
     }
-    let left = fields
+    let remaining = fields
         .get("Remaining")
-        .and_then(|left| left.get("value")?.as_u64());
-    if let Some(left) = left.filter(|&left| left > 0) {
-        line.push_str(&format!(", {} left", span(left)));
+        .and_then(|remaining| remaining.get("value")?.as_u64());
+    if let Some(seconds) = remaining.filter(|&seconds| seconds > 0) {
+        line.push_str(&format!(", {} left", human_duration(seconds)));
     }
     Some(line)
 }
@@ -97,7 +97,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_line_has_bytes_rate_and_time_left() {
+    fn the_line_has_bytes_rate_and_remaining_time() {
         let fields = json!({
             "ProgressState": 1, "Done": 13_213_696, "Total": 189_638_656, "Percentage": 6, "Elapsed": 4,
             "Remaining": {"value": 53, "string_value": "53s"}

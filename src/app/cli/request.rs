@@ -1,121 +1,128 @@
-//! From the command line to a request.
+//! Builds the request of a command line.
 
 use std::path::Path;
 
 use super::arguments::Arguments;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::protocol::{Command, Members, Request, Restore, Sort, Value};
 
-/// The request for a command line.
+/// The request of the command line; paths are made absolute.
 pub(super) fn request(arguments: &Arguments) -> Result<Request> {
-    let row = arguments.row;
-    let word = |index: usize| arguments.words.get(index).cloned();
-    let needed = |index: usize| word(index).unwrap_or_default();
-    Ok(match row.command {
+    let spec = arguments.spec;
+    let operand = |index: usize| arguments.operands.get(index).cloned();
+    let required = |index: usize| operand(index).unwrap_or_default();
+    Ok(match spec.command {
         Command::Backup => Request::Backup {
-            server: needed(0),
-            parent: word(1),
+            server: required(0),
+            parent: operand(1),
         },
         Command::ListBackup => Request::ListBackup {
-            server: needed(0),
+            server: required(0),
             sort: match arguments.options.sort.as_deref() {
                 Some(order) if order.starts_with("desc") => Sort::Descending,
                 _ => Sort::Ascending,
             },
         },
         Command::Info => Request::Info {
-            server: needed(0),
-            backup: needed(1),
+            server: required(0),
+            backup: required(1),
         },
-        Command::Verify => verify(&arguments.words)?,
+        Command::Verify => verify(&arguments.operands)?,
         Command::Restore => Request::Restore(restore(arguments)?),
         Command::Progress => Request::Progress {
-            server: needed(0),
-            command: needed(1),
+            server: required(0),
+            command: required(1),
         },
-        Command::WalBegin => Request::WalBegin { server: needed(0) },
+        Command::WalBegin => Request::WalBegin {
+            server: required(0),
+        },
         Command::Status => Request::Status,
         Command::StatusDetails => Request::StatusDetails,
         Command::Shutdown => Request::Shutdown,
         Command::Ping => Request::Ping,
         command => Request::Other {
             command,
-            members: other(arguments)?,
+            members: passthrough_members(arguments)?,
         },
     })
 }
 
-/// The C client wants a directory before `failed` or `all`; without one the word may stand alone.
-fn verify(words: &[String]) -> Result<Request> {
-    let word = |index: usize| words.get(index).cloned().unwrap_or_default();
-    let (directory, files) = match words.get(2..).unwrap_or_default() {
-        [word] if matches!(word.as_str(), "failed" | "all") => (None, word.as_str()),
+/// The C client requires a directory before `failed` or `all`; here the directory is optional.
+fn verify(operands: &[String]) -> Result<Request> {
+    let operand = |index: usize| operands.get(index).cloned().unwrap_or_default();
+    let (directory, files) = match operands.get(2..).unwrap_or_default() {
+        [files] if matches!(files.as_str(), "failed" | "all") => (None, files.as_str()),
         [directory] => (Some(directory), "failed"),
-        [directory, word] => (Some(directory), word.as_str()),
+        [directory, files] => (Some(directory), files.as_str()),
         _ => (None, "failed"),
     };
     if !matches!(files, "failed" | "all") {
         let message = format!("{files:?} is neither failed nor all");
-        return Err(Failure::new(Kind::Usage, message));
+        return Err(Error::new(ErrorKind::Usage, message));
     }
     Ok(Request::Verify {
-        server: word(0),
-        backup: word(1),
+        server: operand(0),
+        backup: operand(1),
         directory: directory.map(|path| absolute(path)).transpose()?,
         all: files == "all",
     })
 }
 
-/// The members of a request that this version only passes on, as the C client sends them: the daemon may be another one
-/// than ours.
-fn other(arguments: &Arguments) -> Result<Members> {
-    let (words, options) = (&arguments.words, &arguments.options);
-    let word = |index: usize| words.get(index).cloned().map_or(Value::Null, Value::from);
-    let path = |index: usize| words.get(index).map(|text| absolute(text)).transpose();
+/// The members of a request that this version of the daemon does not implement, as the C client
+/// sends them: the daemon may be the C program or another version.
+fn passthrough_members(arguments: &Arguments) -> Result<Members> {
+    let (operands, options) = (&arguments.operands, &arguments.options);
+    let operand = |index: usize| {
+        operands
+            .get(index)
+            .cloned()
+            .map_or(Value::Null, Value::from)
+    };
+    let path = |index: usize| operands.get(index).map(|text| absolute(text)).transpose();
     let mut members = Members::new();
-    let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
-    let command = arguments.row.command;
-    if command.is_of_server() {
-        put("Server", word(0));
+    let mut insert = |name: &str, value: Value| members.insert(name.to_owned(), value);
+    let command = arguments.spec.command;
+    if command.takes_server() {
+        insert("Server", operand(0));
     }
     match command {
         Command::Archive => {
             let archive = restore(arguments)?;
-            put("Backup", archive.backup.into());
-            put("Position", archive.position.into());
-            put("Directory", archive.directory.into());
+            insert("Backup", archive.backup.into());
+            insert("Position", archive.position.into());
+            insert("Directory", archive.directory.into());
         }
         Command::Delete => {
-            put("Backup", word(1));
-            put("Force", options.force.into());
+            insert("Backup", operand(1));
+            insert("Force", options.force.into());
         }
         Command::Retain | Command::Expunge => {
-            put("Backup", word(1));
-            put("Cascade", options.cascade.into());
+            insert("Backup", operand(1));
+            insert("Cascade", options.cascade.into());
         }
         Command::Annotate => {
             for (index, name) in (1..).zip(["Backup", "Action", "Key", "Comment"]) {
-                put(name, word(index));
+                insert(name, operand(index));
             }
         }
         Command::Mode => {
-            put("Action", word(1));
+            insert("Action", operand(1));
         }
         Command::ConfSet => {
-            put("ConfigKey", word(0));
-            put("ConfigValue", word(1));
+            insert("ConfigKey", operand(0));
+            insert("ConfigValue", operand(1));
         }
         Command::Decrypt | Command::Encrypt | Command::Decompress | Command::Compress => {
-            put("SourceFile", path(0)?.into());
+            insert("SourceFile", path(0)?.into());
         }
-        Command::S3Ls if words.len() > 1 => {
-            put("S3Prefix", word(1));
+        Command::S3Ls if operands.len() > 1 => {
+            insert("S3Prefix", operand(1));
         }
         Command::S3Restore => {
-            let last = words.len().saturating_sub(1);
-            put("S3Prefix", word(1));
-            put("Position", if last > 2 { word(2) } else { Value::Null });
-            put("Directory", path(last)?.into());
+            let last = operands.len().saturating_sub(1);
+            insert("S3Prefix", operand(1));
+            insert("Position", if last > 2 { operand(2) } else { Value::Null });
+            insert("Directory", path(last)?.into());
         }
         _ => {}
     }
@@ -123,12 +130,12 @@ fn other(arguments: &Arguments) -> Result<Members> {
 }
 
 fn restore(arguments: &Arguments) -> Result<Restore> {
-    let (server, backup, position, directory) = match arguments.words.as_slice() {
+    let (server, backup, position, directory) = match arguments.operands.as_slice() {
         [server, backup, position, directory] => (server, backup, Some(position), directory),
         [server, backup, directory] => (server, backup, None, directory),
         _ => {
-            return Err(Failure::new(
-                Kind::Usage,
+            return Err(Error::new(
+                ErrorKind::Usage,
                 "restore takes a server, a backup, a position and a directory",
             ));
         }
@@ -148,29 +155,29 @@ fn restore(arguments: &Arguments) -> Result<Restore> {
 }
 
 fn tablespace(text: &str) -> Result<(String, String)> {
-    let wrong = || {
-        Failure::new(
-            Kind::Usage,
+    let invalid = || {
+        Error::new(
+            ErrorKind::Usage,
             format!("--tablespace {text:?} is not NAME=NEWPATH, OID=NEWPATH or PATH=NEWPATH"),
         )
-        .hint("such as --tablespace 16384=/fast/new")
+        .with_hint("for example --tablespace 16384=/fast/new")
     };
-    let (from, to) = text.split_once('=').ok_or_else(wrong)?;
+    let (from, to) = text.split_once('=').ok_or_else(invalid)?;
     if from.is_empty() || to.is_empty() {
-        return Err(wrong());
+        return Err(invalid());
     }
     Ok((from.to_owned(), absolute(to)?))
 }
 
-/// The daemon works in another directory than we do.
+/// Makes a path absolute: the working directory of the daemon is another one.
 fn absolute(path: &str) -> Result<String> {
     if path.is_empty() {
-        return Err(Failure::new(Kind::Usage, "the directory is empty"));
+        return Err(Error::new(ErrorKind::Usage, "the directory is empty"));
     }
     let path = std::path::absolute(Path::new(path)).context("find the working directory")?;
     path.into_os_string()
         .into_string()
-        .map_err(|_| Failure::new(Kind::Usage, "the directory is not UTF-8"))
+        .map_err(|_| Error::new(ErrorKind::Usage, "the directory is not UTF-8"))
 }
 
 #[cfg(test)]
@@ -179,16 +186,16 @@ mod tests {
     use serde_json::json;
     use std::ffi::OsString;
 
-    fn of(line: &str) -> Result<Request> {
+    fn parse(line: &str) -> Result<Request> {
         let line = format!("pgmoneta-cli {line}");
         let line = line.split(' ').map(OsString::from);
         request(&Arguments::parse(line).unwrap())
     }
 
     #[test]
-    fn a_restore_has_absolute_directories() {
+    fn paths_of_a_restore_are_made_absolute() {
         let here = std::env::current_dir().unwrap();
-        let wanted = Restore {
+        let expected = Restore {
             server: "primary".to_owned(),
             backup: "newest".to_owned(),
             position: Some("current".to_owned()),
@@ -202,14 +209,14 @@ mod tests {
             dry_run: false,
         };
         let line = "restore primary newest current new --tablespace /old=ts --archive-mode=off --keep-synchronous";
-        assert_eq!(of(line).unwrap(), Request::Restore(wanted));
-        assert!(of("restore primary newest new --tablespace 16384").is_err());
-        assert!(of("restore primary newest new --tablespace =x").is_err());
+        assert_eq!(parse(line).unwrap(), Request::Restore(expected));
+        assert!(parse("restore primary newest new --tablespace 16384").is_err());
+        assert!(parse("restore primary newest new --tablespace =x").is_err());
     }
 
     #[test]
-    fn verify_takes_what_the_c_client_takes_and_less() {
-        for (words, wanted) in [
+    fn verify_accepts_the_operands_of_the_c_client_and_fewer() {
+        for (operands, expected) in [
             ("", Some(false)),
             (" all", Some(true)),
             (" failed", Some(false)),
@@ -218,14 +225,14 @@ mod tests {
             (" /tmp failed", Some(false)),
             (" /tmp nonsense", None),
         ] {
-            let request = of(&format!("verify primary newest{words}")).ok();
+            let request = parse(&format!("verify primary newest{operands}")).ok();
             let all = request.map(|request| matches!(request, Request::Verify { all: true, .. }));
-            assert_eq!(all, wanted, "{words:?}");
+            assert_eq!(all, expected, "{operands:?}");
         }
     }
 
     #[test]
-    fn what_another_daemon_can_do_is_sent_as_the_c_client_does() {
+    fn unimplemented_commands_are_sent_as_the_c_client_sends_them() {
         for (line, members) in [
             (
                 "delete primary oldest --force",
@@ -259,10 +266,10 @@ mod tests {
                 json!({"Server": "primary", "S3Prefix": "p", "Position": null, "Directory": "/d"}),
             ),
         ] {
-            let request = of(line).unwrap();
+            let request = parse(line).unwrap();
             assert_eq!(Value::Object(request.members()), members, "{line}");
         }
-        let verify = of("verify primary oldest /tmp/v").unwrap();
+        let verify = parse("verify primary oldest /tmp/v").unwrap();
         assert_eq!(verify.members()["Directory"], "/tmp/v");
     }
 }

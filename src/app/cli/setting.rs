@@ -1,34 +1,35 @@
-//! One setting out of the answer to `conf get`, which has them all.
+//! Extracts one setting from the response to `conf get`, which contains the whole configuration.
 
 use serde_json::Value;
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::Members;
 
-/// Finds the setting `key`: `key` or `pgmoneta.key` in the members, `server.name` and `server.name.key` below `server`.
-/// Its last word, and its value.
+/// Finds the setting `key`: `key` or `pgmoneta.key` among the members, `server.name` and
+/// `server.name.key` in the member `server`. Returns the last component of the key, and the value.
 pub(super) fn find(fields: &Members, key: &str) -> Result<(String, Value)> {
     let unknown = || {
         let message = format!("the daemon has no setting {key:?}, or it is not set");
-        Failure::new(Kind::NotFound, message).hint("`pgmoneta-cli conf get` shows them all")
+        Error::new(ErrorKind::NotFound, message)
+            .with_hint("`pgmoneta-cli conf get` shows all settings")
     };
-    let words: Vec<&str> = key.split('.').filter(|word| !word.is_empty()).collect();
-    let words = match words.as_slice() {
+    let path: Vec<&str> = key.split('.').filter(|part| !part.is_empty()).collect();
+    let path = match path.as_slice() {
         [section, rest @ ..] if !rest.is_empty() && section.eq_ignore_ascii_case("pgmoneta") => {
             rest
         }
-        words => words,
+        path => path,
     };
-    let name = words.last().ok_or_else(unknown)?;
+    let name = path.last().ok_or_else(unknown)?;
     let mut fields = Some(fields);
     let mut found = None;
-    for word in words {
-        found = fields.and_then(|fields| fields.get(*word));
+    for part in path {
+        found = fields.and_then(|fields| fields.get(*part));
         fields = found.and_then(Value::as_object);
     }
     let found = found.filter(|value| !value.is_null()).ok_or_else(unknown)?;
-    let plain = found.get("string_value").unwrap_or(found);
-    Ok(((*name).to_owned(), plain.clone()))
+    let value = found.get("string_value").unwrap_or(found);
+    Ok(((*name).to_owned(), value.clone()))
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! Documents for programs that read JSON: words for numbers, as the C client has them.
+//! The document that `-F json` prints: names instead of codes and sizes with units, as the C client
+//! prints them.
 
 use serde_json::Value;
 
 use crate::protocol::{Command, Members, Response};
 use crate::unit::{ByteSize, Compression, Encryption};
 
-/// The sizes of a backup, which are added where they are missing.
-const SIZES: [&str; 5] = [
+/// The size members of a backup, which are added where they are missing.
+const SIZE_MEMBERS: [&str; 5] = [
     "BackupSize",
     "RestoreSize",
     "BiggestFileSize",
@@ -14,8 +15,8 @@ const SIZES: [&str; 5] = [
     "Delta",
 ];
 
-/// Halves of positions.
-const POSITIONS: [&str; 6] = [
+/// The members with the high or low 32 bits of an LSN, which are printed in hexadecimal.
+const LSN_MEMBERS: [&str; 6] = [
     "CheckpointHiLSN",
     "CheckpointLoLSN",
     "StartHiLSN",
@@ -24,7 +25,7 @@ const POSITIONS: [&str; 6] = [
     "EndLoLSN",
 ];
 
-/// A response with words for numbers.
+/// The response with names instead of codes.
 pub(super) fn document(response: &Response) -> Members {
     let mut document = response.document().clone();
     let mut command = None;
@@ -46,14 +47,14 @@ pub(super) fn document(response: &Response) -> Members {
 
 fn translate_header(header: &mut Members, command: Option<Command>) {
     if let Some(command) = command {
-        header.insert("Command".to_owned(), command.word().into());
+        header.insert("Command".to_owned(), command.name().into());
     }
     replace(header, "Output", |value| match value.as_u64() {
         Some(0) => Some("text".into()),
         Some(1) => Some("json".into()),
         _ => None,
     });
-    words(header);
+    translate_methods(header);
 }
 
 fn translate_response(fields: &mut Members, command: Command) {
@@ -63,26 +64,26 @@ fn translate_response(fields: &mut Members, command: Command) {
         | Command::Retain
         | Command::Expunge
         | Command::Info
-        | Command::Annotate => backup(fields),
-        Command::ListBackup => each(fields, "Backups", backup),
+        | Command::Annotate => translate_backup(fields),
+        Command::ListBackup => for_each_object(fields, "Backups", translate_backup),
         Command::Status | Command::StatusDetails => {
             for name in ["TotalSpace", "FreeSpace", "UsedSpace"] {
-                size(fields, name);
+                format_size(fields, name);
             }
-            each(fields, "Servers", server);
+            for_each_object(fields, "Servers", translate_server);
         }
         _ => {}
     }
 }
 
-fn backup(fields: &mut Members) {
-    for name in SIZES {
-        // In `info` the WAL is the name of a segment.
+fn translate_backup(fields: &mut Members) {
+    for name in SIZE_MEMBERS {
+        // In the response to `info`, `WAL` is the name of a segment.
         if !fields.get(name).is_some_and(Value::is_string) {
-            size(fields, name);
+            format_size(fields, name);
         }
     }
-    words(fields);
+    translate_methods(fields);
     replace(fields, "Valid", |value| {
         Some(match value.as_i64() {
             Some(0) => "no".into(),
@@ -90,16 +91,16 @@ fn backup(fields: &mut Members) {
             _ => "unknown".into(),
         })
     });
-    for name in POSITIONS {
+    for name in LSN_MEMBERS {
         replace(fields, name, |value| {
             Some(format!("{:X}", value.as_u64()?).into())
         });
     }
 }
 
-fn server(fields: &mut Members) {
+fn translate_server(fields: &mut Members) {
     for name in ["WorkspaceFreeSpace", "HotStandbySize", "ServerSize"] {
-        size(fields, name);
+        format_size(fields, name);
     }
     for name in [
         "RetentionDays",
@@ -111,11 +112,12 @@ fn server(fields: &mut Members) {
             (value.as_i64()? < 0).then(|| "Unspecified".into())
         });
     }
-    each(fields, "Backups", backup);
+    for_each_object(fields, "Backups", translate_backup);
 }
 
-/// The words for Compression and Encryption, which are added where they are missing.
-fn words(fields: &mut Members) {
+/// The names for the codes in `Compression` and `Encryption`, which are added where they are
+/// missing.
+fn translate_methods(fields: &mut Members) {
     let code = |name: &str| {
         fields
             .get(name)
@@ -130,20 +132,20 @@ fn words(fields: &mut Members) {
     fields.insert("Encryption".to_owned(), encryption.into());
 }
 
-fn size(fields: &mut Members, name: &str) {
+fn format_size(fields: &mut Members, name: &str) {
     let bytes = fields.get(name).and_then(Value::as_u64).unwrap_or(0);
     fields.insert(name.to_owned(), ByteSize(bytes).to_string().into());
 }
 
-fn replace(fields: &mut Members, name: &str, word: impl Fn(&Value) -> Option<Value>) {
+fn replace(fields: &mut Members, name: &str, translate: impl Fn(&Value) -> Option<Value>) {
     if let Some(value) = fields.get_mut(name)
-        && let Some(word) = word(value)
+        && let Some(translated) = translate(value)
     {
-        *value = word;
+        *value = translated;
     }
 }
 
-fn each(fields: &mut Members, name: &str, change: fn(&mut Members)) {
+fn for_each_object(fields: &mut Members, name: &str, change: fn(&mut Members)) {
     if let Some(Value::Array(items)) = fields.get_mut(name) {
         items
             .iter_mut()
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_gets_words() {
+    fn codes_of_the_header_become_names() {
         let document = translated(8, "{}");
         assert_eq!(
             document["Header"].to_string(),
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backup_gets_sizes_and_words() {
+    fn sizes_and_codes_of_a_backup_are_translated() {
         let response = r#"{"BackupSize":13213696,"Compression":18,"Encryption":0,"RestoreSize":1023,"StartHiLSN":0,"StartLoLSN":268435496,"Valid":1,"WAL":"000000010000000000000010"}"#;
         assert_eq!(
             translated(18, response)["Response"].to_string(),
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_gets_sizes_and_unset_retention() {
+    fn sizes_and_unset_retention_of_a_server_are_translated() {
         let response = r#"{"FreeSpace":1024,"Servers":[{"Backups":{},"RetentionDays":7,"RetentionWeeks":-1}]}"#;
         assert_eq!(
             translated(8, response)["Response"].to_string(),
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_stays_as_it_is() {
+    fn the_response_of_a_failed_request_is_not_translated() {
         let text =
             r#"{"Header":{"Command":18},"Outcome":{"Status":false},"Response":{"Server":"x"}}"#;
         let document = document(&Response::read(text).unwrap());

@@ -6,28 +6,28 @@ use std::path::PathBuf;
 use clap::builder::PathBufValueParser;
 use clap::{Arg, ArgAction, Command};
 
-use crate::config::Asked;
+use crate::config::FileOptions;
 use crate::protocol::VERSION;
 
-/// What the command line says.
+/// The parsed command line.
 #[derive(Clone, Debug)]
 pub(super) struct Arguments {
-    /// Where the configuration files are.
-    pub files: Asked,
+    /// The configuration files that are named, and the directory to search.
+    pub files: FileOptions,
     /// Whether to detach from the terminal.
     pub detach: bool,
-    /// Whether to check the configuration, and nothing else.
-    pub check: bool,
+    /// Whether to check the configuration and exit.
+    pub check_config: bool,
 }
 
 impl Arguments {
-    /// Reads the command line; an error also stands for help and version.
+    /// Parses the command line; `--help` and `--version` are returned as errors with exit status 0.
     pub(super) fn parse(
         arguments: impl Iterator<Item = OsString>,
     ) -> Result<Arguments, clap::Error> {
         let mut matches = command().try_get_matches_from(arguments)?;
         let mut path = |name: &str| matches.remove_one::<PathBuf>(name);
-        let files = Asked {
+        let files = FileOptions {
             main: path("config"),
             users: path("users"),
             admins: path("admins"),
@@ -36,7 +36,7 @@ impl Arguments {
         Ok(Arguments {
             files,
             detach: matches.get_flag("daemon"),
-            check: matches.get_flag("check-config"),
+            check_config: matches.get_flag("check-config"),
         })
     }
 }
@@ -63,12 +63,30 @@ pub fn command() -> Command {
         .version(VERSION)
         .about("Streams the WAL of PostgreSQL servers and takes their backups")
         .disable_help_flag(true)
-        .arg(path("config", 'c', "FILE", "The configuration"))
-        .arg(path("users", 'u', "FILE", "The users, with their passwords for PostgreSQL"))
-        .arg(path("admins", 'A', "FILE", "The users of remote management"))
-        .arg(path("directory", 'D', "DIRECTORY", "Where to look for the three files first [env: PGMONETA_CONFIG_DIR]"))
+        .arg(path("config", 'c', "FILE", "The configuration file"))
+        .arg(path(
+            "users",
+            'u',
+            "FILE",
+            "The users file, with the passwords of PostgreSQL roles",
+        ))
+        .arg(path(
+            "admins",
+            'A',
+            "FILE",
+            "The admins file, with the users of remote management",
+        ))
+        .arg(path(
+            "directory",
+            'D',
+            "DIRECTORY",
+            "The directory to search for the three files first [env: PGMONETA_CONFIG_DIR]",
+        ))
         .arg(flag("daemon", "Detach from the terminal").short('d'))
-        .arg(flag("check-config", "Report all problems of the configuration, and exit"))
+        .arg(flag(
+            "check-config",
+            "Report all problems of the configuration, and exit",
+        ))
         .arg(
             Arg::new("help")
                 .short('?')
@@ -77,8 +95,9 @@ pub fn command() -> Command {
                 .action(ArgAction::Help),
         )
         .after_help(
-            "Files that are not named are looked for in the directory, then in /etc/pgmoneta.\n\
-             Exit status: 0 after an orderly stop, 1 if the start or the stop failed, 2 for a wrong command line.",
+            "Files that are not named are searched for in the directory, then in /etc/pgmoneta.\n\
+             Exit status: 0 after a clean shutdown, 1 if the start or the stop failed,\n\
+             2 for a wrong command line.",
         )
 }
 
@@ -91,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_an_option_works() {
+    fn short_and_long_options_are_parsed() {
         command().debug_assert();
         for line in [
             "pgmoneta -c /x -d",
@@ -101,13 +120,13 @@ mod tests {
         ] {
             let arguments = parse(line).unwrap();
             assert_eq!(arguments.files.main, Some(PathBuf::from("/x")), "{line}");
-            assert!(arguments.detach && !arguments.check, "{line}");
+            assert!(arguments.detach && !arguments.check_config, "{line}");
         }
-        assert!(parse("pgmoneta --check-config -D /d").unwrap().check);
+        assert!(parse("pgmoneta --check-config -D /d").unwrap().check_config);
     }
 
     #[test]
-    fn what_is_unknown_is_wrong_usage() {
+    fn usage_errors_have_exit_status_2() {
         for line in [
             "pgmoneta -x",
             "pgmoneta --unknown",

@@ -1,4 +1,4 @@
-//! The program `pgmoneta`, the daemon: its command line.
+//! The program `pgmoneta`, the daemon: command line and exit status.
 
 mod arguments;
 mod program;

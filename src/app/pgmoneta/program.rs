@@ -3,50 +3,50 @@
 use std::process::ExitCode;
 
 use super::arguments::Arguments;
-use crate::app::report::{FAILED, USAGE, complain, load, print, report};
+use crate::app::report::{EXIT_FAILURE, EXIT_USAGE, eprint, load_config, print, report};
 use crate::config::{Config, locate};
 use crate::daemon::{self, Mode};
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::vault::UsersFile;
 use crate::{logging, sys};
 
 const NAME: &str = "pgmoneta";
 
-/// The program.
+/// Runs the program; returns the exit status.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => {
-            let status = u8::try_from(error.exit_code()).unwrap_or(USAGE);
+            let status = u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE);
             return match error.print() {
                 Ok(()) => ExitCode::from(status),
-                Err(_) => ExitCode::from(FAILED),
+                Err(_) => ExitCode::from(EXIT_FAILURE),
             };
         }
     };
-    let result = if arguments.check {
-        check(&arguments)
+    let result = if arguments.check_config {
+        check_config(&arguments)
     } else {
-        serve(&arguments)
+        run_daemon(&arguments)
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             report(NAME, &failure);
-            ExitCode::from(FAILED)
+            ExitCode::from(EXIT_FAILURE)
         }
     }
 }
 
-fn serve(arguments: &Arguments) -> Result<()> {
-    sys::forbid_core_dumps()?;
+fn run_daemon(arguments: &Arguments) -> Result<()> {
+    sys::disable_core_dumps()?;
     if sys::user_id() == 0 {
         return Err(
-            Failure::new(Kind::Permission, "the daemon does not run as root")
-                .hint("run it as the user that owns the repository"),
+            Error::new(ErrorKind::Permission, "the daemon must not run as root")
+                .with_hint("run it as the user that owns the repository"),
         );
     }
-    let loaded = load(NAME, &locate(&arguments.files)?)?;
+    let loaded = load_config(NAME, &locate(&arguments.files)?)?;
     logging::start(&loaded.config.log)?;
     for warning in &loaded.warnings {
         log::warn!("{warning}");
@@ -59,11 +59,11 @@ fn serve(arguments: &Arguments) -> Result<()> {
     daemon::run(loaded.config, mode)
 }
 
-fn check(arguments: &Arguments) -> Result<()> {
-    let loaded = load(NAME, &locate(&arguments.files)?)?;
+fn check_config(arguments: &Arguments) -> Result<()> {
+    let loaded = load_config(NAME, &locate(&arguments.files)?)?;
     let config = &loaded.config;
-    for warning in loaded.warnings.iter().chain(&config.not_yet) {
-        complain(&format!("{NAME}: warning: {warning}\n"));
+    for warning in loaded.warnings.iter().chain(&config.not_implemented) {
+        eprint(&format!("{NAME}: warning: {warning}\n"));
     }
     check_users(config)?;
     let servers = match config.servers.len() {
@@ -76,12 +76,14 @@ fn check(arguments: &Arguments) -> Result<()> {
     ))
 }
 
-/// The names in the users file; whether the passwords open is seen at the start, with the master key.
+/// Checks that the users file has every configured user. Passwords are decrypted at the start only,
+/// since that needs the master key.
 fn check_users(config: &Config) -> Result<()> {
     let file = match UsersFile::read(&config.users_path) {
-        // Root reads everything, but is not the one that must be able to.
-        Err(failure) if sys::user_id() == 0 && failure.kind() == Kind::Permission => {
-            complain(&format!(
+        // The users file must be readable for the user of the daemon: as root that cannot be
+        // checked.
+        Err(failure) if sys::user_id() == 0 && failure.kind() == ErrorKind::Permission => {
+            eprint(&format!(
                 "{NAME}: warning: the users are not checked: {failure}\n"
             ));
             return Ok(());

@@ -1,43 +1,43 @@
-//! Reading one frame after the other.
+//! Reading a sequence of frames.
 
 use std::io::{self, BufRead, Read};
 
-/// What one call of a decoder did.
+/// The result of one call of a decoder.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// Bytes taken from the input.
     pub consumed: usize,
-    /// Bytes put into the output.
+    /// Bytes written to the output.
     pub produced: usize,
-    /// Whether that was the end of the frame: nothing of it is left inside.
+    /// Whether the frame ended and all its output was returned.
     pub ended: bool,
 }
 
 /// Decodes one frame at a time.
 pub trait Decode {
-    /// What its frames are called.
+    /// The name of its frames, for errors.
     const NAME: &'static str;
 
-    /// Makes ready for a frame.
+    /// Prepares for the next frame.
     fn begin(&mut self) -> io::Result<()>;
 
-    /// Decodes some more of the frame.
+    /// Decodes more of the frame.
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> io::Result<Step>;
 }
 
-/// Frames behind one another, read by one decoder.
-pub struct Sequence<R, D> {
+/// A sequence of frames, read by one decoder.
+pub struct FrameSequence<R, D> {
     input: R,
     decoder: D,
-    within: bool,
+    in_frame: bool,
 }
 
-impl<R: BufRead, D: Decode> Sequence<R, D> {
-    pub fn new(input: R, decoder: D) -> Sequence<R, D> {
-        Sequence {
+impl<R: BufRead, D: Decode> FrameSequence<R, D> {
+    pub fn new(input: R, decoder: D) -> FrameSequence<R, D> {
+        FrameSequence {
             input,
             decoder,
-            within: false,
+            in_frame: false,
         }
     }
 
@@ -46,19 +46,19 @@ impl<R: BufRead, D: Decode> Sequence<R, D> {
     }
 }
 
-impl<R: BufRead, D: Decode> Read for Sequence<R, D> {
+impl<R: BufRead, D: Decode> Read for FrameSequence<R, D> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
         }
         loop {
             let input = self.input.fill_buf()?;
-            if !self.within {
+            if !self.in_frame {
                 if input.is_empty() {
                     return Ok(0);
                 }
                 self.decoder.begin()?;
-                self.within = true;
+                self.in_frame = true;
             }
             let step = self
                 .decoder
@@ -68,7 +68,7 @@ impl<R: BufRead, D: Decode> Read for Sequence<R, D> {
             let at_end = input.is_empty();
             self.input.consume(step.consumed);
             if step.ended {
-                self.within = false;
+                self.in_frame = false;
             }
             if step.produced > 0 {
                 return Ok(step.produced);
@@ -100,7 +100,7 @@ pub fn damaged(name: &str, what: &dyn std::fmt::Display) -> io::Error {
     )
 }
 
-/// How far a counter that a library keeps has moved.
-pub fn moved(before: u64, after: u64) -> usize {
+/// The difference of a library's byte counter.
+pub fn counter_delta(before: u64, after: u64) -> usize {
     usize::try_from(after.wrapping_sub(before)).unwrap_or(0)
 }

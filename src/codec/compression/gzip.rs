@@ -1,11 +1,11 @@
-//! Gzip members (RFC 1952).
+//! Compressing to and reading from gzip members (RFC 1952).
 
 use std::cell::Cell;
 use std::io;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::frames::{Decode, Step, moved};
+use super::frames::{Decode, Step, counter_delta};
 
 /// A window of 32 KiB, the largest that deflate has (RFC 1951).
 const WINDOW_BITS: u8 = 15;
@@ -26,7 +26,7 @@ pub fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()>
     compressor.reset();
     frame.reserve(plain.len() + plain.len() / 64 + 64);
     loop {
-        let done = moved(0, compressor.total_in());
+        let done = counter_delta(0, compressor.total_in());
         let rest = plain.get(done..).unwrap_or_default();
         match compressor.compress_vec(rest, frame, FlushCompress::Finish)? {
             Status::StreamEnd => break,
@@ -37,7 +37,7 @@ pub fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()>
     Ok(())
 }
 
-/// Reads members.
+/// Decodes a sequence of members.
 #[derive(Default)]
 pub struct Member(Option<Decompress>);
 
@@ -56,8 +56,8 @@ impl Decode for Member {
         let (total_in, total_out) = (decoder.total_in(), decoder.total_out());
         let status = decoder.decompress(input, output, FlushDecompress::None)?;
         Ok(Step {
-            consumed: moved(total_in, decoder.total_in()),
-            produced: moved(total_out, decoder.total_out()),
+            consumed: counter_delta(total_in, decoder.total_in()),
+            produced: counter_delta(total_out, decoder.total_out()),
             ended: status == Status::StreamEnd,
         })
     }

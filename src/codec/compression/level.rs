@@ -1,29 +1,30 @@
-//! How hard each method can compress.
+//! Compression levels of the methods.
 
 use crate::unit::Compression;
 
-/// How hard a chunk is compressed.
+/// The compression effort for a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// A level of the method; it must be one that the method knows, see [`clamp`].
+    /// A valid level of the method, see [`clamp_level`].
     Level(i32),
-    /// What suits PostgreSQL's pages; zstd only, the other methods take what [`automatic`] says.
+    /// Parameters for PostgreSQL pages; zstd only, other methods use [`default_level`].
     Pages,
 }
 
 impl Effort {
-    /// The level of a method that has nothing but levels.
+    /// The level for a method without [`Effort::Pages`].
     pub fn level(self, compression: Compression) -> i32 {
         match self {
             Effort::Level(level) => level,
-            Effort::Pages => automatic(compression),
+            Effort::Pages => default_level(compression),
         }
     }
 }
 
-/// The level of a method that is not chosen by trying: zstd is the only one where trying pays (see
-/// [`super::super::Framer`]); of the others, it is the last level at which more time still buys much size.
-pub fn automatic(compression: Compression) -> i32 {
+/// The default level of a method. For zstd a trial decides instead (see
+/// [`super::super::FrameCompressor`]); for the others it is the last level at which more time still
+/// reduces the size notably.
+pub fn default_level(compression: Compression) -> i32 {
     match compression {
         Compression::None => 0,
         Compression::Gzip => 6,
@@ -33,8 +34,8 @@ pub fn automatic(compression: Compression) -> i32 {
     }
 }
 
-/// The nearest level that the method knows.
-pub fn clamp(compression: Compression, level: i32) -> i32 {
+/// The nearest valid level of the method.
+pub fn clamp_level(compression: Compression, level: i32) -> i32 {
     match compression {
         Compression::None => 0,
         Compression::Gzip | Compression::Bzip2 => level.clamp(1, 9),

@@ -6,11 +6,11 @@ use ::lz4::liblz4::BlockChecksum;
 use ::lz4::{BlockMode, BlockSize, ContentChecksum, Decoder, EncoderBuilder};
 
 use super::frames::{damaged, truncated};
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 
 const NAME: &str = "lz4 frame";
 
-/// Writes a frame without checksums: digests of all bytes are kept elsewhere.
+/// Writes a frame without checksums: the digests are stored elsewhere.
 pub fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
     frame.reserve(plain.len() + plain.len() / 64 + 64);
     let mut encoder = EncoderBuilder::new()
@@ -26,41 +26,42 @@ pub fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()>
     encoder.finish().1
 }
 
-/// The longest block of the C program: what 4096 bytes take at worst.
-const LONGEST_BLOCK_OF_C: u32 = 4128;
+/// The largest LZ4 block for 4096 bytes, which is the block size of the C program.
+const MAX_C_BLOCK: u32 = 4128;
 
-/// Whether this is the beginning of what the C program writes under the same suffix: blocks of up to 4096 plain bytes, each
-/// behind its length (4 bytes, little-endian), which are no LZ4 frame.
-pub fn is_of_c(bytes: &[u8]) -> bool {
+/// Whether this is the start of what the C program writes with the same suffix: blocks of up to
+/// 4096 plain bytes, each after its length (4 bytes, little-endian), without an LZ4 frame.
+pub fn is_c_format(bytes: &[u8]) -> bool {
     let length = bytes
         .first_chunk()
         .map(|length| u32::from_le_bytes(*length));
-    length.is_some_and(|length| (1..=LONGEST_BLOCK_OF_C).contains(&length))
+    length.is_some_and(|length| (1..=MAX_C_BLOCK).contains(&length))
 }
 
-/// Reads frames. The library's decoder asks for no byte behind its frame, so the next one can take over.
+/// Reads a sequence of frames. The library's decoder reads no byte after its frame, so the next one
+/// can continue there.
 pub struct Frames<R: BufRead> {
-    place: Place<R>,
+    state: State<R>,
 }
 
-enum Place<R: BufRead> {
-    Between(R),
-    Within(Box<Decoder<R>>),
-    Lost,
+enum State<R: BufRead> {
+    BetweenFrames(R),
+    InFrame(Box<Decoder<R>>),
+    Failed,
 }
 
 impl<R: BufRead> Frames<R> {
     pub fn new(input: R) -> Frames<R> {
         Frames {
-            place: Place::Between(input),
+            state: State::BetweenFrames(input),
         }
     }
 
     pub fn into_inner(self) -> Option<R> {
-        match self.place {
-            Place::Between(input) => Some(input),
-            Place::Within(decoder) => Some(decoder.finish().0),
-            Place::Lost => None,
+        match self.state {
+            State::BetweenFrames(input) => Some(input),
+            State::InFrame(decoder) => Some(decoder.finish().0),
+            State::Failed => None,
         }
     }
 }
@@ -71,38 +72,38 @@ impl<R: BufRead> Read for Frames<R> {
             return Ok(0);
         }
         loop {
-            match std::mem::replace(&mut self.place, Place::Lost) {
-                Place::Between(mut input) => {
+            match std::mem::replace(&mut self.state, State::Failed) {
+                State::BetweenFrames(mut input) => {
                     let ahead = input.fill_buf()?;
                     if ahead.is_empty() {
-                        self.place = Place::Between(input);
+                        self.state = State::BetweenFrames(input);
                         return Ok(0);
                     }
-                    if is_of_c(ahead) {
+                    if is_c_format(ahead) {
                         let message = "the file was written by the C program, whose LZ4 format this version cannot read yet";
-                        return Err(Failure::new(Kind::Unsupported, message).into());
+                        return Err(Error::new(ErrorKind::Unsupported, message).into());
                     }
-                    self.place = Place::Within(Box::new(Decoder::new(input)?));
+                    self.state = State::InFrame(Box::new(Decoder::new(input)?));
                 }
-                Place::Within(mut decoder) => match decoder.read(buf).map_err(told)? {
+                State::InFrame(mut decoder) => match decoder.read(buf).map_err(decoder_error)? {
                     0 => {
                         let (input, complete) = decoder.finish();
                         complete.map_err(|_| truncated(NAME))?;
-                        self.place = Place::Between(input);
+                        self.state = State::BetweenFrames(input);
                     }
                     count => {
-                        self.place = Place::Within(decoder);
+                        self.state = State::InFrame(decoder);
                         return Ok(count);
                     }
                 },
-                Place::Lost => return Err(damaged(NAME, &"reading it failed before")),
+                State::Failed => return Err(damaged(NAME, &"reading it failed before")),
             }
         }
     }
 }
 
-/// The library's errors have no kind; those of the input do and pass.
-fn told(error: io::Error) -> io::Error {
+/// Errors of the library have no kind; those of the input have one and are passed on.
+fn decoder_error(error: io::Error) -> io::Error {
     if error.kind() == io::ErrorKind::Other {
         damaged(NAME, &error)
     } else {

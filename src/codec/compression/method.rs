@@ -1,13 +1,13 @@
-//! One door for all methods.
+//! Dispatch to the compression methods.
 
 use std::io::{self, BufRead, Read};
 
-use super::frames::Sequence;
+use super::frames::FrameSequence;
 use super::{Effort, bzip2, gzip, lz4, zstd};
 use crate::unit::Compression;
 
-/// Compresses `plain` to one frame, which takes the place of what is in `frame`. With `Compression::None` it is a
-/// copy.
+/// Compresses `plain` to one frame, which replaces the content of `frame`. With `Compression::None`
+/// it is a copy.
 pub fn compress(
     compression: Compression,
     effort: Effort,
@@ -28,28 +28,30 @@ pub fn compress(
     }
 }
 
-/// Reads the plain bytes of a sequence of frames up to the end of `R`. A frame that is cut short, or bytes behind the
-/// last one that begin none, are errors; no frame at all is an empty file.
+/// Reads the plain bytes of a sequence of frames up to the end of `R`. A truncated frame, or bytes
+/// after the last one that start no frame, are errors; no frame at all is an empty file.
 pub enum Frames<R: BufRead> {
     Plain(R),
-    Gzip(Sequence<R, gzip::Member>),
-    Zstd(Sequence<R, zstd::Frame>),
+    Gzip(FrameSequence<R, gzip::Member>),
+    Zstd(FrameSequence<R, zstd::Frame>),
     Lz4(lz4::Frames<R>),
-    Bzip2(Sequence<R, bzip2::Stream>),
+    Bzip2(FrameSequence<R, bzip2::Stream>),
 }
 
 impl<R: BufRead> Frames<R> {
     pub fn new(compression: Compression, input: R) -> io::Result<Frames<R>> {
         Ok(match compression {
             Compression::None => Frames::Plain(input),
-            Compression::Gzip => Frames::Gzip(Sequence::new(input, gzip::Member::default())),
-            Compression::Zstd => Frames::Zstd(Sequence::new(input, zstd::Frame::new()?)),
+            Compression::Gzip => Frames::Gzip(FrameSequence::new(input, gzip::Member::default())),
+            Compression::Zstd => Frames::Zstd(FrameSequence::new(input, zstd::Frame::new()?)),
             Compression::Lz4 => Frames::Lz4(lz4::Frames::new(input)),
-            Compression::Bzip2 => Frames::Bzip2(Sequence::new(input, bzip2::Stream::default())),
+            Compression::Bzip2 => {
+                Frames::Bzip2(FrameSequence::new(input, bzip2::Stream::default()))
+            }
         })
     }
 
-    /// What the frames were read from.
+    /// The reader of the frames; `None` after an error.
     pub fn into_inner(self) -> Option<R> {
         match self {
             Frames::Plain(input) => Some(input),

@@ -1,8 +1,9 @@
-//! The compression methods, one file each: one frame written, a sequence of frames read.
+//! The compression methods, one file each: write one frame, read a sequence of frames.
 //!
-//! The only place that knows the crates `flate2`, `zstd`, `lz4` and `bzip2`. A frame is a gzip member (RFC 1952), a
-//! Zstandard frame (RFC 8878), an LZ4 frame (`lz4_Frame_format.md` 1.6) or a bzip2 stream. Compressors are kept per
-//! thread, because making one costs more than a small file.
+//! The only module that uses the crates `flate2`, `zstd`, `lz4` and `bzip2`. A frame is a gzip
+//! member (RFC 1952), a Zstandard frame (RFC 8878), an LZ4 frame (`lz4_Frame_format.md` 1.6) or a
+//! bzip2 stream. Compressors are cached per thread, because creating one costs more than
+//! compressing a small file.
 
 mod bzip2;
 mod frames;
@@ -12,6 +13,6 @@ mod lz4;
 mod method;
 mod zstd;
 
-pub(super) use level::{Effort, automatic, clamp};
-pub(super) use lz4::is_of_c as is_lz4_of_c;
+pub(super) use level::{Effort, clamp_level, default_level};
+pub(super) use lz4::is_c_format as is_c_lz4;
 pub(super) use method::{Frames, compress};

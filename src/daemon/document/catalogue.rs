@@ -1,4 +1,4 @@
-//! Backups: one, and all of a server.
+//! The documents of `backup`, `list-backup` and `info`.
 
 use crate::config::Server;
 use crate::job;
@@ -7,10 +7,10 @@ use crate::protocol::{Fields, Sort, Value};
 use crate::repository::{Backup, BackupInfo, TablespaceInfo};
 use crate::unit::{Lsn, Timeline};
 
-/// The answer to `backup`. Warnings is ours.
+/// The response to `backup`. Warnings is not in the C program.
 pub(in crate::daemon) fn backup(server: &Server, done: &job::backup::Outcome) -> Fields {
     let info = &done.backup.info;
-    Fields::of_server(server.name.as_str(), Some(info.version))
+    Fields::for_server(server.name.as_str(), Some(info.version))
         .and(sizes(&done.backup))
         .and(parent(&done.backup))
         .with("Valid", valid(info.valid))
@@ -18,18 +18,19 @@ pub(in crate::daemon) fn backup(server: &Server, done: &job::backup::Outcome) ->
         .with("Warnings", warnings(info))
 }
 
-/// What the server warned of. The C client prints a quote as `\'`, which is no JSON, so there are none.
+/// The warnings of the server, without quotes: the C client prints a quote as `\'`, which is not
+/// JSON.
 fn warnings(info: &BackupInfo) -> Vec<String> {
     let texts = info.warnings.iter();
     texts.map(|text| text.replace(['"', '\''], "")).collect()
 }
 
-/// The answer to `list-backup`.
+/// The response to `list-backup`.
 pub(in crate::daemon) fn list(server: &Server, catalogue: &Catalogue, sort: Sort) -> Fields {
     let entries = catalogue.entries.iter();
     let mut backups: Vec<Value> = entries
         .map(|entry| {
-            element(entry)
+            list_element(entry)
                 .and(parent(&entry.backup))
                 .with("Server", server.name.as_str())
                 .into()
@@ -38,13 +39,13 @@ pub(in crate::daemon) fn list(server: &Server, catalogue: &Catalogue, sort: Sort
     if sort == Sort::Descending {
         backups.reverse();
     }
-    Fields::of_server(server.name.as_str(), catalogue.version)
+    Fields::for_server(server.name.as_str(), catalogue.version)
         .with("NumberOfBackups", backups.len())
         .with("Backups", backups)
 }
 
-/// A backup in a list. Elapsed, End, EndTimeline and Version are ours.
-pub(super) fn element(entry: &Entry) -> Fields {
+/// A backup in a list. Elapsed, End, EndTimeline and Version are not in the C program.
+pub(super) fn list_element(entry: &Entry) -> Fields {
     let info = &entry.backup.info;
     sizes(&entry.backup)
         .with("Comments", info.comments.as_str())
@@ -59,15 +60,16 @@ pub(super) fn element(entry: &Entry) -> Fields {
         .with("Version", info.version.to_string())
 }
 
-/// The answer to `info`. Version, Delta, Distance, Warnings and the tablespaces' OIDs and locations are ours.
+/// The response to `info`. Version, Delta, Distance, Warnings and the OIDs and locations of the
+/// tablespaces are not in the C program.
 pub(in crate::daemon) fn info(server: &Server, entry: &Entry) -> Fields {
     let info = &entry.backup.info;
     let tablespaces: Vec<Value> = info.tablespaces.iter().map(tablespace).collect();
-    Fields::of_server(server.name.as_str(), Some(info.version))
+    Fields::for_server(server.name.as_str(), Some(info.version))
         .and(sizes(&entry.backup))
-        .and(position("Checkpoint", info.checkpoint))
-        .and(place("Start", info.start))
-        .and(place("End", info.end))
+        .and(lsn_fields("Checkpoint", info.checkpoint))
+        .and(location_fields("Start", info.start))
+        .and(location_fields("End", info.end))
         .with("Comments", info.comments.as_str())
         .with("Keep", info.keep)
         .with("Valid", valid(info.valid))
@@ -81,7 +83,7 @@ pub(in crate::daemon) fn info(server: &Server, entry: &Entry) -> Fields {
         .with("Warnings", warnings(info))
 }
 
-/// What every document says of a backup.
+/// The members that every document has for a backup.
 pub(super) fn sizes(backup: &Backup) -> Fields {
     Fields::new()
         .with("Backup", backup.label.as_str())
@@ -92,7 +94,7 @@ pub(super) fn sizes(backup: &Backup) -> Fields {
         .with("Encryption", backup.info.encryption.code())
 }
 
-/// Whether it builds on another backup; this program takes full ones only.
+/// The parent of an incremental backup; this program takes only full ones.
 pub(super) fn parent(backup: &Backup) -> Fields {
     let parent = backup.info.parent.as_deref();
     Fields::new()
@@ -100,8 +102,8 @@ pub(super) fn parent(backup: &Backup) -> Fields {
         .with("IncrementalParent", parent.map_or(Value::Null, Value::from))
 }
 
-/// Whether this program can restore it, as far as that is known without reading it, and whether an HMAC proves where it
-/// comes from. Ours.
+/// Whether this program supports the format of the backup, and whether its HMAC is valid. Not in
+/// the C program.
 fn readable(entry: &Entry) -> Fields {
     Fields::new()
         .with("Readable", entry.backup.check_readable().is_ok())
@@ -112,7 +114,7 @@ fn tablespace(tablespace: &TablespaceInfo) -> Value {
     tablespace_fields(tablespace).into()
 }
 
-/// A tablespace; as in the C program the name is that of its directory, `tblspc_<name>`.
+/// A tablespace. As in the C program its name is that of its directory, `tblspc_<name>`.
 pub(super) fn tablespace_fields(tablespace: &TablespaceInfo) -> Fields {
     Fields::new()
         .with("TablespaceName", tablespace.name.as_str())
@@ -120,15 +122,15 @@ pub(super) fn tablespace_fields(tablespace: &TablespaceInfo) -> Fields {
         .with("TablespacePath", tablespace.location())
 }
 
-/// A position, split into two 32-bit numbers.
-fn position(prefix: &str, lsn: Lsn) -> Fields {
+/// An LSN, split into two 32-bit numbers.
+fn lsn_fields(prefix: &str, lsn: Lsn) -> Fields {
     Fields::new()
         .with(&format!("{prefix}HiLSN"), lsn.high())
         .with(&format!("{prefix}LoLSN"), lsn.low())
 }
 
-fn place(prefix: &str, (timeline, lsn): (Timeline, Lsn)) -> Fields {
-    position(prefix, lsn).with(&format!("{prefix}Timeline"), timeline.number())
+fn location_fields(prefix: &str, (timeline, lsn): (Timeline, Lsn)) -> Fields {
+    lsn_fields(prefix, lsn).with(&format!("{prefix}Timeline"), timeline.number())
 }
 
 fn valid(valid: bool) -> i32 {

@@ -1,18 +1,18 @@
-//! How far an operation has come.
+//! The document of `progress`.
 
 use std::time::Duration;
 
 use crate::config::Server;
 use crate::protocol::Fields;
-use crate::status::{Activity, Board, Snapshot};
+use crate::status::{Activity, Registry, Snapshot};
 use crate::unit::PgVersion;
 
-/// The answer to `progress`: of the newest operation that `command` names, or of the newest of all if it names none.
-/// Activity is ours.
+/// The response to `progress`: the newest operation of the type `command`, or of any type if it is
+/// another word. Activity is not in the C program.
 pub(in crate::daemon) fn progress(
     server: &Server,
     version: Option<PgVersion>,
-    board: &Board,
+    registry: &Registry,
     command: &str,
 ) -> Fields {
     let wanted = match command {
@@ -21,12 +21,12 @@ pub(in crate::daemon) fn progress(
         "verify" => Some(Activity::Verify),
         _ => None,
     };
-    let running = board.running(&server.name).into_iter().rev();
+    let running = registry.running(&server.name).into_iter().rev();
     let found = running
         .filter(|(activity, _)| wanted.is_none_or(|wanted| wanted == *activity))
         .map(|(activity, progress)| (activity, progress.snapshot()))
         .next();
-    let fields = Fields::of_server(server.name.as_str(), version);
+    let fields = Fields::for_server(server.name.as_str(), version);
     match found {
         None => fields
             .with("ProgressState", 0)

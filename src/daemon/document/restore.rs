@@ -1,14 +1,15 @@
-//! Restores: what is asked, and what was done.
+//! The request and the response of `restore`.
 
 use std::path::PathBuf;
 
 use super::catalogue::{parent, sizes, tablespace_fields};
 use crate::config::Server;
-use crate::error::{Failure, Kind, Result};
-use crate::job::restore::{Options, Outcome, Plan};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::restore::{Options, Outcome, Summary};
 use crate::protocol::{Fields, Restore, Value};
 
-/// What the job is asked. Directories must be absolute: the daemon has no directory that a client could mean.
+/// The options of the job. Directories must be absolute: the daemon does not know the working
+/// directory of the client.
 pub(in crate::daemon) fn restore_options(request: Restore) -> Result<Options> {
     let tablespaces = request.tablespaces.into_iter();
     let tablespaces: Result<Vec<_>> = tablespaces
@@ -28,28 +29,30 @@ pub(in crate::daemon) fn restore_options(request: Restore) -> Result<Options> {
 fn absolute(path: String, what: &str) -> Result<PathBuf> {
     let path = PathBuf::from(path);
     if path.as_os_str().is_empty() {
-        return Err(Failure::new(Kind::Usage, format!("{what} is missing")));
+        return Err(Error::new(ErrorKind::Usage, format!("{what} is missing")));
     }
     if path.is_relative() {
         let relative = format!("{what} {path:?} is not absolute");
-        return Err(Failure::new(Kind::Usage, relative).hint("give a path that begins with '/'"));
+        return Err(
+            Error::new(ErrorKind::Usage, relative).with_hint("give a path that begins with '/'")
+        );
     }
     Ok(path)
 }
 
-/// The answer to `restore`. Plan and Warnings are ours.
+/// The response to `restore`. Plan and Warnings are not in the C program.
 pub(in crate::daemon) fn restore(server: &Server, outcome: &Outcome) -> Fields {
     let info = &outcome.backup.info;
-    Fields::of_server(server.name.as_str(), Some(info.version))
+    Fields::for_server(server.name.as_str(), Some(info.version))
         .and(sizes(&outcome.backup))
         .and(parent(&outcome.backup))
         .with("Comments", info.comments.as_str())
-        .with("Plan", plan(&outcome.plan))
-        .with("Warnings", outcome.plan.warnings.clone())
+        .with("Plan", plan(&outcome.summary))
+        .with("Warnings", outcome.summary.warnings.clone())
 }
 
-fn plan(plan: &Plan) -> Fields {
-    let tablespaces = plan.tablespaces.iter();
+fn plan(summary: &Summary) -> Fields {
+    let tablespaces = summary.tablespaces.iter();
     let tablespaces: Vec<Value> = tablespaces
         .map(|(tablespace, to)| {
             let fields = tablespace_fields(tablespace).with("Directory", to.to_string_lossy());
@@ -57,12 +60,12 @@ fn plan(plan: &Plan) -> Fields {
         })
         .collect();
     Fields::new()
-        .with("Target", plan.target.to_string_lossy())
+        .with("Target", summary.data_directory.to_string_lossy())
         .with("Tablespaces", tablespaces)
-        .with("Files", plan.files)
-        .with("Bytes", plan.bytes)
-        .with("WAL", plan.wal.clone())
-        .with("WALBytes", plan.wal_bytes)
-        .with("Position", plan.position.as_str())
-        .with("Settings", plan.settings.clone())
+        .with("Files", summary.files)
+        .with("Bytes", summary.bytes)
+        .with("WAL", summary.wal.clone())
+        .with("WALBytes", summary.wal_bytes)
+        .with("Position", summary.stops_at.as_str())
+        .with("Settings", summary.settings.clone())
 }

@@ -1,35 +1,35 @@
-//! How everything is.
+//! The documents of `status` and `status details`.
 
 use std::time::Instant;
 
-use super::catalogue::element;
+use super::catalogue::list_element;
 use crate::job::status::{Outcome, ServerStatus};
 use crate::protocol::{Fields, Value};
 use crate::status::{Activity, Phase, ReceiverState};
 use crate::unit::{Lsn, Timeline};
 
-/// The answer to `status`.
+/// The response to `status`.
 pub(in crate::daemon) fn status(outcome: &Outcome) -> Fields {
     let servers = outcome.servers.iter();
-    top(
+    document(
         outcome,
         servers.map(|status| server(status).into()).collect(),
     )
 }
 
-/// The answer to `status details`.
+/// The response to `status details`.
 pub(in crate::daemon) fn status_details(outcome: &Outcome) -> Fields {
     let servers = outcome.servers.iter();
     let servers = servers.map(|status| {
         let backups = status.catalogue.entries.iter();
-        let backups: Vec<Value> = backups.map(|entry| element(entry).into()).collect();
+        let backups: Vec<Value> = backups.map(|entry| list_element(entry).into()).collect();
         let fields = server(status).with("Backups", backups).with("Fips", false);
         fields.into()
     });
-    top(outcome, servers.collect()).with("PgmonetaFips", false)
+    document(outcome, servers.collect()).with("PgmonetaFips", false)
 }
 
-fn top(outcome: &Outcome, servers: Vec<Value>) -> Fields {
+fn document(outcome: &Outcome, servers: Vec<Value>) -> Fields {
     Fields::new()
         .with("FreeSpace", outcome.space.free)
         .with("TotalSpace", outcome.space.total)
@@ -39,12 +39,12 @@ fn top(outcome: &Outcome, servers: Vec<Value>) -> Fields {
         .with("Workers", outcome.workers)
 }
 
-/// One server. MajorVersion, MinorVersion, ActiveVerify, Healthy, Problems, RetentionInForce and the members that
-/// begin with Wal, except WalStreaming, are ours.
+/// One server. MajorVersion, MinorVersion, ActiveVerify, Healthy, Problems, RetentionInForce and
+/// the members that begin with Wal, except WalStreaming, are not in the C program.
 fn server(status: &ServerStatus) -> Fields {
     let (server, retention) = (&status.server, &status.server.retention);
     let unset = |number: Option<u32>| number.map_or(-1, i64::from);
-    Fields::of_server(server.name.as_str(), status.catalogue.version)
+    Fields::for_server(server.name.as_str(), status.catalogue.version)
         .with("ActiveArchive", false)
         .with("ActiveBackup", status.is_running(Activity::Backup))
         .with("ActiveDelete", false)
@@ -77,9 +77,9 @@ fn receiver(receiver: &ReceiverState) -> Fields {
         Phase::Alarm(why) => ("alarm", why.as_str()),
         Phase::Stopped => ("stopped", ""),
     };
-    let heard = receiver
-        .heard
-        .map(|heard| Instant::now().duration_since(heard).as_secs());
+    let seconds = receiver
+        .last_message_at
+        .map(|at| Instant::now().duration_since(at).as_secs());
     let known = |lsn: Lsn| Some(lsn.to_string()).filter(|_| lsn != Lsn::ZERO);
     Fields::new()
         .with("WalStreaming", receiver.is_streaming())
@@ -90,8 +90,8 @@ fn receiver(receiver: &ReceiverState) -> Fields {
         .with("WalReceived", known(receiver.received))
         .with("WalServerEnd", known(receiver.server_end))
         .with("WalLag", receiver.lag())
-        .with("WalHeard", heard)
+        .with("WalHeard", seconds)
         .with("WalGaps", receiver.gaps.clone())
         .with("WalUnsealed", receiver.unsealed)
-        .with("WalSealing", receiver.sealing.as_deref())
+        .with("WalSealing", receiver.seal_error.as_deref())
 }

@@ -1,12 +1,13 @@
-//! What a verification found.
+//! The document of `verify`.
 
 use crate::config::Server;
 use crate::job::verify::{FileReport, Outcome};
 use crate::protocol::{Fields, Value};
 use crate::unit::PgVersion;
 
-/// The answer to `verify`. As in the C program the request was done even if files are bad: they are in `Failed`.
-/// Reason and Warnings are ours; there is no directory, since nothing is written to check a backup.
+/// The response to `verify`. As in the C program it is a success also with damaged files, which are
+/// in `Failed`. Reason and Warnings are not in the C program; Directory is null, since verifying
+/// writes no files.
 pub(in crate::daemon) fn verify(
     server: &Server,
     version: Option<PgVersion>,
@@ -26,7 +27,7 @@ pub(in crate::daemon) fn verify(
             fields.into()
         })
         .collect();
-    Fields::of_server(server.name.as_str(), version)
+    Fields::for_server(server.name.as_str(), version)
         .with("Backup", outcome.label.as_str())
         .with(
             "Files",

@@ -1,7 +1,7 @@
-//! Takes values off the front of bytes. WAL is in the byte order of the server; we read little-endian, which all
-//! supported platforms are.
+//! Reads integers from bytes. WAL is in the byte order of the server; little-endian is assumed, as
+//! on all supported platforms.
 
-/// The bytes that are left; every method is `None` at their end.
+/// The remaining bytes; every method returns `None` if there are too few.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 

@@ -1,63 +1,65 @@
-//! Finds the records in the bytes of segments.
+//! Decodes the records in the bytes of segments.
 
 use std::ops::ControlFlow;
 
-use super::event::{Event, KEPT};
-use super::page::{FIRST_IS_CONTINUATION, PageHeader};
+use super::event::{Event, MAX_BODY};
+use super::page::{FIRST_IS_CONTRECORD, PageHeader};
 use super::record::{HEADER_LENGTH, Record, RecordHeader};
 use crate::unit::{Lsn, SegmentSize};
 
-/// `MAXIMUM_ALIGNOF` of all platforms that PostgreSQL runs on today: records begin at multiples of it.
+/// `MAXIMUM_ALIGNOF` on all supported platforms: records begin at multiples of it.
 const ALIGNMENT: usize = 8;
 
-/// Valid WAL ends: what PostgreSQL's recovery would find too, and end at.
+/// The end of valid WAL, where PostgreSQL's recovery would end too.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
-    /// Where the record begins that is not there or not right, thus the end of valid WAL.
+pub struct InvalidRecord {
+    /// The start of the missing or invalid record, which is the end of valid WAL.
     pub at: Lsn,
-    /// What is wrong.
-    pub why: String,
-    /// The end of the page on which it was found. Where WAL ends because no more was received, nothing is behind it.
+    /// The reason, for messages.
+    pub reason: String,
+    /// The end of the page on which it was found. If no more WAL was received, only zeros follow.
     pub page_end: Lsn,
-    /// Whether there are zeros instead of a record or a page, as behind the end of what was written.
-    pub nothing: bool,
+    /// Whether there are zeros instead of a record or a page, as after the end of what was written.
+    pub zeros: bool,
 }
 
-/// Finds the records in WAL that is fed in order, from the beginning of the segment that holds the first one. Checks
-/// what PostgreSQL's `xlogreader.c` checks (`XLogDecodeNextRecord`, `XLogReaderValidatePageHeader`), in memory that
-/// does not grow with the records. A clone goes on from the same place with other bytes.
+/// Decodes the records of WAL that is fed in order, from the beginning of the segment with the
+/// first record on. Checks what PostgreSQL's `xlogreader.c` checks (`XLogDecodeNextRecord`,
+/// `XLogReaderValidatePageHeader`), in bounded memory. A clone continues at the same position with
+/// other bytes.
 #[derive(Clone)]
 pub struct Decoder {
     system_identifier: Option<u64>,
     segment_size: SegmentSize,
     page_size: usize,
-    /// Where the next record begins; while one is being put together, where that one began.
+    /// The start of the next record, or of `partial`.
     next: Lsn,
-    /// The end of the last page that was looked at: where a record goes on that is being put together.
+    /// The end of the last page, where `partial` continues.
     page: Lsn,
-    /// Where the last record began.
+    /// The start of the last complete record.
     last: Option<Lsn>,
     timeline: u32,
-    inside: Option<Assembly>,
-    /// The buffer for bodies, kept for the next record.
-    spare: Vec<u8>,
+    partial: Option<PartialRecord>,
+    /// The buffer of a record body, for reuse.
+    spare_buffer: Vec<u8>,
 }
 
-/// A record that is being put together.
+/// A record that continues on the next page.
 #[derive(Clone)]
-struct Assembly {
+struct PartialRecord {
     header: [u8; HEADER_LENGTH],
     parsed: Option<RecordHeader>,
     total: usize,
-    got: usize,
+    received: usize,
     crc: u32,
     body: Vec<u8>,
 }
 
-type Found<'f> = &'f mut dyn FnMut(&Record<'_>) -> ControlFlow<()>;
+type RecordHandler<'f> = &'f mut dyn FnMut(&Record<'_>) -> ControlFlow<()>;
 
 impl Decoder {
-    /// Begins at `start`, where a record begins. Segments must be of this size, and of this system if it is known.
+    /// A decoder that begins at `start`, the start of a record. Segments must have this size, and
+    /// this system identifier if there is one.
     pub fn new(start: Lsn, segment_size: SegmentSize, system_identifier: Option<u64>) -> Decoder {
         Decoder {
             system_identifier,
@@ -67,31 +69,32 @@ impl Decoder {
             page: Lsn::ZERO,
             last: None,
             timeline: 0,
-            inside: None,
-            spare: Vec::new(),
+            partial: None,
+            spare_buffer: Vec::new(),
         }
     }
 
-    /// The end of valid WAL so far: where the next record begins, or the one that is not complete yet.
+    /// The end of valid WAL so far: the start of the next or of the incomplete record.
     pub fn position(&self) -> Lsn {
         self.next
     }
 
-    /// Where the last complete record begins.
+    /// The start of the last complete record.
     pub fn last(&self) -> Option<Lsn> {
         self.last
     }
 
-    /// Takes the bytes at `address`: whole pages, the first of a segment with the segment's beginning, and each call
-    /// where the one before ended. `found` gets every record; when it breaks, so does this.
+    /// Decodes the bytes at `address`: whole pages, from the beginning of a segment on, each call
+    /// from where the one before ended. `on_record` is called for every record; its `Break` is
+    /// returned.
     pub fn feed(
         &mut self,
         address: Lsn,
         bytes: &[u8],
-        found: Found<'_>,
-    ) -> Result<ControlFlow<()>, Invalid> {
+        on_record: RecordHandler<'_>,
+    ) -> Result<ControlFlow<()>, InvalidRecord> {
         if self.segment_size.offset(address) == 0 {
-            if self.inside.is_none() {
+            if self.partial.is_none() {
                 self.page = address.advance(self.page_bytes());
             }
             self.begin_segment(bytes)?;
@@ -101,7 +104,7 @@ impl Decoder {
             if page.len() < self.page_size {
                 return Err(self.invalid("the segment ends within a page".to_owned()));
             }
-            if self.take_page(address, page, found)?.is_break() {
+            if self.decode_page(address, page, on_record)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             address = address.advance(self.page_bytes());
@@ -113,24 +116,24 @@ impl Decoder {
         u64::try_from(self.page_size).unwrap_or(8192)
     }
 
-    fn invalid(&self, why: String) -> Invalid {
-        Invalid {
+    fn invalid(&self, why: String) -> InvalidRecord {
+        InvalidRecord {
             at: self.next,
-            why,
+            reason: why,
             page_end: self.page,
-            nothing: false,
+            zeros: false,
         }
     }
 
-    fn header(&self, page: &[u8]) -> Result<PageHeader, Invalid> {
-        PageHeader::parse(page).map_err(|why| Invalid {
-            nothing: page.iter().take(40).all(|&byte| byte == 0),
+    fn header(&self, page: &[u8]) -> Result<PageHeader, InvalidRecord> {
+        PageHeader::parse(page).map_err(|why| InvalidRecord {
+            zeros: page.iter().take(40).all(|&byte| byte == 0),
             ..self.invalid(why)
         })
     }
 
-    /// Checks what the first page of a segment says of the cluster.
-    fn begin_segment(&mut self, bytes: &[u8]) -> Result<(), Invalid> {
+    /// Checks the long page header of a segment.
+    fn begin_segment(&mut self, bytes: &[u8]) -> Result<(), InvalidRecord> {
         let header = self.header(bytes)?;
         let Some(long) = header.long else {
             return Err(self.invalid("the segment has no long page header".to_owned()));
@@ -154,16 +157,16 @@ impl Decoder {
         Ok(())
     }
 
-    fn take_page(
+    fn decode_page(
         &mut self,
         address: Lsn,
         page: &[u8],
-        found: Found<'_>,
-    ) -> Result<ControlFlow<()>, Invalid> {
+        on_record: RecordHandler<'_>,
+    ) -> Result<ControlFlow<()>, InvalidRecord> {
         let end = address.advance(self.page_bytes());
-        let expected = match self.inside {
+        let expected = match self.partial {
             Some(_) => self.page,
-            // Before the first record, or unused after a segment switch.
+            // Before the first record, or unused after XLOG_SWITCH.
             None if end <= self.next => return Ok(ControlFlow::Continue(())),
             None => Lsn(self.next.0 - self.next.0 % self.page_bytes()),
         };
@@ -173,28 +176,29 @@ impl Decoder {
         self.page = end;
         let header = self.header(page)?;
         self.check_page(&header, address)?;
-        let offset = match self.inside.take() {
-            Some(record) if !header.is_overwrite() => {
-                match self.resume(record, &header, page, found)? {
+        let offset = match self.partial.take() {
+            Some(record) if !header.is_overwrite_contrecord() => {
+                match self.continue_record(record, &header, page, on_record)? {
                     ControlFlow::Continue(Some(offset)) => offset,
                     ControlFlow::Continue(None) => return Ok(ControlFlow::Continue(())),
                     ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
                 }
             }
-            given_up => {
-                if let Some(record) = given_up {
-                    // The server died within that record, and went on here with another one.
-                    self.spare = record.body;
+            abandoned => {
+                if let Some(record) = abandoned {
+                    // The server crashed while it wrote that record, and continued here with
+                    // another one.
+                    self.spare_buffer = record.body;
                     self.next = address;
                 }
                 self.first_record(&header, address)?
             }
         };
-        self.records(header.magic, page, address, offset, found)
+        self.decode_records(header.magic, page, address, offset, on_record)
     }
 
     /// `XLogReaderValidatePageHeader`.
-    fn check_page(&mut self, header: &PageHeader, address: Lsn) -> Result<(), Invalid> {
+    fn check_page(&mut self, header: &PageHeader, address: Lsn) -> Result<(), InvalidRecord> {
         if header.address != address {
             return Err(self.invalid(format!(
                 "the page at {address} is the one of {}",
@@ -216,82 +220,82 @@ impl Decoder {
         Ok(())
     }
 
-    /// Where on its page the next record begins.
-    fn first_record(&mut self, header: &PageHeader, address: Lsn) -> Result<usize, Invalid> {
+    /// The offset of the next record on its page.
+    fn first_record(&mut self, header: &PageHeader, address: Lsn) -> Result<usize, InvalidRecord> {
         let length = header.length();
         let offset = usize::try_from(self.next.since(address)).unwrap_or(usize::MAX);
         if offset != 0 && offset < length {
             return Err(self.invalid("there is a page header, not a record".to_owned()));
         }
-        if offset <= length && header.flags & FIRST_IS_CONTINUATION != 0 {
+        if offset <= length && header.flags & FIRST_IS_CONTRECORD != 0 {
             return Err(self.invalid("the middle of a record is there".to_owned()));
         }
         let offset = offset.max(length);
-        self.next = address.advance(wide(offset));
+        self.next = address.advance(to_u64(offset));
         Ok(offset)
     }
 
-    /// Goes on with a record from the page before. Continues with where the next one begins, unless this one goes on or
-    /// none follows on this page.
-    fn resume(
+    /// Continues a record from the page before. Returns the offset of the next record on this page;
+    /// `None` if there is none.
+    fn continue_record(
         &mut self,
-        mut record: Assembly,
+        mut record: PartialRecord,
         header: &PageHeader,
         page: &[u8],
-        found: Found<'_>,
-    ) -> Result<ControlFlow<(), Option<usize>>, Invalid> {
+        on_record: RecordHandler<'_>,
+    ) -> Result<ControlFlow<(), Option<usize>>, InvalidRecord> {
         let address = header.address;
-        let left = record.total - record.got;
-        if header.flags & FIRST_IS_CONTINUATION == 0 {
-            return Err(self.invalid(format!("it does not go on at {address}")));
+        let left = record.total - record.received;
+        if header.flags & FIRST_IS_CONTRECORD == 0 {
+            return Err(self.invalid(format!("it does not continue at {address}")));
         }
         if usize::try_from(header.remaining) != Ok(left) {
             let remaining = header.remaining;
             let why =
-                format!("{left} bytes are left of it, the page at {address} says {remaining}");
+                format!("{left} bytes of it remain, but the page at {address} has {remaining}");
             return Err(self.invalid(why));
         }
         let (_, rest) = page.split_at_checked(header.length()).unwrap_or_default();
         let (bytes, _) = rest.split_at_checked(left).unwrap_or((rest, &[]));
-        self.absorb(&mut record, bytes)?;
-        if record.got < record.total {
-            self.inside = Some(record);
+        self.append(&mut record, bytes)?;
+        if record.received < record.total {
+            self.partial = Some(record);
             return Ok(ControlFlow::Continue(None));
         }
         let offset = header.length() + left.next_multiple_of(ALIGNMENT);
-        let end = address.advance(wide(offset));
-        let flow = self.finish(record, end, header.magic, found)?;
-        // A switch leaves the rest of its segment unused.
+        let end = address.advance(to_u64(offset));
+        let flow = self.complete(record, end, header.magic, on_record)?;
+        // After XLOG_SWITCH the rest of the segment is unused.
         let more = self.next == end;
         Ok(flow.map_continue(|()| more.then_some(offset)))
     }
 
-    /// Takes the records that begin on a page, the first at `offset`.
-    fn records(
+    /// Decodes the records that begin on a page, the first at `offset`.
+    fn decode_records(
         &mut self,
         magic: u16,
         page: &[u8],
         address: Lsn,
         mut offset: usize,
-        found: Found<'_>,
-    ) -> Result<ControlFlow<()>, Invalid> {
+        on_record: RecordHandler<'_>,
+    ) -> Result<ControlFlow<()>, InvalidRecord> {
         while let Some((length, _)) = page.get(offset..).and_then(<[u8]>::split_first_chunk) {
             let length = u32::from_le_bytes(*length);
-            RecordHeader::check_length(length).map_err(|why| Invalid {
-                nothing: length == 0,
+            RecordHeader::check_length(length).map_err(|why| InvalidRecord {
+                zeros: length == 0,
                 ..self.invalid(why)
             })?;
-            let mut record = Assembly::new(length, std::mem::take(&mut self.spare));
+            let mut record = PartialRecord::new(length, std::mem::take(&mut self.spare_buffer));
             let (_, rest) = page.split_at_checked(offset).unwrap_or_default();
             let (bytes, _) = rest.split_at_checked(record.total).unwrap_or((rest, &[]));
-            self.absorb(&mut record, bytes)?;
-            if record.got < record.total {
-                self.inside = Some(record);
+            self.append(&mut record, bytes)?;
+            if record.received < record.total {
+                self.partial = Some(record);
                 break;
             }
             offset += bytes.len().next_multiple_of(ALIGNMENT);
-            let end = address.advance(wide(offset));
-            if self.finish(record, end, magic, found)?.is_break() {
+            let end = address.advance(to_u64(offset));
+            if self.complete(record, end, magic, on_record)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             if self.next != end {
@@ -301,36 +305,37 @@ impl Decoder {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Adds bytes to a record; checks its header as soon as that is complete (`ValidXLogRecordHeader`).
-    fn absorb(&self, record: &mut Assembly, bytes: &[u8]) -> Result<(), Invalid> {
-        let rest = record.absorb_header(bytes);
+    /// Appends bytes to a record; checks its header as soon as that is complete
+    /// (`ValidXLogRecordHeader`).
+    fn append(&self, record: &mut PartialRecord, bytes: &[u8]) -> Result<(), InvalidRecord> {
+        let rest = record.append_header(bytes);
         if let Some(header) = record.parsed {
-            let sequel = match self.last {
+            let in_order = match self.last {
                 Some(last) => header.previous == last,
                 None => header.previous < self.next,
             };
-            if !sequel {
+            if !in_order {
                 let previous = header.previous;
                 return Err(self.invalid(format!("its predecessor is at {previous}")));
             }
         }
-        record.absorb_body(rest);
+        record.append_body(rest);
         Ok(())
     }
 
-    /// Checks the checksum of a complete record (`ValidXLogRecord`) and hands it out.
-    fn finish(
+    /// Checks the checksum of a complete record (`ValidXLogRecord`) and passes it to `on_record`.
+    fn complete(
         &mut self,
-        record: Assembly,
+        record: PartialRecord,
         end: Lsn,
         magic: u16,
-        found: Found<'_>,
-    ) -> Result<ControlFlow<()>, Invalid> {
+        on_record: RecordHandler<'_>,
+    ) -> Result<ControlFlow<()>, InvalidRecord> {
         let Some(header) = record
             .parsed
             .filter(|header| record.checksum() == header.crc)
         else {
-            return Err(self.invalid("its checksum is wrong".to_owned()));
+            return Err(self.invalid("its checksum does not match".to_owned()));
         };
         let start = self.next;
         self.last = Some(start);
@@ -339,51 +344,51 @@ impl Decoder {
             let rest = self.segment_size.bytes() - self.segment_size.offset(end);
             self.next = end.advance(rest);
         }
-        let flow = found(&Record {
+        let flow = on_record(&Record {
             start,
             end: self.next,
             header,
             magic,
             body: &record.body,
         });
-        self.spare = record.body;
+        self.spare_buffer = record.body;
         Ok(flow)
     }
 }
 
-impl Assembly {
-    fn new(length: u32, mut body: Vec<u8>) -> Assembly {
+impl PartialRecord {
+    fn new(length: u32, mut body: Vec<u8>) -> PartialRecord {
         body.clear();
-        Assembly {
+        PartialRecord {
             header: [0; HEADER_LENGTH],
             parsed: None,
             total: usize::try_from(length).unwrap_or(usize::MAX),
-            got: 0,
+            received: 0,
             crc: 0,
             body,
         }
     }
 
-    /// Takes what is missing of the header; the rest of the bytes.
-    fn absorb_header<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let missing = self.header.get_mut(self.got..).unwrap_or_default();
+    /// Completes the header; returns the rest of the bytes.
+    fn append_header<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let missing = self.header.get_mut(self.received..).unwrap_or_default();
         let count = missing.len().min(bytes.len());
         let (head, rest) = bytes.split_at_checked(count).unwrap_or_default();
         for (to, from) in missing.iter_mut().zip(head) {
             *to = *from;
         }
-        self.got += count;
-        if self.parsed.is_none() && self.got >= HEADER_LENGTH {
+        self.received += count;
+        if self.parsed.is_none() && self.received >= HEADER_LENGTH {
             self.parsed = RecordHeader::parse(&self.header);
         }
         rest
     }
 
-    fn absorb_body(&mut self, bytes: &[u8]) {
-        self.got += bytes.len();
+    fn append_body(&mut self, bytes: &[u8]) {
+        self.received += bytes.len();
         self.crc = crc32c::crc32c_append(self.crc, bytes);
-        if self.parsed.as_ref().is_some_and(Event::wants) {
-            let room = KEPT.saturating_sub(self.body.len()).min(bytes.len());
+        if self.parsed.as_ref().is_some_and(Event::reads_body) {
+            let room = MAX_BODY.saturating_sub(self.body.len()).min(bytes.len());
             self.body.extend(bytes.iter().take(room));
         }
     }
@@ -395,6 +400,6 @@ impl Assembly {
     }
 }
 
-fn wide(bytes: usize) -> u64 {
+fn to_u64(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -1,16 +1,16 @@
-//! The records that recovery can stop at, or that say where WAL came from.
+//! The records that a restore needs: recovery targets, checkpoints, settings and tablespaces.
 
 use super::cursor::Cursor;
 use super::page::{MAGIC_18, MAGIC_19};
-use super::record::{INFO_OF_MANAGER, RM_TBLSPC, RM_XACT, RM_XLOG, Record, RecordHeader};
+use super::record::{RM_TBLSPC, RM_XACT, RM_XLOG, RMGR_INFO_MASK, Record, RecordHeader};
 use crate::format::Parameters;
 use crate::unit::Lsn;
 
-/// PostgreSQL counts microseconds from 2000-01-01 UTC (`POSTGRES_EPOCH_JDATE`), we from 1970-01-01.
+/// Microseconds from 1970-01-01 to 2000-01-01 UTC, PostgreSQL's epoch (`POSTGRES_EPOCH_JDATE`).
 const EPOCH_2000: i64 = 946_684_800_000_000;
 
-/// `XLOG_XACT_OPMASK` and what it leaves (PostgreSQL `access/xact.h`).
-const XACT_OPERATION: u8 = 0x70;
+/// `XLOG_XACT_OPMASK` and its values (PostgreSQL `access/xact.h`).
+const XACT_OPMASK: u8 = 0x70;
 const XACT_COMMIT: u8 = 0x00;
 const XACT_ABORT: u8 = 0x20;
 const XACT_COMMIT_PREPARED: u8 = 0x30;
@@ -21,7 +21,7 @@ const XACT_HAS_INFO: u8 = 0x80;
 /// Bits of `xinfo` (`XACT_XINFO_HAS_…`).
 const HAS_DBINFO: u32 = 1 << 0;
 const HAS_SUBXACTS: u32 = 1 << 1;
-const HAS_RELATIONS: u32 = 1 << 2;
+const HAS_RELFILELOCATORS: u32 = 1 << 2;
 const HAS_INVALIDATIONS: u32 = 1 << 3;
 const HAS_TWOPHASE: u32 = 1 << 4;
 const HAS_DROPPED_STATS: u32 = 1 << 8;
@@ -37,80 +37,82 @@ const END_OF_RECOVERY: u8 = 0x90;
 /// `XLOG_TBLSPC_CREATE` (PostgreSQL `commands/tablespace.h`).
 const TABLESPACE_CREATE: u8 = 0x00;
 
-/// The most bytes of a record that are kept for [`Event::of`]: a prepared transaction names its xid after its
-/// subtransactions and dropped files, four million of the former.
-pub(super) const KEPT: usize = 16 << 20;
+/// Bytes of a record body that are buffered for [`Event::decode`]: the xid of a prepared
+/// transaction follows its subtransactions and dropped files; enough for four million
+/// subtransactions.
+pub(super) const MAX_BODY: usize = 16 << 20;
 
-/// What a record says, as far as restore cares. Times are microseconds since 1970 UTC, by the server's clock.
+/// The content of a record that a restore needs. Times are microseconds since 1970 UTC, by the
+/// server's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A transaction was committed, maybe one that was prepared (`XLOG_XACT_COMMIT`, `XLOG_XACT_COMMIT_PREPARED`).
+    /// A commit, also of a prepared transaction (`XLOG_XACT_COMMIT`, `XLOG_XACT_COMMIT_PREPARED`).
     Commit {
         /// The top-level transaction.
         xid: u32,
         /// When.
         time: i64,
     },
-    /// A transaction was aborted (`XLOG_XACT_ABORT`, `XLOG_XACT_ABORT_PREPARED`).
+    /// An abort, also of a prepared transaction (`XLOG_XACT_ABORT`, `XLOG_XACT_ABORT_PREPARED`).
     Abort {
         /// The top-level transaction.
         xid: u32,
         /// When.
         time: i64,
     },
-    /// `pg_create_restore_point` was called (`xl_restore_point`).
+    /// A call of `pg_create_restore_point` (`xl_restore_point`).
     RestorePoint {
-        /// Its name.
+        /// The name, which need not be UTF-8.
         name: Vec<u8>,
-        /// When.
+        /// When it was created.
         time: i64,
     },
-    /// A checkpoint was completed (`CheckPoint`).
+    /// A completed checkpoint (`CheckPoint`).
     Checkpoint {
-        /// Where replay from it begins.
+        /// The redo position.
         redo: Lsn,
         /// When it began; whole seconds.
         time: i64,
     },
-    /// A backup ended (`XLOG_BACKUP_END`): the one that began at this position.
+    /// The end of a backup (`XLOG_BACKUP_END`).
     BackupEnd {
-        /// Where that backup began.
+        /// The start position of that backup.
         start: Lsn,
     },
-    /// The server started with other settings than before (`XLOG_PARAMETER_CHANGE`).
+    /// A start of the server with other settings (`XLOG_PARAMETER_CHANGE`).
     ParameterChange(Parameters),
-    /// A timeline begins (`xl_end_of_recovery`).
+    /// The end of recovery, the start of a timeline (`xl_end_of_recovery`).
     EndOfRecovery {
         /// The new timeline.
         timeline: u32,
-        /// The timeline before.
+        /// The timeline that it branches off.
         previous: u32,
-        /// When.
+        /// When recovery ended.
         time: i64,
     },
-    /// A tablespace is made (`xl_tblspc_create_rec`).
-    Tablespace {
-        /// Its OID.
+    /// `CREATE TABLESPACE` (`xl_tblspc_create_rec`).
+    CreateTablespace {
+        /// The OID of the tablespace.
         oid: u32,
-        /// Its path; empty if it is below `pg_tblspc`.
+        /// Its location; empty if it is below `pg_tblspc` (`allow_in_place_tablespaces`).
         path: Vec<u8>,
     },
-    /// One of these, as a version of PostgreSQL writes it that is newer than this program: what it says is not known.
-    NotKnown {
+    /// One of these records, from a version of PostgreSQL whose format is unknown.
+    UnknownVersion {
         /// `xlp_magic` of its page.
         magic: u16,
     },
-    /// Anything else.
+    /// Any other record.
     Other,
 }
 
 impl Event {
-    /// Whether [`Event::of`] looks into the body of records with this header.
-    pub(super) fn wants(header: &RecordHeader) -> bool {
-        let info = header.info & INFO_OF_MANAGER;
+    /// Whether [`Event::decode`] needs the body of records with this header.
+    pub(super) fn reads_body(header: &RecordHeader) -> bool {
+        let info = header.info & RMGR_INFO_MASK;
         match header.manager {
             RM_XACT => matches!(
-                info & XACT_OPERATION,
+                info & XACT_OPMASK,
                 XACT_COMMIT | XACT_ABORT | XACT_COMMIT_PREPARED | XACT_ABORT_PREPARED
             ),
             RM_XLOG => matches!(
@@ -127,26 +129,27 @@ impl Event {
         }
     }
 
-    /// What a record says. `Err` if it has a right checksum but not the structure that PostgreSQL gives it.
-    pub fn of(record: &Record<'_>) -> Result<Event, String> {
-        if !Event::wants(&record.header) {
+    /// Decodes a record. `Err` if its checksum is valid but its structure is unknown.
+    pub fn decode(record: &Record<'_>) -> Result<Event, String> {
+        if !Event::reads_body(&record.header) {
             return Ok(Event::Other);
         }
         let magic = record.magic;
         if magic > MAGIC_19 {
-            return Ok(Event::NotKnown { magic });
+            return Ok(Event::UnknownVersion { magic });
         }
         let parse = match record.header.manager {
-            RM_XACT => transaction,
-            RM_TBLSPC => tablespace,
-            _ => log,
+            RM_XACT => decode_xact,
+            RM_TBLSPC => decode_tablespace,
+            _ => decode_xlog,
         };
         main_data(record.body)
             .and_then(|data| parse(record, Cursor(data)))
             .ok_or_else(|| format!("record {} has an unknown structure", record.start))
     }
 
-    /// When it happened, for events that recovery looks at when it looks for a time.
+    /// The transaction ID and the time of a commit or abort, the records that can match a target
+    /// time.
     pub fn end_of_transaction(&self) -> Option<(u32, i64)> {
         match *self {
             Event::Commit { xid, time } | Event::Abort { xid, time } => Some((xid, time)),
@@ -155,7 +158,8 @@ impl Event {
     }
 }
 
-/// Finds the main data of a record that refers to no blocks (PostgreSQL `access/xlogrecord.h`, `DecodeXLogRecord`).
+/// The main data of a record without block references (PostgreSQL `access/xlogrecord.h`,
+/// `DecodeXLogRecord`).
 fn main_data(body: &[u8]) -> Option<&[u8]> {
     let mut cursor = Cursor(body);
     loop {
@@ -176,7 +180,7 @@ fn main_data(body: &[u8]) -> Option<&[u8]> {
             254 => cursor.u32()?,
             _ => return None,
         };
-        // Of a very long record only the beginning was kept.
+        // Of a very long record only the beginning is buffered.
         let length = usize::try_from(length).ok()?.min(cursor.0.len());
         return cursor.bytes(length);
     }
@@ -186,10 +190,11 @@ fn since_1970(time: i64) -> Option<i64> {
     time.checked_add(EPOCH_2000)
 }
 
-/// `xl_xact_commit` and `xl_xact_abort` (PostgreSQL `access/xact.h`, `ParseCommitRecord` and `ParseAbortRecord`).
-fn transaction(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
+/// `xl_xact_commit` and `xl_xact_abort` (PostgreSQL `access/xact.h`, `ParseCommitRecord` and
+/// `ParseAbortRecord`).
+fn decode_xact(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
     let time = since_1970(data.i64()?)?;
-    let operation = record.header.info & XACT_OPERATION;
+    let operation = record.header.info & XACT_OPMASK;
     let prepared = matches!(operation, XACT_COMMIT_PREPARED | XACT_ABORT_PREPARED);
     let xid = if prepared {
         prepared_xid(record, data)?
@@ -202,7 +207,7 @@ fn transaction(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
     })
 }
 
-/// `xl_xact_twophase`: behind everything else that the record may have.
+/// The xid of `xl_xact_twophase`, which follows the other optional parts.
 fn prepared_xid(record: &Record<'_>, mut data: Cursor<'_>) -> Option<u32> {
     if record.header.info & XACT_HAS_INFO == 0 {
         return None;
@@ -214,7 +219,7 @@ fn prepared_xid(record: &Record<'_>, mut data: Cursor<'_>) -> Option<u32> {
     if xinfo & HAS_SUBXACTS != 0 {
         data.skip_items(4)?;
     }
-    if xinfo & HAS_RELATIONS != 0 {
+    if xinfo & HAS_RELFILELOCATORS != 0 {
         data.skip_items(12)?;
     }
     if xinfo & HAS_DROPPED_STATS != 0 {
@@ -229,14 +234,14 @@ fn prepared_xid(record: &Record<'_>, mut data: Cursor<'_>) -> Option<u32> {
 }
 
 /// `xl_tblspc_create_rec`: the path ends with a zero byte.
-fn tablespace(_: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
+fn decode_tablespace(_: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
     let oid = data.u32()?;
     let path = data.0.split(|&byte| byte == 0).next()?.to_vec();
-    Some(Event::Tablespace { oid, path })
+    Some(Event::CreateTablespace { oid, path })
 }
 
-fn log(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
-    Some(match record.header.info & INFO_OF_MANAGER {
+fn decode_xlog(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
+    Some(match record.header.info & RMGR_INFO_MASK {
         RESTORE_POINT => {
             let time = since_1970(data.i64()?)?;
             // rp_name[MAXFNAMELEN], ended by a zero byte.
@@ -259,8 +264,9 @@ fn log(record: &Record<'_>, mut data: Cursor<'_>) -> Option<Event> {
             })
         }
         _ => {
-            // CheckPoint: `redo` is first; `time`, seconds since 1970, is at byte 64 up to PostgreSQL 18. 19 has
-            // logicalDecodingEnabled and a multixact offset of 64 bits before it.
+            // CheckPoint: `redo` is first; `time`, seconds since 1970, is at byte 64 up to
+            // PostgreSQL 18. 19 has logicalDecodingEnabled and a multixact offset of 64 bits before
+            // it.
             let redo = Lsn(data.u64()?);
             data.bytes(if record.magic > MAGIC_18 { 64 } else { 56 })?;
             let time = data.i64()?.checked_mul(1_000_000)?;

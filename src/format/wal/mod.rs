@@ -1,7 +1,9 @@
-//! The write-ahead log as PostgreSQL 13 to 19 write it: pages, records, and the few records that recovery can stop at.
+//! The WAL format of PostgreSQL 13 to 19: pages, records, and the content of the records that a
+//! restore needs.
 //!
-//! [`Decoder`] is fed the bytes of segments in order and finds every record, checked as PostgreSQL's recovery checks
-//! it, and thereby the end of valid WAL; of later versions too, whose records nobody here can read. What lies in which file is not known here.
+//! [`Decoder`] gets the bytes of segments in order and finds every record, with the checks of
+//! PostgreSQL's recovery, and thus the end of valid WAL, also of later versions, whose records it
+//! cannot decode. Files are not handled here.
 
 mod cursor;
 mod decoder;
@@ -9,7 +11,7 @@ mod event;
 mod page;
 mod record;
 
-pub use decoder::{Decoder, Invalid};
+pub use decoder::{Decoder, InvalidRecord};
 pub use event::Event;
 pub use page::{LongHeader, PageHeader, first_record};
 pub use record::{Record, RecordHeader};

@@ -5,34 +5,34 @@ use std::io::{ErrorKind, Read};
 use super::cursor::Cursor;
 use crate::unit::Lsn;
 
-/// `MAXIMUM_ALIGNOF` of all platforms that PostgreSQL runs on today: records begin at multiples of it.
+/// `MAXIMUM_ALIGNOF` on all supported platforms: records begin at multiples of it.
 const ALIGNMENT: u64 = 8;
 
 /// `XLP_FIRST_IS_CONTRECORD`: the page begins in the middle of a record.
-pub(super) const FIRST_IS_CONTINUATION: u16 = 0x0001;
+pub(super) const FIRST_IS_CONTRECORD: u16 = 0x0001;
 /// `XLP_LONG_HEADER`: the header is a long one.
 const LONG_HEADER: u16 = 0x0002;
-/// `XLP_FIRST_IS_OVERWRITE_CONTRECORD`: the record that was to continue here was given up, another begins. Up to PostgreSQL
-/// 18 there was `XLP_BKP_REMOVABLE` before it.
-const FIRST_IS_OVERWRITE_18: u16 = 0x0008;
-const FIRST_IS_OVERWRITE: u16 = 0x0004;
+/// `XLP_FIRST_IS_OVERWRITE_CONTRECORD`: the record that would continue here was abandoned, another
+/// begins. Up to PostgreSQL 18 there was `XLP_BKP_REMOVABLE` before it.
+const FIRST_IS_OVERWRITE_CONTRECORD_18: u16 = 0x0008;
+const FIRST_IS_OVERWRITE_CONTRECORD: u16 = 0x0004;
 /// `XLP_ALL_FLAGS`, up to PostgreSQL 18 and in 19.
 const ALL_FLAGS_18: u16 = 0x000F;
 const ALL_FLAGS: u16 = 0x0007;
 
-/// `XLOG_PAGE_MAGIC` of PostgreSQL 13, the oldest that we know. The versions after it have 0xD10D (14), 0xD110 (15),
-/// 0xD113 (16), 0xD116 (17), 0xD118 (18) and 0xD120 (19); later ones count on.
+/// `XLOG_PAGE_MAGIC` of PostgreSQL 13, the oldest supported version. Later versions have 0xD10D
+/// (14), 0xD110 (15), 0xD113 (16), 0xD116 (17), 0xD118 (18), 0xD120 (19) and higher values.
 const OLDEST_MAGIC: u16 = 0xD106;
 const NEWEST_MAGIC: u16 = 0xD2FF;
 /// `XLOG_PAGE_MAGIC` of PostgreSQL 18.
 pub(super) const MAGIC_18: u16 = 0xD118;
-/// `XLOG_PAGE_MAGIC` of PostgreSQL 19, the newest of which we know the records.
+/// `XLOG_PAGE_MAGIC` of PostgreSQL 19, the newest version with known record formats.
 pub(super) const MAGIC_19: u16 = 0xD120;
 
 /// The header of a WAL page (`XLogPageHeaderData`, PostgreSQL `access/xlog_internal.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageHeader {
-    /// `xlp_magic`: which version of the format.
+    /// `xlp_magic`: the version of the format.
     pub magic: u16,
     /// `xlp_info`: flags.
     pub flags: u16,
@@ -40,13 +40,13 @@ pub struct PageHeader {
     pub timeline: u32,
     /// `xlp_pageaddr`: the position of the page.
     pub address: Lsn,
-    /// `xlp_rem_len`: how many bytes of the record from the page before are still to come, from this page on.
+    /// `xlp_rem_len`: the bytes that remain of the record from the page before.
     pub remaining: u32,
-    /// What the first page of a segment says besides.
+    /// The additional fields of the first page of a segment.
     pub long: Option<LongHeader>,
 }
 
-/// What the first page of a segment says besides (`XLogLongPageHeaderData`).
+/// The additional fields of the first page of a segment (`XLogLongPageHeaderData`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LongHeader {
     /// `xlp_sysid`: the system identifier of the cluster.
@@ -57,11 +57,11 @@ pub struct LongHeader {
     pub page_size: u32,
 }
 
-/// Where in a segment the first record begins, in bytes from the beginning; `None` if none does. `Err` says why it cannot
-/// be read.
+/// The offset in bytes of the first record in a segment; `None` if none begins there. `Err` has the
+/// reason why the segment cannot be read.
 pub fn first_record(segment: &mut impl Read) -> Result<Option<u64>, String> {
     let mut start = 0;
-    let mut page = vec![0; PageHeader::LONGEST];
+    let mut page = vec![0; PageHeader::MAX_LENGTH];
     let mut size = 0;
     loop {
         let read = segment.read_exact(&mut page);
@@ -74,7 +74,7 @@ pub fn first_record(segment: &mut impl Read) -> Result<Option<u64>, String> {
         if let Some(long) = header.long {
             size = usize::try_from(long.page_size).unwrap_or(0);
         }
-        let rest = size.checked_sub(PageHeader::LONGEST);
+        let rest = size.checked_sub(PageHeader::MAX_LENGTH);
         let rest = rest.filter(|_| size <= 65536).ok_or("no size of a page")?;
         let page_size = u32::try_from(size).unwrap_or(0);
         let offset = header.first_record(page_size);
@@ -88,10 +88,10 @@ pub fn first_record(segment: &mut impl Read) -> Result<Option<u64>, String> {
 }
 
 impl PageHeader {
-    /// The bytes of the longest one, with which a segment begins (`SizeOfXLogLongPHD`).
-    pub const LONGEST: usize = 40;
+    /// The size in bytes of a long header (`SizeOfXLogLongPHD`).
+    pub const MAX_LENGTH: usize = 40;
 
-    /// Reads the header at the beginning of a page. `Err` says what is wrong with it.
+    /// Parses the header of a page. `Err` has the reason why it is invalid.
     pub fn parse(page: &[u8]) -> Result<PageHeader, String> {
         let short = "the page ends within its header";
         let mut cursor = Cursor(page);
@@ -104,7 +104,7 @@ impl PageHeader {
         } else if header.magic <= MAGIC_19 {
             ALL_FLAGS
         } else {
-            // What a later version may add.
+            // Later versions may add flags.
             u16::MAX
         };
         if header.flags & !known != 0 {
@@ -142,10 +142,11 @@ impl PageHeader {
         })
     }
 
-    /// Where on its page of `size` bytes the first record begins, which may be at the page's end; `None` if all of the page
-    /// belongs to a record that began before (`XLogFindNextRecord`, PostgreSQL 18 `xlogreader.c`).
+    /// The offset of the first record on a page of `size` bytes, at most `size`; `None` if all of
+    /// the page belongs to a record that began before (`XLogFindNextRecord`, PostgreSQL 18
+    /// `xlogreader.c`).
     pub fn first_record(&self, size: u32) -> Option<u64> {
-        let rest = if self.flags & FIRST_IS_CONTINUATION == 0 {
+        let rest = if self.flags & FIRST_IS_CONTRECORD == 0 {
             0
         } else {
             u64::from(self.remaining).next_multiple_of(ALIGNMENT)
@@ -155,17 +156,17 @@ impl PageHeader {
         (offset <= u64::from(size)).then_some(offset)
     }
 
-    /// Whether a record that was to continue on this page was given up.
-    pub(super) fn is_overwrite(&self) -> bool {
+    /// Whether the record that would continue on this page was abandoned.
+    pub(super) fn is_overwrite_contrecord(&self) -> bool {
         let flag = if self.magic <= MAGIC_18 {
-            FIRST_IS_OVERWRITE_18
+            FIRST_IS_OVERWRITE_CONTRECORD_18
         } else {
-            FIRST_IS_OVERWRITE
+            FIRST_IS_OVERWRITE_CONTRECORD
         };
         self.flags & flag != 0
     }
 
-    /// How many bytes the header has (`SizeOfXLogShortPHD`, `SizeOfXLogLongPHD`).
+    /// The size in bytes of the header (`SizeOfXLogShortPHD`, `SizeOfXLogLongPHD`).
     pub fn length(&self) -> usize {
         if self.long.is_some() { 40 } else { 24 }
     }

@@ -5,9 +5,9 @@ use crate::unit::Lsn;
 
 /// `SizeOfXLogRecord`.
 pub(super) const HEADER_LENGTH: usize = 24;
-/// The longest record that we believe in: PostgreSQL allocates one in memory, at most 1 GiB (`MaxAllocSize`; 1020 MiB
-/// from 16 on, `XLogRecordMaxSize`).
-const LONGEST: u32 = 1 << 30;
+/// The maximum size of a record in bytes: PostgreSQL allocates it in memory, at most 1 GiB
+/// (`MaxAllocSize`; 1020 MiB from 16 on, `XLogRecordMaxSize`).
+const MAX_LENGTH: u32 = 1 << 30;
 /// `RM_XLOG_ID` (PostgreSQL `access/rmgrlist.h`).
 pub(super) const RM_XLOG: u8 = 0;
 /// `RM_XACT_ID`.
@@ -17,27 +17,27 @@ pub(super) const RM_TBLSPC: u8 = 5;
 /// `XLOG_SWITCH` (PostgreSQL `catalog/pg_control.h`).
 const XLOG_SWITCH: u8 = 0x40;
 /// The bits of `xl_info` that belong to the resource manager (`XLR_RMGR_INFO_MASK`).
-pub(super) const INFO_OF_MANAGER: u8 = 0xF0;
+pub(super) const RMGR_INFO_MASK: u8 = 0xF0;
 
 /// The header of a WAL record (`XLogRecord`, PostgreSQL `access/xlogrecord.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordHeader {
-    /// `xl_tot_len`: bytes of the whole record.
+    /// `xl_tot_len`: the size of the record in bytes.
     pub total_length: u32,
     /// `xl_xid`: the transaction, 0 for none.
     pub xid: u32,
-    /// `xl_prev`: where the record before begins.
+    /// `xl_prev`: the start of the previous record.
     pub previous: Lsn,
     /// `xl_info`: flags.
     pub info: u8,
     /// `xl_rmid`: the resource manager.
     pub manager: u8,
-    /// `xl_crc`: the CRC-32C of all but itself.
+    /// `xl_crc`: the CRC-32C of the record without this field.
     pub crc: u32,
 }
 
 impl RecordHeader {
-    /// Reads a header; `None` if there are not enough bytes.
+    /// Parses a header; `None` if there are too few bytes.
     pub fn parse(bytes: &[u8]) -> Option<RecordHeader> {
         let mut cursor = Cursor(bytes);
         Some(RecordHeader {
@@ -53,32 +53,34 @@ impl RecordHeader {
 
     /// Whether a record may have this length (`ValidXLogRecordHeader`, PostgreSQL `xlogreader.c`).
     pub(super) fn check_length(total: u32) -> Result<(), String> {
-        if (24..=LONGEST).contains(&total) {
+        if (24..=MAX_LENGTH).contains(&total) {
             Ok(())
         } else if total == 0 {
             Err("there is no record".to_owned())
         } else {
-            Err(format!("{total} bytes is no length of a record"))
+            Err(format!("invalid record length {total}"))
         }
     }
 
-    /// Whether this is the record after which the rest of its segment is unused.
+    /// Whether this is `XLOG_SWITCH`, after which the rest of the segment is unused.
     pub fn is_switch(&self) -> bool {
-        self.manager == RM_XLOG && self.info & INFO_OF_MANAGER == XLOG_SWITCH
+        self.manager == RM_XLOG && self.info & RMGR_INFO_MASK == XLOG_SWITCH
     }
 }
 
-/// A whole record with a right checksum.
+/// A complete record with a valid checksum.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// Where it begins (`ReadRecPtr`).
+    /// The start (`ReadRecPtr`).
     pub start: Lsn,
-    /// Where the next one can begin at the earliest (`EndRecPtr`); the end of the segment after a segment switch.
+    /// The earliest start of the next record (`EndRecPtr`); the end of the segment after
+    /// `XLOG_SWITCH`.
     pub end: Lsn,
-    /// Its header.
+    /// The parsed and checked header.
     pub header: RecordHeader,
     /// `xlp_magic` of the page on which it ends.
     pub magic: u16,
-    /// What follows the header; empty for records that [`super::Event`] does not know.
+    /// The bytes after the header, at most `MAX_BODY`; empty for records that decode to
+    /// `Event::Other`.
     pub(super) body: &'a [u8],
 }

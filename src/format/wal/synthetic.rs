@@ -1,4 +1,4 @@
-//! WAL made by hand, for tests.
+//! Generates WAL for tests.
 #![allow(clippy::cast_possible_truncation)]
 
 use crate::unit::{Lsn, SegmentSize};
@@ -7,12 +7,11 @@ pub(crate) const PAGE: usize = 8192;
 pub(crate) const MIB: usize = 1 << 20;
 pub(crate) const SYSTEM: u64 = 7_000_000_000_000_000_001;
 
-/// The size of segments.
 pub(crate) fn size() -> SegmentSize {
     SegmentSize::new(MIB as u64).unwrap()
 }
 
-/// Writes WAL as PostgreSQL 17 does, from the beginning of segment 1. A clone is a branch.
+/// Writes WAL as PostgreSQL 17 does, from the beginning of segment 1. A clone branches off.
 #[derive(Clone)]
 pub(crate) struct Writer {
     pub bytes: Vec<u8>,
@@ -53,13 +52,19 @@ impl Writer {
         }
     }
 
-    /// Adds a record; where it begins.
+    /// Adds a record; returns its start.
     pub(crate) fn record(&mut self, manager: u8, info: u8, body: &[u8]) -> Lsn {
-        self.flagged(manager, info, body, 0)
+        self.record_with_flags(manager, info, body, 0)
     }
 
     /// Adds a record; a page that begins with it has these flags.
-    pub(crate) fn flagged(&mut self, manager: u8, info: u8, body: &[u8], flags: u16) -> Lsn {
+    pub(crate) fn record_with_flags(
+        &mut self,
+        manager: u8,
+        info: u8,
+        body: &[u8],
+        flags: u16,
+    ) -> Lsn {
         let mut record = Vec::new();
         record.extend((24 + body.len() as u32).to_le_bytes());
         record.extend(700u32.to_le_bytes());
@@ -87,7 +92,7 @@ impl Writer {
         start
     }
 
-    /// All of it, with zeros up to the end of the last segment.
+    /// The segments, the last one filled with zeros.
     pub(crate) fn segments(mut self) -> Vec<u8> {
         self.bytes.resize(self.bytes.len().next_multiple_of(MIB), 0);
         self.bytes

@@ -1,4 +1,5 @@
-//! WAL made by hand: what real servers seldom write. Real WAL is read in the integration tests.
+//! Decodes synthetic WAL with cases that are rare on real servers. Integration tests decode real
+//! WAL.
 #![allow(clippy::cast_possible_truncation, clippy::type_complexity)]
 
 use std::ops::ControlFlow;
@@ -6,23 +7,23 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 
 use super::synthetic::{MIB, PAGE, SYSTEM, Writer, main_data, size};
-use super::{Decoder, Event, Invalid};
+use super::{Decoder, Event, InvalidRecord};
 use crate::unit::{Lsn, SegmentSize};
 
-fn decode(bytes: &[u8], from: Lsn) -> (Vec<(Lsn, Lsn, Event)>, Result<Lsn, Invalid>) {
+fn decode(bytes: &[u8], from: Lsn) -> (Vec<(Lsn, Lsn, Event)>, Result<Lsn, InvalidRecord>) {
     let mut decoder = Decoder::new(from, size(), Some(SYSTEM));
-    let mut found = Vec::new();
+    let mut decoded = Vec::new();
     for (index, chunk) in bytes.chunks(4 * PAGE).enumerate() {
         let address = Lsn((MIB + index * 4 * PAGE) as u64);
         let fed = decoder.feed(address, chunk, &mut |record| {
-            found.push((record.start, record.end, Event::of(record).unwrap()));
+            decoded.push((record.start, record.end, Event::decode(record).unwrap()));
             ControlFlow::Continue(())
         });
         if let Err(invalid) = fed {
-            return (found, Err(invalid));
+            return (decoded, Err(invalid));
         }
     }
-    (found, Ok(decoder.position()))
+    (decoded, Ok(decoder.position()))
 }
 
 #[test]
@@ -34,18 +35,18 @@ fn records_continue_over_pages_and_segments() {
     for length in [8000, 8168, 1, 0, 3 * MIB, 17, PAGE - 64, 5000] {
         starts.push(writer.record(10, 0, &vec![7; length]));
     }
-    // The header of a record may be cut by the end of a page too.
+    // The header of a record may continue on the next page too.
     starts.push(writer.record(10, 0, &[4; 6000]));
     let room = PAGE - writer.bytes.len() % PAGE;
     starts.push(writer.record(10, 0, &vec![9; room - 8 - 24]));
     assert_eq!(writer.bytes.len() % PAGE, PAGE - 8);
     starts.push(writer.record(10, 0, b"split"));
     let end = writer.position();
-    let (found, result) = decode(&writer.segments(), first);
-    assert_eq!(found.iter().map(|f| f.0).collect::<Vec<_>>(), starts);
+    let (decoded, result) = decode(&writer.segments(), first);
+    assert_eq!(decoded.iter().map(|f| f.0).collect::<Vec<_>>(), starts);
     let invalid = result.unwrap_err();
     assert_eq!(invalid.at, end);
-    assert_eq!(invalid.why, "there is no record");
+    assert_eq!(invalid.reason, "there is no record");
 }
 
 #[test]
@@ -55,13 +56,13 @@ fn a_segment_switch_skips_the_rest_of_its_segment() {
     writer.record(0, 0x40, &[]);
     writer.bytes.resize(MIB, 0xEE);
     let after = writer.record(10, 0, b"after");
-    let (found, _) = decode(&writer.segments(), start);
-    assert_eq!(found[1].1, Lsn(2 * MIB as u64));
-    assert_eq!(found[2].0, after);
+    let (decoded, _) = decode(&writer.segments(), start);
+    assert_eq!(decoded[1].1, Lsn(2 * MIB as u64));
+    assert_eq!(decoded[2].0, after);
 }
 
 #[test]
-fn a_segment_switch_may_go_on_behind_the_end_of_its_page() {
+fn a_segment_switch_record_may_continue_on_the_next_page() {
     let mut writer = Writer::new();
     let start = writer.record(10, 0, &[4; 6000]);
     let room = PAGE - writer.bytes.len() % PAGE;
@@ -70,28 +71,28 @@ fn a_segment_switch_may_go_on_behind_the_end_of_its_page() {
     writer.record(0, 0x40, &[]);
     writer.bytes.resize(MIB, 0);
     let after = writer.record(10, 0, b"after");
-    let (found, _) = decode(&writer.segments(), start);
-    assert_eq!(found[2].1, Lsn(2 * MIB as u64));
-    assert_eq!(found[3].0, after);
+    let (decoded, _) = decode(&writer.segments(), start);
+    assert_eq!(decoded[2].1, Lsn(2 * MIB as u64));
+    assert_eq!(decoded[3].0, after);
 }
 
 #[test]
-fn a_record_that_was_given_up_is_passed_over() {
+fn an_overwritten_contrecord_is_skipped() {
     let mut writer = Writer::new();
     let start = writer.record(10, 0, b"before");
     let before = writer.last;
     writer.record(10, 0, &vec![1; 20_000]);
     writer.bytes.truncate(PAGE);
     writer.last = before;
-    let after = writer.flagged(0, 0xD0, b"XLOG_OVERWRITE_CONTRECORD", 8);
-    let (found, _) = decode(&writer.segments(), start);
-    let found: Vec<_> = found.iter().map(|f| f.0).collect();
-    assert_eq!(found, [start, after]);
+    let after = writer.record_with_flags(0, 0xD0, b"XLOG_OVERWRITE_CONTRECORD", 8);
+    let (decoded, _) = decode(&writer.segments(), start);
+    let decoded: Vec<_> = decoded.iter().map(|f| f.0).collect();
+    assert_eq!(decoded, [start, after]);
 }
 
-/// PostgreSQL 19 moved the flag, and versions that nobody knows may have more.
+/// PostgreSQL 19 moved the flag, and unknown versions may have more flags.
 #[test]
-fn a_record_that_was_given_up_is_passed_over_by_later_versions_too() {
+fn an_overwritten_contrecord_is_skipped_in_later_versions() {
     for (magic, flags) in [(0xD118, 8), (0xD120, 4), (0xD130, 4), (0xD130, 0x14)] {
         let mut writer = Writer::new();
         writer.magic = magic;
@@ -100,19 +101,19 @@ fn a_record_that_was_given_up_is_passed_over_by_later_versions_too() {
         writer.record(10, 0, &vec![1; 20_000]);
         writer.bytes.truncate(PAGE);
         writer.last = before;
-        let after = writer.flagged(0, 0xD0, b"XLOG_OVERWRITE_CONTRECORD", flags);
-        let (found, _) = decode(&writer.segments(), start);
-        let found: Vec<_> = found.iter().map(|f| f.0).collect();
-        assert_eq!(found, [start, after], "{magic:X}");
+        let after = writer.record_with_flags(0, 0xD0, b"XLOG_OVERWRITE_CONTRECORD", flags);
+        let (decoded, _) = decode(&writer.segments(), start);
+        let decoded: Vec<_> = decoded.iter().map(|f| f.0).collect();
+        assert_eq!(decoded, [start, after], "{magic:X}");
     }
     let mut writer = Writer::new();
     writer.magic = 0xD120;
-    let start = writer.flagged(10, 0, b"before", 8);
+    let start = writer.record_with_flags(10, 0, b"before", 8);
     assert_eq!(decode(&writer.segments(), start).0.len(), 0, "no such flag");
 }
 
 #[test]
-fn records_of_a_version_that_is_not_known_say_nothing() {
+fn records_of_an_unknown_version_are_not_decoded() {
     let time = 7i64;
     for (magic, known) in [
         (0xD118, true),
@@ -129,9 +130,9 @@ fn records_of_a_version_that_is_not_known_say_nothing() {
         checkpoint.extend(1_800_000_000i64.to_le_bytes());
         writer.record(0, 0x10, &main_data(&checkpoint));
         let end = writer.position();
-        let (found, result) = decode(&writer.segments(), start);
-        let events: Vec<_> = found.into_iter().map(|found| found.2).collect();
-        let unknown = Event::NotKnown { magic };
+        let (decoded, result) = decode(&writer.segments(), start);
+        let events: Vec<_> = decoded.into_iter().map(|decoded| decoded.2).collect();
+        let unknown = Event::UnknownVersion { magic };
         let expected = if known {
             [
                 Event::Commit {
@@ -159,14 +160,14 @@ fn a_changed_byte_ends_valid_wal_at_its_record() {
     let second = writer.record(10, 0, &[2; 100]);
     writer.record(10, 0, &[3; 100]);
     let good = writer.segments();
-    let (found, _) = decode(&good, start);
-    assert_eq!(found.len(), 3);
+    let (decoded, _) = decode(&good, start);
+    assert_eq!(decoded.len(), 3);
     for offset in 0..124 {
         let mut bad = good.clone();
         bad[(second.0 as usize - MIB) + offset] ^= 0x10;
-        let (found, result) = decode(&bad, start);
+        let (decoded, result) = decode(&bad, start);
         // Two bytes of padding are part of the checksum as well.
-        assert_eq!(found.len(), 1, "byte {offset}");
+        assert_eq!(decoded.len(), 1, "byte {offset}");
         assert_eq!(result.unwrap_err().at, second, "byte {offset}");
     }
 }
@@ -180,7 +181,7 @@ fn another_cluster_or_segment_size_is_refused() {
         let mut decoder = Decoder::new(start, size, Some(system));
         decoder.feed(Lsn(MIB as u64), &bytes, &mut |_| ControlFlow::Continue(()))
     };
-    let why = |result: Result<ControlFlow<()>, Invalid>| result.unwrap_err().why;
+    let why = |result: Result<ControlFlow<()>, InvalidRecord>| result.unwrap_err().reason;
     assert!(why(feed(size(), 1)).contains("belongs to the system 7000000000000000001"));
     let other = SegmentSize::new(2 << 20).unwrap();
     let mut decoder = Decoder::new(Lsn(2 << 20), other, None);
@@ -189,10 +190,10 @@ fn another_cluster_or_segment_size_is_refused() {
 }
 
 #[test]
-fn a_prepared_transaction_is_found_behind_everything_else() {
+fn the_xid_of_a_prepared_transaction_is_decoded_after_all_optional_parts() {
     let time = 5_000_000i64;
     let mut data = time.to_le_bytes().to_vec();
-    data.extend(0x1FFu32.to_le_bytes()); // everything there is
+    data.extend(0x1FFu32.to_le_bytes()); // all flags
     data.extend([0; 8]);
     for (count, item) in [(3u32, 4usize), (2, 12), (2, 12), (1, 16)] {
         data.extend(count.to_le_bytes());
@@ -206,44 +207,44 @@ fn a_prepared_transaction_is_found_behind_everything_else() {
         0x20,
         &[&[253, 1, 0][..], &main_data(&time.to_le_bytes())].concat(),
     );
-    let (found, _) = decode(&writer.segments(), start);
+    let (decoded, _) = decode(&writer.segments(), start);
     let time = 946_684_805_000_000;
-    assert_eq!(found[0].2, Event::Commit { xid: 4242, time });
-    assert_eq!(found[1].2, Event::Abort { xid: 700, time });
+    assert_eq!(decoded[0].2, Event::Commit { xid: 4242, time });
+    assert_eq!(decoded[1].2, Event::Abort { xid: 700, time });
 }
 
 #[test]
-fn a_tablespace_is_made_at_a_path_or_in_place() {
+fn a_tablespace_is_created_at_a_path_or_in_place() {
     let mut writer = Writer::new();
     let at = |path: &[u8]| main_data(&[&16400u32.to_le_bytes()[..], path, b"\0"].concat());
     let start = writer.record(5, 0, &at(b"/fast/\xFF"));
     writer.record(5, 0, &at(b""));
     writer.record(5, 0x10, &main_data(&16400u32.to_le_bytes()));
-    let (found, _) = decode(&writer.segments(), start);
-    let made = |path: &[u8]| Event::Tablespace {
+    let (decoded, _) = decode(&writer.segments(), start);
+    let created = |path: &[u8]| Event::CreateTablespace {
         oid: 16400,
         path: path.to_vec(),
     };
-    let events: Vec<_> = found.into_iter().map(|found| found.2).collect();
-    assert_eq!(events, [made(b"/fast/\xFF"), made(b""), Event::Other]);
+    let events: Vec<_> = decoded.into_iter().map(|decoded| decoded.2).collect();
+    assert_eq!(events, [created(b"/fast/\xFF"), created(b""), Event::Other]);
 }
 
 #[test]
-fn a_commit_longer_than_what_is_kept_still_has_its_time() {
+fn a_commit_longer_than_the_buffer_still_has_its_time() {
     let mut data = 0i64.to_le_bytes().to_vec();
     data.resize(20 << 20, 0);
     let mut writer = Writer::new();
     let start = writer.record(1, 0x80, &main_data(&data));
-    let (found, _) = decode(&writer.segments(), start);
+    let (decoded, _) = decode(&writer.segments(), start);
     let time = 946_684_800_000_000;
-    assert_eq!(found[0].2, Event::Commit { xid: 700, time });
+    assert_eq!(decoded[0].2, Event::Commit { xid: 700, time });
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn garbage_never_panics(
+    fn decoding_changed_wal_never_panics(
         changes in proptest::collection::vec((0usize..MIB, any::<u8>()), 1..40),
         lengths in proptest::collection::vec(0usize..20_000, 1..30),
         from in 0u64..100_000,
@@ -259,13 +260,15 @@ proptest! {
         }
         let mut decoder = Decoder::new(Lsn(MIB as u64 + from), size(), None);
         let _ = decoder.feed(Lsn(MIB as u64), &bytes, &mut |record| {
-            let _ = Event::of(record);
+            let _ = Event::decode(record);
             ControlFlow::Continue(())
         });
     }
 
     #[test]
-    fn noise_never_panics(bytes in proptest::collection::vec(any::<u8>(), PAGE..3 * PAGE)) {
+    fn decoding_random_bytes_never_panics(
+        bytes in proptest::collection::vec(any::<u8>(), PAGE..3 * PAGE),
+    ) {
         let mut decoder = Decoder::new(Lsn(MIB as u64), size(), None);
         let _ = decoder.feed(Lsn(MIB as u64), &bytes, &mut |_| ControlFlow::Continue(()));
     }

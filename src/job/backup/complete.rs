@@ -1,10 +1,11 @@
-//! Whether a base backup has what the cluster's own catalogues list. Not all that a server leaves out it warns of: a
-//! database whose directory is gone, or a tablespace whose file system is not mounted, is a backup without it.
+//! Checks that a base backup has the databases and tablespaces in the system catalogs. The server
+//! does not warn of everything that it skips, such as a database whose directory was removed, or a
+//! tablespace whose file system is not mounted.
 
 use std::path::{Path, PathBuf};
 
 use super::staging::Staging;
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{BackupLabel, WalRange};
 use crate::pg::{ClusterObjects, Database, PG_DEFAULT};
 use crate::unit::{Lsn, PgVersion, Timeline, escaped};
@@ -12,39 +13,40 @@ use crate::unit::{Lsn, PgVersion, Timeline, escaped};
 /// The size of `global/pg_control` (PG_CONTROL_FILE_SIZE, PostgreSQL pg_control.h).
 const CONTROL_FILE_SIZE: u64 = 8192;
 
-/// Files that every cluster has, and their sizes where those are fixed. Of the control file BASE_BACKUP takes the size
-/// of a link for that of the file (`perform_base_backup`, PostgreSQL basebackup.c), and does not warn.
-const EVERYWHERE: [(&str, Option<u64>); 3] = [
+/// Files that every cluster has, and their sizes if fixed. If the control file is a link,
+/// BASE_BACKUP sends as many bytes as the size of the link (`perform_base_backup`, PostgreSQL
+/// basebackup.c), and does not warn.
+const REQUIRED_FILES: [(&str, Option<u64>); 3] = [
     ("PG_VERSION", None),
     ("global/pg_filenode.map", None),
     ("global/pg_control", Some(CONTROL_FILE_SIZE)),
 ];
 
-/// Compares what was received with what there was when the backup began. What is missing may have been dropped
-/// meanwhile: `now` asks the server what there is.
+/// Compares the received files with the catalogs from before the backup. Missing objects may have
+/// been dropped meanwhile: `now` reads the catalogs again.
 pub(super) fn check(
     staging: &Staging,
     version: PgVersion,
     before: &ClusterObjects,
     now: impl FnOnce() -> Result<ClusterObjects>,
 ) -> Result<()> {
-    for (path, size) in EVERYWHERE {
+    for (path, size) in REQUIRED_FILES {
         match (staging.received_size(Path::new(path)), size) {
-            (None, _) => return Err(lacks(&[format!("the file {path}")])),
+            (None, _) => return Err(incomplete(&[format!("the file {path}")])),
             (Some(found), Some(size)) if found != size => {
                 let message = format!("the server sent {found} bytes of {path}, not {size}");
-                return Err(Failure::new(Kind::Corrupt, message).hint(
-                    "PostgreSQL backs up no symbolic link: put the file in the place of the link",
+                return Err(Error::new(ErrorKind::Corrupt, message).with_hint(
+                    "PostgreSQL backs up no symbolic link: replace the link by the file",
                 ));
             }
             _ => {}
         }
     }
-    let places = Places::of(staging, version);
+    let directories = TablespaceDirectories::new(staging, version);
     let mut databases: Vec<&Database> = before.databases.iter().collect();
-    databases.retain(|database| !places.have(staging, database));
+    databases.retain(|database| !directories.has_database(staging, database));
     let mut tablespaces: Vec<u32> = before.tablespaces.iter().map(|found| found.oid).collect();
-    tablespaces.retain(|oid| places.directory(*oid).is_none());
+    tablespaces.retain(|oid| directories.directory(*oid).is_none());
     if databases.is_empty() && tablespaces.is_empty() {
         return Ok(());
     }
@@ -63,34 +65,34 @@ pub(super) fn check(
         format!("the database {name} (OID {oid})")
     });
     let missing: Vec<String> = tablespaces.chain(databases).collect();
-    Err(lacks(&missing))
+    Err(incomplete(&missing))
 }
 
-fn lacks(missing: &[String]) -> Failure {
+fn incomplete(missing: &[String]) -> Error {
     let message = format!(
         "the base backup that the server sent lacks {}",
         missing.join(", ")
     );
-    Failure::new(Kind::Corrupt, message).hint(
-        "look for the directory on the server: a file system that is not mounted, a link in place of a directory, \
-         files that were removed",
+    Error::new(ErrorKind::Corrupt, message).with_hint(
+        "look for the directory on the server: a file system that is not mounted, a link in place \
+         of a directory, files that were removed",
     )
 }
 
-/// The directories of the tablespaces that were received: `pg_tblspc/<oid>/PG_<major>_<catalog version>`
-/// (TABLESPACE_VERSION_DIRECTORY, PostgreSQL relpath.h).
-struct Places(Vec<(u32, PathBuf)>);
+/// The directories of the tablespaces that were received: `pg_tblspc/<oid>/PG_<major>_<catalog
+/// version>` (TABLESPACE_VERSION_DIRECTORY, PostgreSQL relpath.h).
+struct TablespaceDirectories(Vec<(u32, PathBuf)>);
 
-impl Places {
-    fn of(staging: &Staging, version: PgVersion) -> Places {
+impl TablespaceDirectories {
+    fn new(staging: &Staging, version: PgVersion) -> TablespaceDirectories {
         let prefix = format!("PG_{}_", version.major);
-        let of = |path: &Path| {
+        let parse = |path: &Path| {
             let mut rest = path.strip_prefix("pg_tblspc").ok()?.iter();
             let oid = rest.next()?.to_str()?.parse().ok()?;
             let name = rest.next()?.to_str()?;
             (name.starts_with(&prefix) && rest.next().is_none()).then(|| (oid, path.to_owned()))
         };
-        Places(staging.received_directories().filter_map(of).collect())
+        TablespaceDirectories(staging.received_directories().filter_map(parse).collect())
     }
 
     fn directory(&self, oid: u32) -> Option<&Path> {
@@ -98,8 +100,8 @@ impl Places {
         found.map(|(_, path)| path.as_path())
     }
 
-    /// Every database has a file `PG_VERSION` in the directory that it has in its own tablespace.
-    fn have(&self, staging: &Staging, database: &Database) -> bool {
+    /// Every database has a file `PG_VERSION` in its directory in its default tablespace.
+    fn has_database(&self, staging: &Staging, database: &Database) -> bool {
         let directory = if database.tablespace == PG_DEFAULT {
             Some(Path::new("base"))
         } else {
@@ -112,8 +114,8 @@ impl Places {
     }
 }
 
-/// Whether all that the server says of the WAL that is needed agrees. Only what lies between the beginning and the end is
-/// looked for, however many segments a range would have.
+/// Fails unless start and end of the backup, `backup_label` and the WAL ranges of the manifest are
+/// consistent. No range may reach outside the backup, so the number of segments is limited.
 pub(super) fn check_positions(
     label: &BackupLabel,
     ranges: &[WalRange],
@@ -122,19 +124,19 @@ pub(super) fn check_positions(
 ) -> Result<()> {
     let starts = |range: &WalRange| (range.timeline, range.start) == start;
     let ends = |range: &WalRange| (range.timeline, range.end) == end;
-    let within = |range: &WalRange| start.1 <= range.start && range.end <= end.1;
+    let inside = |range: &WalRange| start.1 <= range.start && range.end <= end.1;
     if ranges.iter().any(starts)
         && ranges.iter().any(ends)
-        && ranges.iter().all(within)
+        && ranges.iter().all(inside)
         && (label.timeline, label.start) == start
     {
         return Ok(());
     }
-    Err(Failure::new(
-        Kind::Corrupt,
+    Err(Error::new(
+        ErrorKind::Corrupt,
         format!(
-            "the server contradicts itself about the WAL that the backup needs: from {} to {} as it says, from {} as \
-             backup_label says, and the manifest has other ranges",
+            "the server sent inconsistent positions of the WAL that the backup needs: from {} to \
+             {} in its reply, from {} in backup_label, and other ranges in the manifest",
             start.1, end.1, label.start
         ),
     ))
@@ -145,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wal_before_or_behind_the_backup_is_no_part_of_it() {
+    fn wal_ranges_outside_the_backup_are_an_error() {
         let label = BackupLabel {
             start: Lsn(0x200_0028),
             timeline: Timeline::FIRST,

@@ -1,123 +1,126 @@
-//! The configuration files that a server has outside of its data directory, so that no base backup has them.
+//! The configuration files outside the data directory, which a base backup does not contain.
 
 use std::path::{Component, Path};
 
-use super::staging::{FileHead, Staging};
+use super::staging::{FileHeader, Staging};
 use super::wal::store;
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::ConfigFile;
 use crate::pg::{ConfigFiles, Connection};
 use crate::storage;
 
-/// Where they are stored: below it each has its path on the server.
-const PLACE: &str = "config";
+/// The directory in the backup; below it each file has its path on the server.
+const DIRECTORY: &str = "config";
 
-/// What lets a role see where the files are, and read them.
+/// The privileges to see where the files are, and to read them.
 const GRANTS: &str = "roles pg_read_all_settings and pg_read_server_files, and EXECUTE on \
      pg_read_binary_file(text, bigint, bigint, boolean)";
 
-/// Stores the configuration files that are not among what was received. What could not be stored, in words: a backup
-/// without them is one.
-pub(super) fn keep(connection: Result<Connection>, staging: &mut Staging) -> Result<Vec<String>> {
-    let asked = connection.and_then(|mut connection| {
+/// Stores the configuration files that the base backup lacks. Returns warnings about those that
+/// could not be stored; the backup is valid without them.
+pub(super) fn store_files(
+    connection: Result<Connection>,
+    staging: &mut Staging,
+) -> Result<Vec<String>> {
+    let opened = connection.and_then(|mut connection| {
         let files = ConfigFiles::read(&mut connection)?;
         Ok((connection, files))
     });
-    match asked {
-        Ok((mut connection, files)) => Keeper {
+    match opened {
+        Ok((mut connection, files)) => ConfigCopier {
             connection: &mut connection,
             staging,
         }
-        .keep(&files),
-        Err(failure) if failure.kind() == Kind::Stopped => Err(failure),
-        Err(failure) => Ok(lacking(staging, &failure.to_string())),
+        .copy_all(&files),
+        Err(failure) if failure.kind() == ErrorKind::Stopped => Err(failure),
+        Err(failure) => Ok(missing_files(staging, &failure.to_string())),
     }
 }
 
-struct Keeper<'a> {
+struct ConfigCopier<'a> {
     connection: &'a mut Connection,
     staging: &'a mut Staging,
 }
 
-impl Keeper<'_> {
-    fn keep(&mut self, files: &ConfigFiles) -> Result<Vec<String>> {
+impl ConfigCopier<'_> {
+    fn copy_all(&mut self, files: &ConfigFiles) -> Result<Vec<String>> {
         let Some(data) = &files.data_directory else {
-            let why = format!("the role may not see where the server has it; it needs: {GRANTS}");
-            return Ok(lacking(self.staging, &why));
+            let why = format!("the role may not see its path; it needs: {GRANTS}");
+            return Ok(missing_files(self.staging, &why));
         };
-        let mut notes = Vec::new();
-        for (what, path) in &files.files {
+        let mut warnings = Vec::new();
+        for (kind, path) in &files.files {
             let received = path
                 .strip_prefix(data)
                 .is_ok_and(|path| self.staging.received_size(path).is_some());
             if received {
                 continue;
             }
-            let kept = if files.readable {
-                self.file(*what, path)
+            let stored = if files.readable {
+                self.copy_file(*kind, path)
             } else {
                 let why = format!("the role may not read it; it needs: {GRANTS}");
-                Err(Failure::new(Kind::Permission, why))
+                Err(Error::new(ErrorKind::Permission, why))
             };
-            match kept {
+            match stored {
                 Ok(()) => {}
-                // Those are failures of the backup, not of the server's answer.
-                Err(failure) if is_own(failure.kind()) => return Err(failure),
-                Err(failure) => notes.push(note(&path.to_string_lossy(), failure.message())),
+                // Local errors fail the backup.
+                Err(failure) if is_local(failure.kind()) => return Err(failure),
+                Err(failure) => warnings.push(warning(&path.to_string_lossy(), failure.message())),
             }
         }
-        Ok(notes)
+        Ok(warnings)
     }
 
-    fn file(&mut self, what: ConfigFile, path: &Path) -> Result<()> {
-        let relative = below_root(path)
-            .ok_or_else(|| Failure::new(Kind::Server, "its path is not a plain absolute one"))?;
+    fn copy_file(&mut self, kind: ConfigFile, path: &Path) -> Result<()> {
+        let relative = below_root(path).ok_or_else(|| {
+            Error::new(ErrorKind::Server, "its path is not absolute or contains ..")
+        })?;
         let content = self.connection.read_config_file(path)?;
-        let content =
-            content.ok_or_else(|| Failure::new(Kind::Server, "it is not there any more"))?;
+        let content = content.ok_or_else(|| Error::new(ErrorKind::Server, "it was removed"))?;
         let coding = self.staging.coding().clone();
-        let mut stored = Path::new(PLACE).join(relative).into_os_string();
+        let mut stored = Path::new(DIRECTORY).join(relative).into_os_string();
         stored.push(coding.stored().suffix());
-        let head = FileHead {
+        let header = FileHeader {
             path: relative.to_owned(),
             stored_path: stored.into(),
             size: u64::try_from(content.len()).unwrap_or(u64::MAX),
             modified: jiff::Timestamp::now().as_second(),
             mode: 0o600,
         };
-        if let Some(directory) = self.staging.path().join(&head.stored_path).parent() {
+        if let Some(directory) = self.staging.path().join(&header.stored_path).parent() {
             storage::create_directories(directory)?;
         }
-        let (entry, digest) = store(self.staging, head, &mut content.as_slice(), &coding)?;
-        self.staging.end_config(what, entry, &digest)
+        let (entry, digest) = store(self.staging, header, &mut content.as_slice(), &coding)?;
+        self.staging.end_config(kind, entry, &digest)
     }
 }
 
-/// Whether a failure is about us: our disk, our stop, our connection.
-fn is_own(kind: Kind) -> bool {
+/// Whether an error is local and not from the server: disk, stop or internal.
+fn is_local(kind: ErrorKind) -> bool {
     matches!(
         kind,
-        Kind::Stopped | Kind::Io | Kind::NoSpace | Kind::Internal
+        ErrorKind::Stopped | ErrorKind::Io | ErrorKind::NoSpace | ErrorKind::Internal
     )
 }
 
-/// The files that a server does not start without and that were not received.
-fn lacking(staging: &Staging, why: &str) -> Vec<String> {
+/// Warnings about missing files that a server needs to start.
+fn missing_files(staging: &Staging, why: &str) -> Vec<String> {
     let names = [ConfigFile::Main, ConfigFile::Hba].map(ConfigFile::usual_name);
     let names = names.into_iter().flatten();
     let missing = names.filter(|name| staging.received_size(Path::new(name)).is_none());
-    missing.map(|name| note(name, why)).collect()
+    missing.map(|name| warning(name, why)).collect()
 }
 
-fn note(name: &str, why: &str) -> String {
+fn warning(name: &str, why: &str) -> String {
     format!("{name} is not in the data directory, and the backup has no copy of it: {why}")
 }
 
-/// The path without its slash at the beginning, if it is absolute and goes down only.
+/// The path without its leading slash, if it is absolute and without `..`.
 fn below_root(path: &Path) -> Option<&Path> {
     let path = path.strip_prefix("/").ok()?;
-    let plain = |component| matches!(component, Component::Normal(_));
-    (path.components().all(plain) && path.file_name().is_some()).then_some(path)
+    let normal = |component| matches!(component, Component::Normal(_));
+    (path.components().all(normal) && path.file_name().is_some()).then_some(path)
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! What the server says that it left out of a base backup.
+//! Checks the warnings of the server about files that it skipped in a base backup.
 //!
-//! BASE_BACKUP sends directories, regular files and the links to tablespaces. Of a link, a socket or a pipe in any other
-//! place it warns, goes on without it, and reports success (`sendDir`, PostgreSQL basebackup.c, 13 to 18). A file of a
-//! database is gone then; a link to a directory of log files is no loss.
+//! BASE_BACKUP sends directories, regular files and the links to tablespaces. Of another link, a
+//! socket or a pipe it warns, skips it, and reports success (`sendDir`, PostgreSQL basebackup.c, 13
+//! to 18). A file of a database is lost then; a link to a log directory does not matter.
 
 use std::path::Path;
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pg::Warning;
 
-/// What a cluster does not start without or loses data without (`subdirs`, PostgreSQL initdb.c), but for the directories
-/// of which a base backup has no contents anyway.
-const NEEDED: [&str; 10] = [
+/// The paths that a cluster needs to start without data loss (`subdirs`, PostgreSQL initdb.c),
+/// except the directories that are empty in every base backup.
+const REQUIRED_PATHS: [&str; 10] = [
     "PG_VERSION",
     "base",
     "global",
@@ -24,67 +24,67 @@ const NEEDED: [&str; 10] = [
     "pg_xact",
 ];
 
-/// Functions whose warnings quote a path of which nothing is left out: pages that cannot be checked (basebackup.c), and
-/// a tablespace that is a directory in place of a link, whose files come with the data directory (xlog.c; the name up
-/// to 14, and from 15 on).
-const COMPLETE: [&str; 3] = ["sendFile", "do_pg_start_backup", "do_pg_backup_start"];
+/// Functions whose warnings quote a path that is not skipped: pages that cannot be checked
+/// (basebackup.c), and a tablespace that is a directory in place of a link, whose files come with
+/// the data directory (xlog.c; the name up to 14, and from 15 on).
+const HARMLESS_ROUTINES: [&str; 3] = ["sendFile", "do_pg_start_backup", "do_pg_backup_start"];
 
-/// The function that warns of a file that it skips, and of nothing else.
-const SKIPS: &str = "sendDir";
+/// The function that warns only of skipped files.
+const SKIPPING_ROUTINE: &str = "sendDir";
 
-/// The most paths that a failure names.
-const MOST_NAMED: usize = 10;
+/// The most paths in an error text.
+const MAX_NAMED: usize = 10;
 
-/// The most warnings that are kept with a backup.
-const MOST_KEPT: usize = 100;
+/// The most warnings stored with a backup.
+const MAX_WARNINGS: usize = 100;
 
-/// Fails if something was left out that a restored cluster needs. The warnings, fit to be kept with the backup.
+/// Fails if a path was skipped that a restored cluster needs. Returns the warnings to store with
+/// the backup.
 pub(super) fn check(warnings: &[Warning]) -> Result<Vec<String>> {
     let missing: Vec<&str> = warnings.iter().filter_map(missing).collect();
     if !missing.is_empty() {
         let mut list = missing
             .iter()
-            .take(MOST_NAMED)
+            .take(MAX_NAMED)
             .copied()
             .collect::<Vec<_>>()
             .join(", ");
-        if let Some(more @ 1..) = missing.len().checked_sub(MOST_NAMED) {
+        if let Some(more @ 1..) = missing.len().checked_sub(MAX_NAMED) {
             list = format!("{list} and {more} more");
         }
-        let message =
-            format!("the server left out of the backup what a restored cluster needs: {list}");
-        return Err(Failure::new(Kind::Corrupt, message).hint(
-            "PostgreSQL backs up no symbolic links but those of tablespaces, no sockets and no pipes: put the files \
-             back in the place of the link, or move them to a tablespace",
+        let message = format!("the server skipped files that a restored cluster needs: {list}");
+        return Err(Error::new(ErrorKind::Corrupt, message).with_hint(
+            "PostgreSQL backs up no symbolic links but those of tablespaces, no sockets and no \
+             pipes: replace the link by the files, or move them to a tablespace",
         ));
     }
-    let mut kept: Vec<String> = warnings
+    let mut stored: Vec<String> = warnings
         .iter()
-        .take(MOST_KEPT)
+        .take(MAX_WARNINGS)
         .map(|warning| warning.message.clone())
         .collect();
-    if let Some(more @ 1..) = warnings.len().checked_sub(MOST_KEPT) {
-        kept.push(format!("and {more} more, which are in the log"));
+    if let Some(more @ 1..) = warnings.len().checked_sub(MAX_WARNINGS) {
+        stored.push(format!("and {more} more, which are in the log"));
     }
-    Ok(kept)
+    Ok(stored)
 }
 
-/// What a restored cluster would lack because of what is warned of.
+/// The required path that a warning says was skipped, or its text if unknown.
 fn missing(warning: &Warning) -> Option<&str> {
-    if COMPLETE.contains(&warning.routine.as_str()) {
+    if HARMLESS_ROUTINES.contains(&warning.routine.as_str()) {
         return None;
     }
     let text = warning.message.as_str();
-    match quoted(text) {
-        Some(path) => is_needed(path).then_some(path),
-        // Something is left out, and the text does not say what.
-        None => (warning.routine == SKIPS).then_some(text),
+    match quoted_path(text) {
+        Some(path) => is_required(path).then_some(path),
+        // A file was skipped, and the text does not name it.
+        None => (warning.routine == SKIPPING_ROUTINE).then_some(text),
     }
 }
 
-/// What is between the first and the last quote of a text, whatever the quotes are in the language of the server. There
-/// is one path in a text, and it may have quotes in it.
-fn quoted(text: &str) -> Option<&str> {
+/// The text between the first and the last quotation mark, in any language of the server. A message
+/// has one path, which may contain quotes.
+fn quoted_path(text: &str) -> Option<&str> {
     const QUOTES: [char; 9] = ['"', '«', '»', '„', '“', '”', '‹', '›', '\''];
     let (start, quote) = text.char_indices().find(|(_, c)| QUOTES.contains(c))?;
     let end = text.rfind(QUOTES)?;
@@ -92,11 +92,11 @@ fn quoted(text: &str) -> Option<&str> {
     Some(inside.trim_matches(|c: char| c.is_whitespace()))
 }
 
-/// Whether a path is one of a tablespace, or below one of the needed places of the data directory (`./base/5`).
-fn is_needed(path: &str) -> bool {
+/// Whether a path is in a tablespace, or below a required path of the data directory (`./base/5`).
+fn is_required(path: &str) -> bool {
     let below = Path::new(path);
     let below = below.strip_prefix(".").unwrap_or(below);
-    below.is_absolute() || NEEDED.iter().any(|name| below.starts_with(name))
+    below.is_absolute() || REQUIRED_PATHS.iter().any(|name| below.starts_with(name))
 }
 
 #[cfg(test)]
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cluster_needs_fails_the_backup_in_every_language() {
+    fn a_skipped_required_path_fails_the_backup_in_every_language() {
         for message in [
             "skipping special file \"./base/16384\"",
             "skipping special file \"./base/16384/16385.1\"",
@@ -132,7 +132,7 @@ mod tests {
             "???????????? ./base/16384",
         ] {
             let failure = check(&[warning("sendDir", message)]).unwrap_err();
-            assert_eq!(failure.kind(), Kind::Corrupt, "{message}");
+            assert_eq!(failure.kind(), ErrorKind::Corrupt, "{message}");
         }
         let both = [
             warning("sendDir", "skipping special file \"./log\""),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn other_warnings_are_kept() {
+    fn other_warnings_are_stored() {
         let warnings = [
             warning("sendDir", "skipping special file \"./log\""),
             warning("sendDir", "skipping special file \"./postgresql.conf\""),
@@ -153,7 +153,8 @@ mod tests {
             warning("sendDir", "skipping special file \"./pg_log/base\""),
             warning(
                 "sendFile",
-                "could not verify checksum in file \"./base/5/1\", block 3: read buffer size 100 and page size 8192 differ",
+                "could not verify checksum in file \"./base/5/1\", block 3: read buffer size 100 \
+                 and page size 8192 differ",
             ),
             warning(
                 "do_pg_start_backup",
@@ -161,14 +162,14 @@ mod tests {
             ),
             warning("other", "there is something that no path belongs to"),
         ];
-        let kept = check(&warnings).unwrap();
-        assert_eq!(kept.len(), warnings.len());
-        assert_eq!(kept[0], warnings[0].message);
+        let stored = check(&warnings).unwrap();
+        assert_eq!(stored.len(), warnings.len());
+        assert_eq!(stored[0], warnings[0].message);
         let many: Vec<Warning> = (0..130)
             .map(|number| warning("sendDir", &format!("skipping special file \"./s{number}\"")))
             .collect();
-        let kept = check(&many).unwrap();
-        assert_eq!(kept.len(), 101);
-        assert_eq!(kept[100], "and 30 more, which are in the log");
+        let stored = check(&many).unwrap();
+        assert_eq!(stored.len(), 101);
+        assert_eq!(stored[100], "and 30 more, which are in the log");
     }
 }

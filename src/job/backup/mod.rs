@@ -1,10 +1,10 @@
 //! Takes a full backup.
 //!
-//! One pass: the archives of a base backup are read, digested, cut into chunks, compressed by the pool, encrypted and
-//! written in order. The backup is built in a directory `.new-<label>`, checked against the server's own manifest,
-//! made durable, and gets its name as the last step: before that nothing lists it, after that all of it is there.
+//! In one pass the archives of a base backup are read, digested, split into chunks, compressed by
+//! the pool, encrypted and written in order. The backup is written to a directory `.new-<label>`,
+//! checked against the server's manifest, synced, and renamed as the last step: it is not listed
+//! before, and complete after.
 
-mod archive;
 mod complete;
 mod config;
 mod left_out;
@@ -14,6 +14,7 @@ mod receive;
 mod run;
 mod staging;
 mod tablespaces;
+mod tar_reader;
 mod wal;
 
 #[cfg(test)]

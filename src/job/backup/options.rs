@@ -1,14 +1,14 @@
-//! What a backup is asked, and what it answers.
+//! The options and the result of a backup.
 
 use crate::repository::Backup;
 
-/// What a backup is asked.
+/// The options of a backup; none yet.
 #[derive(Clone, Debug, Default)]
 pub struct Options {}
 
-/// What a backup did.
+/// The result of a backup.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The new backup.
+    /// The completed backup.
     pub backup: Backup,
 }

@@ -1,53 +1,54 @@
-//! From a stream of plain bytes to stored files: read and digest here, compress in the pool, write here in order.
+//! Turns a stream of plain bytes into stored files: reads and digests here, compresses in the pool,
+//! writes here in order.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
 
-use super::staging::{FileHead, StagedEntry, Staging};
-use crate::codec::{CHUNK, Framer, PlainDigest};
-use crate::error::{Context, Failure, Kind, Result};
-use crate::pool::{Pool, Ticket};
+use super::staging::{FileHeader, StagedEntry, Staging};
+use crate::codec::{CHUNK_SIZE, FrameCompressor, PlainDigest};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::pool::{Pool, TaskHandle};
 use crate::status::Progress;
 use crate::sys::Stop;
 
-/// A piece that is shorter is compressed on the spot: that takes less than to hand it to another thread and back.
-const ON_THE_SPOT: usize = 16 << 10;
+/// A shorter chunk is compressed in this thread: that is faster than passing it to another thread.
+const INLINE_LIMIT: usize = 16 << 10;
 
-/// How much is read between two looks at the digests, so that they find the bytes in the cache.
-const PIECE: usize = 64 << 10;
+/// How much is read before it is digested: small enough to stay in the CPU cache.
+const DIGEST_BLOCK: usize = 64 << 10;
 
-/// Writes the files of a backup. Files come one after the other; their chunks are compressed by all workers at once,
-/// and written in order. A fixed number of buffers bounds the memory.
+/// Writes the files of a backup. The chunks of a file are compressed by all workers in parallel,
+/// and written in order. A fixed number of buffers limits the memory.
 pub(super) struct Pipeline<'a> {
     pool: &'a Pool,
     stop: &'a Stop,
     progress: &'a Progress,
     staging: &'a mut Staging,
     free: Vec<Chunk>,
-    /// How many chunks may still be made.
-    unmade: usize,
+    /// How many chunks may still be allocated.
+    unallocated: usize,
     queue: VecDeque<Step>,
     open: Option<StagedEntry>,
 }
 
-/// Buffers for up to [`CHUNK`] plain bytes and for their frame.
+/// Buffers for up to [`CHUNK_SIZE`] plain bytes and for their frame.
 struct Chunk {
     plain: Vec<u8>,
     length: usize,
     frame: Vec<u8>,
 }
 
-/// What remains to be done, in order.
+/// A pending step; steps run in order.
 enum Step {
-    Begin(FileHead),
+    Begin(FileHeader),
     Plain(Chunk),
     Frame(Chunk),
-    Compress(Ticket<(Chunk, Result<()>)>),
+    Compress(TaskHandle<(Chunk, Result<()>)>),
     End(Box<PlainDigest>),
 }
 
 impl<'a> Pipeline<'a> {
-    /// Writes to `staging` with the help of `workers` threads of `pool`.
+    /// Writes to `staging`; at most `workers` threads of `pool` compress.
     pub(super) fn new(
         pool: &'a Pool,
         workers: usize,
@@ -61,33 +62,34 @@ impl<'a> Pipeline<'a> {
             progress,
             staging,
             free: Vec::new(),
-            // Two for each worker, so that it finds the next one when it is done; one to read into, one to write from.
-            unmade: workers.clamp(1, pool.workers()) * 2 + 2,
+            // Two for each worker, so that the next one is ready; one to read into, one to write
+            // from.
+            unallocated: workers.clamp(1, pool.workers()) * 2 + 2,
             queue: VecDeque::new(),
             open: None,
         }
     }
 
-    /// Where the files go.
+    /// The directory of the backup.
     pub(super) fn staging(&mut self) -> &mut Staging {
         self.staging
     }
 
-    /// Stores a file: reads as many bytes from `input` as `head` says.
-    pub(super) fn store(&mut self, head: FileHead, input: &mut dyn Read) -> Result<()> {
-        let framer = Framer::new(self.staging.coding());
+    /// Stores a file: reads as many bytes from `input` as `header` says.
+    pub(super) fn store(&mut self, header: FileHeader, input: &mut dyn Read) -> Result<()> {
+        let framer = FrameCompressor::new(self.staging.coding());
         let mut digest = Box::new(PlainDigest::new());
-        let mut left = head.size;
-        let path = head.path.clone();
-        self.queue.push_back(Step::Begin(head));
+        let mut left = header.size;
+        let path = header.path.clone();
+        self.queue.push_back(Step::Begin(header));
         loop {
             self.stop.check()?;
             let mut chunk = self.chunk()?;
-            chunk.length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+            chunk.length = usize::try_from(left).map_or(CHUNK_SIZE, |left| left.min(CHUNK_SIZE));
             let plain = chunk.plain.get_mut(..chunk.length).unwrap_or_default();
-            for piece in plain.chunks_mut(PIECE) {
-                fill(input, piece).with_context(|| format!("read {}", path.display()))?;
-                digest.update(piece);
+            for block in plain.chunks_mut(DIGEST_BLOCK) {
+                fill(input, block).with_context(|| format!("read {}", path.display()))?;
+                digest.update(block);
             }
             let length = u64::try_from(chunk.length).unwrap_or(0);
             left -= length;
@@ -98,10 +100,10 @@ impl<'a> Pipeline<'a> {
             }
         }
         self.queue.push_back(Step::End(digest));
-        self.write_what_is_done()
+        self.drain_ready()
     }
 
-    /// Waits for all that is under way, and writes it.
+    /// Waits for all pending chunks, and writes them.
     pub(super) fn finish(mut self) -> Result<()> {
         while !self.queue.is_empty() {
             self.write_next()?;
@@ -109,10 +111,10 @@ impl<'a> Pipeline<'a> {
         Ok(())
     }
 
-    fn submit(&mut self, mut chunk: Chunk, framer: &Framer) -> Result<()> {
-        let step = if framer.copies() {
+    fn submit(&mut self, mut chunk: Chunk, framer: &FrameCompressor) -> Result<()> {
+        let step = if framer.is_copy() {
             Step::Plain(chunk)
-        } else if chunk.length < ON_THE_SPOT {
+        } else if chunk.length < INLINE_LIMIT {
             chunk.compress(framer)?;
             Step::Frame(chunk)
         } else {
@@ -123,19 +125,19 @@ impl<'a> Pipeline<'a> {
             }))
         };
         self.queue.push_back(step);
-        self.write_what_is_done()
+        self.drain_ready()
     }
 
-    /// A chunk to read into.
+    /// A free chunk to read into.
     fn chunk(&mut self) -> Result<Chunk> {
         loop {
             if let Some(chunk) = self.free.pop() {
                 return Ok(chunk);
             }
-            if self.unmade > 0 {
-                self.unmade -= 1;
+            if self.unallocated > 0 {
+                self.unallocated -= 1;
                 return Ok(Chunk {
-                    plain: vec![0; CHUNK],
+                    plain: vec![0; CHUNK_SIZE],
                     length: 0,
                     frame: Vec::new(),
                 });
@@ -144,23 +146,23 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    /// Writes as far as it goes without waiting.
-    fn write_what_is_done(&mut self) -> Result<()> {
+    /// Runs the steps that need no waiting.
+    fn drain_ready(&mut self) -> Result<()> {
         loop {
             match self.queue.front() {
                 None => return Ok(()),
-                Some(Step::Compress(ticket)) if !ticket.is_done() => return Ok(()),
+                Some(Step::Compress(handle)) if !handle.is_done() => return Ok(()),
                 Some(_) => self.write_next()?,
             }
         }
     }
 
-    /// Does the next step; waits for it.
+    /// Runs the next step; waits for its compression.
     fn write_next(&mut self) -> Result<()> {
         match self.queue.pop_front() {
-            None => Err(Failure::new(Kind::Internal, "no chunk is under way")),
-            Some(Step::Begin(head)) => {
-                self.open = Some(self.staging.begin(head)?);
+            None => Err(Error::new(ErrorKind::Internal, "no step is pending")),
+            Some(Step::Begin(header)) => {
+                self.open = Some(self.staging.begin(header)?);
                 Ok(())
             }
             Some(Step::End(digest)) => {
@@ -174,8 +176,8 @@ impl<'a> Pipeline<'a> {
                 Ok(())
             }
             Some(Step::Frame(chunk)) => self.write_frame(chunk),
-            Some(Step::Compress(ticket)) => {
-                let (chunk, result) = ticket.wait()?;
+            Some(Step::Compress(handle)) => {
+                let (chunk, result) = handle.wait()?;
                 result?;
                 self.write_frame(chunk)
             }
@@ -191,19 +193,19 @@ impl<'a> Pipeline<'a> {
 }
 
 impl Chunk {
-    fn compress(&mut self, framer: &Framer) -> Result<()> {
+    fn compress(&mut self, framer: &FrameCompressor) -> Result<()> {
         let plain = self.plain.get(..self.length).unwrap_or_default();
-        framer.frame(plain, &mut self.frame)
+        framer.compress_frame(plain, &mut self.frame)
     }
 }
 
-/// As `read_exact`, with words for a stream that ends.
+/// As `read_exact`, with an error text for a stream that ends early.
 fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> Result<()> {
     input.read_exact(buffer).map_err(|error| {
         if error.kind() == io::ErrorKind::UnexpectedEof {
-            Failure::new(
-                Kind::Corrupt,
-                "the base backup that the server sent is cut short",
+            Error::new(
+                ErrorKind::Corrupt,
+                "the base backup that the server sent is truncated",
             )
         } else {
             error.into()
@@ -211,6 +213,6 @@ fn fill(input: &mut dyn Read, buffer: &mut [u8]) -> Result<()> {
     })
 }
 
-fn not_open() -> Failure {
-    Failure::new(Kind::Internal, "no file is open to be written")
+fn not_open() -> Error {
+    Error::new(ErrorKind::Internal, "no file is open for writing")
 }

@@ -1,38 +1,38 @@
-//! From the archives of a base backup to stored files.
+//! Stores the entries of the archives of a base backup.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::archive::{Entries, Entry, What};
 use super::pipeline::Pipeline;
-use super::staging::FileHead;
-use crate::error::{Failure, Kind, Result};
+use super::staging::FileHeader;
+use super::tar_reader::{Entries, Entry, EntryKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::BackupLabel;
 use crate::repository::TablespaceInfo;
 
-/// `backup_label` has half a kilobyte; it is kept in memory up to this size.
-const MAX_LABEL: u64 = 64 << 10;
+/// `backup_label` has about 500 bytes; it is parsed up to this size.
+const MAX_LABEL_SIZE: u64 = 64 << 10;
 
-/// Where the entries of an archive belong.
-pub(super) struct Place {
+/// The directory to which the paths in an archive are relative.
+pub(super) struct ArchiveRoot {
     /// Relative to the data directory.
     logical: PathBuf,
     /// Below the directory of the backup.
     stored: PathBuf,
 }
 
-impl Place {
-    /// The data directory.
-    pub(super) fn data() -> Place {
-        Place {
+impl ArchiveRoot {
+    /// The root of the archive of the data directory.
+    pub(super) fn data() -> ArchiveRoot {
+        ArchiveRoot {
             logical: PathBuf::new(),
             stored: "data".into(),
         }
     }
 
-    /// A tablespace.
-    pub(super) fn tablespace(oid: u32) -> Place {
-        Place {
+    /// The root of the archive of a tablespace.
+    pub(super) fn tablespace(oid: u32) -> ArchiveRoot {
+        ArchiveRoot {
             logical: format!("pg_tblspc/{oid}").into(),
             stored: format!("tblspc/{oid}").into(),
         }
@@ -42,7 +42,7 @@ impl Place {
         self.logical.as_os_str().is_empty()
     }
 
-    /// Where a file goes whose stored name ends in `suffix`.
+    /// The paths of a file, logical and stored; the stored name ends in `suffix`.
     pub(super) fn file(&self, path: &Path, suffix: &str) -> (PathBuf, PathBuf) {
         let mut stored = self.stored.join(path).into_os_string();
         stored.push(suffix);
@@ -50,10 +50,10 @@ impl Place {
     }
 }
 
-/// Stores all of an archive; what `backup_label` says, if it was in it.
+/// Stores all entries of an archive. Returns `backup_label`, if in it.
 pub(super) fn receive(
     input: impl Read,
-    place: &Place,
+    root: &ArchiveRoot,
     tablespaces: &[TablespaceInfo],
     pipeline: &mut Pipeline<'_>,
 ) -> Result<Option<BackupLabel>> {
@@ -62,34 +62,34 @@ pub(super) fn receive(
     let mut label = None;
     while let Some(entry) = entries.next()? {
         let path = &entry.path;
-        let (logical, stored) = place.file(path, &suffix);
-        match entry.what {
-            What::Directory => {
-                let stored = place.stored.join(path);
+        let (logical, stored) = root.file(path, &suffix);
+        match entry.kind {
+            EntryKind::Directory => {
+                let stored = root.stored.join(path);
                 pipeline
                     .staging()
                     .directory(&logical, &stored, entry.mode)?;
             }
-            What::Link if place.is_data() && leads_to(tablespaces, path) => {}
-            What::Link => return Err(stray(&entry)),
-            What::File(_) if !place.is_data() && path.iter().count() == 1 => {
-                return Err(no_directory(&logical));
+            EntryKind::Link if root.is_data() && is_tablespace_link(tablespaces, path) => {}
+            EntryKind::Link => return Err(unexpected_link(&entry)),
+            EntryKind::File(_) if !root.is_data() && path.iter().count() == 1 => {
+                return Err(not_a_directory(&logical));
             }
-            What::File(size) => {
-                let head = FileHead {
+            EntryKind::File(size) => {
+                let header = FileHeader {
                     path: logical,
                     stored_path: stored,
                     size,
                     modified: entry.modified,
                     mode: entry.mode,
                 };
-                if place.is_data() && path == Path::new("backup_label") && size <= MAX_LABEL {
+                if root.is_data() && path == Path::new("backup_label") && size <= MAX_LABEL_SIZE {
                     let mut content = Vec::new();
                     entries.content().take(size).read_to_end(&mut content)?;
                     label = Some(BackupLabel::parse(&content)?);
-                    pipeline.store(head, &mut &content[..])?;
+                    pipeline.store(header, &mut &content[..])?;
                 } else {
-                    pipeline.store(head, entries.content())?;
+                    pipeline.store(header, entries.content())?;
                 }
             }
         }
@@ -97,28 +97,29 @@ pub(super) fn receive(
     Ok(label)
 }
 
-/// Whether a path is that of the link to one of the tablespaces, which are archives of their own.
-fn leads_to(tablespaces: &[TablespaceInfo], path: &Path) -> bool {
+/// Whether a path is the link to one of the tablespaces, which have archives of their own.
+fn is_tablespace_link(tablespaces: &[TablespaceInfo], path: &Path) -> bool {
     let names = |tablespace: &TablespaceInfo| {
         path == Path::new("pg_tblspc").join(tablespace.oid.to_string())
     };
     tablespaces.iter().any(names)
 }
 
-/// At the top of a tablespace's archive there is its version directory only. For a link in its place the server sends the
-/// header of a file, without a content (`sendTablespace`, PostgreSQL basebackup.c), so that what follows makes no sense.
-fn no_directory(path: &Path) -> Failure {
+/// The top level of a tablespace's archive has its version directory only. For a link in its place
+/// the server sends the header of a file, without content (`sendTablespace`, PostgreSQL
+/// basebackup.c), so that the rest of the archive is not readable.
+fn not_a_directory(path: &Path) -> Error {
     let path = path.display();
-    Failure::new(
-        Kind::Corrupt,
+    Error::new(
+        ErrorKind::Corrupt,
         format!("the base backup that the server sent: {path} is not a directory"),
     )
-    .hint("PostgreSQL backs up no symbolic link there: put the directory in the place of the link")
+    .with_hint("PostgreSQL backs up no symbolic link there: replace the link by the directory")
 }
 
-fn stray(entry: &Entry) -> Failure {
-    Failure::new(
-        Kind::Corrupt,
+fn unexpected_link(entry: &Entry) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
         format!(
             "the base backup that the server sent: {} is a symbolic link, but not to a tablespace",
             entry.path.display()

@@ -1,39 +1,43 @@
-//! One backup from the first check to its name.
+//! Runs one backup from the first check to the rename.
 
 use std::time::{Duration, Instant};
 
 use super::pipeline::Pipeline;
-use super::receive::{Place, receive};
-use super::staging::{FileHead, Staging};
-use super::wal::{self, Patience};
+use super::receive::{ArchiveRoot, receive};
+use super::staging::{FileHeader, Staging};
+use super::wal::{self, SealWait};
 use super::{Options, Outcome, complete, config, left_out, tablespaces};
-use crate::codec::Coding;
+use crate::codec::EncodeOptions;
 use crate::config::Server;
-use crate::error::{Context as _, Failure, Kind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{BackupLabel, BackupManifest};
-use crate::job::context::Context;
-use crate::pg::{BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Facts, Mode, Warning};
+use crate::job::context::JobContext;
+use crate::pg::{
+    BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Mode, ServerInfo, Warning,
+};
 use crate::repository::{Backup, BackupInfo, SystemInfo, TablespaceInfo, WalDirectory};
 use crate::status::{Activity, Phase, Progress};
 use crate::unit::{Encryption, Label, Lsn, Timeline};
 
-/// How long a receiver that has just been started may take to stream.
-const STARTING: Duration = Duration::from_secs(15);
+/// How long a receiver that was just started may take until it streams.
+const START_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The pause between two looks.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How often its state is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Takes a backup of `server`: [`Kind::Busy`] if one is running, [`Kind::Network`] if WAL is not being received. When it
-/// fails, nothing of it is left.
-pub fn run(context: &Context, server: &Server, _options: &Options) -> Result<Outcome> {
-    let guard = context.board.begin(&server.name, Activity::Backup)?;
+/// Takes a backup of `server`: [`ErrorKind::Busy`] if one is running, [`ErrorKind::Network`] if WAL
+/// is not being received. On failure all its files are removed.
+pub fn run(context: &JobContext, server: &Server, _options: &Options) -> Result<Outcome> {
+    let guard = context.registry.begin(&server.name, Activity::Backup)?;
     let job = Job {
         context,
         server,
         progress: guard.progress(),
         started: Instant::now(),
     };
-    let backup = job.run().map_err(|failure| explained(context, failure));
+    let backup = job
+        .run()
+        .map_err(|failure| with_space_hint(context, failure));
     let backup = backup.with_context(|| format!("back up server {}", server.name))?;
     let (label, elapsed) = (&backup.label, job.started.elapsed().as_secs_f64());
     log::info!(
@@ -43,11 +47,11 @@ pub fn run(context: &Context, server: &Server, _options: &Options) -> Result<Out
     Ok(Outcome { backup })
 }
 
-/// Adds what to do about a failure.
-fn explained(context: &Context, failure: Failure) -> Failure {
-    if failure.kind() == Kind::NoSpace {
+/// Adds a hint to an error for lack of space.
+fn with_space_hint(context: &JobContext, failure: Error) -> Error {
+    if failure.kind() == ErrorKind::NoSpace {
         let path = context.config.base_dir.display();
-        return failure.hint(format!(
+        return failure.with_hint(format!(
             "make room on the file system of {path}; nothing of the unfinished backup is left there"
         ));
     }
@@ -55,73 +59,80 @@ fn explained(context: &Context, failure: Failure) -> Failure {
 }
 
 struct Job<'a> {
-    context: &'a Context,
+    context: &'a JobContext,
     server: &'a Server,
     progress: &'a Progress,
     started: Instant,
 }
 
-/// What was learnt while the archives were received.
-struct Received {
+/// What the server sent besides the files.
+struct ReceivedBackup {
     manifest: BackupManifest,
     label: BackupLabel,
     start: (Timeline, Lsn),
     end: (Timeline, Lsn),
     tablespaces: Vec<TablespaceInfo>,
-    /// What the server warned of.
+    /// The warnings of the server.
     warnings: Vec<String>,
 }
 
 impl Job<'_> {
-    /// Asks the server what it is, and what the backup must have.
-    fn ask(&self) -> Result<(Facts, ClusterObjects)> {
+    /// Reads what the server is, and which databases and tablespaces the backup must have.
+    fn read_server(&self) -> Result<(ServerInfo, ClusterObjects)> {
         let mut connection = self.connect()?;
-        let facts = Facts::read(&mut connection)?;
-        Ok((facts, ClusterObjects::read(&mut connection)?))
+        let server_info = ServerInfo::read(&mut connection)?;
+        Ok((server_info, ClusterObjects::read(&mut connection)?))
     }
 
     fn run(&self) -> Result<Backup> {
         self.check_receiver()?;
-        let (facts, objects) = self.ask()?;
+        let (server_info, objects) = self.read_server()?;
         let repository = self.context.repository(&self.server.name)?;
         repository.bind(&SystemInfo {
-            system_identifier: facts.system_identifier,
-            version: facts.version,
-            segment_size: facts.segment_size,
+            system_identifier: server_info.system_identifier,
+            version: server_info.version,
+            segment_size: server_info.segment_size,
         })?;
         let archive = repository
             .wal()?
-            .ok_or_else(|| Failure::new(Kind::Internal, "the archive is not bound"))?;
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "the archive is not bound"))?;
         let label = Label::after(
             jiff::Zoned::now().datetime(),
             repository.newest_label()?.as_ref(),
         )?;
         let coding = self.coding();
-        let mut staging = Staging::create(&repository, &label, facts.system_identifier, &coding)?;
-        let received = self.receive(&label, (&facts, &objects), &archive, &mut staging)?;
-        self.passed("received");
+        let mut staging =
+            Staging::create(&repository, &label, server_info.system_identifier, &coding)?;
+        let received = self.receive(&label, (&server_info, &objects), &archive, &mut staging)?;
+        self.log_progress("received");
         wal::wait(self.context, self.server, &archive, received.end)?;
-        let patience = if received.label.from_standby {
-            Patience::Standby
+        let seal_wait = if received.label.from_standby {
+            SealWait::Standby
         } else {
-            Patience::Primary
+            SealWait::Primary
         };
         let ranges = &received.manifest.wal_ranges;
-        let wal = wal::keep(self.context, &archive, &mut staging, ranges, patience)?;
-        self.passed("complete with its WAL");
-        let stop_time = self.stop_time(&facts);
+        let wal = wal::attach_wal(self.context, &archive, &mut staging, ranges, seal_wait)?;
+        self.log_progress("complete with its WAL");
+        let stop_time = self.stop_time(&server_info);
         self.context.stop.check()?;
-        let info = self.info(&facts, received, wal, stop_time);
+        let info = self.info(&server_info, received, wal, stop_time);
         let backup = staging.commit(info, &self.context.key)?;
-        if let Err(failure) = repository.note_backups() {
-            // It is made up for at the next start.
+        if let Err(failure) = repository.record_backups() {
+            // The next start of the daemon does it.
             log::warn!("server {}: {failure}", self.server.name);
         }
         Ok(backup)
     }
 
-    /// What is known of the backup; how large it is is known when it is stored.
-    fn info(&self, facts: &Facts, received: Received, wal: String, stop_time: i64) -> BackupInfo {
+    /// The content of `backup.info`; [`Staging::commit`] sets the sizes.
+    fn info(
+        &self,
+        server_info: &ServerInfo,
+        received: ReceivedBackup,
+        wal: String,
+        stop_time: i64,
+    ) -> BackupInfo {
         let config = &self.context.config;
         BackupInfo {
             valid: true,
@@ -130,7 +141,7 @@ impl Job<'_> {
             restore_size: 0,
             biggest_file: 0,
             elapsed: self.started.elapsed().as_secs_f64(),
-            version: facts.version,
+            version: server_info.version,
             keep: false,
             compression: config.compression,
             encryption: config.encryption,
@@ -139,7 +150,7 @@ impl Job<'_> {
             end: received.end,
             checkpoint: received.label.checkpoint,
             comments: String::new(),
-            system_identifier: Some(facts.system_identifier),
+            system_identifier: Some(server_info.system_identifier),
             stop_time: Some(stop_time),
             manifest_sha256: None,
             parent: None,
@@ -147,21 +158,21 @@ impl Job<'_> {
         }
     }
 
-    /// Notes how long it took to get that far.
-    fn passed(&self, what: &str) {
+    /// Logs the time until a step was complete.
+    fn log_progress(&self, step: &str) {
         let (name, elapsed) = (&self.server.name, self.started.elapsed().as_secs_f64());
-        log::debug!("backup of server {name}: {what} after {elapsed:.1} s");
+        log::debug!("backup of server {name}: {step} after {elapsed:.1} s");
     }
 
-    /// Without a receiver that streams, the WAL that the backup needs would never come.
+    /// Fails unless WAL is streamed: the backup needs the WAL written meanwhile.
     fn check_receiver(&self) -> Result<()> {
-        let deadline = Instant::now() + STARTING;
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let state = self.context.board.receiver(&self.server.name);
+            let state = self.context.registry.receiver(&self.server.name);
             let why = match state.phase {
                 Phase::Streaming => return Ok(()),
                 Phase::Starting if Instant::now() < deadline => {
-                    self.context.stop.pause(PAUSE)?;
+                    self.context.stop.pause(POLL_INTERVAL)?;
                     continue;
                 }
                 Phase::Starting => "it is still starting".to_owned(),
@@ -169,7 +180,7 @@ impl Job<'_> {
                 Phase::Stopped => "it has stopped".to_owned(),
             };
             let text = format!("WAL is not being received: {why}");
-            return Err(Failure::new(Kind::Network, text).hint(
+            return Err(Error::new(ErrorKind::Network, text).with_hint(
                 "a backup needs the WAL that is written meanwhile; see `pgmoneta-cli status`",
             ));
         }
@@ -180,9 +191,9 @@ impl Job<'_> {
         Connection::open(&login, Mode::Sql, &self.context.stop)
     }
 
-    fn coding(&self) -> Coding {
+    fn coding(&self) -> EncodeOptions {
         let config = &self.context.config;
-        Coding {
+        EncodeOptions {
             compression: config.compression,
             level: config.compression_level,
             encryption: config.encryption,
@@ -194,16 +205,16 @@ impl Job<'_> {
     fn receive(
         &self,
         label: &Label,
-        (facts, objects): (&Facts, &ClusterObjects),
+        (server_info, objects): (&ServerInfo, &ClusterObjects),
         archive: &WalDirectory,
         staging: &mut Staging,
-    ) -> Result<Received> {
+    ) -> Result<ReceivedBackup> {
         let login = self.context.login(self.server);
         let mut connection = Connection::open(&login, Mode::Replication, &self.context.stop)?;
         let identity = connection.identify_system()?;
-        if identity.system_identifier != facts.system_identifier {
-            let text = "the server became another one while the backup began";
-            return Err(Failure::new(Kind::Configuration, text));
+        if identity.system_identifier != server_info.system_identifier {
+            let text = "the server was replaced by another cluster while the backup began";
+            return Err(Error::new(ErrorKind::Configuration, text));
         }
         let options = BaseBackupOptions {
             label: format!("pgmoneta_{label}"),
@@ -211,32 +222,32 @@ impl Job<'_> {
             max_rate: self.server.max_rate.map(|rate| rate.0),
         };
         let mut backup = BaseBackup::start(connection, &options)?;
-        self.check_begun(&backup, archive)?;
+        self.check_before_transfer(&backup, archive)?;
         let start = backup.start_position();
         let sizes = backup.tablespaces().iter().filter_map(|found| found.size);
-        self.progress.expect(sizes.fold(0, u64::saturating_add));
+        self.progress.set_total(sizes.fold(0, u64::saturating_add));
         let tablespaces = self.tablespaces(&backup, objects)?;
         for tablespace in &tablespaces {
             staging.tablespace(tablespace)?;
         }
-        let label = self.archives(&mut backup, &tablespaces, staging)?;
-        let bytes = backup.manifest(staging.longest_manifest())?;
+        let label = self.receive_archives(&mut backup, &tablespaces, staging)?;
+        let bytes = backup.manifest(staging.max_manifest_size())?;
         let (end, warnings) = backup.finish()?;
-        let mut warnings = self.warnings(&warnings)?;
+        let mut warnings = self.check_warnings(&warnings)?;
         let manifest = BackupManifest::parse(&bytes)?;
         let identifier = manifest.system_identifier;
-        if identifier.is_some_and(|identifier| identifier != facts.system_identifier) {
+        if identifier.is_some_and(|identifier| identifier != server_info.system_identifier) {
             let text = "the server's backup manifest is of another cluster";
-            return Err(Failure::new(Kind::Corrupt, text));
+            return Err(Error::new(ErrorKind::Corrupt, text));
         }
-        complete::check(staging, facts.version, objects, || {
+        complete::check(staging, server_info.version, objects, || {
             ClusterObjects::read(&mut self.connect()?)
         })?;
-        warnings.extend(self.config(staging)?);
+        warnings.extend(self.store_config(staging)?);
         staging.compare(&manifest)?;
         self.store_manifest(&bytes, staging)?;
         complete::check_positions(&label, &manifest.wal_ranges, start, end)?;
-        Ok(Received {
+        Ok(ReceivedBackup {
             manifest,
             label,
             start,
@@ -246,46 +257,48 @@ impl Job<'_> {
         })
     }
 
-    /// Refuses before the transfer what would be refused after it.
-    fn check_begun(&self, backup: &BaseBackup, archive: &WalDirectory) -> Result<()> {
+    /// Fails before the transfer rather than after it.
+    fn check_before_transfer(&self, backup: &BaseBackup, archive: &WalDirectory) -> Result<()> {
         left_out::check(backup.warnings())?;
         wal::check_start(self.context, self.server, archive, backup.start_position())
     }
 
-    /// The tablespaces, by the names that they have on the server.
+    /// The tablespaces with their names on the server.
     fn tablespaces(
         &self,
         backup: &BaseBackup,
         objects: &ClusterObjects,
     ) -> Result<Vec<TablespaceInfo>> {
         let found = backup.tablespaces();
-        if tablespaces::known(found, objects) {
-            return tablespaces::named(found, objects);
+        if tablespaces::all_names_known(found, objects) {
+            return tablespaces::with_names(found, objects);
         }
-        // One was made a moment ago.
-        tablespaces::named(found, &ClusterObjects::read(&mut self.connect()?)?)
+        // One was created after the names were read.
+        tablespaces::with_names(found, &ClusterObjects::read(&mut self.connect()?)?)
     }
 
-    /// Stores the configuration files that are not in the data directory; what could not be stored.
-    fn config(&self, staging: &mut Staging) -> Result<Vec<String>> {
-        let notes = config::keep(self.connect(), staging)?;
-        for note in &notes {
-            log::warn!("backup of server {}: {note}", self.server.name);
+    /// Stores the configuration files from outside the data directory. Returns warnings about those
+    /// that could not be stored.
+    fn store_config(&self, staging: &mut Staging) -> Result<Vec<String>> {
+        let warnings = config::store_files(self.connect(), staging)?;
+        for warning in &warnings {
+            log::warn!("backup of server {}: {warning}", self.server.name);
         }
-        Ok(notes)
+        Ok(warnings)
     }
 
-    /// What the server warned of; a failure if the backup is not complete because of that.
-    fn warnings(&self, warnings: &[Warning]) -> Result<Vec<String>> {
-        let kept = left_out::check(warnings)?;
+    /// Logs and returns the warnings of the server; fails if they mean that the backup is
+    /// incomplete.
+    fn check_warnings(&self, warnings: &[Warning]) -> Result<Vec<String>> {
+        let messages = left_out::check(warnings)?;
         for warning in warnings {
             let (name, text) = (&self.server.name, &warning.message);
             log::warn!("backup of server {name}: PostgreSQL warns: {text}");
         }
-        Ok(kept)
+        Ok(messages)
     }
 
-    fn archives(
+    fn receive_archives(
         &self,
         backup: &mut BaseBackup,
         tablespaces: &[TablespaceInfo],
@@ -302,19 +315,23 @@ impl Job<'_> {
         );
         let mut label = None;
         while let Some(archive) = backup.next_archive()? {
-            let place = archive.1.oid.map_or_else(Place::data, Place::tablespace);
-            let found = receive(archive, &place, tablespaces, &mut pipeline)?;
+            let root = archive
+                .1
+                .oid
+                .map_or_else(ArchiveRoot::data, ArchiveRoot::tablespace);
+            let found = receive(archive, &root, tablespaces, &mut pipeline)?;
             label = label.or(found);
         }
         pipeline.finish()?;
-        label.ok_or_else(|| Failure::new(Kind::Corrupt, "the server sent no backup_label"))
+        label.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the server sent no backup_label"))
     }
 
-    /// Keeps the server's manifest as a file of the data directory, so that `pg_verifybackup` works after a restore.
+    /// Keeps the server's manifest as a file of the data directory, so that `pg_verifybackup` works
+    /// after a restore.
     fn store_manifest(&self, bytes: &[u8], staging: &mut Staging) -> Result<()> {
         let suffix = staging.coding().stored().suffix();
-        let (path, stored_path) = Place::data().file("backup_manifest".as_ref(), &suffix);
-        let head = FileHead {
+        let (path, stored_path) = ArchiveRoot::data().file("backup_manifest".as_ref(), &suffix);
+        let header = FileHeader {
             path,
             stored_path,
             size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
@@ -323,21 +340,22 @@ impl Job<'_> {
         };
         let (pool, stop) = (&self.context.pool, &self.context.stop);
         let mut pipeline = Pipeline::new(pool, self.server.workers, stop, self.progress, staging);
-        pipeline.store(head, &mut &bytes[..])?;
+        pipeline.store(header, &mut &bytes[..])?;
         pipeline.finish()
     }
 
-    /// The server's clock after the end of the backup; without a new answer, its clock at the start and the time since.
-    fn stop_time(&self, facts: &Facts) -> i64 {
+    /// The server's time at the end of the backup; if unavailable, its time at the start plus the
+    /// elapsed time.
+    fn stop_time(&self, server_info: &ServerInfo) -> i64 {
         match self
             .connect()
-            .and_then(|mut connection| Facts::read(&mut connection))
+            .and_then(|mut connection| ServerInfo::read(&mut connection))
         {
             Ok(now) => now.now_micros,
             Err(failure) => {
-                log::warn!("the end of the backup is timed by our own clock: {failure}");
+                log::warn!("the stop time of the backup is from the local clock: {failure}");
                 let elapsed = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(0);
-                facts.now_micros.saturating_add(elapsed)
+                server_info.now_micros.saturating_add(elapsed)
             }
         }
     }

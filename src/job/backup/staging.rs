@@ -1,38 +1,38 @@
-//! The directory of a backup that is being built.
+//! The directory of a backup in progress.
 
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::codec::{Coding, PlainDigest, Sink};
+use crate::codec::{EncodeOptions, PlainDigest, StoredWriter};
 use crate::crypto::MasterKey;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::{BackupManifest, ConfigFile};
 use crate::repository::{
     Backup, BackupInfo, INFO, ManifestFile, ManifestWriter, Repository, TablespaceInfo,
 };
-use crate::storage::{self, Filesystem, Places, StagedFile};
+use crate::storage::{self, Filesystem, PinnedPaths, StagedFile};
 use crate::unit::Label;
 
-/// Where a file belongs.
+/// The paths and metadata of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FileHead {
+pub(super) struct FileHeader {
     /// Its path relative to the data directory.
     pub path: PathBuf,
     /// Its path below the directory of the backup.
     pub stored_path: PathBuf,
-    /// Plain bytes.
+    /// Size in bytes, before compression and encryption.
     pub size: u64,
-    /// Seconds since 1970 UTC.
+    /// Modification time, seconds since 1970 UTC.
     pub modified: i64,
-    /// Permission bits.
+    /// Permission bits, at most 0o7777.
     pub mode: u32,
 }
 
-/// How large a backup is.
+/// The sizes of a backup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sizes {
-    /// Bytes as stored.
+    /// Bytes of the stored files, WAL included.
     stored: u64,
     /// Bytes when restored, without WAL.
     plain: u64,
@@ -40,53 +40,53 @@ struct Sizes {
     biggest: u64,
 }
 
-/// What was received under a path.
+/// What the server sent under a path.
 #[derive(Clone, Copy, Debug)]
-enum Received {
+enum ReceivedPath {
     File { size: u64, crc32c: u32 },
     Directory,
 }
 
-/// The directory `.new-<label>`: removed when it is dropped before it got its name.
+/// The directory `.new-<label>`: removed on drop unless committed.
 pub(super) struct Staging {
     label: Label,
     path: PathBuf,
-    places: Places,
-    place: PathBuf,
-    coding: Coding,
+    pinned_paths: PinnedPaths,
+    final_path: PathBuf,
+    coding: EncodeOptions,
     manifest: Option<ManifestWriter>,
     filesystem: Filesystem,
-    received: HashMap<PathBuf, Received>,
+    received: HashMap<PathBuf, ReceivedPath>,
     sizes: Sizes,
     complete: bool,
 }
 
-/// A stored file that is being written.
+/// A stored file in progress.
 pub(super) struct StagedEntry {
-    head: FileHead,
-    sink: Sink<StagedFile>,
+    header: FileHeader,
+    sink: StoredWriter<StagedFile>,
 }
 
 impl Staging {
-    /// Makes the directory, and in it those for the cluster's files and for WAL.
+    /// Creates the directory, with subdirectories for the cluster's files and for WAL.
     pub(super) fn create(
         repository: &Repository,
         label: &Label,
         system_identifier: u64,
-        coding: &Coding,
+        coding: &EncodeOptions,
     ) -> Result<Staging> {
-        repository.check_place()?;
+        repository.check_paths()?;
         let path = repository.staging_directory(label);
         storage::create_directory(&path)?;
-        let guard = Remove(Some(path.clone()));
+        let cleanup = RemoveOnDrop(Some(path.clone()));
         for name in ["data", "wal"] {
             storage::create_directory(&path.join(name))?;
         }
         let manifest = ManifestWriter::create(&path, label, system_identifier, coding.stored())?;
         let staging = Staging {
             label: label.clone(),
-            places: repository.places().clone(),
-            place: repository.backup_directory(label),
+            pinned_paths: repository.pinned_paths().clone(),
+            final_path: repository.backup_directory(label),
             coding: coding.clone(),
             manifest: Some(manifest),
             filesystem: Filesystem::open(&path)?,
@@ -95,17 +95,17 @@ impl Staging {
             complete: false,
             path,
         };
-        guard.disarm();
+        cleanup.disarm();
         Ok(staging)
     }
 
-    /// Where it is built.
+    /// The path of `.new-<label>`.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How its files are written.
-    pub(super) fn coding(&self) -> &Coding {
+    /// The compression and encryption of its files.
+    pub(super) fn coding(&self) -> &EncodeOptions {
         &self.coding
     }
 
@@ -116,62 +116,63 @@ impl Staging {
         self.writer()?.tablespace(tablespace)
     }
 
-    /// Adds a directory of the cluster; its path relative to the data directory, and below the backup's.
+    /// Adds a directory of the cluster. `path` is relative to the data directory, `stored_path` to
+    /// the backup.
     pub(super) fn directory(&mut self, path: &Path, stored_path: &Path, mode: u32) -> Result<()> {
-        self.note(path, Received::Directory)?;
+        self.record_received(path, ReceivedPath::Directory)?;
         storage::create_directory(&self.path.join(stored_path))?;
         self.writer()?.directory(path, mode)
     }
 
-    /// Begins a file.
-    pub(super) fn begin(&self, head: FileHead) -> Result<StagedEntry> {
-        let file = StagedFile::create(&self.path.join(&head.stored_path), 0o600)?;
-        let sink = Sink::new(file, &self.coding)
-            .with_context(|| format!("write {}", head.stored_path.display()))?;
-        Ok(StagedEntry { head, sink })
+    /// Creates a file.
+    pub(super) fn begin(&self, header: FileHeader) -> Result<StagedEntry> {
+        let file = StagedFile::create(&self.path.join(&header.stored_path), 0o600)?;
+        let sink = StoredWriter::new(file, &self.coding)
+            .with_context(|| format!("write {}", header.stored_path.display()))?;
+        Ok(StagedEntry { header, sink })
     }
 
-    /// Ends a file of the cluster.
+    /// Finishes a file of the cluster.
     pub(super) fn end(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<()> {
-        let file = self.record(entry, plain)?;
-        let received = Received::File {
+        let file = self.finish_file(entry, plain)?;
+        let received = ReceivedPath::File {
             size: file.size,
             crc32c: file.crc32c,
         };
-        self.note(&file.path, received)?;
+        self.record_received(&file.path, received)?;
         self.sizes.plain += file.size;
         self.sizes.biggest = self.sizes.biggest.max(file.size);
         self.writer()?.file(&file)
     }
 
-    /// Ends a file of the WAL that the backup needs.
+    /// Finishes a WAL file.
     pub(super) fn end_wal(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<()> {
-        let file = self.record(entry, plain)?;
+        let file = self.finish_file(entry, plain)?;
         self.writer()?.wal(&file)
     }
 
-    /// Ends a configuration file that is not in the data directory.
+    /// Finishes a configuration file from outside the data directory.
     pub(super) fn end_config(
         &mut self,
-        what: ConfigFile,
+        kind: ConfigFile,
         entry: StagedEntry,
         plain: &PlainDigest,
     ) -> Result<()> {
-        let file = self.record(entry, plain)?;
-        self.writer()?.config(what, &file)
+        let file = self.finish_file(entry, plain)?;
+        self.writer()?.config(kind, &file)
     }
 
-    /// Adds a file of the WAL that is there already.
+    /// Adds a WAL file that is already in the directory.
     pub(super) fn add_wal(&mut self, file: &ManifestFile) -> Result<()> {
         self.sizes.stored += file.stored_size;
         self.writer()?.wal(file)
     }
 
-    /// The size of a file of the cluster that was received, by its path relative to the data directory. Before
-    /// [`Staging::compare`].
+    /// The size of a file of the cluster that was received, by its path relative to the data
+    /// directory. Before [`Staging::compare`].
     pub(super) fn received_size(&self, path: &Path) -> Option<u64> {
         match self.received.get(path) {
-            Some(Received::File { size, .. }) => Some(*size),
+            Some(ReceivedPath::File { size, .. }) => Some(*size),
             _ => None,
         }
     }
@@ -180,51 +181,52 @@ impl Staging {
     pub(super) fn received_directories(&self) -> impl Iterator<Item = &Path> {
         let received = self.received.iter();
         received
-            .filter(|(_, received)| matches!(received, Received::Directory))
+            .filter(|(_, received)| matches!(received, ReceivedPath::Directory))
             .map(|(path, _)| path.as_path())
     }
 
-    /// No manifest of what was received is longer, in bytes: for each file PostgreSQL writes its path, with up to six bytes
-    /// for one, and less than 200 bytes more (`AddFileToBackupManifest`, PostgreSQL backup_manifest.c).
-    pub(super) fn longest_manifest(&self) -> usize {
-        const BESIDES: usize = 64 << 10;
+    /// The most bytes in a manifest of the received files: for each file PostgreSQL writes its
+    /// path, at up to six bytes for one, and less than 200 bytes more (`AddFileToBackupManifest`,
+    /// PostgreSQL backup_manifest.c).
+    pub(super) fn max_manifest_size(&self) -> usize {
+        const OVERHEAD: usize = 64 << 10;
         let lines = self.received.keys().map(|path| {
             let path = path.as_os_str().len();
             path.saturating_mul(6).saturating_add(256)
         });
-        lines.fold(BESIDES, usize::saturating_add)
+        lines.fold(OVERHEAD, usize::saturating_add)
     }
 
-    /// Compares all that was received with what the server says that it sent.
+    /// Compares the received files with the server's manifest.
     pub(super) fn compare(&mut self, manifest: &BackupManifest) -> Result<()> {
-        let wrong = |path: &Path, what: &str| {
-            let text = format!("the server's backup manifest: {} {what}", path.display());
-            Err(Failure::new(Kind::Corrupt, text))
+        let mismatch = |path: &Path, problem: &str| {
+            let text = format!("the server's backup manifest: {} {problem}", path.display());
+            Err(Error::new(ErrorKind::Corrupt, text))
         };
         for entry in &manifest.files {
             match self.received.remove(&entry.path) {
-                None => return wrong(&entry.path, "was not received"),
-                Some(Received::Directory) => return wrong(&entry.path, "is a directory"),
-                Some(Received::File { size, .. }) if size != entry.size => {
-                    let what = format!("has {size} bytes, not {}", entry.size);
-                    return wrong(&entry.path, &what);
+                None => return mismatch(&entry.path, "was not received"),
+                Some(ReceivedPath::Directory) => return mismatch(&entry.path, "is a directory"),
+                Some(ReceivedPath::File { size, .. }) if size != entry.size => {
+                    let problem = format!("has {size} bytes, not {}", entry.size);
+                    return mismatch(&entry.path, &problem);
                 }
-                Some(Received::File { crc32c, .. }) => match entry.agrees(crc32c) {
+                Some(ReceivedPath::File { crc32c, .. }) => match entry.matches(crc32c) {
                     Some(true) => {}
-                    Some(false) => return wrong(&entry.path, "has another checksum"),
-                    None => return wrong(&entry.path, "has no CRC-32C"),
+                    Some(false) => return mismatch(&entry.path, "has another checksum"),
+                    None => return mismatch(&entry.path, "has no CRC-32C"),
                 },
             }
         }
-        let file = |received: &Received| matches!(received, Received::File { .. });
-        match self.received.iter().find(|(_, received)| file(received)) {
-            Some((path, _)) => wrong(path, "was received, but is not listed"),
+        let is_file = |received: &ReceivedPath| matches!(received, ReceivedPath::File { .. });
+        match self.received.iter().find(|(_, received)| is_file(received)) {
+            Some((path, _)) => mismatch(path, "was received, but is not listed"),
             None => Ok(()),
         }
     }
 
-    /// Ends the manifest, adds `info` with the sizes and signed with `key`, makes everything durable and gives the backup
-    /// its name. The last step.
+    /// Finishes the manifest, writes `backup.info` with the sizes and signed with `key`, syncs
+    /// everything and renames the directory. The last step.
     pub(super) fn commit(mut self, mut info: BackupInfo, key: &MasterKey) -> Result<Backup> {
         if let Some(manifest) = self.manifest.take() {
             let (bytes, sha256) = manifest.finish()?;
@@ -239,50 +241,51 @@ impl Staging {
             .with_context(|| format!("write {INFO}"))?;
         file.close()?;
         self.filesystem.sync()?;
-        self.places.check()?;
-        if let Err(failure) = storage::rename(&self.path, &self.place) {
-            // It may have got its name, but not durably: it is not ours to show. Back, so that it can be removed.
+        self.pinned_paths.check()?;
+        if let Err(failure) = storage::rename(&self.path, &self.final_path) {
+            // It may be renamed, but not durably, and must not be listed: renamed back, so that it
+            // is removed.
             if !self.path.exists() {
-                storage::rename(&self.place, &self.path)?;
+                storage::rename(&self.final_path, &self.path)?;
             }
             return Err(failure);
         }
         self.complete = true;
-        Backup::completed(self.label.clone(), self.place.clone())
+        Backup::completed(self.label.clone(), self.final_path.clone())
     }
 
-    fn record(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<ManifestFile> {
-        let head = entry.head;
+    fn finish_file(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<ManifestFile> {
+        let header = entry.header;
         let (file, digests) = entry
             .sink
             .finish(plain)
-            .with_context(|| format!("write {}", head.stored_path.display()))?;
-        if digests.plain_size != head.size {
-            let (path, found, size) = (head.path.display(), digests.plain_size, head.size);
+            .with_context(|| format!("write {}", header.stored_path.display()))?;
+        if digests.plain_size != header.size {
+            let (path, found, size) = (header.path.display(), digests.plain_size, header.size);
             let text = format!("{path} has {found} bytes, not {size}");
-            return Err(Failure::new(Kind::Corrupt, text));
+            return Err(Error::new(ErrorKind::Corrupt, text));
         }
         file.close()?;
         self.sizes.stored += digests.stored_size;
         Ok(ManifestFile {
-            path: head.path,
-            size: head.size,
-            modified: head.modified,
-            mode: head.mode,
+            path: header.path,
+            size: header.size,
+            modified: header.modified,
+            mode: header.mode,
             crc32c: digests.crc32c,
             blake3: digests.blake3,
-            stored_path: head.stored_path,
+            stored_path: header.stored_path,
             stored: Some(self.coding.stored()),
             stored_size: digests.stored_size,
             sha256: digests.sha256,
         })
     }
 
-    fn note(&mut self, path: &Path, received: Received) -> Result<()> {
+    fn record_received(&mut self, path: &Path, received: ReceivedPath) -> Result<()> {
         match self.received.insert(path.to_owned(), received) {
             None => Ok(()),
-            Some(_) => Err(Failure::new(
-                Kind::Corrupt,
+            Some(_) => Err(Error::new(
+                ErrorKind::Corrupt,
                 format!("the server sent {} twice", path.display()),
             )),
         }
@@ -291,7 +294,7 @@ impl Staging {
     fn writer(&mut self) -> Result<&mut ManifestWriter> {
         self.manifest
             .as_mut()
-            .ok_or_else(|| Failure::new(Kind::Internal, "the manifest is closed"))
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "the manifest is finished"))
     }
 }
 
@@ -300,7 +303,7 @@ impl StagedEntry {
     pub(super) fn write(&mut self, frame: &mut [u8]) -> Result<()> {
         self.sink
             .write(frame)
-            .with_context(|| format!("write {}", self.head.stored_path.display()))
+            .with_context(|| format!("write {}", self.header.stored_path.display()))
     }
 }
 
@@ -308,22 +311,22 @@ impl Drop for Staging {
     fn drop(&mut self) {
         if !self.complete {
             self.manifest = None;
-            log::debug!("remove the unfinished backup {}", self.label);
-            drop(Remove(Some(self.path.clone())));
+            log::debug!("removing the unfinished backup {}", self.label);
+            drop(RemoveOnDrop(Some(self.path.clone())));
         }
     }
 }
 
-/// Removes a directory when it is dropped.
-struct Remove(Option<PathBuf>);
+/// Removes a directory on drop.
+struct RemoveOnDrop(Option<PathBuf>);
 
-impl Remove {
+impl RemoveOnDrop {
     fn disarm(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Remove {
+impl Drop for RemoveOnDrop {
     fn drop(&mut self) {
         if let Some(path) = self.0.take()
             && let Err(failure) = storage::remove_tree(&path)

@@ -1,24 +1,27 @@
-//! What the tablespaces of a backup are called.
+//! The names of the tablespaces of a backup.
 
-use crate::error::{Failure, Kind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pg::{ClusterObjects, Tablespace};
 use crate::repository::TablespaceInfo;
 use crate::unit::escaped;
 
-/// How the name begins that a tablespace has in a backup and as a directory of its own, as in the C program.
+/// The prefix of the name of a tablespace in a backup and of its directory, as in the C program.
 const PREFIX: &str = "tblspc_";
 
-/// The longest such name in bytes, which the C program has room for; much shorter than what a file name may have.
-const LONGEST: usize = 127;
+/// The longest such name in bytes that the C program accepts; file names may be longer.
+const MAX_NAME_LENGTH: usize = 127;
 
-/// Whether the names of all of them are known.
-pub(super) fn known(found: &[Tablespace], objects: &ClusterObjects) -> bool {
+/// Whether the names of all tablespaces are known.
+pub(super) fn all_names_known(found: &[Tablespace], objects: &ClusterObjects) -> bool {
     let mut oids = found.iter().filter_map(|tablespace| tablespace.oid);
     oids.all(|oid| objects.tablespace(oid).is_some())
 }
 
-/// The tablespaces of a base backup but the main data directory.
-pub(super) fn named(found: &[Tablespace], objects: &ClusterObjects) -> Result<Vec<TablespaceInfo>> {
+/// The tablespaces of a base backup, without the data directory.
+pub(super) fn with_names(
+    found: &[Tablespace],
+    objects: &ClusterObjects,
+) -> Result<Vec<TablespaceInfo>> {
     let mut tablespaces: Vec<TablespaceInfo> = Vec::with_capacity(found.len());
     for tablespace in found {
         let Some(oid) = tablespace.oid else {
@@ -26,13 +29,13 @@ pub(super) fn named(found: &[Tablespace], objects: &ClusterObjects) -> Result<Ve
         };
         let path = tablespace.location.clone().ok_or_else(|| {
             let message = "the server sent a tablespace without a location";
-            Failure::new(Kind::Protocol, message)
+            Error::new(ErrorKind::Protocol, message)
         })?;
         let name = objects
             .tablespace(oid)
             .and_then(|object| file_name(&object.name))
             .unwrap_or_else(|| format!("{PREFIX}{oid}"));
-        // Someone may have called a tablespace by the OID of another one.
+        // A tablespace may have the OID of another one as its name.
         let taken = tablespaces.iter().any(|other| other.name == name);
         let name = if taken { format!("{name}-{oid}") } else { name };
         tablespaces.push(TablespaceInfo { name, oid, path });
@@ -40,15 +43,16 @@ pub(super) fn named(found: &[Tablespace], objects: &ClusterObjects) -> Result<Ve
     Ok(tablespaces)
 }
 
-/// The name as the name of a file that is safe in a document, a line and a shell's glob; `None` if it were too long. What
-/// is no text, `/` and quotes become `\x` and two digits, so that two names stay two.
+/// The name as a file name that is safe in JSON, in a text line and in a shell glob; `None` if too
+/// long. Bytes that are not UTF-8, `/` and quotes become `\x` and two hex digits, so that names
+/// stay unique.
 fn file_name(name: &[u8]) -> Option<String> {
     let name = escaped(name)
         .replace('/', "\\x2f")
         .replace('"', "\\x22")
         .replace('\'', "\\x27");
     let name = format!("{PREFIX}{name}");
-    (name.len() <= LONGEST).then_some(name)
+    (name.len() <= MAX_NAME_LENGTH).then_some(name)
 }
 
 #[cfg(test)]
@@ -76,12 +80,12 @@ mod tests {
                 });
             }
         }
-        let tablespaces = named(&found, &cluster).unwrap();
+        let tablespaces = with_names(&found, &cluster).unwrap();
         tablespaces.into_iter().map(|found| found.name).collect()
     }
 
     #[test]
-    fn names_are_those_of_the_server_or_a_safe_form_of_them() {
+    fn names_are_escaped_to_safe_file_names() {
         let long = [0xe9; 63];
         assert_eq!(
             names(&[
@@ -104,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn two_tablespaces_have_two_names() {
+    fn names_are_unique() {
         let expected = ["tblspc_2", "tblspc_2-2"];
         assert_eq!(names(&[(1, b"2"), (2, b"")]), expected);
         let expected = ["tblspc_a\\x2fb", "tblspc_a\\x5cx2fb"];
@@ -118,7 +122,7 @@ mod tests {
             location: None,
             size: None,
         }];
-        assert!(named(&found, &ClusterObjects::default()).is_err());
-        assert!(!known(&found, &ClusterObjects::default()));
+        assert!(with_names(&found, &ClusterObjects::default()).is_err());
+        assert!(!all_names_known(&found, &ClusterObjects::default()));
     }
 }

@@ -1,4 +1,4 @@
-//! The pipeline on archives made here: what comes out is what went in, and what is wrong leaves nothing.
+//! The pipeline on generated archives: stored files decode to the input, and errors leave no files.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::pipeline::Pipeline;
-use super::receive::{Place, receive};
+use super::receive::{ArchiveRoot, receive};
 use super::staging::Staging;
-use crate::codec::{CHUNK, Coding, Source, Stored};
+use crate::codec::{CHUNK_SIZE, EncodeOptions, StoredFormat, StoredReader};
 use crate::crypto::MasterKey;
-use crate::error::{Kind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::format::{BackupManifest, ManifestEntry};
 use crate::pool::Pool;
 use crate::repository::{Backup, BackupInfo, Repository, TablespaceInfo};
-use crate::status::{Activity, Board};
+use crate::status::{Activity, Registry};
 use crate::sys::Stop;
 use crate::unit::{Compression, Encryption, Label, Level};
 
@@ -22,20 +22,20 @@ const LABEL: &[u8] = b"START WAL LOCATION: 0/2000028 (file 000000010000000000000
     CHECKPOINT LOCATION: 0/2000060\nBACKUP FROM: primary\nSTART TIMELINE: 1\n";
 
 fn key() -> Arc<MasterKey> {
-    Arc::new(MasterKey::quick(1))
+    Arc::new(MasterKey::for_tests(1))
 }
 
 /// The tablespace's OID, and the tar stream.
-type Archive = (Option<u32>, Vec<u8>);
+type TarArchive = (Option<u32>, Vec<u8>);
 
-/// Plain files by path.
+/// The content of the plain files, by path.
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-/// A repository that is removed with the value.
+/// A repository that is removed on drop.
 struct Scratch {
     base: PathBuf,
     repository: Repository,
-    board: Arc<Board>,
+    registry: Arc<Registry>,
     pool: Pool,
     stop: Stop,
 }
@@ -49,21 +49,21 @@ impl Scratch {
         Scratch {
             repository: Repository::create(&base, &"primary".parse().unwrap()).unwrap(),
             base,
-            board: Board::new(),
+            registry: Registry::new(),
             pool: Pool::new(2).unwrap(),
             stop: Stop::new().unwrap(),
         }
     }
 
-    /// Takes in the archives, and commits what the server's manifest says is all.
-    fn take(
+    /// Stores the archives, compares them with the server's manifest, and commits.
+    fn back_up(
         &self,
-        coding: &Coding,
-        archives: &[Archive],
+        coding: &EncodeOptions,
+        archives: &[TarArchive],
         manifest: &BackupManifest,
     ) -> Result<Backup> {
         let server = "primary".parse().unwrap();
-        let guard = self.board.begin(&server, Activity::Backup)?;
+        let guard = self.registry.begin(&server, Activity::Backup)?;
         let label: Label = "20260101000000".parse().unwrap();
         let mut staging = Staging::create(&self.repository, &label, 7, coding)?;
         let tablespaces: Vec<_> = archives
@@ -82,8 +82,8 @@ impl Scratch {
         let progress = guard.progress();
         let mut pipeline = Pipeline::new(&self.pool, 2, &self.stop, progress, &mut staging);
         for (oid, bytes) in archives {
-            let place = oid.map_or_else(Place::data, Place::tablespace);
-            receive(Cursor::new(bytes), &place, &tablespaces, &mut pipeline)?;
+            let root = oid.map_or_else(ArchiveRoot::data, ArchiveRoot::tablespace);
+            receive(Cursor::new(bytes), &root, &tablespaces, &mut pipeline)?;
         }
         pipeline.finish()?;
         staging.compare(manifest)?;
@@ -104,8 +104,8 @@ impl Drop for Scratch {
     }
 }
 
-fn coding(compression: Compression, encryption: Encryption) -> Coding {
-    Coding {
+fn coding(compression: Compression, encryption: Encryption) -> EncodeOptions {
+    EncodeOptions {
         compression,
         level: Level::Auto,
         encryption,
@@ -130,22 +130,22 @@ fn archive(entries: &[(&str, Option<Vec<u8>>)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// Pages that compress.
+/// Compressible content of `length` bytes.
 fn pages(length: usize, seed: usize) -> Vec<u8> {
     (0..length)
         .map(|at| u8::try_from((at / 7 + at * seed / 8192) % 251).unwrap())
         .collect()
 }
 
-fn cluster() -> (Vec<Archive>, Files) {
+fn cluster() -> (Vec<TarArchive>, Files) {
     let mut main = vec![
         ("backup_label", Some(LABEL.to_vec())),
         ("base", None),
         ("base/1", None),
         ("base/1/empty", Some(Vec::new())),
         ("base/1/page", Some(pages(8192, 3))),
-        ("base/1/chunk", Some(pages(CHUNK, 5))),
-        ("base/1/large", Some(pages(20 * CHUNK + 4711, 7))),
+        ("base/1/chunk", Some(pages(CHUNK_SIZE, 5))),
+        ("base/1/large", Some(pages(20 * CHUNK_SIZE + 4711, 7))),
         ("base/1/name.zstd", Some(pages(100_000, 11))),
         ("pg_wal", None),
         ("global", None),
@@ -158,7 +158,7 @@ fn cluster() -> (Vec<Archive>, Files) {
     let space = vec![
         ("PG_15_202209061", None),
         ("PG_15_202209061/5", None),
-        ("PG_15_202209061/5/16385", Some(pages(3 * CHUNK, 17))),
+        ("PG_15_202209061/5/16385", Some(pages(3 * CHUNK_SIZE, 17))),
     ];
     let mut files = BTreeMap::new();
     for (prefix, entries) in [("", &main), ("pg_tblspc/16400", &space)] {
@@ -188,13 +188,15 @@ fn manifest(files: &Files) -> BackupManifest {
 }
 
 #[test]
-fn what_comes_out_is_what_went_in() {
+fn stored_files_decode_to_the_input() {
     let (archives, files) = cluster();
     for compression in Compression::ALL {
         for encryption in [Encryption::None, Encryption::Aes256, Encryption::Aes128] {
             let scratch = Scratch::new(&format!("{compression}-{encryption}"));
             let coding = coding(compression, encryption);
-            let backup = scratch.take(&coding, &archives, &manifest(&files)).unwrap();
+            let backup = scratch
+                .back_up(&coding, &archives, &manifest(&files))
+                .unwrap();
             let found = scratch.repository.find("newest").unwrap();
             assert_eq!(found.info, backup.info);
             let all = found.manifest().unwrap();
@@ -202,7 +204,7 @@ fn what_comes_out_is_what_went_in() {
             for file in &all.files {
                 let mut plain = Vec::new();
                 let path = found.path.join(&file.stored_path);
-                let mut source = Source::open(&path, coding.stored(), Some(key())).unwrap();
+                let mut source = StoredReader::open(&path, coding.stored(), Some(key())).unwrap();
                 source.read_to_end(&mut plain).unwrap();
                 let digests = source.finish().unwrap();
                 assert!(
@@ -215,7 +217,7 @@ fn what_comes_out_is_what_went_in() {
             }
             let plain: usize = files.values().map(Vec::len).sum();
             assert_eq!(found.info.restore_size, plain as u64);
-            assert_eq!(found.info.biggest_file, (20 * CHUNK + 4711) as u64);
+            assert_eq!(found.info.biggest_file, (20 * CHUNK_SIZE + 4711) as u64);
             let directories: Vec<_> = all
                 .directories
                 .iter()
@@ -244,7 +246,7 @@ fn what_comes_out_is_what_went_in() {
 }
 
 #[test]
-fn a_difference_from_the_servers_manifest_is_named_and_leaves_nothing() {
+fn a_difference_from_the_servers_manifest_is_an_error_and_leaves_no_files() {
     let (archives, files) = cluster();
     let large = PathBuf::from("base/1/large");
     let label = PathBuf::from("backup_label");
@@ -268,9 +270,9 @@ fn a_difference_from_the_servers_manifest_is_named_and_leaves_nothing() {
     ] {
         let coding = coding(Compression::Zstd, Encryption::None);
         let failure = scratch
-            .take(&coding, &archives, &manifest(&expected))
+            .back_up(&coding, &archives, &manifest(&expected))
             .unwrap_err();
-        assert_eq!(failure.kind(), Kind::Corrupt);
+        assert_eq!(failure.kind(), ErrorKind::Corrupt);
         assert!(failure.message().contains(word), "{failure}");
         assert!(scratch.is_empty());
     }
@@ -278,7 +280,7 @@ fn a_difference_from_the_servers_manifest_is_named_and_leaves_nothing() {
     none.files[3].crc32c = None;
     assert!(
         scratch
-            .take(
+            .back_up(
                 &coding(Compression::None, Encryption::None),
                 &archives,
                 &none
@@ -288,7 +290,7 @@ fn a_difference_from_the_servers_manifest_is_named_and_leaves_nothing() {
 }
 
 #[test]
-fn an_archive_that_is_cut_anywhere_leaves_nothing() {
+fn a_truncated_archive_leaves_no_files() {
     let (archives, files) = cluster();
     let scratch = Scratch::new("cut");
     let bytes = &archives[0].1;
@@ -297,14 +299,14 @@ fn an_archive_that_is_cut_anywhere_leaves_nothing() {
         100,
         600,
         3000,
-        2 * CHUNK,
-        10 * CHUNK,
+        2 * CHUNK_SIZE,
+        10 * CHUNK_SIZE,
         bytes.len() - 20_000,
     ] {
         let cut = vec![(None, bytes[..length].to_vec()), archives[1].clone()];
         let coding = coding(Compression::Lz4, Encryption::Aes192);
         assert!(
-            scratch.take(&coding, &cut, &manifest(&files)).is_err(),
+            scratch.back_up(&coding, &cut, &manifest(&files)).is_err(),
             "{length}"
         );
         assert!(scratch.is_empty());
@@ -312,7 +314,7 @@ fn an_archive_that_is_cut_anywhere_leaves_nothing() {
 }
 
 #[test]
-fn entries_cannot_escape_collide_or_come_twice() {
+fn entries_cannot_escape_collide_or_repeat() {
     let scratch = Scratch::new("hostile");
     let link = |path: &str, target: &str| {
         let mut builder = tar::Builder::new(Vec::new());
@@ -335,7 +337,7 @@ fn entries_cannot_escape_collide_or_come_twice() {
         let expected = manifest(&BTreeMap::new());
         let archives = [(None, bytes), (Some(16400), archive(&[]))];
         let coding = coding(Compression::None, Encryption::None);
-        let failure = scratch.take(&coding, &archives, &expected).unwrap_err();
+        let failure = scratch.back_up(&coding, &archives, &expected).unwrap_err();
         assert!(failure.message().contains(word), "{failure}");
         assert!(scratch.is_empty());
     }
@@ -345,29 +347,29 @@ fn entries_cannot_escape_collide_or_come_twice() {
     ];
     let coding = coding(Compression::None, Encryption::None);
     scratch
-        .take(&coding, &good, &manifest(&BTreeMap::new()))
+        .back_up(&coding, &good, &manifest(&BTreeMap::new()))
         .unwrap();
 }
 
 #[test]
-fn a_stop_ends_a_backup_at_once() {
+fn a_stop_request_ends_a_backup() {
     let (archives, files) = cluster();
     let scratch = Scratch::new("stop");
     scratch.stop.request();
     let coding = coding(Compression::Zstd, Encryption::None);
     let failure = scratch
-        .take(&coding, &archives, &manifest(&files))
+        .back_up(&coding, &archives, &manifest(&files))
         .unwrap_err();
-    assert_eq!(failure.kind(), Kind::Stopped);
+    assert_eq!(failure.kind(), ErrorKind::Stopped);
     assert!(scratch.is_empty());
 }
 
 #[test]
-fn stored_names_say_how_they_are_stored() {
+fn stored_names_have_the_suffixes_of_their_encoding() {
     let (archives, files) = cluster();
     let scratch = Scratch::new("names");
     let how = coding(Compression::Gzip, Encryption::Aes256);
-    let backup = scratch.take(&how, &archives, &manifest(&files)).unwrap();
+    let backup = scratch.back_up(&how, &archives, &manifest(&files)).unwrap();
     assert!(backup.path.join("data/base/1/name.zstd.gz.aes").exists());
     assert!(
         backup
@@ -375,5 +377,5 @@ fn stored_names_say_how_they_are_stored() {
             .join("tblspc/16400/PG_15_202209061/5/16385.gz.aes")
             .exists()
     );
-    assert_ne!(how.stored(), Stored::PLAIN);
+    assert_ne!(how.stored(), StoredFormat::PLAIN);
 }

@@ -1,79 +1,86 @@
-//! The WAL that a backup needs to become consistent: kept with the backup, as hard links to what the archive holds.
+//! The WAL that a backup needs to become consistent: stored with the backup, as hard links to the
+//! files of the archive.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::staging::{FileHead, StagedEntry, Staging};
-use crate::codec::{CHUNK, Coding, Framer, PlainDigest, Stored, Suffixes};
+use super::staging::{FileHeader, StagedEntry, Staging};
+use crate::codec::{
+    CHUNK_SIZE, EncodeOptions, FrameCompressor, PlainDigest, StoredFormat, Suffixes,
+};
 use crate::config::Server;
-use crate::error::{Context as _, Failure, Kind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{TimelineHistory, WalRange};
-use crate::job::context::Context;
+use crate::job::context::JobContext;
 use crate::repository::{ManifestFile, WalDirectory, WalFile};
 use crate::storage;
 use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline};
 
-/// How long WAL may take to arrive at least, whatever the configuration says, and its segments to be sealed: the server
-/// sends the end of a backup at once, but the disk may be slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The shortest time to wait for the WAL, even if `blocking_timeout` is less, and the time to wait
+/// until it is sealed: the disk may be slow.
+const WAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The pause between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How often to check whether a segment is sealed.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Refuses a backup that begins before what the archive has, before anything is transferred: a standby begins it at its
-/// last restart point, which may lie before the WAL that its slot keeps for us.
+/// Fails, before the transfer, if the backup begins before the WAL in the archive: a standby begins
+/// it at its last restartpoint, which may be before the WAL that the slot retains.
 pub(super) fn check_start(
-    context: &Context,
+    context: &JobContext,
     server: &Server,
     archive: &WalDirectory,
     (timeline, start): (Timeline, Lsn),
 ) -> Result<()> {
     let size = archive.segment_size();
     let needed = Segment::containing(timeline, start, size);
-    // Asked first: what comes meanwhile is no reason to refuse.
-    let flushed = context.board.receiver(&server.name).flushed;
+    // Read first: WAL that arrives meanwhile must not fail the backup.
+    let flushed = context.registry.receiver(&server.name).flushed;
     let files = archive.segments()?;
-    let there = files
+    let archived = files
         .iter()
         .any(|file| file.segment.number == needed.number);
-    if there || flushed <= needed.start(size) {
+    if archived || flushed <= needed.start(size) {
         return Ok(());
     }
     let message = format!(
-        "the backup would begin at {start}, in the WAL segment {}, which is not in the archive: WAL is received from \
-         later on",
+        "the backup would begin at {start}, in the WAL segment {}, which is not in the archive: \
+         WAL is received from later on",
         needed.name(size)
     );
-    Err(Failure::new(Kind::NotFound, message).hint(
-        "run CHECKPOINT on the primary, wait until the standby has replayed it, and take the backup again: it begins \
-         later then",
+    Err(Error::new(ErrorKind::NotFound, message).with_hint(
+        "run CHECKPOINT on the primary, wait until the standby has replayed it, and take the \
+         backup again: it begins later then",
     ))
 }
 
-/// Waits until the archive is durable up to the end of the backup. Fails when no WAL arrives any more, and when what
-/// arrived is not the WAL of the backup.
+/// Waits until WAL is flushed up to the end of the backup. Fails when no more WAL arrives, or when
+/// it is on another timeline.
 pub(super) fn wait(
-    context: &Context,
+    context: &JobContext,
     server: &Server,
     archive: &WalDirectory,
     end: (Timeline, Lsn),
 ) -> Result<()> {
     wait_flushed(context, server, end)?;
-    check_way(archive, context.board.receiver(&server.name).timeline, end)
+    check_timeline(
+        archive,
+        context.registry.receiver(&server.name).timeline,
+        end,
+    )
 }
 
-fn wait_flushed(context: &Context, server: &Server, end: (Timeline, Lsn)) -> Result<()> {
-    let timeout = context.config.blocking_timeout.duration().max(PATIENCE);
+fn wait_flushed(context: &JobContext, server: &Server, end: (Timeline, Lsn)) -> Result<()> {
+    let timeout = context.config.blocking_timeout.duration().max(WAL_TIMEOUT);
     loop {
-        let before = context.board.receiver(&server.name).flushed;
+        let before = context.registry.receiver(&server.name).flushed;
         let waited = context
-            .board
+            .registry
             .wait_flushed(&server.name, end, timeout, || context.stop.check());
         match waited {
-            Err(failure) if failure.kind() == Kind::Timeout => {
-                if context.board.receiver(&server.name).flushed <= before {
+            Err(failure) if failure.kind() == ErrorKind::Timeout => {
+                if context.registry.receiver(&server.name).flushed <= before {
                     return Err(failure.context("wait for the WAL that the backup needs"));
                 }
             }
@@ -82,9 +89,9 @@ fn wait_flushed(context: &Context, server: &Server, end: (Timeline, Lsn)) -> Res
     }
 }
 
-/// Fails unless the WAL that was received `on` a timeline comes after the end of the backup: a standby that was promoted
-/// may not have got that far.
-fn check_way(
+/// Fails unless the timeline `on` that is received branches after the end of the backup: a promoted
+/// standby may not have received that much.
+fn check_timeline(
     archive: &WalDirectory,
     on: Option<Timeline>,
     (timeline, end): (Timeline, Lsn),
@@ -94,71 +101,76 @@ fn check_way(
     };
     let content = archive.history(on)?;
     let history = content.map(|content| TimelineHistory::parse(on, &content));
-    let left = history.transpose()?.and_then(|way| way.end_of(timeline));
+    let left = history
+        .transpose()?
+        .and_then(|history| history.end_of(timeline));
     if left >= Some(end) {
         return Ok(());
     }
     let left = left.map_or_else(String::new, |left| format!(", which left it at {left}"));
     let message = format!(
-        "the backup ends at {end} on timeline {timeline}, and the server is on timeline {on} now{left}: the WAL that the \
-         backup needs did not arrive"
+        "the backup ends at {end} on timeline {timeline}, and the server is on timeline {on} \
+         now{left}: the WAL that the backup needs did not arrive"
     );
-    Err(Failure::new(Kind::NotFound, message).hint("take the backup again"))
+    Err(Error::new(ErrorKind::NotFound, message).with_hint("take the backup again"))
 }
 
-/// Keeps the WAL of `ranges` with the backup; the last of it ends at `end`. The name of the first segment.
-pub(super) fn keep(
-    context: &Context,
+/// Adds the WAL of `ranges` to the backup. Returns the name of the first segment.
+pub(super) fn attach_wal(
+    context: &JobContext,
     archive: &WalDirectory,
     staging: &mut Staging,
     ranges: &[WalRange],
-    patience: Patience,
+    seal_wait: SealWait,
 ) -> Result<String> {
     let size = archive.segment_size();
-    let needed = segments(ranges, size)?;
+    let needed = needed_segments(ranges, size)?;
     let first = needed.values().next().map(|(segment, _)| *segment);
-    let deadline = Instant::now() + patience.duration();
-    let mut keeper = Keeper {
+    let deadline = Instant::now() + seal_wait.duration();
+    let mut attacher = WalAttacher {
         context,
         archive,
         staging,
     };
     for (segment, end) in needed.values() {
-        keeper.segment(*segment, *end, deadline)?;
+        attacher.attach_segment(*segment, *end, deadline)?;
     }
     let newest = ranges.iter().map(|range| range.timeline).max();
     if let Some(timeline) = newest.filter(|timeline| *timeline > Timeline::FIRST) {
-        keeper.history(timeline)?;
+        attacher.attach_history(timeline)?;
     }
     Ok(first.map(|segment| segment.name(size)).unwrap_or_default())
 }
 
-/// How long to wait for the last segment.
+/// How long to wait until the last segment is sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// A primary ends the segment with the backup.
+pub(super) enum SealWait {
+    /// A primary switches segments at the end of the backup.
     Primary,
-    /// A standby cannot end it: it is full when the primary has filled it, which may take for ever.
+    /// A standby cannot switch segments: an idle primary may never fill it.
     Standby,
 }
 
-impl Patience {
+impl SealWait {
     fn duration(self) -> Duration {
         match self {
-            Patience::Primary => PATIENCE,
-            Patience::Standby => Duration::ZERO,
+            SealWait::Primary => WAL_TIMEOUT,
+            SealWait::Standby => Duration::ZERO,
         }
     }
 }
 
-/// The segments of the ranges by number, each with the position up to which it is needed. Where a timeline switched
-/// within a segment, the newer timeline's file begins with all that the older one holds.
-fn segments(ranges: &[WalRange], size: SegmentSize) -> Result<BTreeMap<u64, (Segment, Lsn)>> {
+/// The segments of the ranges by number, each with the position up to which it is needed. Of two
+/// timelines in one segment the newer one counts: its file begins with a copy of the older one.
+fn needed_segments(
+    ranges: &[WalRange],
+    size: SegmentSize,
+) -> Result<BTreeMap<u64, (Segment, Lsn)>> {
     let mut needed: BTreeMap<u64, (Segment, Lsn)> = BTreeMap::new();
     for range in ranges {
         if range.end <= range.start {
-            return Err(Failure::new(
-                Kind::Corrupt,
+            return Err(Error::new(
+                ErrorKind::Corrupt,
                 format!("the backup needs WAL from {} to {}", range.start, range.end),
             ));
         }
@@ -175,22 +187,22 @@ fn segments(ranges: &[WalRange], size: SegmentSize) -> Result<BTreeMap<u64, (Seg
     Ok(needed)
 }
 
-struct Keeper<'a> {
-    context: &'a Context,
+struct WalAttacher<'a> {
+    context: &'a JobContext,
     archive: &'a WalDirectory,
     staging: &'a mut Staging,
 }
 
-impl Keeper<'_> {
-    /// Links a segment as soon as it is sealed; takes a copy if that does not happen in time.
-    fn segment(&mut self, segment: Segment, end: Lsn, deadline: Instant) -> Result<()> {
+impl WalAttacher<'_> {
+    /// Links a segment once it is sealed; copies it at the deadline.
+    fn attach_segment(&mut self, segment: Segment, end: Lsn, deadline: Instant) -> Result<()> {
         let name = segment.name(self.archive.segment_size());
         check_received(self.archive, segment)
-            .with_context(|| format!("keep the WAL segment {name}"))?;
+            .with_context(|| format!("add the WAL segment {name} to the backup"))?;
         loop {
             let missing = || {
-                Failure::new(
-                    Kind::NotFound,
+                Error::new(
+                    ErrorKind::NotFound,
                     format!("the backup needs the WAL segment {name}, which is not in the archive"),
                 )
             };
@@ -205,42 +217,46 @@ impl Keeper<'_> {
             } else if Instant::now() >= deadline {
                 self.copy_unsealed(&name, &file, end)
             } else {
-                self.context.stop.pause(PAUSE)?;
+                self.context.stop.pause(POLL_INTERVAL)?;
                 continue;
             };
             match done {
-                // It was sealed between the look and the link.
-                Err(failure) if failure.kind() == Kind::NotFound => {
-                    self.context.stop.pause(PAUSE)?;
+                // It was sealed between the lookup and the link.
+                Err(failure) if failure.kind() == ErrorKind::NotFound => {
+                    self.context.stop.pause(POLL_INTERVAL)?;
                 }
-                done => return done.with_context(|| format!("keep the WAL segment {name}")),
+                done => {
+                    return done
+                        .with_context(|| format!("add the WAL segment {name} to the backup"));
+                }
             }
         }
     }
 
-    /// Whether nothing will take the place of the file any more.
+    /// Whether the file is final and will not be replaced.
     fn is_sealed(&self, file: &WalFile) -> bool {
         let coding = self.staging.coding().stored();
-        !file.partial && (!file.is_plain() || coding == Stored::PLAIN)
+        !file.partial && (!file.is_plain() || coding == StoredFormat::PLAIN)
     }
 
-    /// The history file of a timeline, which recovery asks for.
-    fn history(&mut self, timeline: Timeline) -> Result<()> {
+    /// Adds the history file of a timeline, which recovery reads.
+    fn attach_history(&mut self, timeline: Timeline) -> Result<()> {
         let name = timeline.history_name();
         let path = self.archive.path().join(&name);
-        let mut keep = || -> Result<()> {
+        let mut attach = || -> Result<()> {
             let size = std::fs::metadata(&path)?.len();
             self.link(&name, &path, Suffixes::NONE, size)
         };
-        keep().with_context(|| format!("keep the timeline history {name}"))
+        attach().with_context(|| format!("add the timeline history {name} to the backup"))
     }
 
-    /// Links a file of the archive of `size` plain bytes, and reads it to its end: what cannot be decoded is no WAL to
-    /// rely on. Where the archive is on another file system it is copied.
+    /// Links a file of the archive of `size` plain bytes, and reads all of it: a file that cannot
+    /// be decoded fails the backup. Copies it if the archive is on another file system.
     fn link(&mut self, name: &str, path: &Path, suffixes: Suffixes, size: u64) -> Result<()> {
         let encrypts = self.staging.coding().encryption != Encryption::None;
         if encrypts && !suffixes.encrypted {
-            // Archived before encryption was switched on, or a history file: nothing in an encrypted backup is plain.
+            // Archived before encryption was enabled, or a history file: an encrypted backup has no
+            // plain files.
             return self.copy(name, path, suffixes, (size, size));
         }
         let file_name = path.file_name().unwrap_or_default();
@@ -248,7 +264,7 @@ impl Keeper<'_> {
         let link = self.staging.path().join(&stored_path);
         match storage::hard_link(path, &link) {
             Ok(()) => {}
-            Err(failure) if failure.kind() == Kind::NotFound => return Err(failure),
+            Err(failure) if failure.kind() == ErrorKind::NotFound => return Err(failure),
             Err(_) => return self.copy(name, path, suffixes, (size, size)),
         }
         let mut source = self.archive.open(&link, suffixes, &self.context.key)?;
@@ -258,10 +274,10 @@ impl Keeper<'_> {
         if digests.plain_size != size {
             let found = digests.plain_size;
             let text = format!("it has {found} bytes, not {size}");
-            return Err(Failure::new(Kind::Corrupt, text));
+            return Err(Error::new(ErrorKind::Corrupt, text));
         }
         self.staging.add_wal(&ManifestFile {
-            path: logical(name),
+            path: pg_wal_path(name),
             size: digests.plain_size,
             modified: modified(&link)?,
             mode: 0o600,
@@ -274,8 +290,8 @@ impl Keeper<'_> {
         })
     }
 
-    /// Stores a segment that is not sealed as it is now. Of the open one what is needed is taken, and zeros behind that,
-    /// as PostgreSQL has them in a segment that it has begun.
+    /// Copies a segment that is not sealed yet. Of a partial one only the needed part is copied,
+    /// and zeros follow, as in a segment that PostgreSQL has begun.
     fn copy_unsealed(&mut self, name: &str, file: &WalFile, end: Lsn) -> Result<()> {
         let size = self.archive.segment_size();
         let needed = if file.partial {
@@ -286,7 +302,7 @@ impl Keeper<'_> {
         self.copy(name, &file.path, file.suffixes, (needed, size.bytes()))
     }
 
-    /// Stores the first `needed` bytes of a file of the archive, and zeros up to `size`.
+    /// Copies the first `needed` bytes of a file of the archive, and adds zeros up to `size`.
     fn copy(
         &mut self,
         name: &str,
@@ -296,8 +312,8 @@ impl Keeper<'_> {
     ) -> Result<()> {
         let input = self.archive.open(path, suffixes, &self.context.key)?;
         let coding = self.staging.coding().clone();
-        let head = FileHead {
-            path: logical(name),
+        let header = FileHeader {
+            path: pg_wal_path(name),
             stored_path: format!("wal/{name}{}", coding.stored().suffix()).into(),
             size,
             modified: modified(path)?,
@@ -305,13 +321,13 @@ impl Keeper<'_> {
         };
         let zeros = io::repeat(0).take(size - needed);
         let mut input = input.take(needed).chain(zeros);
-        let (entry, digest) = store(self.staging, head, &mut input, &coding)?;
+        let (entry, digest) = store(self.staging, header, &mut input, &coding)?;
         self.staging.end_wal(entry, &digest)
     }
 }
 
-/// Fails for a partial segment with WAL of its timeline after it: what it lacks was lost, and there are zeros in place of
-/// that. The archive must be durable up to the end of the backup.
+/// Fails for a partial segment with WAL of its timeline after it: the rest of it was lost, and
+/// zeros are in its place. WAL must be flushed up to the end of the backup.
 fn check_received(archive: &WalDirectory, segment: Segment) -> Result<()> {
     let is_partial = || -> Result<bool> {
         let file = archive.find(segment)?;
@@ -319,7 +335,7 @@ fn check_received(archive: &WalDirectory, segment: Segment) -> Result<()> {
     };
     let comes_after =
         |other: Segment| other.timeline == segment.timeline && other.number > segment.number;
-    // Looked at again, since it may have been completed meanwhile.
+    // Checked again, since it may have been completed meanwhile.
     if is_partial()?
         && archive
             .segments()?
@@ -327,46 +343,44 @@ fn check_received(archive: &WalDirectory, segment: Segment) -> Result<()> {
             .any(|file| comes_after(file.segment))
         && is_partial()?
     {
-        let message =
-            "the archive has it in part only, the rest was lost while the backup was taken";
-        return Err(Failure::new(Kind::NotFound, message).hint("take the backup again"));
+        let message = "the archive has only a part of it, the rest was lost during the backup";
+        return Err(Error::new(ErrorKind::NotFound, message).with_hint("take the backup again"));
     }
     Ok(())
 }
 
-/// Stores a file in this thread; it is to be ended.
+/// Writes a file in this thread; the caller finishes it.
 pub(super) fn store(
     staging: &Staging,
-    head: FileHead,
+    header: FileHeader,
     input: &mut dyn Read,
-    coding: &Coding,
+    coding: &EncodeOptions,
 ) -> Result<(StagedEntry, PlainDigest)> {
-    let framer = Framer::new(coding);
+    let framer = FrameCompressor::new(coding);
     let mut digest = PlainDigest::new();
-    let mut left = head.size;
-    let mut entry = staging.begin(head)?;
-    let (mut chunk, mut frame) = (vec![0; CHUNK], Vec::new());
+    let mut left = header.size;
+    let mut entry = staging.begin(header)?;
+    let (mut chunk, mut frame) = (vec![0; CHUNK_SIZE], Vec::new());
     while left > 0 {
-        let length = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+        let length = usize::try_from(left).map_or(CHUNK_SIZE, |left| left.min(CHUNK_SIZE));
         let plain = chunk.get_mut(..length).unwrap_or_default();
         input.read_exact(plain)?;
         digest.update(plain);
-        framer.frame(plain, &mut frame)?;
+        framer.compress_frame(plain, &mut frame)?;
         entry.write(&mut frame)?;
         left -= u64::try_from(length).unwrap_or(left);
     }
     Ok((entry, digest))
 }
 
-fn logical(name: &str) -> PathBuf {
+fn pg_wal_path(name: &str) -> PathBuf {
     Path::new("pg_wal").join(name)
 }
 
 /// When a file was modified, seconds since 1970 UTC.
 fn modified(path: &Path) -> Result<i64> {
     use std::os::unix::fs::MetadataExt;
-    let metadata =
-        std::fs::metadata(path).with_context(|| format!("look at {}", path.display()))?;
+    let metadata = std::fs::metadata(path).with_context(|| format!("stat {}", path.display()))?;
     Ok(metadata.mtime())
 }
 
@@ -383,7 +397,7 @@ mod tests {
     }
 
     fn names(ranges: &[WalRange]) -> Vec<String> {
-        let needed = segments(ranges, SegmentSize::DEFAULT).unwrap();
+        let needed = needed_segments(ranges, SegmentSize::DEFAULT).unwrap();
         needed
             .values()
             .map(|(segment, end)| format!("{}@{end}", segment.name(SegmentSize::DEFAULT)))
@@ -391,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn the_segments_of_a_range() {
+    fn a_range_needs_the_segments_that_it_touches() {
         assert_eq!(
             names(&[range(1, 0xFF00_0028, 0x1_0100_0000)]),
             [
@@ -406,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_switch_the_newer_timeline_counts() {
+    fn after_a_timeline_switch_the_newer_timeline_is_used() {
         let switched = [
             range(2, 0x380_0000, 0x400_0100),
             range(1, 0x200_0028, 0x380_0000),
@@ -422,7 +436,9 @@ mod tests {
     }
 
     #[test]
-    fn a_range_without_bytes_is_an_error() {
-        assert!(segments(&[range(1, 0x200_0028, 0x200_0028)], SegmentSize::DEFAULT).is_err());
+    fn an_empty_range_is_an_error() {
+        assert!(
+            needed_segments(&[range(1, 0x200_0028, 0x200_0028)], SegmentSize::DEFAULT).is_err()
+        );
     }
 }

@@ -1,14 +1,17 @@
-//! Reads archived WAL as PostgreSQL's recovery would read it: along a way of timelines, segment after segment, to the
-//! end of what is valid. Restore finds out with it what can be reached, verify that a backup has what it needs.
+//! Reads archived WAL as PostgreSQL's recovery would read it: along a timeline path, segment after
+//! segment, to the end of valid WAL. Restore uses it to find out which targets can be reached,
+//! verify to check that a backup has the WAL that it needs.
 
-mod look_back;
-mod path;
+mod last_transaction;
+mod reader;
 mod segments;
-mod walk;
+mod timeline_path;
 
-pub use path::{TimelineChoice, choose, followed_history, holds, target_history};
-pub use segments::{Opened, Segments, WayFile};
-pub use walk::{Ending, Walk, Walked};
+pub use reader::{ReadResult, Stopped, WalReader};
+pub use segments::{OpenedSegment, SegmentFile, Segments};
+pub use timeline_path::{
+    TimelineChoice, choose_path, contains_backup, followed_history, target_history,
+};
 
 #[cfg(test)]
 mod tests;

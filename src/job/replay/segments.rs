@@ -1,64 +1,65 @@
-//! The segments that recovery can read: those of the archive, else those that a backup keeps for itself.
+//! The WAL segments that recovery can read: those of the archive, else those that are stored with a
+//! backup.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::codec::{Digests, Source};
+use crate::codec::{Digests, StoredReader};
 use crate::crypto::MasterKey;
-use crate::error::{Context, Kind, Result};
+use crate::error::{Context, ErrorKind, Result};
 use crate::format::TimelineHistory;
 use crate::repository::{Backup, ManifestFile, WalDirectory, WalFile};
 use crate::storage;
 use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline};
 
-/// How often a segment is looked for again that was there a moment ago: it was completed or sealed meanwhile.
+/// Attempts to open a segment: its file gets another name when it is completed or sealed meanwhile.
 const ATTEMPTS: usize = 5;
 
-/// The segments that recovery can read.
+/// The WAL segments that recovery can read, and the history files.
 pub struct Segments {
     archive: WalDirectory,
     archived: BTreeMap<Segment, WalFile>,
-    /// Those of which there is more than one sealed file: a crash left them, and the settings were changed since.
-    doubled: BTreeSet<Segment>,
-    /// Those that `backup` keeps for itself.
-    kept: BTreeMap<Segment, ManifestFile>,
+    /// Segments with more than one sealed file: the settings were changed after a crash.
+    duplicated: BTreeSet<Segment>,
+    /// Segments that are stored with `backup`.
+    backup_files: BTreeMap<Segment, ManifestFile>,
     histories: BTreeMap<Timeline, ManifestFile>,
     backup: Option<Backup>,
     followed: Option<Timeline>,
     key: Arc<MasterKey>,
 }
 
-/// A file that has WAL of a way, or is to have it.
+/// A segment file that has, or should have, WAL of a timeline path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WayFile {
-    /// Which segment it holds.
+pub struct SegmentFile {
+    /// The segment that it holds.
     pub segment: Segment,
-    /// Whether it is one that the backup keeps for itself.
-    kept: bool,
-    /// Up to here it belongs to the way.
+    /// Whether it is stored with the backup, not in the archive.
+    from_backup: bool,
+    /// Its WAL belongs to the timeline path up to here.
     pub until: Lsn,
 }
 
-/// A segment that was opened.
-pub struct Opened {
-    /// Its plain bytes.
-    pub source: Source,
-    /// The file.
+/// A segment file that is open for reading.
+pub struct OpenedSegment {
+    /// The decrypted and decompressed bytes.
+    pub source: StoredReader,
+    /// The path of the file, for messages.
     pub path: PathBuf,
-    /// Whether zeros may stand in it for what was not received; then what was written ends here or before.
-    pub written: Option<Lsn>,
-    /// What the manifest says of its bytes, if it is one that the backup keeps.
-    listed: Option<ManifestFile>,
+    /// Where the received WAL ends at the latest; `None` for a complete segment.
+    pub written_until: Option<Lsn>,
+    /// The manifest entry of a file that is stored with the backup.
+    manifest_entry: Option<ManifestFile>,
 }
 
-impl Opened {
-    /// To be called after the last byte was read: checks that there is none left, the tag of what is encrypted, and that
-    /// the bytes are those that the manifest says.
+impl OpenedSegment {
+    /// Must be called after the last byte was read: checks that no bytes are left, the
+    /// authentication tag of an encrypted file, and the digests in the manifest.
     pub fn finish(self) -> Result<Digests> {
         let found = self.source.finish()?;
-        if let Some(file) = &self.listed {
+        if let Some(file) = &self.manifest_entry {
             file.check(&found)?;
         }
         Ok(found)
@@ -66,23 +67,23 @@ impl Opened {
 }
 
 impl Segments {
-    /// The segments of an archive.
+    /// Lists the segments of an archive.
     pub fn new(archive: WalDirectory, key: Arc<MasterKey>) -> Result<Segments> {
-        let mut doubled = BTreeSet::new();
+        let mut duplicated = BTreeSet::new();
         let mut last = None;
         for file in archive.files()? {
             let sealed = !file.partial && !file.is_plain();
             if sealed && last == Some(file.segment) {
-                doubled.insert(file.segment);
+                duplicated.insert(file.segment);
             }
             last = sealed.then_some(file.segment);
         }
         let files = archive.segments()?.into_iter();
         Ok(Segments {
             archived: files.map(|file| (file.segment, file)).collect(),
-            doubled,
+            duplicated,
             archive,
-            kept: BTreeMap::new(),
+            backup_files: BTreeMap::new(),
             histories: BTreeMap::new(),
             backup: None,
             followed: None,
@@ -90,33 +91,33 @@ impl Segments {
         })
     }
 
-    /// Says which timeline the archive follows.
+    /// Sets the timeline that the archive follows.
     #[must_use]
-    pub fn following(mut self, timeline: Option<Timeline>) -> Segments {
+    pub fn with_followed_timeline(mut self, timeline: Option<Timeline>) -> Segments {
         self.followed = timeline;
         self
     }
 
-    /// The timeline that the archive follows, if that is known.
-    pub fn followed(&self) -> Option<Timeline> {
+    /// The timeline that the archive follows; `None` if unknown.
+    pub fn followed_timeline(&self) -> Option<Timeline> {
         self.followed
     }
 
-    /// Forgets those of the archive.
+    /// Ignores the segments of the archive.
     #[must_use]
-    pub fn kept_only(mut self) -> Segments {
+    pub fn backup_only(mut self) -> Segments {
         self.archived.clear();
         self
     }
 
-    /// Adds those that a backup keeps for itself, for what the archive does not have.
-    pub fn keep(&mut self, backup: &Backup, files: &[ManifestFile]) {
-        self.kept.clear();
+    /// Sets the backup whose segments and history files are used where the archive lacks them.
+    pub fn set_backup(&mut self, backup: &Backup, files: &[ManifestFile]) {
+        self.backup_files.clear();
         self.histories.clear();
         for file in files {
             let name = file.path.file_name().and_then(|name| name.to_str());
             if let Some(segment) = name.and_then(|name| Segment::parse(name, self.size())) {
-                self.kept.insert(segment, file.clone());
+                self.backup_files.insert(segment, file.clone());
             } else if let Some(timeline) = name.and_then(Timeline::of_history_name) {
                 self.histories.insert(timeline, file.clone());
             }
@@ -124,7 +125,7 @@ impl Segments {
         self.backup = Some(backup.clone());
     }
 
-    /// The content of the history file of a timeline: of the archive, else that which the backup keeps.
+    /// The content of the history file of a timeline: from the archive, else from the backup.
     pub fn history(&self, timeline: Timeline) -> Result<Option<Vec<u8>>> {
         if let Some(content) = self.archive.history(timeline)? {
             return Ok(Some(content));
@@ -135,29 +136,29 @@ impl Segments {
         backup.content(file, &self.key).map(Some)
     }
 
-    /// The timelines of which there is a history, sorted.
+    /// The timelines that have a history file, sorted.
     pub fn histories(&self) -> Result<Vec<Timeline>> {
-        let archived = self.archive.histories()?.into_iter();
+        let archived = self.archive.history_timelines()?.into_iter();
         let all: BTreeSet<Timeline> = archived.chain(self.histories.keys().copied()).collect();
         Ok(all.into_iter().collect())
     }
 
-    /// The size of a segment.
+    /// The WAL segment size of the archive.
     pub fn size(&self) -> SegmentSize {
         self.archive.segment_size()
     }
 
-    /// The timelines of which there is WAL, sorted.
+    /// The timelines that have WAL, sorted.
     pub fn timelines(&self) -> Vec<Timeline> {
-        let all = self.archived.keys().chain(self.kept.keys());
+        let all = self.archived.keys().chain(self.backup_files.keys());
         let all: BTreeSet<Timeline> = all.map(|segment| segment.timeline).collect();
         all.into_iter().collect()
     }
 
-    /// The segment in which recovery on the way `history` looks first for the WAL of segment `number`: of the newest
-    /// timeline that begins before its end (`XLogFileReadAnyTLI`, PostgreSQL 13 `xlog.c`, 15 and later
-    /// `xlogrecovery.c`). It begins with a copy of what the timeline before wrote into it.
-    pub fn on_way(&self, history: &TimelineHistory, number: u64) -> Segment {
+    /// The segment that recovery along `history` reads first for segment `number`: that of the
+    /// newest timeline that begins before its end (`XLogFileReadAnyTLI`, PostgreSQL 13 `xlog.c`, 15
+    /// and later `xlogrecovery.c`). It begins with a copy of the WAL of the parent timeline.
+    pub fn segment_on_path(&self, history: &TimelineHistory, number: u64) -> Segment {
         let timeline = history.timeline();
         let end = Segment { timeline, number }.end(self.size());
         let switches = history.switches().iter().rev();
@@ -166,11 +167,12 @@ impl Segments {
         Segment { timeline, number }
     }
 
-    /// The files that may have WAL of the way in segment `number`, best first: that of [`Segments::on_way`], then those
-    /// of the timelines before that wrote into this segment. Of a segment that the backup keeps as a whole its own file comes
-    /// first, since the manifest proves that; else the one of the archive, which may have more.
-    pub fn files(&self, history: &TimelineHistory, number: u64) -> Vec<WayFile> {
-        let first = self.on_way(history, number);
+    /// The files that may have the WAL of segment `number` along `history`, best first: that of
+    /// [`Segments::segment_on_path`], then those of the ancestors that wrote into this segment.
+    /// Where the backup has the complete segment its file comes first, since the manifest
+    /// authenticates it; else the file of the archive, which may have more.
+    pub fn files(&self, history: &TimelineHistory, number: u64) -> Vec<SegmentFile> {
+        let first = self.segment_on_path(history, number);
         let (start, size) = (first.start(self.size()), self.size());
         let before = history.switches().iter().rev();
         let timelines = std::iter::once(history.timeline()).chain(before.map(|s| s.timeline));
@@ -183,80 +185,81 @@ impl Segments {
             }
             let segment = Segment { timeline, number };
             let until = until.min(segment.end(size));
-            let mut there = [
+            let mut sources = [
                 (self.is_archived(segment), false),
-                (self.kept.contains_key(&segment), true),
+                (self.backup_files.contains_key(&segment), true),
             ];
-            if self.is_within(segment) {
-                there.reverse();
+            if self.ends_within_backup(segment) {
+                sources.reverse();
             }
-            let there = there.into_iter().filter(|(there, _)| *there);
-            files.extend(there.map(|(_, kept)| WayFile {
+            let sources = sources.into_iter().filter(|(exists, _)| *exists);
+            files.extend(sources.map(|(_, from_backup)| SegmentFile {
                 segment,
-                kept,
+                from_backup,
                 until,
             }));
         }
         files
     }
 
-    /// Whether a segment ends before the backup does: then what the backup keeps of it is whole.
-    fn is_within(&self, segment: Segment) -> bool {
+    /// Whether a segment ends before the backup does: then the backup has all of it.
+    fn ends_within_backup(&self, segment: Segment) -> bool {
         let end = self.backup.as_ref().map(|backup| backup.info.end.1);
         end.is_some_and(|end| segment.end(self.size()) <= end)
     }
 
-    /// Whether the archive has a file of the segment. One that is not encrypted does not count where an encrypted backup
-    /// keeps the segment: somebody else may have put it there.
+    /// Whether the archive has a file of the segment. An unencrypted file is ignored where an
+    /// encrypted backup has the segment: its origin is not authenticated.
     fn is_archived(&self, segment: Segment) -> bool {
         let encrypts = |backup: &Backup| backup.info.encryption != Encryption::None;
-        let proven = self.is_within(segment)
-            && self.kept.contains_key(&segment)
+        let authenticated = self.ends_within_backup(segment)
+            && self.backup_files.contains_key(&segment)
             && self.backup.as_ref().is_some_and(encrypts);
         let file = self.archived.get(&segment);
-        file.is_some_and(|file| file.suffixes.encrypted || !proven)
+        file.is_some_and(|file| file.suffixes.encrypted || !authenticated)
     }
 
-    /// Whether a file of the archive is not encrypted, so that nothing proves where it comes from.
-    pub fn is_unproven(&self, file: &WayFile) -> bool {
+    /// Whether a file of the archive is not encrypted, so that its origin is not authenticated.
+    pub fn is_unencrypted(&self, file: &SegmentFile) -> bool {
         let archived = self.archived.get(&file.segment);
-        !file.kept && archived.is_some_and(|file| !file.suffixes.encrypted)
+        !file.from_backup && archived.is_some_and(|file| !file.suffixes.encrypted)
     }
 
-    /// Whether there is a later segment of the same timeline.
-    pub fn goes_on(&self, segment: Segment) -> bool {
+    /// Whether a later segment of the same timeline exists.
+    pub fn has_later(&self, segment: Segment) -> bool {
         let later = segment.next()..Segment {
             number: u64::MAX,
             ..segment
         };
         self.archived.range(later.clone()).next().is_some()
-            || self.kept.range(later).next().is_some()
+            || self.backup_files.range(later).next().is_some()
     }
 
-    /// The first segment after `number` that there is on the way.
-    pub fn next(&self, history: &TimelineHistory, number: u64) -> Option<Segment> {
-        let all = self.archived.keys().chain(self.kept.keys());
+    /// The first existing segment after `number` on the timeline path.
+    pub fn next_available(&self, history: &TimelineHistory, number: u64) -> Option<Segment> {
+        let all = self.archived.keys().chain(self.backup_files.keys());
         let after = all.filter(|segment| segment.number > number);
-        let on_way = after.filter(|segment| self.on_way(history, segment.number) == **segment);
-        on_way.min_by_key(|segment| segment.number).copied()
+        let on_path =
+            after.filter(|segment| self.segment_on_path(history, segment.number) == **segment);
+        on_path.min_by_key(|segment| segment.number).copied()
     }
 
-    /// Opens a file; `None` if it is gone.
-    pub fn open(&self, file: WayFile) -> Result<Option<Opened>> {
-        if file.kept {
-            return self.open_kept(file.segment);
+    /// Opens a file; `None` if it no longer exists.
+    pub fn open(&self, file: SegmentFile) -> Result<Option<OpenedSegment>> {
+        if file.from_backup {
+            return self.open_from_backup(file.segment);
         }
         let mut found = self.archived.get(&file.segment).cloned();
-        if self.doubled.contains(&file.segment) {
-            found = self.good_one(file.segment)?.or(found);
+        if self.duplicated.contains(&file.segment) {
+            found = self.readable_duplicate(file.segment)?.or(found);
         }
         for _ in 0..ATTEMPTS {
-            let Some(there) = found else {
+            let Some(archived) = found else {
                 break;
             };
-            match self.open_archived(&there) {
-                Err(failure) if failure.kind() == Kind::NotFound => {
-                    // It was completed or sealed meanwhile, and has another name.
+            match self.open_from_archive(&archived) {
+                Err(failure) if failure.kind() == ErrorKind::NotFound => {
+                    // Completed or sealed meanwhile: it has another name.
                     found = self.archive.find(file.segment)?;
                 }
                 result => return result.map(Some),
@@ -265,27 +268,28 @@ impl Segments {
         Ok(None)
     }
 
-    /// Opens a segment that the backup keeps for itself.
-    fn open_kept(&self, segment: Segment) -> Result<Option<Opened>> {
-        let (Some(backup), Some(file)) = (&self.backup, self.kept.get(&segment)) else {
+    /// Opens a segment that is stored with the backup.
+    fn open_from_backup(&self, segment: Segment) -> Result<Option<OpenedSegment>> {
+        let (Some(backup), Some(file)) = (&self.backup, self.backup_files.get(&segment)) else {
             return Ok(None);
         };
         match backup.open(file, &self.key) {
-            Err(failure) if failure.kind() == Kind::NotFound => Ok(None),
+            Err(failure) if failure.kind() == ErrorKind::NotFound => Ok(None),
             Err(failure) => Err(failure),
-            Ok(source) => Ok(Some(Opened {
+            Ok(source) => Ok(Some(OpenedSegment {
                 source,
                 path: backup.path.join(&file.stored_path),
-                // How much of the last one was received when the backup ended is not known.
-                written: (!self.is_within(segment)).then_some(segment.start(self.size())),
-                listed: Some(file.clone()),
+                // How much of the last segment was received when the backup ended is unknown.
+                written_until: (!self.ends_within_backup(segment))
+                    .then_some(segment.start(self.size())),
+                manifest_entry: Some(file.clone()),
             })),
         }
     }
 
-    /// Of more than one sealed file of a segment one that can be read to its end.
-    fn good_one(&self, segment: Segment) -> Result<Option<WalFile>> {
-        for file in self.archive.files_of(segment)?.into_iter().rev() {
+    /// Of several sealed files of a segment, one that can be read to its end.
+    fn readable_duplicate(&self, segment: Segment) -> Result<Option<WalFile>> {
+        for file in self.archive.files_for_segment(segment)?.into_iter().rev() {
             let read = || -> Result<u64> {
                 let mut source = self.archive.open(&file.path, file.suffixes, &self.key)?;
                 io::copy(&mut source, &mut io::sink())?;
@@ -293,29 +297,32 @@ impl Segments {
             };
             match read() {
                 Ok(size) if size == self.size().bytes() => return Ok(Some(file)),
-                Ok(_) => log::warn!("{} has not the size of a segment", file.path.display()),
+                Ok(_) => log::warn!(
+                    "{} does not have the size of a segment",
+                    file.path.display()
+                ),
                 Err(failure) => log::warn!("{}: {failure}", file.path.display()),
             }
         }
         Ok(None)
     }
 
-    fn open_archived(&self, file: &WalFile) -> Result<Opened> {
-        let mut written = None;
+    fn open_from_archive(&self, file: &WalFile) -> Result<OpenedSegment> {
+        let mut written_until = None;
         if file.partial {
-            // Asked before a byte is read: what arrives later does not count.
+            // Measured before the first read: WAL that arrives later is ignored.
             let length = storage::open_file(&file.path)
                 .map_err(Into::into)
                 .and_then(|open| storage::written_length(&open))
                 .with_context(|| format!("open {}", file.path.display()))?;
-            written = Some(file.segment.start(self.size()).advance(length));
+            written_until = Some(file.segment.start(self.size()).advance(length));
         }
         let source = self.archive.open(&file.path, file.suffixes, &self.key)?;
-        Ok(Opened {
+        Ok(OpenedSegment {
             source,
             path: file.path.clone(),
-            written,
-            listed: None,
+            written_until,
+            manifest_entry: None,
         })
     }
 }

@@ -1,10 +1,12 @@
-//! Ways through archives in which timelines part, made by hand: which file each part is read from, and how far.
+//! Timeline paths through synthetic archives: which file each part is read from, and how far.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{Ending, Segments, TimelineChoice, Walk, Walked, choose, target_history};
+use super::{
+    ReadResult, Segments, Stopped, TimelineChoice, WalReader, choose_path, target_history,
+};
 use crate::crypto::MasterKey;
 use crate::format::TimelineHistory;
 use crate::format::wal::synthetic::{MIB, SYSTEM, Writer, main_data, size};
@@ -12,28 +14,28 @@ use crate::repository::{BackupInfo, WalDirectory};
 use crate::sys::Stop;
 use crate::unit::{Lsn, Segment, Timeline};
 
-/// The beginning of the first record.
+/// The start of the first record.
 const BEGIN: Lsn = Lsn(MIB as u64 + 40);
 
 fn timeline(number: u32) -> Timeline {
     Timeline::new(number).unwrap()
 }
 
-/// An archive in a directory of its own.
+/// A WAL archive in a temporary directory.
 struct Archive(PathBuf);
 
 impl Archive {
     fn new() -> Archive {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("pgmoneta-ways-{}-{number}", std::process::id());
+        let name = format!("pgmoneta-replay-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).unwrap();
         Archive(path)
     }
 
-    /// Stores what was received of a timeline up to `end`: whole segments, and one that is partial. Segments before
-    /// that of `from` were not received.
+    /// Stores the WAL of a timeline from the segment of `from` up to `end`: complete segments, and
+    /// a partial one.
     fn store(&self, wal: &Writer, from: Lsn, end: Lsn) {
         let bytes = &wal.bytes[..usize::try_from(end.0).unwrap() - MIB];
         for (index, bytes) in bytes.chunks(MIB).enumerate() {
@@ -53,7 +55,7 @@ impl Archive {
         }
     }
 
-    fn history(&self, number: u32, switches: &[(u32, Lsn)]) -> TimelineHistory {
+    fn add_history(&self, number: u32, switches: &[(u32, Lsn)]) -> TimelineHistory {
         let lines = switches
             .iter()
             .map(|(number, at)| format!("{number}\t{at}\tx\n"));
@@ -64,47 +66,50 @@ impl Archive {
     }
 
     fn segments(&self) -> Segments {
-        let key = Arc::new(MasterKey::quick(1));
+        let key = Arc::new(MasterKey::for_tests(1));
         Segments::new(WalDirectory::new(&self.0, size()), key).unwrap()
     }
 
-    /// How far a way goes.
-    fn walk(&self, history: &TimelineHistory) -> Walked {
+    /// Reads along a timeline path.
+    fn read(&self, history: &TimelineHistory) -> ReadResult {
         let segments = self.segments();
-        let walk = Walk {
+        let reader = WalReader {
             segments: &segments,
             history,
             system_identifier: Some(SYSTEM),
             stop: &Stop::new().unwrap(),
         };
         let mut next = BEGIN;
-        walk.run(BEGIN, &mut |record, _| {
-            assert!(record.start >= next, "{} comes twice", record.start);
-            next = record.end;
-            std::ops::ControlFlow::Continue(())
-        })
-        .unwrap()
+        reader
+            .read(BEGIN, &mut |record, _| {
+                assert!(record.start >= next, "{} is delivered twice", record.start);
+                next = record.end;
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap()
     }
 
-    fn last_end(&self, before: Lsn) -> Option<i64> {
+    fn last_transaction(&self, before: Lsn) -> Option<i64> {
         let segments = self.segments();
-        let walk = Walk {
+        let reader = WalReader {
             segments: &segments,
             history: &TimelineHistory::first(),
             system_identifier: Some(SYSTEM),
             stop: &Stop::new().unwrap(),
         };
-        walk.last_end_of_transaction(before).unwrap()
+        reader.last_end_of_transaction(before).unwrap()
     }
 
-    /// The timeline that a backup goes to, which ends on timeline 1 at `end`.
-    fn chosen(&self, end: Lsn, choice: TimelineChoice, followed: Option<u32>) -> u32 {
+    /// The timeline that is chosen for a backup that ends on timeline 1 at `end`.
+    fn chosen_timeline(&self, end: Lsn, choice: TimelineChoice, followed: Option<u32>) -> u32 {
         let text = format!("STATUS=1\nSTART_WALPOS={BEGIN}\nEND_WALPOS={end}\n");
         let label = "20261122140300".parse().unwrap();
         let info = BackupInfo::parse(text.as_bytes(), &label).unwrap();
-        let segments = self.segments().following(followed.and_then(Timeline::new));
-        let way = choose(&segments, &info, choice, &Stop::new().unwrap()).unwrap();
-        way.timeline().number()
+        let segments = self
+            .segments()
+            .with_followed_timeline(followed.and_then(Timeline::new));
+        let path = choose_path(&segments, &info, choice, &Stop::new().unwrap()).unwrap();
+        path.timeline().number()
     }
 }
 
@@ -114,7 +119,7 @@ impl Drop for Archive {
     }
 }
 
-/// Adds `count` records of a page or so; the end of each.
+/// Adds `count` records of about a page; returns the end of each.
 fn records(wal: &mut Writer, count: usize) -> Vec<Lsn> {
     let mut ends = Vec::new();
     for _ in 0..count {
@@ -124,7 +129,7 @@ fn records(wal: &mut Writer, count: usize) -> Vec<Lsn> {
     ends
 }
 
-/// A branch that begins where `wal` ends.
+/// A timeline that branches off at the end of `wal`.
 fn branch(wal: &Writer, timeline: u32) -> Writer {
     Writer {
         timeline,
@@ -132,18 +137,19 @@ fn branch(wal: &Writer, timeline: u32) -> Writer {
     }
 }
 
-fn name(walked: &Walked, index: usize) -> u32 {
-    walked.files[index].segment.timeline.number()
+fn file_timeline(result: &ReadResult, index: usize) -> u32 {
+    result.files[index].segment.timeline.number()
 }
 
-/// Three timelines in one segment, the last record of each part of the way, and what timeline 1 wrote besides.
-struct Three {
+/// Three timelines in one segment, and the ends of the records of each. Timeline 1 has WAL after
+/// its switch point.
+struct ThreeTimelines {
     wal: [Writer; 3],
     ends: [Vec<Lsn>; 3],
 }
 
-impl Three {
-    fn new() -> Three {
+impl ThreeTimelines {
+    fn new() -> ThreeTimelines {
         let mut one = Writer::new();
         let first = records(&mut one, 4);
         let mut two = branch(&one, 2);
@@ -151,13 +157,14 @@ impl Three {
         let mut three = branch(&two, 3);
         let third = records(&mut three, 4);
         records(&mut one, 20);
-        Three {
+        ThreeTimelines {
             wal: [one, two, three],
             ends: [first, second, third],
         }
     }
 
-    /// What was received of each timeline, and where recovery ends, from the file of which timeline.
+    /// The received end of each timeline, the end of recovery, and the timeline of the file that is
+    /// read.
     fn rows(&self) -> [([Option<Lsn>; 3], Lsn, u32); 10] {
         let [first, second, third] = &self.ends;
         let (a, b) = (first[3], second[3]);
@@ -180,31 +187,31 @@ impl Three {
 }
 
 #[test]
-fn of_three_timelines_in_one_segment_the_file_that_reaches_furthest_is_taken() {
-    let three = Three::new();
+fn of_three_timelines_in_one_segment_the_file_that_can_be_read_furthest_is_used() {
+    let three = ThreeTimelines::new();
     let (a, b) = (three.ends[0][3], three.ends[1][3]);
     for (received, end, from) in three.rows() {
         let archive = Archive::new();
-        let history = archive.history(3, &[(1, a), (2, b)]);
-        archive.history(2, &[(1, a)]);
+        let history = archive.add_history(3, &[(1, a), (2, b)]);
+        archive.add_history(2, &[(1, a)]);
         for (wal, end) in three.wal.iter().zip(received) {
             if let Some(end) = end {
                 archive.store(wal, BEGIN, end);
             }
         }
-        let walked = archive.walk(&history);
-        assert_eq!(walked.end, end, "{received:?}");
-        assert_eq!(name(&walked, 0), from, "{received:?}");
-        let ending = walked.ending;
-        assert!(matches!(ending, Ending::Received(_)), "{ending:?}");
-        // The newest timeline with a record behind its beginning.
+        let result = archive.read(&history);
+        assert_eq!(result.end, end, "{received:?}");
+        assert_eq!(file_timeline(&result, 0), from, "{received:?}");
+        let ending = result.stopped;
+        assert!(matches!(ending, Stopped::EndOfWal(_)), "{ending:?}");
+        // The newest timeline with a record after its switch point.
         let own = |timeline: usize, begin| received[timeline].is_some_and(|end| end > begin);
         let latest = match (own(2, b), own(1, a)) {
             (true, _) => 3,
             (false, true) => 2,
             (false, false) => 1,
         };
-        let chosen = archive.chosen(three.ends[0][0], TimelineChoice::Latest, None);
+        let chosen = archive.chosen_timeline(three.ends[0][0], TimelineChoice::Latest, None);
         assert_eq!(chosen, latest, "{received:?}");
     }
 }
@@ -221,67 +228,89 @@ fn a_switch_at_the_end_of_a_segment_shares_no_file() {
     let second = records(&mut two, 3);
     let first = records(&mut one, 5);
     let archive = Archive::new();
-    let history = archive.history(2, &[(1, a)]);
+    let history = archive.add_history(2, &[(1, a)]);
     archive.store(&one, BEGIN, first[4]);
-    let walked = archive.walk(&history);
-    assert_eq!((walked.end, walked.files.len()), (a, 1));
+    let result = archive.read(&history);
+    assert_eq!((result.end, result.files.len()), (a, 1));
     assert!(
-        matches!(walked.ending, Ending::Received(_)),
+        matches!(result.stopped, Stopped::EndOfWal(_)),
         "{:?}",
-        walked.ending
+        result.stopped
     );
-    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Latest, Some(2)), 1);
-    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Followed, Some(2)), 1);
+    assert_eq!(
+        archive.chosen_timeline(BEGIN, TimelineChoice::Latest, Some(2)),
+        1
+    );
+    assert_eq!(
+        archive.chosen_timeline(BEGIN, TimelineChoice::Followed, Some(2)),
+        1
+    );
     // A page header is no record.
     archive.store(&two, a, Lsn(a.0 + 40));
-    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Followed, Some(2)), 1);
-    assert_eq!(archive.walk(&history).end, a);
-    archive.store(&two, a, second[1]);
-    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Followed, Some(2)), 2);
-    assert_eq!(archive.walk(&history).end, second[1]);
-    // The archive follows timeline 1 again: timeline 2 is another branch.
-    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Followed, Some(1)), 1);
-    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Latest, Some(1)), 2);
-    // What it follows does not come from this backup.
     assert_eq!(
-        archive.chosen(first[0], TimelineChoice::Followed, Some(2)),
+        archive.chosen_timeline(BEGIN, TimelineChoice::Followed, Some(2)),
+        1
+    );
+    assert_eq!(archive.read(&history).end, a);
+    archive.store(&two, a, second[1]);
+    assert_eq!(
+        archive.chosen_timeline(BEGIN, TimelineChoice::Followed, Some(2)),
+        2
+    );
+    assert_eq!(archive.read(&history).end, second[1]);
+    // The archive follows timeline 1 again: timeline 2 is another branch.
+    assert_eq!(
+        archive.chosen_timeline(BEGIN, TimelineChoice::Followed, Some(1)),
+        1
+    );
+    assert_eq!(
+        archive.chosen_timeline(BEGIN, TimelineChoice::Latest, Some(1)),
+        2
+    );
+    // The followed timeline does not descend from this backup.
+    assert_eq!(
+        archive.chosen_timeline(first[0], TimelineChoice::Followed, Some(2)),
         1
     );
 }
 
 #[test]
-fn a_segment_that_is_missing_at_a_switch_is_named() {
+fn a_segment_that_is_missing_at_a_switch_point_is_reported() {
     let mut one = Writer::new();
     let first = records(&mut one, 4);
     let a = first[3];
     let mut two = branch(&one, 2);
     let second = records(&mut two, 200);
     let archive = Archive::new();
-    let history = archive.history(2, &[(1, a)]);
+    let history = archive.add_history(2, &[(1, a)]);
     archive.store(&one, BEGIN, a);
     archive.store(&two, Lsn(2 * MIB as u64), second[199]);
-    let walked = archive.walk(&history);
-    assert_eq!(walked.end, a);
+    let result = archive.read(&history);
+    assert_eq!(result.end, a);
     let missing = Segment {
         timeline: timeline(2),
         number: 1,
     };
-    assert_eq!(walked.ending, Ending::Missing(missing, missing));
-    assert_eq!(archive.chosen(BEGIN, TimelineChoice::Latest, None), 2);
-    // It was received in part only, although more came behind it.
+    assert_eq!(result.stopped, Stopped::Missing(missing, missing));
+    assert_eq!(
+        archive.chosen_timeline(BEGIN, TimelineChoice::Latest, None),
+        2
+    );
+    // It was received in part only, although later segments were received.
     archive.store(&two, BEGIN, first[1]);
-    let walked = archive.walk(&history);
-    assert_eq!(walked.end, a);
+    let result = archive.read(&history);
+    assert_eq!(result.end, a);
     assert!(
-        matches!(walked.ending, Ending::Damaged(..)),
+        matches!(result.stopped, Stopped::Damaged(..)),
         "{:?}",
-        walked.ending
+        result.stopped
     );
 }
 
-/// A recovery to an earlier position than that at which its timeline began makes switches that go back.
+/// Recovery to a position before the start of its target timeline makes a switch point before the
+/// previous one.
 #[test]
-fn switches_that_go_back_are_followed_as_postgresql_does() {
+fn switch_points_that_decrease_are_followed_as_postgresql_does() {
     let mut one = Writer::new();
     let first = records(&mut one, 3);
     let b = first[2];
@@ -295,74 +324,86 @@ fn switches_that_go_back_are_followed_as_postgresql_does() {
     let mut two = branch(&one, 2);
     records(&mut two, 3);
     let archive = Archive::new();
-    let history = archive.history(3, &[(1, a), (2, b)]);
+    let history = archive.add_history(3, &[(1, a), (2, b)]);
     archive.store(&one, BEGIN, a);
     archive.store(&two, BEGIN, two.position());
-    assert_eq!(archive.walk(&history).end, b);
+    assert_eq!(archive.read(&history).end, b);
     archive.store(&three, BEGIN, three.position());
-    let walked = archive.walk(&history);
-    assert_eq!((walked.end, name(&walked, 0)), (three.position(), 3));
+    let result = archive.read(&history);
+    assert_eq!(
+        (result.end, file_timeline(&result, 0)),
+        (three.position(), 3)
+    );
 }
 
-/// Timeline 2 was left before it began, and of timeline 3 nothing was received: what was given up does not count.
+/// Timeline 2 has a switch point before its start, and of timeline 3 nothing was received: the
+/// discarded WAL is not used.
 #[test]
-fn a_timeline_of_which_nothing_counts_is_not_gone_to() {
+fn a_timeline_without_wal_in_the_history_is_not_chosen() {
     let archive = Archive::new();
     let mut one = Writer::new();
     let ends = records(&mut one, 20);
     let mut two = branch(&one, 2);
     archive.store(&one, BEGIN, one.position());
-    archive.history(2, &[(1, one.position())]);
+    archive.add_history(2, &[(1, one.position())]);
     records(&mut two, 10);
     archive.store(&two, BEGIN, two.position());
-    archive.history(3, &[(1, one.position()), (2, ends[9])]);
+    archive.add_history(3, &[(1, one.position()), (2, ends[9])]);
     let early = ends[4];
-    assert_eq!(archive.chosen(early, TimelineChoice::Followed, Some(3)), 1);
-    assert_eq!(archive.chosen(early, TimelineChoice::Followed, Some(2)), 2);
-    let way = |followed| {
-        let segments = archive.segments().following(Timeline::new(followed));
-        let way = target_history(&segments, TimelineChoice::Followed, &Stop::new().unwrap());
-        way.unwrap().unwrap().timeline().number()
+    assert_eq!(
+        archive.chosen_timeline(early, TimelineChoice::Followed, Some(3)),
+        1
+    );
+    assert_eq!(
+        archive.chosen_timeline(early, TimelineChoice::Followed, Some(2)),
+        2
+    );
+    let path = |followed| {
+        let segments = archive
+            .segments()
+            .with_followed_timeline(Timeline::new(followed));
+        let path = target_history(&segments, TimelineChoice::Followed, &Stop::new().unwrap());
+        path.unwrap().unwrap().timeline().number()
     };
-    assert_eq!((way(2), way(3)), (2, 1));
+    assert_eq!((path(2), path(3)), (2, 1));
 }
 
 #[test]
-fn the_last_transaction_is_found_behind_segments_without_one() {
+fn the_last_transaction_is_found_across_segments_without_one() {
     let mut wal = Writer::new();
     let commit = |wal: &mut Writer, time: i64| wal.record(1, 0, &main_data(&time.to_le_bytes()));
     let first = commit(&mut wal, 5);
     let second = commit(&mut wal, 7);
     let after = wal.record(10, 0, &[0; 3]);
-    // Whole segments are the middle of this one.
+    // This record fills segments.
     wal.record(10, 0, &vec![1; 3 * MIB]);
     let far = records(&mut wal, 100)[99];
     let last = commit(&mut wal, 9);
     let archive = Archive::new();
     archive.store(&wal, BEGIN, wal.position());
     let time = |micros: i64| Some(946_684_800_000_000 + micros);
-    assert_eq!(archive.last_end(first), None);
-    assert_eq!(archive.last_end(second), time(5));
-    assert_eq!(archive.last_end(after), time(7));
-    assert_eq!(archive.last_end(far), time(7));
-    assert_eq!(archive.last_end(wal.position()), time(9));
-    // A gap: what lies before it is not known.
+    assert_eq!(archive.last_transaction(first), None);
+    assert_eq!(archive.last_transaction(second), time(5));
+    assert_eq!(archive.last_transaction(after), time(7));
+    assert_eq!(archive.last_transaction(far), time(7));
+    assert_eq!(archive.last_transaction(wal.position()), time(9));
+    // Before a gap, the WAL is unknown.
     let missing = Segment {
         timeline: timeline(1),
         number: 3,
     };
     std::fs::remove_file(archive.0.join(missing.name(size()))).unwrap();
-    assert_eq!(archive.last_end(last), None);
+    assert_eq!(archive.last_transaction(last), None);
 }
 
 #[test]
-fn wal_of_a_version_that_is_not_known_is_walked() {
+fn wal_of_an_unknown_version_is_read() {
     let mut wal = Writer::new();
     wal.magic = 0xD134;
     let end = records(&mut wal, 200)[199];
     let archive = Archive::new();
     archive.store(&wal, BEGIN, end);
-    let walked = archive.walk(&TimelineHistory::first());
-    assert_eq!((walked.end, walked.files.len()), (end, 2));
-    assert!(matches!(walked.ending, Ending::Received(_)));
+    let result = archive.read(&TimelineHistory::first());
+    assert_eq!((result.end, result.files.len()), (end, 2));
+    assert!(matches!(result.stopped, Stopped::EndOfWal(_)));
 }

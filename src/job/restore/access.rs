@@ -1,68 +1,72 @@
-//! Whether a restore may read and write what it must, asked before the first byte, so that a dry run finds what the real
-//! one would.
+//! Checks permissions before the first write, so that a dry run finds the same errors as a restore.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::plan::Work;
+use super::plan::Plan;
 use super::write::Writer;
-use crate::error::{Context as _, Failure, Kind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::repository::ManifestFile;
 use crate::sys::{Right, check_rights, effective_user_id, user_name};
 
-/// How many bytes a path has at most with its zero byte, on Linux (`PATH_MAX`); elsewhere it is less.
-const LONGEST_PATH: usize = 4096;
+/// The maximum size of a path in bytes with its NUL, on Linux (`PATH_MAX`); elsewhere it is lower.
+const MAX_PATH: usize = 4096;
 
-/// A file of at most so many bytes is read in full, to see that the key and what reads it are right.
-const SAMPLE: u64 = 1 << 20;
+/// The maximum size in bytes of the file that is read in full, to check the key and the stored
+/// format.
+const MAX_SAMPLE: u64 = 1 << 20;
 
-/// Whether the directories can be made, or taken where they are there, and no path is too long.
-pub(super) fn check_places(work: &Work) -> Result<()> {
-    for place in work.places.all() {
-        check_place(place)?;
+/// Checks that the directories can be created or used, and that no path is too long.
+pub(super) fn check_directories(plan: &Plan) -> Result<()> {
+    for dir in plan.dirs.all() {
+        check_directory(dir)?;
     }
-    let longest = work.files.iter().map(|(_, path)| path);
+    let longest = plan.files.iter().map(|(_, path)| path);
     let longest = longest.max_by_key(|path| path.as_os_str().len());
-    match longest.filter(|path| path.as_os_str().len() >= LONGEST_PATH) {
+    match longest.filter(|path| path.as_os_str().len() >= MAX_PATH) {
         Some(path) => {
             let message = format!("the path {} is too long", path.display());
-            Err(Failure::new(Kind::Usage, message).hint("choose a directory with a shorter name"))
+            Err(Error::new(ErrorKind::Usage, message)
+                .with_hint("choose a directory with a shorter name"))
         }
         None => Ok(()),
     }
 }
 
-fn check_place(place: &Path) -> Result<()> {
-    let at = nearest(place)?;
-    may(at, &[Right::Write, Right::Search], "write to")?;
+fn check_directory(dir: &Path) -> Result<()> {
+    let at = nearest_directory(dir)?;
+    check_access(at, &[Right::Write, Right::Search], "write to")?;
     let owner = at
         .metadata()
         .with_context(|| format!("look at {}", at.display()))?
         .uid();
     let own = effective_user_id();
-    if at == place && owner != own && own != 0 {
-        let (shown, owner, own) = (at.display(), user_name(owner), user_name(own));
+    if at == dir && owner != own && own != 0 {
+        let (display, owner, own) = (at.display(), user_name(owner), user_name(own));
         let message = format!(
-            "{shown} belongs to the user {owner}, and pgmoneta runs as the user {own}: a data directory must be the user's own"
+            "{display} belongs to the user {owner}, and pgmoneta runs as the user {own}: a data \
+             directory must belong to the user that runs the server"
         );
-        return Err(Failure::new(Kind::Permission, message).hint("choose another directory"));
+        return Err(
+            Error::new(ErrorKind::Permission, message).with_hint("choose another directory")
+        );
     }
     Ok(())
 }
 
-/// The nearest directory at or above `path` that is there. What is there and no directory is refused.
-fn nearest(path: &Path) -> Result<&Path> {
+/// The nearest existing directory at or above `path`. Anything else that exists there is refused.
+fn nearest_directory(path: &Path) -> Result<&Path> {
     for above in path.ancestors() {
         match above.metadata() {
             Ok(found) if found.is_dir() => return Ok(above),
-            Ok(_) => return Err(in_the_way(above, "it is not a directory")),
-            // Those above say which right is missing.
+            Ok(_) => return Err(unusable(above, "it is not a directory")),
+            // The ancestors show which permission is missing.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if above.symlink_metadata().is_ok() {
-                    return Err(in_the_way(above, "it is a symbolic link to nothing"));
+                    return Err(unusable(above, "it is a dangling symbolic link"));
                 }
             }
             Err(error) => {
@@ -73,27 +77,30 @@ fn nearest(path: &Path) -> Result<&Path> {
     Ok(Path::new("/"))
 }
 
-fn in_the_way(path: &Path, why: &str) -> Failure {
+fn unusable(path: &Path, why: &str) -> Error {
     let message = format!("{} cannot be used: {why}", path.display());
-    Failure::new(Kind::Usage, message).hint("choose another directory")
+    Error::new(ErrorKind::Usage, message).with_hint("choose another directory")
 }
 
-/// Whether this process may do something with a file or directory.
-fn may(path: &Path, rights: &[Right], what: &str) -> Result<()> {
-    let shown = path.display();
+/// Checks that this process has permissions on a file or directory. `what` is a verb for the
+/// message.
+fn check_access(path: &Path, rights: &[Right], what: &str) -> Result<()> {
+    let display = path.display();
     match check_rights(path, rights) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
-            let message = format!("{shown} is on a file system that is mounted read-only");
-            Err(Failure::new(Kind::Permission, message).hint("choose another directory"))
+            let message = format!("{display} is on a file system that is mounted read-only");
+            Err(Error::new(ErrorKind::Permission, message).with_hint("choose another directory"))
         }
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(denied(path, what)),
-        Err(error) => Err(error).with_context(|| format!("look at {shown}")),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(permission_denied(path, what))
+        }
+        Err(error) => Err(error).with_context(|| format!("check the permissions of {display}")),
     }
 }
 
-/// Whether every stored file is there with its size and can be read, and what is only read when it is written is what it
-/// must be: a small file, for the key, and the rest of the segment in which recovery ends.
+/// Checks that every stored file exists, has its size and can be read. Of the contents only a small
+/// file is checked, for the key, and the rest of the segment in which recovery ends.
 pub(super) fn check_stored(writer: &Writer, auto_conf: Option<&ManifestFile>) -> Result<()> {
     let mut sample: Option<&ManifestFile> = None;
     for file in writer.files().chain(auto_conf) {
@@ -101,7 +108,7 @@ pub(super) fn check_stored(writer: &Writer, auto_conf: Option<&ManifestFile>) ->
         check_file(&writer.backup.path.join(&file.stored_path), file)
             .with_context(|| format!("restore {}", file.path.display()))?;
         let smaller = sample.is_none_or(|sample| file.size < sample.size);
-        if smaller && (1..=SAMPLE).contains(&file.size) {
+        if smaller && (1..=MAX_SAMPLE).contains(&file.size) {
             sample = Some(file);
         }
     }
@@ -118,31 +125,32 @@ fn check_file(path: &Path, file: &ManifestFile) -> Result<()> {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let message = format!("{} is missing", path.display());
-            return Err(Failure::new(Kind::Corrupt, message).hint(HINT));
+            return Err(Error::new(ErrorKind::Corrupt, message).with_hint(HINT));
         }
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            return Err(out_of_sight(path, "look at"));
+            return Err(missing_permission(path, "read"));
         }
         Err(error) => return Err(error).with_context(|| format!("look at {}", path.display())),
     };
     if found.len() != file.stored_size {
-        let (shown, has, stored) = (path.display(), found.len(), file.stored_size);
-        let message = format!("{shown} has {has} bytes, and {stored} were stored");
-        return Err(Failure::new(Kind::Corrupt, message).hint(HINT));
+        let (display, has, stored) = (path.display(), found.len(), file.stored_size);
+        let message = format!("{display} has {has} bytes, and {stored} were stored");
+        return Err(Error::new(ErrorKind::Corrupt, message).with_hint(HINT));
     }
-    may(path, &[Right::Read], "read")
+    check_access(path, &[Right::Read], "read")
 }
 
-/// Who may not do what.
-fn denied(path: &Path, what: &str) -> Failure {
-    let (shown, user) = (path.display(), user_name(effective_user_id()));
-    let message = format!("pgmoneta runs as the user {user}, who may not {what} {shown}");
-    Failure::new(Kind::Permission, message)
-        .hint(format!("give that user the right to {what} {shown}"))
+/// The error for a missing permission, with the user of this process.
+fn permission_denied(path: &Path, what: &str) -> Error {
+    let (display, user) = (path.display(), user_name(effective_user_id()));
+    let message = format!("pgmoneta runs as the user {user}, who may not {what} {display}");
+    Error::new(ErrorKind::Permission, message)
+        .with_hint(format!("give that user permission to {what} {display}"))
 }
 
-/// Which right keeps us from what is at a path: to a directory above it, or to itself.
-pub(super) fn out_of_sight(path: &Path, what: &str) -> Failure {
+/// The error for a path that cannot be accessed: a directory above it cannot be searched, or its
+/// own permissions.
+pub(super) fn missing_permission(path: &Path, what: &str) -> Error {
     let above: Vec<&Path> = path.ancestors().skip(1).collect();
     let mut above = above.into_iter().rev();
     let closed = above.find(|directory| {
@@ -150,9 +158,9 @@ pub(super) fn out_of_sight(path: &Path, what: &str) -> Failure {
         error.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
     });
     match closed {
-        Some(directory) => denied(directory, "look into"),
-        None => denied(path, what),
+        Some(directory) => permission_denied(directory, "search"),
+        None => permission_denied(path, what),
     }
 }
 
-const HINT: &str = "`pgmoneta-cli verify` names every bad file; choose another backup";
+const HINT: &str = "`pgmoneta-cli verify` lists every bad file; choose another backup";

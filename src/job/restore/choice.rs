@@ -1,61 +1,64 @@
-//! Which backup is restored.
+//! Chooses the backup to restore.
 
-use super::position::{Position, Target};
-use super::reach::{Interval, Reach, Reader, Verdict, lies_before};
+use super::recovery_end::{
+    Reachability, RecoverableRange, RecoveryEnd, TargetSearch, lsn_lies_before_end,
+};
+use super::recovery_target::{RecoveryTarget, TargetKind};
 use crate::config::Server;
-use crate::error::{Context as _, Failure, Kind, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::TimelineHistory;
 use crate::job::authentic;
-use crate::job::context::Context;
+use crate::job::context::JobContext;
 use crate::job::replay::{
-    Segments, TimelineChoice, choose, followed_history, holds, target_history,
+    Segments, TimelineChoice, choose_path, contains_backup, followed_history, target_history,
 };
 use crate::repository::{Backup, Manifest, Repository};
 use crate::unit::Lsn;
 
-/// A backup, and the proof that the target can be reached from it.
+/// The chosen backup, and where recovery from it will end.
 pub(super) struct Choice {
     pub backup: Backup,
     pub manifest: Manifest,
     pub segments: Segments,
-    pub reach: Reach,
-    /// What a person must know of the backup.
+    pub recovery_end: RecoveryEnd,
+    /// Warnings about the backup, for the user.
     pub warnings: Vec<String>,
 }
 
 impl Choice {
-    /// Says which newer backup was left out because it lies on another branch.
-    fn warn_of_newer(&mut self, left_out: Option<Backup>) {
-        let newer = left_out.filter(|left| left.label > self.backup.label);
+    /// Adds a warning if a newer backup was excluded because it is on another branch.
+    fn warn_of_newer(&mut self, excluded: Option<Backup>) {
+        let newer = excluded.filter(|left| left.label > self.backup.label);
         self.warnings.extend(newer.map(|newer| {
             format!(
-                "the backup {} is newer, but of another branch, on timeline {}; name it to restore it",
+                "the backup {} is newer, but on another branch, on timeline {}; specify its label \
+                 to restore it",
                 newer.label, newer.info.end.0
             )
         }));
     }
 }
 
-/// What is known of the backups of a server.
-struct Search<'a> {
-    context: &'a Context,
-    position: &'a Position,
+/// A search among the backups of a server.
+struct BackupSearch<'a> {
+    context: &'a JobContext,
+    target: &'a RecoveryTarget,
     segments: Segments,
     system_identifier: Option<u64>,
-    /// The way to the timeline that is to be reached, where that does not depend on the backup.
+    /// The history of the target timeline, where that does not depend on the backup.
     target_history: Option<TimelineHistory>,
-    /// Of the backup that was looked at last.
+    /// Warnings about the backup that was searched last.
     warnings: Vec<String>,
 }
 
-/// Chooses the backup: the one that is named, or where the newest is asked for, the newest one whose end lies before the
-/// target. One of a branch that the server has left is not the newest: its data were given up. Fails if the target cannot
-/// be reached.
+/// Chooses the backup: the one that `identifier` names, or for `newest` the newest one that ends
+/// before the target. Backups of branches that the server has left are excluded from `newest`.
+/// Fails if the target cannot be reached.
 pub(super) fn find(
-    context: &Context,
+    context: &JobContext,
     server: &Server,
     identifier: &str,
-    position: &Position,
+    target: &RecoveryTarget,
 ) -> Result<Choice> {
     let repository = context.repository(&server.name)?;
     let newest = matches!(identifier, "newest" | "latest");
@@ -65,270 +68,299 @@ pub(super) fn find(
     }
     if !named.info.valid {
         let message = format!("the backup {} is not valid", named.label);
-        return Err(Failure::new(Kind::Corrupt, message).hint("choose another one"));
+        return Err(Error::new(ErrorKind::Corrupt, message).with_hint("choose another one"));
     }
-    let mut search = Search::new(context, &repository, &named, position)?;
+    let mut search = BackupSearch::new(context, &repository, &named, target)?;
     let mut others = repository.backups()?;
     others.retain(|backup| backup.info.valid && backup.label < named.label);
     if newest {
         others.push(named);
         return search.newest(others, None);
     }
-    let target = &position.target;
+    let kind = &target.kind;
     let start = named.info.start.1;
-    let way = choose(
+    let path = choose_path(
         &search.segments,
         &named.info,
-        position.timeline,
+        target.timeline,
         &context.stop,
     );
-    let searched = way.ok().map(|way| (way, start));
-    match search.look(named, None)? {
-        (backup, manifest, Verdict::Reached(reach)) => search.chosen(backup, manifest, reach),
-        (_, _, Verdict::TooEarly(interval)) => {
+    let searched = path.ok().map(|path| (path, start));
+    match search.search_backup(named, None)? {
+        (backup, manifest, Reachability::Reachable(recovery_end)) => {
+            search.build_choice(backup, manifest, recovery_end)
+        }
+        (_, _, Reachability::TooEarly(range)) => {
             let fits = search.newest(others, None).ok();
             let fits = fits.map(|choice| choice.backup.label);
-            Err(interval.too_early(target, fits.as_ref()))
+            Err(range.too_early(kind, fits.as_ref()))
         }
-        (_, _, Verdict::TooLate(interval)) => {
-            // What has a name may be before the backup.
-            let fits = is_named(target).then(|| search.newest(others, searched));
+        (_, _, Reachability::TooLate(range)) => {
+            // A restore point or transaction may lie before the backup.
+            let fits = is_found_in_wal_only(kind).then(|| search.newest(others, searched));
             match fits {
-                Some(Ok(older)) => Err(interval.too_early(target, Some(&older.backup.label))),
-                _ => Err(interval.too_late(target)),
+                Some(Ok(older)) => Err(range.too_early(kind, Some(&older.backup.label))),
+                _ => Err(range.too_late(kind)),
             }
         }
     }
 }
 
-/// Whether only WAL can say where the target is.
-fn is_named(target: &Target) -> bool {
-    matches!(target, Target::Name(_) | Target::Xid(_))
+/// Whether the position of the target is unknown until it is found in WAL.
+fn is_found_in_wal_only(target: &TargetKind) -> bool {
+    matches!(target, TargetKind::Name(_) | TargetKind::Xid(_))
 }
 
-/// Why the target cannot be reached from any backup so far; from the oldest of them, it is too early or too late.
+/// Why the target cannot be reached from any backup searched so far; `early` or `late` is of the
+/// oldest one.
 #[derive(Default)]
-struct Refusals {
-    early: Option<Interval>,
-    late: Option<Interval>,
-    other: Option<Failure>,
+struct SearchErrors {
+    early: Option<RecoverableRange>,
+    late: Option<RecoverableRange>,
+    other: Option<Error>,
 }
 
-impl Refusals {
-    fn failure(self, target: &Target) -> Failure {
+impl SearchErrors {
+    fn into_error(self, target: &TargetKind) -> Error {
         match (self.early, self.late, self.other) {
             (Some(early), _, _) => early.too_early(target, None),
             (None, Some(late), _) => late.too_late(target),
             (None, None, Some(failure)) => failure,
-            (None, None, None) => Failure::new(Kind::NotFound, "there is no valid backup"),
+            (None, None, None) => Error::new(ErrorKind::NotFound, "there is no valid backup"),
         }
     }
 }
 
-impl<'a> Search<'a> {
+impl<'a> BackupSearch<'a> {
     fn new(
-        context: &'a Context,
+        context: &'a JobContext,
         repository: &Repository,
         named: &Backup,
-        position: &'a Position,
-    ) -> Result<Search<'a>> {
-        let archive = repository.wal_for(named)?;
+        target: &'a RecoveryTarget,
+    ) -> Result<BackupSearch<'a>> {
+        let archive = repository.wal_for_backup(named)?;
         let segments = Segments::new(archive, context.key.clone())
             .context("list the WAL archive")?
-            .following(repository.followed_timeline()?);
-        Ok(Search {
+            .with_followed_timeline(repository.followed_timeline()?);
+        Ok(BackupSearch {
             context,
-            position,
+            target,
             system_identifier: repository.system()?.map(|system| system.system_identifier),
-            target_history: target_history(&segments, position.timeline, &context.stop)?,
+            target_history: target_history(&segments, target.timeline, &context.stop)?,
             warnings: Vec::new(),
             segments,
         })
     }
 
-    /// Whether a backup lies on the way to the timeline that is to be reached, as far as that is known.
-    fn is_on_the_way(&self, backup: &Backup) -> bool {
+    /// Whether the history of the target timeline contains a backup; `true` if that history is
+    /// unknown.
+    fn is_on_path(&self, backup: &Backup) -> bool {
         let history = self.target_history.as_ref();
-        history.is_none_or(|history| holds(history, &backup.info))
+        history.is_none_or(|history| contains_backup(history, &backup.info))
     }
 
-    /// Leaves out the backups of other branches, unless there are no others. The newest that was left out.
-    fn leave_out_branches(&self, backups: &mut Vec<Backup>) -> Option<Backup> {
-        if !backups.iter().any(|backup| self.is_on_the_way(backup)) {
+    /// Removes the backups of other branches, unless there are no others. Returns the newest one
+    /// removed.
+    fn exclude_branches(&self, backups: &mut Vec<Backup>) -> Option<Backup> {
+        if !backups.iter().any(|backup| self.is_on_path(backup)) {
             return None;
         }
-        let left = backups.extract_if(.., |backup| !self.is_on_the_way(backup));
+        let left = backups.extract_if(.., |backup| !self.is_on_path(backup));
         left.last()
     }
 
-    /// The newest of `backups`, which are sorted, from which the target can be reached. On the way `searched` the target
-    /// is known not to be behind that position.
+    /// The newest of `backups`, which are sorted, from which the target can be reached. On the
+    /// timeline path in `searched` the target is known not to lie after the position there.
     fn newest(
         mut self,
         mut backups: Vec<Backup>,
         mut searched: Option<(TimelineHistory, Lsn)>,
     ) -> Result<Choice> {
-        let mut refusals = Refusals::default();
-        let left_out = self.leave_out_branches(&mut backups);
+        let mut errors = SearchErrors::default();
+        let excluded = self.exclude_branches(&mut backups);
         while let Some(backup) = backups.pop() {
-            if !backups.is_empty() && lies_before(&backup, &self.position.target) {
+            if !backups.is_empty() && lsn_lies_before_end(&backup, &self.target.kind) {
                 continue;
             }
             if let Err(failure) = backup.check_readable() {
-                if self.position.target == Target::Immediate {
-                    // An older one would end earlier.
+                if self.target.kind == TargetKind::Immediate {
+                    // The end of an older backup is earlier.
                     return Err(failure);
                 }
-                refusals.other.get_or_insert(failure);
+                errors.other.get_or_insert(failure);
                 continue;
             }
-            let (timeline, stop) = (self.position.timeline, &self.context.stop);
-            let way = match choose(&self.segments, &backup.info, timeline, stop) {
-                Ok(way) => way,
+            let (timeline, stop) = (self.target.timeline, &self.context.stop);
+            let path = match choose_path(&self.segments, &backup.info, timeline, stop) {
+                Ok(path) => path,
                 Err(failure) => {
-                    refusals.other.get_or_insert(failure);
+                    errors.other.get_or_insert(failure);
                     continue;
                 }
             };
-            if !backups.is_empty() && self.is_over(&backup, &way)? {
+            if !backups.is_empty() && self.time_lies_before_end(&backup, &path)? {
                 continue;
             }
-            let on_way = searched.as_ref().filter(|(other, _)| *other == way);
-            let until = on_way.map(|(_, position)| *position);
+            let same_path = searched.as_ref().filter(|(other, _)| *other == path);
+            let until = same_path.map(|(_, lsn)| *lsn);
             let start = backup.info.start.1;
-            match self.look(backup, until)? {
-                (backup, manifest, Verdict::Reached(reach)) => {
-                    let mut choice = self.chosen(backup, manifest, reach)?;
-                    choice.warn_of_newer(left_out);
+            match self.search_backup(backup, until)? {
+                (backup, manifest, Reachability::Reachable(recovery_end)) => {
+                    let mut choice = self.build_choice(backup, manifest, recovery_end)?;
+                    choice.warn_of_newer(excluded);
                     return Ok(choice);
                 }
-                (_, _, Verdict::TooEarly(interval)) => {
-                    refusals.late = None;
-                    refusals.early = Some(interval);
+                (_, _, Reachability::TooEarly(range)) => {
+                    errors.late = None;
+                    errors.early = Some(range);
                 }
-                (_, _, Verdict::TooLate(interval)) => {
-                    refusals.early = None;
-                    refusals.late = Some(match refusals.late.take() {
-                        Some(newer) => newer.joined(interval),
-                        None => interval,
+                (_, _, Reachability::TooLate(range)) => {
+                    errors.early = None;
+                    errors.late = Some(match errors.late.take() {
+                        Some(newer) => newer.extended_to(range),
+                        None => range,
                     });
-                    // An older backup reaches no further; but what has a name may be further back.
-                    if !is_named(&self.position.target) {
+                    // WAL ends at the same position for an older backup; but a restore point or a
+                    // transaction may lie before this backup.
+                    if !is_found_in_wal_only(&self.target.kind) {
                         break;
                     }
-                    searched = Some((way, start));
+                    searched = Some((path, start));
                 }
             }
         }
-        Err(refusals.failure(&self.position.target))
+        Err(errors.into_error(&self.target.kind))
     }
 
-    /// Whether the archive shows that the time that is the target lies before the end of a backup.
-    fn is_over(&mut self, backup: &Backup, way: &TimelineHistory) -> Result<bool> {
-        self.segments.keep(backup, &[]);
-        let over = self.reader().is_over(backup, self.position, way);
+    /// Whether the archived WAL proves that the target time lies before the end of a backup.
+    fn time_lies_before_end(&mut self, backup: &Backup, path: &TimelineHistory) -> Result<bool> {
+        self.segments.set_backup(backup, &[]);
+        let over = self
+            .target_search()
+            .time_lies_before_end(backup, self.target, path);
         Ok(over.context("read the archived WAL")? == Some(true))
     }
 
-    fn reader(&self) -> Reader<'_> {
-        Reader {
+    fn target_search(&self) -> TargetSearch<'_> {
+        TargetSearch {
             segments: &self.segments,
             system_identifier: self.system_identifier,
             stop: &self.context.stop,
         }
     }
 
-    fn look(&mut self, backup: Backup, until: Option<Lsn>) -> Result<(Backup, Manifest, Verdict)> {
+    fn search_backup(
+        &mut self,
+        backup: Backup,
+        until: Option<Lsn>,
+    ) -> Result<(Backup, Manifest, Reachability)> {
         self.warnings = authentic::check(self.context, &backup)?
             .into_iter()
             .collect();
         let manifest = backup
             .manifest()
             .with_context(|| format!("open the backup {}", backup.label))?;
-        self.segments.keep(&backup, &manifest.wal);
-        let verdict = self
-            .reader()
-            .look(&backup, self.position, until)
+        self.segments.set_backup(&backup, &manifest.wal);
+        let reachability = self
+            .target_search()
+            .search(&backup, self.target, until)
             .context("read the archived WAL")?;
-        Ok((backup, manifest, verdict))
+        Ok((backup, manifest, reachability))
     }
 
-    fn chosen(mut self, backup: Backup, manifest: Manifest, reach: Reach) -> Result<Choice> {
-        if let Some(way) = &self.target_history
-            && !self.is_on_the_way(&backup)
+    fn build_choice(
+        mut self,
+        backup: Backup,
+        manifest: Manifest,
+        recovery_end: RecoveryEnd,
+    ) -> Result<Choice> {
+        if let Some(path) = &self.target_history
+            && !self.is_on_path(&backup)
         {
             self.warnings.push(format!(
-                "the backup {} does not lie on the way to timeline {}: recovery ends on another branch, on timeline {}",
+                "timeline {} does not descend from the backup {}: recovery ends on another branch, \
+                 on timeline {}",
+                path.timeline(),
                 backup.label,
-                way.timeline(),
-                reach.history.timeline()
+                recovery_end.history.timeline()
             ));
         }
-        if let Some(failure) = self.cannot_follow(&backup, &reach)? {
-            if self.position.stays() {
+        if let Some(failure) = self.cannot_follow_primary(&backup, &recovery_end)? {
+            if self.target.has_fixed_timeline() {
                 self.warnings.push(failure.message().to_owned());
             } else {
                 return Err(failure);
             }
         }
-        let beyond = self.beyond(&backup, &reach)?;
+        let beyond = self.beyond_switch_point(&backup, &recovery_end)?;
         self.warnings.extend(beyond);
         Ok(Choice {
             backup,
             manifest,
             segments: self.segments,
-            reach,
+            recovery_end,
             warnings: self.warnings,
         })
     }
 
-    /// What to say where recovery goes on beyond the place where the server left the timeline, since no WAL was received of
-    /// the one that it went to.
-    fn beyond(&self, backup: &Backup, reach: &Reach) -> Result<Option<String>> {
-        if self.position.timeline != TimelineChoice::Followed {
+    /// A warning if recovery continues after the position where the server left the timeline,
+    /// because no WAL of the next timeline was received.
+    fn beyond_switch_point(
+        &self,
+        backup: &Backup,
+        recovery_end: &RecoveryEnd,
+    ) -> Result<Option<String>> {
+        if self.target.timeline != TimelineChoice::Followed {
             return Ok(None);
         }
         let server = followed_history(&self.segments)?;
-        let Some(server) = server.filter(|server| holds(server, &backup.info)) else {
+        let Some(server) = server.filter(|server| contains_backup(server, &backup.info)) else {
             return Ok(None);
         };
-        let last = reach.history.timeline();
-        let left = server.end_of(last).filter(|left| reach.needed > *left);
+        let last = recovery_end.history.timeline();
+        let left = server
+            .end_of(last)
+            .filter(|left| recovery_end.wal_end > *left);
         Ok(left.map(|left| {
             format!(
-                "the server left timeline {last} at {left}, and of its timeline {} no WAL was received: recovery goes on beyond \
-                 that place, where lsn={left},inclusive=off would end",
+                "the server left timeline {last} at {left}, and of its timeline {} no WAL was \
+                 received: recovery continues after that position, where lsn={left},inclusive=off \
+                 would end",
                 server.timeline()
             )
         }))
     }
 
-    /// Why a standby that goes on when it has replayed what was received finds nothing to go on with: the server is on a
-    /// timeline that does not come from there.
-    fn cannot_follow(&self, backup: &Backup, reach: &Reach) -> Result<Option<Failure>> {
-        if !self.position.goes_on() {
+    /// The error if a standby could not follow the server after the replay of the received WAL: the
+    /// timeline of the server does not descend from the end of recovery.
+    fn cannot_follow_primary(
+        &self,
+        backup: &Backup,
+        recovery_end: &RecoveryEnd,
+    ) -> Result<Option<Error>> {
+        if !self.target.follows_primary() {
             return Ok(None);
         }
         let Some(server) = followed_history(&self.segments)? else {
             return Ok(None);
         };
-        let last = reach.history.timeline();
+        let last = recovery_end.history.timeline();
         let left = server.end_of(last);
-        let comes = holds(&server, &backup.info) && server.contains(last);
-        let stays = self.position.stays() && server.timeline() != last;
-        if comes && !stays && left.is_none_or(|left| reach.needed <= left) {
+        let descends = contains_backup(&server, &backup.info) && server.contains(last);
+        let other_timeline = self.target.has_fixed_timeline() && server.timeline() != last;
+        if descends && !other_timeline && left.is_none_or(|left| recovery_end.wal_end <= left) {
             return Ok(None);
         }
         let message = format!(
-            "a standby from the backup {} cannot follow the server, which is on timeline {}: recovery would end at {} of timeline \
-             {last}",
+            "a standby from the backup {} cannot follow the server, which is on timeline {}: \
+             recovery would end at {} of timeline {last}",
             backup.label,
             server.timeline(),
-            reach.needed,
+            recovery_end.wal_end,
         );
-        Ok(Some(Failure::new(Kind::Unreachable, message).hint(
-            "choose a backup on the way to the timeline of the server, as `newest` does; with timeline=NUMBER a standby of that \
-             timeline is made",
+        Ok(Some(Error::new(ErrorKind::Unreachable, message).with_hint(
+            "choose a backup that the timeline of the server descends from, as `newest` does; with \
+             timeline=NUMBER the standby stays on that timeline",
         )))
     }
 }

@@ -1,4 +1,4 @@
-//! The configuration with which the restored server will start, as far as the backup has it.
+//! The configuration files of the backup, parsed as PostgreSQL will read them.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -7,17 +7,18 @@ use super::recovery_files::AUTO_CONF;
 use crate::error::Result;
 use crate::format::ConfigurationLine;
 
-/// The names that include other files.
+/// The directives that include other files.
 const INCLUDES: [&str; 3] = ["include", "include_if_exists", "include_dir"];
 
-/// How deep files may include each other (`CONF_FILE_MAX_DEPTH`, PostgreSQL 18 `conffiles.h`).
-const DEEPEST: usize = 10;
+/// The maximum depth of includes (`CONF_FILE_MAX_DEPTH`, PostgreSQL 18 `conffiles.h`).
+const MAX_INCLUDE_DEPTH: usize = 10;
 
-/// The files of a backup. Paths in the data directory are relative to it; others are absolute, as on the old server.
-pub(super) trait Files {
-    /// The main configuration file.
+/// The files of a backup. Paths in the data directory are relative to it; others are absolute, as
+/// on the original server.
+pub(super) trait ConfigSource {
+    /// The path of `postgresql.conf`, which may be outside of the data directory.
     fn main(&self) -> Option<PathBuf>;
-    /// The content of a file; `None` if there is none.
+    /// The content of a file; `None` if it does not exist.
     fn read(&self, path: &Path) -> Result<Option<Vec<u8>>>;
     /// The paths of the files in a directory.
     fn list(&self, directory: &Path) -> Vec<PathBuf>;
@@ -29,94 +30,93 @@ pub(super) struct Configuration {
     entries: Vec<Entry>,
     /// Whether the main file is in the data directory.
     pub has_main: bool,
-    /// Whether there are files that the backup does not have.
-    pub unread: bool,
-    /// What the files in the data directory include from outside of it: the line that does, and the path.
-    pub outside: Vec<(Place, PathBuf)>,
-    /// Lines, and files that are included and not there, for which PostgreSQL refuses to start.
-    pub wrong: Vec<String>,
+    /// Whether the backup lacks some of the files.
+    pub incomplete: bool,
+    /// Includes in the data directory of files outside of it: the line, and the path.
+    pub external_includes: Vec<(Location, PathBuf)>,
+    /// Invalid lines and missing included files, with which PostgreSQL does not start.
+    pub errors: Vec<String>,
 }
 
-/// A line of a file.
+/// A line of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct Location {
     /// Relative to the data directory; absolute if it is outside of that.
     pub file: PathBuf,
-    /// From 1 on.
+    /// Line number, from 1 on.
     pub line: usize,
 }
 
-/// A setting.
+/// A line that sets a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    pub place: Place,
+    pub location: Location,
     /// In lower case.
     pub name: String,
     pub value: Vec<u8>,
 }
 
-/// What a setting will be.
+/// The value of a setting after all files are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known<'a> {
-    /// It is set to this.
+pub(super) enum SettingState<'a> {
     Set(&'a [u8]),
-    /// It is not set.
+    /// Not set: PostgreSQL uses its default.
     Unset,
-    /// A file that the backup does not have may set it.
+    /// A file that the backup lacks may set it.
     Unknown,
 }
 
 impl Configuration {
-    /// Reads the files: `postgresql.conf` with what it includes, then `postgresql.auto.conf`.
-    pub fn read(files: &dyn Files) -> Result<Configuration> {
+    /// Reads `postgresql.conf` with its includes, then `postgresql.auto.conf`.
+    pub fn read(files: &dyn ConfigSource) -> Result<Configuration> {
         let mut configuration = Configuration::default();
         match files.main() {
             Some(main) => {
                 configuration.has_main = main.is_relative();
-                configuration.file(files, &main, 0)?;
+                configuration.read_file(files, &main, 0)?;
             }
-            None => configuration.unread = true,
+            None => configuration.incomplete = true,
         }
-        configuration.file(files, Path::new(AUTO_CONF), 0)?;
+        configuration.read_file(files, Path::new(AUTO_CONF), 0)?;
         Ok(configuration)
     }
 
-    /// All lines that set a setting, or any of several.
+    /// All lines that set one of `names`.
     pub fn all<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = &'a Entry> {
         let entries = self.entries.iter();
         entries.filter(|entry| names.contains(&entry.name.as_str()))
     }
 
-    /// What a setting will be: the last line counts.
-    pub fn get(&self, name: &str) -> Known<'_> {
+    /// The value of a setting, from the last line that sets it.
+    pub fn get(&self, name: &str) -> SettingState<'_> {
         let last = self.entries.iter().rfind(|entry| entry.name == name);
         match last {
-            Some(entry) if !self.unread || entry.place.file == Path::new(AUTO_CONF) => {
-                Known::Set(&entry.value)
+            Some(entry) if !self.incomplete || entry.location.file == Path::new(AUTO_CONF) => {
+                SettingState::Set(&entry.value)
             }
-            None if !self.unread => Known::Unset,
-            _ => Known::Unknown,
+            None if !self.incomplete => SettingState::Unset,
+            _ => SettingState::Unknown,
         }
     }
 
-    /// Whether there was such a file.
-    fn file(&mut self, files: &dyn Files, path: &Path, depth: usize) -> Result<bool> {
+    /// Reads a file; returns whether it exists.
+    fn read_file(&mut self, files: &dyn ConfigSource, path: &Path, depth: usize) -> Result<bool> {
         let Some(content) = files.read(path)? else {
             return Ok(false);
         };
         for (number, line) in (1..).zip(content.split(|&byte| byte == b'\n')) {
-            let place = || Place {
+            let location = || Location {
                 file: path.to_owned(),
                 line: number,
             };
             match ConfigurationLine::parse(line) {
                 ConfigurationLine::Empty => {}
-                ConfigurationLine::Wrong => self.wrong.push(place().to_string()),
+                ConfigurationLine::Invalid => self.errors.push(location().to_string()),
                 ConfigurationLine::Setting { name, value } if INCLUDES.contains(&name.as_str()) => {
-                    self.include(files, place(), &name, &value, depth)?;
+                    self.include(files, location(), &name, &value, depth)?;
                 }
                 ConfigurationLine::Setting { name, value } => self.entries.push(Entry {
-                    place: place(),
+                    location: location(),
                     name,
                     value,
                 }),
@@ -127,47 +127,48 @@ impl Configuration {
 
     fn include(
         &mut self,
-        files: &dyn Files,
-        place: Place,
+        files: &dyn ConfigSource,
+        location: Location,
         how: &str,
         value: &[u8],
         depth: usize,
     ) -> Result<()> {
         let path = Path::new(std::ffi::OsStr::from_bytes(value));
-        let directory = place.file.parent().unwrap_or(Path::new(""));
-        let Some(target) = resolve(directory, path) else {
-            self.unread = true;
-            self.outside.push((place, path.to_owned()));
+        let directory = location.file.parent().unwrap_or(Path::new(""));
+        let Some(included) = resolve(directory, path) else {
+            self.incomplete = true;
+            self.external_includes.push((location, path.to_owned()));
             return Ok(());
         };
-        if depth >= DEEPEST {
-            self.wrong.push(place.to_string());
+        if depth >= MAX_INCLUDE_DEPTH {
+            self.errors.push(location.to_string());
             return Ok(());
         }
-        let mut found = vec![target.clone()];
+        let mut found = vec![included.clone()];
         if how == "include_dir" {
-            found = files.list(&target);
-            found.retain(|path| is_configuration(path));
+            found = files.list(&included);
+            found.retain(|path| is_included(path));
             found.sort_by(|one, other| bytes(one).cmp(bytes(other)));
         }
-        let mut there = false;
+        let mut exists = false;
         for path in found {
-            there |= self.file(files, &path, depth + 1)?;
+            exists |= self.read_file(files, &path, depth + 1)?;
         }
-        if target.is_absolute() {
-            // What the backup does not have may be there all the same.
-            self.unread |= !there;
-            if place.file.is_relative() {
-                self.outside.push((place, path.to_owned()));
+        if included.is_absolute() {
+            // It may exist although the backup lacks it.
+            self.incomplete |= !exists;
+            if location.file.is_relative() {
+                self.external_includes.push((location, path.to_owned()));
             }
-        } else if !there && how == "include" {
-            self.wrong.push(format!("{place}: {}", target.display()));
+        } else if !exists && how == "include" {
+            self.errors
+                .push(format!("{location}: {}", included.display()));
         }
         Ok(())
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} line {}", self.file.display(), self.line)
     }
@@ -177,7 +178,7 @@ fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }
 
-/// `path`, said in a file in `directory`; `None` if it leaves the data directory by `..`, which may be anywhere.
+/// Resolves `path` against `directory`; `None` if it leaves the data directory by `..`.
 fn resolve(directory: &Path, path: &Path) -> Option<PathBuf> {
     let mut resolved = PathBuf::new();
     for component in directory.join(path).components() {
@@ -195,8 +196,8 @@ fn resolve(directory: &Path, path: &Path) -> Option<PathBuf> {
     Some(resolved)
 }
 
-/// Whether `include_dir` takes a file (`GetConfFilesInDir`, PostgreSQL 18 `conffiles.c`).
-fn is_configuration(path: &Path) -> bool {
+/// Whether `include_dir` includes a file (`GetConfFilesInDir`, PostgreSQL 18 `conffiles.c`).
+fn is_included(path: &Path) -> bool {
     let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
     name.len() >= 6 && !name.starts_with(b".") && name.ends_with(b".conf")
 }
@@ -206,19 +207,19 @@ pub(super) mod tests {
     use super::*;
 
     impl Configuration {
-        /// One of which nothing is known.
-        pub fn unread() -> Configuration {
+        /// A configuration of which no file is known.
+        pub fn incomplete() -> Configuration {
             Configuration {
-                unread: true,
+                incomplete: true,
                 ..Configuration::default()
             }
         }
     }
 
-    /// Files with their contents.
-    pub struct These(pub Vec<(&'static str, &'static str)>);
+    /// Files in memory: path and content.
+    pub struct TestFiles(pub Vec<(&'static str, &'static str)>);
 
-    impl Files for These {
+    impl ConfigSource for TestFiles {
         fn main(&self) -> Option<PathBuf> {
             let mut paths = self.0.iter().map(|(name, _)| Path::new(name));
             let main = paths.find(|path| path.file_name() == Some("postgresql.conf".as_ref()));
@@ -240,8 +241,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_last_line_counts() {
-        let configuration = Configuration::read(&These(vec![
+    fn the_last_line_sets_the_value() {
+        let configuration = Configuration::read(&TestFiles(vec![
             ("postgresql.conf", "port = 1\nPORT = 2\ninclude_dir = 'conf.d'\ninclude_if_exists 'none'\nlisten_addresses = '*'"),
             ("conf.d/20.conf", "port = 20\ninclude '../more'\n"),
             ("conf.d/10.conf", "port = 10\n"),
@@ -251,15 +252,15 @@ pub(super) mod tests {
             ("postgresql.auto.conf", "work_mem = '2MB'\n"),
         ]))
         .unwrap();
-        assert_eq!(configuration.get("port"), Known::Set(b"20"));
-        assert_eq!(configuration.get("work_mem"), Known::Set(b"2MB"));
-        assert_eq!(configuration.get("max_connections"), Known::Unset);
-        let places: Vec<_> = configuration
+        assert_eq!(configuration.get("port"), SettingState::Set(b"20"));
+        assert_eq!(configuration.get("work_mem"), SettingState::Set(b"2MB"));
+        assert_eq!(configuration.get("max_connections"), SettingState::Unset);
+        let locations: Vec<_> = configuration
             .all(&["port"])
-            .map(|entry| entry.place.to_string())
+            .map(|entry| entry.location.to_string())
             .collect();
         assert_eq!(
-            places,
+            locations,
             [
                 "postgresql.conf line 1",
                 "postgresql.conf line 2",
@@ -269,14 +270,14 @@ pub(super) mod tests {
         );
         assert!(
             configuration.has_main
-                && configuration.outside.is_empty()
-                && configuration.wrong.is_empty()
+                && configuration.external_includes.is_empty()
+                && configuration.errors.is_empty()
         );
     }
 
     #[test]
-    fn what_is_outside_is_not_known() {
-        let configuration = Configuration::read(&These(vec![
+    fn settings_are_unknown_if_a_file_outside_is_missing() {
+        let configuration = Configuration::read(&TestFiles(vec![
             (
                 "postgresql.conf",
                 "port = 1\ninclude '/etc/x.conf'\ninclude 'none'\ninclude_dir = '../y'\nwrong\n",
@@ -284,21 +285,21 @@ pub(super) mod tests {
             ("postgresql.auto.conf", "work_mem = '2MB'\n"),
         ]))
         .unwrap();
-        assert_eq!(configuration.get("port"), Known::Unknown);
-        assert_eq!(configuration.get("work_mem"), Known::Set(b"2MB"));
-        let outside: Vec<_> = configuration
-            .outside
+        assert_eq!(configuration.get("port"), SettingState::Unknown);
+        assert_eq!(configuration.get("work_mem"), SettingState::Set(b"2MB"));
+        let external_includes: Vec<_> = configuration
+            .external_includes
             .iter()
             .map(|(_, path)| path.to_str())
             .collect();
-        assert_eq!(outside, [Some("/etc/x.conf"), Some("../y")]);
+        assert_eq!(external_includes, [Some("/etc/x.conf"), Some("../y")]);
         assert_eq!(
-            configuration.wrong,
+            configuration.errors,
             ["postgresql.conf line 3: none", "postgresql.conf line 5"]
         );
-        let none = Configuration::read(&These(vec![])).unwrap();
-        assert_eq!(none.get("port"), Known::Unknown);
-        let debian = Configuration::read(&These(vec![
+        let none = Configuration::read(&TestFiles(vec![])).unwrap();
+        assert_eq!(none.get("port"), SettingState::Unknown);
+        let debian = Configuration::read(&TestFiles(vec![
             (
                 "/etc/pg/postgresql.conf",
                 "port = 1\ninclude_dir = 'conf.d'",
@@ -307,19 +308,19 @@ pub(super) mod tests {
             ("/etc/pg/y", "work_mem = '2MB'"),
         ]))
         .unwrap();
-        assert_eq!(debian.get("port"), Known::Set(b"2"));
-        assert_eq!(debian.get("work_mem"), Known::Set(b"2MB"));
-        assert_eq!(debian.get("max_connections"), Known::Unset);
-        assert!(!debian.has_main && debian.outside.is_empty());
+        assert_eq!(debian.get("port"), SettingState::Set(b"2"));
+        assert_eq!(debian.get("work_mem"), SettingState::Set(b"2MB"));
+        assert_eq!(debian.get("max_connections"), SettingState::Unset);
+        assert!(!debian.has_main && debian.external_includes.is_empty());
     }
 
     #[test]
-    fn files_that_include_themselves_end() {
-        let files = These(vec![(
+    fn recursive_includes_are_limited() {
+        let files = TestFiles(vec![(
             "postgresql.conf",
             "include 'postgresql.conf'\nport = 1",
         )]);
         let configuration = Configuration::read(&files).unwrap();
-        assert_eq!(configuration.wrong.len(), 1);
+        assert_eq!(configuration.errors.len(), 1);
     }
 }

@@ -1,26 +1,27 @@
-//! Restore: writes a backup and the WAL that it needs to a new directory, ready for PostgreSQL to recover to a
-//! position. The position is proven to be reachable before one byte is written, every byte is checked against the
-//! manifest while it is written, and `global/pg_control` gets its name last: what can be started is complete.
+//! Restore: writes a backup and the WAL that it needs to a new directory, ready for PostgreSQL to
+//! recover to a target. Before the first write the target is verified to be reachable, every byte
+//! is checked against the manifest while it is written, and `global/pg_control` gets its name last:
+//! a data directory that can be started is complete.
 
 mod access;
-mod adapt;
 mod choice;
-mod config_files;
+mod config_changes;
 mod configuration;
+mod created_tablespaces;
+mod external_config;
+mod external_effects;
 mod limits;
 mod options;
-mod outside;
-mod places;
+mod output;
 mod plan;
-mod position;
-mod reach;
+mod recovery_end;
 mod recovery_files;
-mod replayed;
+mod recovery_target;
+mod restore_dirs;
 mod run;
 mod scan;
 mod settings;
-mod target;
 mod write;
 
-pub use options::{Options, Outcome, Plan};
+pub use options::{Options, Outcome, Summary};
 pub use run::run;

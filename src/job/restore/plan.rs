@@ -1,24 +1,24 @@
-//! What is written where: decided before the first byte.
+//! Plans a restore: decides what is written where, before the first write.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::adapt::{Adapted, adapt};
 use super::choice::Choice;
-use super::config_files::{self, Offer};
-use super::places::{Demand, Places};
-use super::position::{Position, Role, Target};
+use super::config_changes::{ConfigChanges, config_changes};
+use super::external_config::{self, ExternalConfig};
 use super::recovery_files::AUTO_CONF;
-use super::{Options, Plan, replayed};
+use super::recovery_target::{RecoveryTarget, Role, TargetKind};
+use super::restore_dirs::{RestoreDirs, SpaceNeeded};
+use super::{Options, Summary, created_tablespaces};
 use crate::config::Server;
 use crate::error::{Context as _, Result};
-use crate::job::context::Context;
-use crate::job::replay::WayFile;
+use crate::job::context::JobContext;
+use crate::job::replay::SegmentFile;
 use crate::repository::ManifestFile;
 use crate::unit::{Encryption, Segment, SegmentSize, Timeline};
 
-/// Files of a backup that must not be in what is restored: signals and mappings of the old server.
-pub(super) const LEFT_OUT: [&str; 7] = [
+/// Files of a backup that are not restored: signal files, and state of the original server.
+pub(super) const EXCLUDED_FILES: [&str; 7] = [
     "tablespace_map",
     "recovery.signal",
     "standby.signal",
@@ -28,110 +28,114 @@ pub(super) const LEFT_OUT: [&str; 7] = [
     "backup_label.old",
 ];
 
-/// The file that gets its name last: without it PostgreSQL starts nothing.
+/// The file that gets its name last: without it PostgreSQL does not start.
 pub(super) const CONTROL_FILE: &str = "global/pg_control";
 
-/// A history file of which nothing is known but that its number is taken; PostgreSQL only looks whether there is one.
-const TAKEN: &[u8] = b"# pgmoneta: another server has this timeline\n";
+/// The content of a history file that reserves a timeline number; PostgreSQL only checks whether
+/// the file exists.
+const PLACEHOLDER_HISTORY: &[u8] = b"# pgmoneta: another server has this timeline\n";
 
-/// How many of them are written at most.
-const MOST_TAKEN: usize = 10_000;
+/// Maximum number of such files that are written.
+const MAX_PLACEHOLDERS: usize = 10_000;
 
 /// Everything that a restore writes.
-pub(super) struct Work {
-    pub places: Places,
-    /// The files of the backup, and where they go.
+pub(super) struct Plan {
+    pub dirs: RestoreDirs,
+    /// The files of the backup, and their new paths.
     pub files: Vec<(ManifestFile, PathBuf)>,
-    /// `postgresql.auto.conf`, if the backup has one.
+    /// `postgresql.auto.conf`; `None` if the backup has none.
     pub auto_conf: Option<ManifestFile>,
-    /// The directories and their permission bits, parents first.
+    /// The new directories and their permission bits, parents first.
     pub directories: Vec<(PathBuf, u32)>,
-    /// Symbolic links and their texts, other than those of tablespaces.
+    /// Symbolic links and their targets, without those of tablespaces.
     pub links: Vec<(PathBuf, PathBuf)>,
-    /// The segments for `pg_wal`, in order, and where their bytes are.
-    pub segments: Vec<(Segment, WayFile)>,
-    /// The history files for `pg_wal`.
+    /// The segments for `pg_wal`, in order, and the files to read them from.
+    pub segments: Vec<(Segment, SegmentFile)>,
+    /// The contents of the history files for `pg_wal`.
     pub histories: Vec<(Timeline, Vec<u8>)>,
-    /// Files of which lines become comments: where they go, and the numbers of the lines.
+    /// Files with lines to comment out: the new path, and the line numbers, from 1 on.
     pub edited: Vec<(ManifestFile, PathBuf, Vec<usize>)>,
-    /// The settings.
-    pub adapted: Adapted,
-    /// What the person is told.
-    pub plan: Plan,
+    pub config_changes: ConfigChanges,
+    /// What the user is told.
+    pub summary: Summary,
 }
 
-/// Plans a restore, and checks that there is room for it.
+/// Plans a restore, and checks that there is enough disk space.
 pub(super) fn plan(
-    context: &Context,
+    context: &JobContext,
     server: &Server,
     options: &Options,
-    position: &Position,
+    target: &RecoveryTarget,
     choice: &mut Choice,
-) -> Result<Work> {
+) -> Result<Plan> {
     let name = format!("{}-{}", server.name, choice.backup.label);
-    let places = Places::new(
+    let dirs = RestoreDirs::new(
         options,
         &context.config.base_dir,
         &name,
         &choice.manifest.tablespaces,
     )?;
     let open = open_segment(context, server, choice.segments.size());
-    let mut warnings = warnings(choice, &places, open)?;
-    let adapted = adapt(context, server, options, position, choice, &name)?;
-    warnings.extend(adapted.warnings.iter().cloned());
-    let mut work = Work {
+    let mut warnings = warnings(choice, &dirs, open)?;
+    let config_changes = config_changes(context, server, options, target, choice, &name)?;
+    warnings.extend(config_changes.warnings.iter().cloned());
+    let mut plan = Plan {
         files: Vec::with_capacity(choice.manifest.files.len()),
         auto_conf: None,
         directories: Vec::with_capacity(choice.manifest.directories.len()),
         links: Vec::new(),
         segments: segments(choice),
-        histories: histories(choice, position.role).context("read the timeline histories")?,
-        plan: Plan {
-            target: places.data.clone(),
-            tablespaces: places.tablespaces.clone(),
-            position: describe(position, choice),
-            settings: adapted.settings(),
+        histories: histories(choice, target.role).context("read the timeline histories")?,
+        summary: Summary {
+            data_directory: dirs.data.clone(),
+            tablespaces: dirs.tablespaces.clone(),
+            stops_at: describe_end(target, choice),
+            settings: config_changes.settings(),
             warnings,
-            ..Plan::default()
+            ..Summary::default()
         },
         edited: Vec::new(),
-        adapted,
-        places,
+        config_changes,
+        dirs,
     };
-    let unknown = choice.reach.not_known.map(replayed::unknown);
-    work.plan.warnings.extend(unknown);
-    let mut demand = Demand::default();
-    let offer = config_files::offer(choice, &work.places, &mut demand);
-    work.take_files(choice, &mut demand);
-    work.take_offer(offer);
-    work.take_wal(choice, &mut demand);
-    demand.check()?;
-    Ok(work)
+    let unknown = choice.recovery_end.unknown_magic;
+    let unknown = unknown.map(created_tablespaces::unknown_version_warning);
+    plan.summary.warnings.extend(unknown);
+    let mut space = SpaceNeeded::default();
+    let external = external_config::collect(choice, &plan.dirs, &mut space);
+    plan.add_files(choice, &mut space);
+    plan.add_external_config(external);
+    plan.add_wal(choice, &mut space);
+    space.check()?;
+    Ok(plan)
 }
 
-impl Work {
-    fn take_files(&mut self, choice: &mut Choice, demand: &mut Demand) {
-        // Taken, not copied: of a cluster with a million files there is one list.
+impl Plan {
+    fn add_files(&mut self, choice: &mut Choice, space: &mut SpaceNeeded) {
+        // Moved, not copied: the list of a cluster may have millions of files.
         for (path, mode) in std::mem::take(&mut choice.manifest.directories) {
-            let (place, path) = self.places.locate(&path);
-            demand.add(place, 1);
+            let (dir, path) = self.dirs.locate(&path);
+            space.add(dir, 1);
             self.directories.push((path, mode));
         }
         for (path, text) in &choice.manifest.links {
-            // WAL goes into the new data directory, wherever the old server had it.
+            // WAL is written to the new data directory, even if pg_wal was a link.
             if path != Path::new("pg_wal") {
-                self.links.push((self.places.locate(path).1, text.clone()));
+                self.links.push((self.dirs.locate(path).1, text.clone()));
             }
         }
         for file in std::mem::take(&mut choice.manifest.files) {
-            if LEFT_OUT.iter().any(|name| Path::new(name) == file.path) {
+            if EXCLUDED_FILES
+                .iter()
+                .any(|name| Path::new(name) == file.path)
+            {
                 continue;
             }
-            let (place, path) = self.places.locate(&file.path);
-            demand.add(place, file.size);
-            self.plan.files += 1;
-            self.plan.bytes = self.plan.bytes.saturating_add(file.size);
-            let comments = self.adapted.comments_of(&file.path);
+            let (dir, path) = self.dirs.locate(&file.path);
+            space.add(dir, file.size);
+            self.summary.files += 1;
+            self.summary.bytes = self.summary.bytes.saturating_add(file.size);
+            let comments = self.config_changes.comments_in(&file.path);
             if file.path == Path::new(AUTO_CONF) {
                 self.auto_conf = Some(file);
             } else if comments.is_empty() {
@@ -140,70 +144,76 @@ impl Work {
                 self.edited.push((file, path, comments));
             }
         }
-        // Large files first: in the end all threads have something small to do.
+        // Large files first, so that all threads finish at about the same time.
         self.files
             .sort_by_key(|(file, _)| std::cmp::Reverse(file.size));
     }
 
-    fn take_offer(&mut self, offer: Offer) {
-        let directories = offer.directories.into_iter();
+    fn add_external_config(&mut self, external: ExternalConfig) {
+        let directories = external.directories.into_iter();
         self.directories
             .extend(directories.map(|path| (path, 0o700)));
-        self.files.extend(offer.files);
-        self.plan.warnings.extend(offer.warnings);
+        self.files.extend(external.files);
+        self.summary.warnings.extend(external.warnings);
     }
 
-    fn take_wal(&mut self, choice: &Choice, demand: &mut Demand) {
+    fn add_wal(&mut self, choice: &Choice, space: &mut SpaceNeeded) {
         let size = choice.segments.size();
         for (segment, _) in &self.segments {
-            demand.add(&self.places.data, size.bytes());
-            self.plan.wal.push(segment.name(size));
-            self.plan.wal_bytes = self.plan.wal_bytes.saturating_add(size.bytes());
+            space.add(&self.dirs.data, size.bytes());
+            self.summary.wal.push(segment.name(size));
+            self.summary.wal_bytes = self.summary.wal_bytes.saturating_add(size.bytes());
         }
         for (timeline, content) in &self.histories {
             let bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
-            demand.add(&self.places.data, bytes);
-            self.plan.wal.push(timeline.history_name());
-            self.plan.wal_bytes = self.plan.wal_bytes.saturating_add(bytes);
+            space.add(&self.dirs.data, bytes);
+            self.summary.wal.push(timeline.history_name());
+            self.summary.wal_bytes = self.summary.wal_bytes.saturating_add(bytes);
         }
     }
 }
 
-/// The segments from the beginning of the backup to the end of what is replayed, named as recovery looks for them.
-/// Their bytes may come from the file of another timeline: up to where timelines part, these are the same.
-fn segments(choice: &Choice) -> Vec<(Segment, WayFile)> {
+/// The segments from the start of the backup to the end of replay, with the names that recovery
+/// looks for. The bytes may come from the file of another timeline: up to the switch point they are
+/// the same.
+fn segments(choice: &Choice) -> Vec<(Segment, SegmentFile)> {
     let size = choice.segments.size().bytes();
-    let last = choice.reach.needed.0.saturating_sub(1) / size;
-    let files = choice.reach.files.iter();
+    let last = choice.recovery_end.wal_end.0.saturating_sub(1) / size;
+    let files = choice.recovery_end.files.iter();
     let files = files.take_while(|file| file.segment.number <= last);
-    let named = |file: &WayFile| {
+    let named = |file: &SegmentFile| {
         let number = file.segment.number;
-        let segment = choice.segments.on_way(&choice.reach.history, number);
+        let segment = choice
+            .segments
+            .segment_on_path(&choice.recovery_end.history, number);
         (segment, *file)
     };
     files.map(named).collect()
 }
 
-/// The segment that is being received, which the daemon itself has open.
-fn open_segment(context: &Context, server: &Server, size: SegmentSize) -> Option<Segment> {
-    let state = context.board.receiver(&server.name);
+/// The segment that the daemon is receiving.
+fn open_segment(context: &JobContext, server: &Server, size: SegmentSize) -> Option<Segment> {
+    let state = context.registry.receiver(&server.name);
     let timeline = state.timeline.filter(|_| state.is_streaming())?;
     Some(Segment::containing(timeline, state.flushed, size))
 }
 
-/// What a person must know.
-fn warnings(choice: &mut Choice, places: &Places, open: Option<Segment>) -> Result<Vec<String>> {
+/// The warnings about the backup, the WAL and the tablespaces.
+fn warnings(choice: &mut Choice, dirs: &RestoreDirs, open: Option<Segment>) -> Result<Vec<String>> {
     let mut warnings = std::mem::take(&mut choice.warnings);
-    warnings.extend(unproven(choice, &segments(choice), open));
-    warnings.extend(replayed::check(&choice.reach.tablespaces, places)?);
+    warnings.extend(unencrypted_wal(choice, &segments(choice), open));
+    warnings.extend(created_tablespaces::check(
+        &choice.recovery_end.tablespaces,
+        dirs,
+    )?);
     Ok(warnings)
 }
 
-/// What to say of WAL that is not encrypted, as the backup is: it was archived while the configuration did not encrypt, it
-/// was received last and is not sealed, or somebody else has put it there. Not of the segment that is `open`.
-fn unproven(
+/// A warning if WAL of an encrypted backup is not encrypted: it was archived under another
+/// configuration, is not sealed yet, or comes from another source. The segment `open` is ignored.
+fn unencrypted_wal(
     choice: &Choice,
-    files: &[(Segment, WayFile)],
+    files: &[(Segment, SegmentFile)],
     open: Option<Segment>,
 ) -> Option<String> {
     if choice.backup.info.encryption == Encryption::None {
@@ -212,24 +222,25 @@ fn unproven(
     let size = choice.segments.size();
     let mut plain = files
         .iter()
-        .filter(|(_, file)| Some(file.segment) != open && choice.segments.is_unproven(file));
+        .filter(|(_, file)| Some(file.segment) != open && choice.segments.is_unencrypted(file));
     let first = plain.next()?.1.segment.name(size);
     let last = plain.next_back().map_or(String::new(), |(_, file)| {
         format!(" and others up to {}", file.segment.name(size))
     });
     Some(format!(
-        "the WAL segment {first}{last} in the archive is not encrypted, although the backup is: that nobody has changed it is \
-         not proven"
+        "the WAL segment {first}{last} in the archive is not encrypted, although the backup is: \
+         changes to it cannot be detected"
     ))
 }
 
-/// The history files: for a server of its own all there are, since it takes for its new timeline the first number
-/// after those that it knows; for a standby none of a number higher than that of its way, since it would go over to the
-/// highest. Both count from one number to the next and end where one is missing (`findNewestTimeLine`, PostgreSQL
-/// `timeline.c`): a standby begins with the timeline of the backup.
+/// The history files: for a primary all that exist, since its new timeline gets the first number
+/// without a history file; for a standby none of a higher timeline than its target, since it would
+/// switch to the highest. Both probe consecutive numbers up to the first missing one
+/// (`findNewestTimeLine`, PostgreSQL `timeline.c`): a standby begins with the timeline of the
+/// backup.
 fn histories(choice: &Choice, role: Role) -> Result<Vec<(Timeline, Vec<u8>)>> {
     let segments = &choice.segments;
-    let last = choice.reach.history.timeline();
+    let last = choice.recovery_end.history.timeline();
     let mut histories = Vec::new();
     for timeline in segments.histories()? {
         if role == Role::Primary || timeline <= last {
@@ -242,41 +253,45 @@ fn histories(choice: &Choice, role: Role) -> Result<Vec<(Timeline, Vec<u8>)>> {
         Role::Primary => last,
         Role::Replica => choice.backup.info.start.0,
     };
-    let taken: Vec<Timeline> = taken(from, &found).collect();
-    histories.extend(taken.into_iter().map(|timeline| (timeline, TAKEN.to_vec())));
+    let reserved: Vec<Timeline> = timelines_without_history(from, &found).collect();
+    let reserved = reserved.into_iter();
+    histories.extend(reserved.map(|timeline| (timeline, PLACEHOLDER_HISTORY.to_vec())));
     histories.sort_by_key(|(timeline, _)| *timeline);
     Ok(histories)
 }
 
-/// The numbers between `from` and the highest history that are in none: PostgreSQL would take the first of them for the
-/// new timeline, and another server has it, since a later number was taken.
-fn taken(from: Timeline, found: &BTreeSet<Timeline>) -> impl Iterator<Item = Timeline> {
+/// The timelines between `from` and the highest one in `found` that are not in `found`: PostgreSQL
+/// would use the first of them for the new timeline, although another server has it.
+fn timelines_without_history(
+    from: Timeline,
+    found: &BTreeSet<Timeline>,
+) -> impl Iterator<Item = Timeline> {
     let highest = found.last().map_or(0, |timeline| timeline.number());
-    let numbers = (from.number().saturating_add(1)..highest).take(MOST_TAKEN);
+    let numbers = (from.number().saturating_add(1)..highest).take(MAX_PLACEHOLDERS);
     let timelines = numbers.filter_map(Timeline::new);
     timelines.filter(|timeline| !found.contains(timeline))
 }
 
-/// Where recovery will end, in words.
-fn describe(position: &Position, choice: &Choice) -> String {
+/// Where recovery will end, as text.
+fn describe_end(target: &RecoveryTarget, choice: &Choice) -> String {
     use super::scan::Side;
-    let reach = &choice.reach;
-    let target = &position.target;
-    let timeline = reach.history.timeline();
-    let at = match reach.hit {
-        Some(hit) if hit.side == Side::Before => hit.start,
-        Some(hit) => hit.end,
-        None => reach.needed,
+    let recovery_end = &choice.recovery_end;
+    let kind = &target.kind;
+    let timeline = recovery_end.history.timeline();
+    let at = match recovery_end.stop_point {
+        Some(stop_point) if stop_point.side == Side::Before => stop_point.start,
+        Some(stop_point) => stop_point.end,
+        None => recovery_end.wal_end,
     };
-    let mut text = match target {
-        Target::Lsn(lsn) if *lsn == at => format!("{target} of timeline {timeline}"),
-        _ => format!("{target}: position {at} of timeline {timeline}"),
+    let mut text = match kind {
+        TargetKind::Lsn(lsn) if *lsn == at => format!("{kind} of timeline {timeline}"),
+        _ => format!("{kind}: position {at} of timeline {timeline}"),
     };
-    let time = reach
-        .hit
-        .filter(|hit| hit.side == Side::After)
-        .and_then(|hit| hit.time);
-    if let Some(time) = time.or(reach.time) {
+    let time = recovery_end
+        .stop_point
+        .filter(|stop_point| stop_point.side == Side::After)
+        .and_then(|stop_point| stop_point.time);
+    if let Some(time) = time.or(recovery_end.time) {
         text.push_str(&format!(", last transaction {time}"));
     }
     text
@@ -287,18 +302,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_timelines_that_others_have_are_not_free() {
+    fn missing_timeline_numbers_below_the_highest_are_reserved() {
         let of = |number| Timeline::new(number).unwrap();
-        let free = |last, found: &[u32]| {
+        let reserved = |last, found: &[u32]| {
             let found = found.iter().map(|number| of(*number)).collect();
-            taken(of(last), &found)
+            timelines_without_history(of(last), &found)
                 .map(Timeline::number)
                 .collect::<Vec<u32>>()
         };
-        assert_eq!(free(1, &[]), [0; 0]);
-        assert_eq!(free(1, &[2, 3]), [0; 0]);
-        assert_eq!(free(1, &[3, 6]), [2, 4, 5]);
-        assert_eq!(free(3, &[2, 3, 5]), [4]);
-        assert_eq!(free(7, &[2, 5]), [0; 0]);
+        assert_eq!(reserved(1, &[]), [0; 0]);
+        assert_eq!(reserved(1, &[2, 3]), [0; 0]);
+        assert_eq!(reserved(1, &[3, 6]), [2, 4, 5]);
+        assert_eq!(reserved(3, &[2, 3, 5]), [4]);
+        assert_eq!(reserved(7, &[2, 5]), [0; 0]);
     }
 }

@@ -1,62 +1,59 @@
-//! One restore from the first check to the name of the control file.
+//! Runs a restore, from the first check to the rename of the control file.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::access;
 use super::choice::{self, Choice};
-use super::outside::comment_out;
-use super::plan::{CONTROL_FILE, Work, plan};
-use super::position::Position;
+use super::external_effects::comment_out;
+use super::output::Output;
+use super::plan::{CONTROL_FILE, Plan, plan};
 use super::recovery_files::RecoveryFiles;
-use super::target::Target;
-use super::write::{Piece, Writer};
+use super::recovery_target::RecoveryTarget;
+use super::write::{FileTask, Writer};
 use super::{Options, Outcome};
 use crate::config::Server;
 use crate::error::Result;
-use crate::job::context::Context;
-use crate::job::lanes;
+use crate::job::context::JobContext;
+use crate::job::parallel;
 use crate::status::Activity;
 
-/// The name of `global/pg_control` until everything else is on stable storage.
-const CONTROL_FILE_UNNAMED: &str = "global/pg_control.pgmoneta";
+/// The temporary name of `global/pg_control`, until everything else is durable.
+const CONTROL_FILE_TEMPORARY: &str = "global/pg_control.pgmoneta";
 
-/// Restores a backup of `server`, ready for PostgreSQL to recover to the position. Nothing is written unless the
-/// position can be reached, the target is empty and there is room; when it fails later, what it wrote is removed, and
-/// nothing else.
-/// [`crate::error::Kind::Unreachable`] names the interval that can be reached.
-pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outcome> {
-    let position = Position::parse(options.position.as_deref())?;
-    let guard = context.board.begin(&server.name, Activity::Restore)?;
-    let mut choice = choice::find(context, server, &options.backup, &position)?;
-    let mut work = plan(context, server, options, &position, &mut choice)?;
-    access::check_places(&work)?;
-    let (backup, outcome_plan) = (choice.backup.clone(), work.plan.clone());
+/// Restores a backup of `server`, ready for PostgreSQL to recover to the target. Nothing is written
+/// unless the recovery target can be reached, the directories are empty and there is enough space;
+/// on a later failure everything that was written is removed, and nothing else.
+/// [`crate::error::ErrorKind::Unreachable`] has the range that can be reached.
+pub fn run(context: &JobContext, server: &Server, options: &Options) -> Result<Outcome> {
+    let target = RecoveryTarget::parse(options.position.as_deref())?;
+    let guard = context.registry.begin(&server.name, Activity::Restore)?;
+    let mut choice = choice::find(context, server, &options.backup, &target)?;
+    let mut plan = plan(context, server, options, &target, &mut choice)?;
+    access::check_directories(&plan)?;
+    let (backup, summary) = (choice.backup.clone(), plan.summary.clone());
     let writer = Arc::new(Writer {
-        pieces: pieces(&mut work, &choice),
+        tasks: tasks(&mut plan, &choice),
         backup: choice.backup,
         key: context.key.clone(),
         segments: choice.segments,
         progress: guard.progress().clone(),
         stop: context.stop.clone(),
     });
-    access::check_stored(&writer, work.auto_conf.as_ref())?;
+    access::check_stored(&writer, plan.auto_conf.as_ref())?;
     if options.dry_run {
-        return Ok(Outcome {
-            backup,
-            plan: outcome_plan,
-        });
+        return Ok(Outcome { backup, summary });
     }
-    let bytes = work.plan.bytes.saturating_add(work.plan.wal_bytes);
-    guard.progress().expect(bytes);
+    let bytes = plan.summary.bytes.saturating_add(plan.summary.wal_bytes);
+    guard.progress().set_total(bytes);
     log::info!(
-        "restore backup {} of server {} to {}, to {}",
+        "restore backup {} of server {} to {}, recovery to {}",
         backup.label,
         server.name,
-        work.plan.target.display(),
-        work.plan.position
+        plan.summary.data_directory.display(),
+        plan.summary.stops_at
     );
-    for warning in &work.plan.warnings {
+    for warning in &plan.summary.warnings {
         log::warn!("restore of server {}: {warning}", server.name);
     }
     let text = format!(
@@ -65,108 +62,111 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
         server.name,
         std::process::id()
     );
-    let mut target = Target::default();
-    let written = target
-        .make(&work.places, &text)
-        .and_then(|()| fill(context, server, &work, &writer, &mut target))
-        .and_then(|()| complete(&work, &writer, &position, &mut target));
+    let mut output = Output::default();
+    let written = output
+        .create_directories(&plan.dirs, &text)
+        .and_then(|()| fill(context, server, &plan, &writer, &mut output))
+        .and_then(|()| complete(&plan, &writer, &target, &mut output));
     match written {
-        Ok(()) => target.finish()?,
-        Err(failure) => return Err(target.give_up(failure)),
+        Ok(()) => output.finish()?,
+        Err(error) => return Err(output.roll_back(error)),
     }
-    Ok(Outcome {
-        backup,
-        plan: outcome_plan,
-    })
+    Ok(Outcome { backup, summary })
 }
 
 /// The files of the backup and of the WAL, large ones first.
-fn pieces(work: &mut Work, choice: &Choice) -> Vec<Piece> {
-    let data = &work.places.data;
+fn tasks(plan: &mut Plan, choice: &Choice) -> Vec<FileTask> {
+    let data = &plan.dirs.data;
     let size = choice.segments.size();
-    let wal = work.segments.iter().map(|&(segment, file)| {
+    let wal = plan.segments.iter().map(|&(segment, file)| {
         let path = data.join("pg_wal").join(segment.name(size));
-        Piece::wal(file, path, choice.reach.needed)
+        FileTask::wal(file, path, choice.recovery_end.wal_end)
     });
-    let files = std::mem::take(&mut work.files)
+    let files = std::mem::take(&mut plan.files)
         .into_iter()
         .map(|(file, path)| {
             if file.path == Path::new(CONTROL_FILE) {
-                Piece::file(file, data.join(CONTROL_FILE_UNNAMED))
+                FileTask::file(file, data.join(CONTROL_FILE_TEMPORARY))
             } else {
-                Piece::file(file, path)
+                FileTask::file(file, path)
             }
         });
-    let mut pieces: Vec<Piece> = files.chain(wal).collect();
-    pieces.sort_by_key(|piece| std::cmp::Reverse(piece.size(size.bytes())));
-    pieces
+    let mut tasks: Vec<FileTask> = files.chain(wal).collect();
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.size(size.bytes())));
+    tasks
 }
 
 /// Writes directories, links, files and WAL.
 fn fill(
-    context: &Context,
+    context: &JobContext,
     server: &Server,
-    work: &Work,
+    plan: &Plan,
     writer: &Arc<Writer>,
-    target: &mut Target,
+    output: &mut Output,
 ) -> Result<()> {
-    let data = &work.places.data;
+    let data = &plan.dirs.data;
     for name in ["global", "pg_tblspc", "pg_wal", "pg_wal/archive_status"] {
-        target.directory(&data.join(name), 0o700)?;
+        output.create_directory(&data.join(name), 0o700)?;
     }
-    for (path, mode) in &work.directories {
-        target.directory(path, *mode)?;
+    for (path, mode) in &plan.directories {
+        output.create_directory(path, *mode)?;
     }
-    for (tablespace, place) in &work.places.tablespaces {
+    for (tablespace, dir) in &plan.dirs.tablespaces {
         let link = data.join("pg_tblspc").join(tablespace.oid.to_string());
-        target.link(place, &link)?;
+        output.create_link(dir, &link)?;
     }
-    target.writes(writer.clone());
-    let pieces = (0..writer.pieces.len()).collect();
+    output.set_writer(writer.clone());
+    let tasks = (0..writer.tasks.len()).collect();
     let writer = writer.clone();
-    lanes::run(
+    parallel::for_each(
         &context.pool,
         server.workers,
-        pieces,
+        tasks,
         move |&index, cancelled| writer.write(index, cancelled),
     )
 }
 
-/// Writes what is our own, makes everything durable, and names the control file.
-fn complete(work: &Work, writer: &Writer, position: &Position, target: &mut Target) -> Result<()> {
-    let data = &work.places.data;
-    for (path, text) in &work.links {
-        target.link(text, path)?;
+/// Writes links, history files and configuration, makes everything durable, and renames the control
+/// file.
+fn complete(
+    plan: &Plan,
+    writer: &Writer,
+    target: &RecoveryTarget,
+    output: &mut Output,
+) -> Result<()> {
+    let data = &plan.dirs.data;
+    for (path, text) in &plan.links {
+        output.create_link(text, path)?;
     }
     let wal = data.join("pg_wal");
-    for (timeline, content) in &work.histories {
-        target.put(&wal.join(timeline.history_name()), content, 0o600)?;
+    for (timeline, content) in &plan.histories {
+        output.write_file(&wal.join(timeline.history_name()), content, 0o600)?;
     }
-    // What came out of an archive need not go into one again, but for the segment in which recovery ends.
-    let complete = work.plan.wal.iter().enumerate();
+    // Segments from the archive are not archived again, except the one in which recovery ends.
+    let complete = plan.summary.wal.iter().enumerate();
     for (index, name) in complete {
-        if index + 1 != work.segments.len() {
-            target.put(&wal.join(format!("archive_status/{name}.done")), b"", 0o600)?;
+        if index + 1 != plan.segments.len() {
+            output.write_file(&wal.join(format!("archive_status/{name}.done")), b"", 0o600)?;
         }
     }
-    for (file, path, lines) in &work.edited {
+    for (file, path, lines) in &plan.edited {
         let content = comment_out(&writer.content(file)?, lines);
-        target.put(path, &content, file.mode)?;
+        output.write_file(path, &content, file.mode)?;
     }
-    let (old, mode) = match &work.auto_conf {
+    let (old, mode) = match &plan.auto_conf {
         Some(file) => (writer.content(file)?, file.mode),
         None => (Vec::new(), 0o600),
     };
     let files = RecoveryFiles {
         label: &writer.backup.label,
-        role: position.role,
-        position: &work.plan.position,
-        recovery: &work.adapted.recovery,
-        lasting: &work.adapted.lasting,
+        role: target.role,
+        stops_at: &plan.summary.stops_at,
+        recovery: &plan.config_changes.recovery,
+        permanent: &plan.config_changes.permanent,
     };
-    files.write(target, data, (&old, mode))?;
+    files.write(output, data, (&old, mode))?;
     writer.stop.check()?;
-    target.sync()?;
+    output.sync()?;
     writer.stop.check()?;
-    target.rename(&data.join(CONTROL_FILE_UNNAMED), &data.join(CONTROL_FILE))
+    output.rename(&data.join(CONTROL_FILE_TEMPORARY), &data.join(CONTROL_FILE))
 }

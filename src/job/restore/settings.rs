@@ -1,27 +1,27 @@
-//! The recovery settings. How they are written says [`super::recovery_files`].
+//! The recovery settings. [`super::recovery_files`] writes them.
 
 use std::fmt;
 use std::net::IpAddr;
 
-use super::position::{Action, Position, Role, Target};
-use super::reach::Reach;
+use super::recovery_end::RecoveryEnd;
 use super::recovery_files::end_command;
+use super::recovery_target::{Action, RecoveryTarget, Role, TargetKind};
 use crate::config::{Host, Server, TlsMode};
 use crate::unit::{PgVersion, Timeline, escaped};
 
-/// A setting for a file of PostgreSQL.
+/// A setting of PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Setting {
     pub name: &'static str,
-    /// Bytes: PostgreSQL's names need not be UTF-8.
+    /// Need not be UTF-8, like names in PostgreSQL.
     pub value: Vec<u8>,
 }
 
-/// A setting that stays when recovery has ended.
+/// A setting that remains after recovery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lasting {
+pub(super) struct PermanentSetting {
     pub setting: Setting,
-    /// Why it was written: a line of text.
+    /// The reason, for a comment in the file: one line.
     pub why: String,
 }
 
@@ -31,7 +31,7 @@ impl Setting {
         Setting { name, value }
     }
 
-    /// The line, as `ALTER SYSTEM` writes it too (`write_auto_conf_file`, PostgreSQL 18 `guc.c`).
+    /// The line, as `ALTER SYSTEM` writes it (`write_auto_conf_file`, PostgreSQL 18 `guc.c`).
     pub fn line(&self) -> Vec<u8> {
         [self.name.as_bytes(), b" = ", &quote(&self.value)].concat()
     }
@@ -51,9 +51,9 @@ impl fmt::Display for Setting {
     }
 }
 
-/// The targets. PostgreSQL refuses a start with two that are not empty, and looks at them in the order of the file:
-/// those that `postgresql.conf` may have set must be emptied before ours is set (`error_multiple_recovery_targets`,
-/// PostgreSQL `xlogrecovery.c`, in 13 and 14 `guc.c`).
+/// The recovery target settings. PostgreSQL refuses to start if two are not empty, and checks them
+/// in the order of the file: those that `postgresql.conf` may have set must be unset first
+/// (`error_multiple_recovery_targets`, PostgreSQL `xlogrecovery.c`, in 13 and 14 `guc.c`).
 const TARGETS: [&str; 5] = [
     "recovery_target",
     "recovery_target_lsn",
@@ -62,61 +62,65 @@ const TARGETS: [&str; 5] = [
     "recovery_target_xid",
 ];
 
-/// The settings until recovery has ended, of a backup that ends on timeline `of_backup` of a server of this version.
-pub(super) fn recovery(
-    position: &Position,
-    reach: &Reach,
-    of_backup: Timeline,
+/// The settings that apply until the end of recovery; the backup ends on `backup_timeline`.
+pub(super) fn recovery_settings(
+    target: &RecoveryTarget,
+    recovery_end: &RecoveryEnd,
+    backup_timeline: Timeline,
     version: PgVersion,
 ) -> Vec<Setting> {
     let mut settings: Vec<Setting> = TARGETS.map(|name| Setting::new(name, "")).to_vec();
     let mut set = |name, value: &str| settings.push(Setting::new(name, value));
     set("archive_cleanup_command", "");
-    set("recovery_end_command", &end_command(position.role));
+    set("recovery_end_command", &end_command(target.role));
     set("recovery_min_apply_delay", "0");
     if version.major < 16 {
         // The file may be that of another standby, and PostgreSQL removes it.
         set("promote_trigger_file", "");
     }
-    // PostgreSQL demands a command. It fails for each file, and then the file is looked for in pg_wal.
-    let command = match position.role {
+    // PostgreSQL requires a command. It fails for each file, which is then read from pg_wal.
+    let command = match target.role {
         Role::Primary => "false",
         Role::Replica => "",
     };
     set("restore_command", command);
     set(
         "recovery_target_timeline",
-        &timeline(position, reach, of_backup),
+        &timeline_setting(target, recovery_end, backup_timeline),
     );
-    if let Some((name, value, inclusive)) = target(position, reach) {
+    if let Some((name, value, inclusive)) = target_setting(target, recovery_end) {
         settings.push(Setting::new(name, value));
         let mut set = |name, value: &str| settings.push(Setting::new(name, value));
         set(
             "recovery_target_inclusive",
             if inclusive { "on" } else { "off" },
         );
-        set("recovery_target_action", &position.action.to_string());
-        if position.action == Action::Pause {
-            // Without it nobody could look around, or say that recovery shall go on.
+        set("recovery_target_action", &target.action.to_string());
+        if target.action == Action::Pause {
+            // Without it the paused server accepts no queries, and recovery cannot be resumed.
             set("hot_standby", "on");
         }
     }
     settings
 }
 
-/// The settings of a standby that stay, as `pg_basebackup -R` leaves them too.
-pub(super) fn of_standby(server: &Server, name: &str, version: PgVersion) -> Vec<Lasting> {
-    let lasting = |name, value: String, why: &str| Lasting {
+/// The permanent settings of a standby, as `pg_basebackup -R` writes them.
+pub(super) fn standby_settings(
+    server: &Server,
+    name: &str,
+    version: PgVersion,
+) -> Vec<PermanentSetting> {
+    let permanent = |name, value: String, why: &str| PermanentSetting {
         setting: Setting::new(name, value),
         why: why.to_owned(),
     };
     vec![
-        lasting(
+        permanent(
             "primary_conninfo",
             conninfo(server, name, version),
             "the standby streams from the server that was backed up",
         ),
-        lasting(
+        permanent(
             "primary_slot_name",
             String::new(),
             "a slot of the server that was backed up is not for this standby",
@@ -124,56 +128,66 @@ pub(super) fn of_standby(server: &Server, name: &str, version: PgVersion) -> Vec
     ]
 }
 
-/// The target as PostgreSQL has it: setting, value, and whether what is there is replayed.
-fn target(position: &Position, reach: &Reach) -> Option<(&'static str, Vec<u8>, bool)> {
-    let inclusive = position.inclusive;
-    // The end of WAL is no target for PostgreSQL, but its last record is one.
+/// The target as a setting: name, value, and `recovery_target_inclusive`.
+fn target_setting(
+    target: &RecoveryTarget,
+    recovery_end: &RecoveryEnd,
+) -> Option<(&'static str, Vec<u8>, bool)> {
+    let inclusive = target.inclusive;
+    // PostgreSQL has no target for the end of WAL, but the last record can be one.
     let last = || {
-        reach
+        recovery_end
             .last
             .map(|last| ("recovery_target_lsn", last.to_string().into_bytes(), true))
     };
-    match &position.target {
-        Target::Immediate if reach.hit.is_some() => {
+    match &target.kind {
+        TargetKind::Immediate if recovery_end.stop_point.is_some() => {
             Some(("recovery_target", b"immediate".to_vec(), true))
         }
-        Target::Name(name) => Some(("recovery_target_name", name.clone(), true)),
-        Target::Xid(xid) => Some((
+        TargetKind::Name(name) => Some(("recovery_target_name", name.clone(), true)),
+        TargetKind::Xid(xid) => Some((
             "recovery_target_xid",
             xid.to_string().into_bytes(),
             inclusive,
         )),
-        Target::Time(time) => Some(("recovery_target_time", time.utc().into_bytes(), inclusive)),
-        Target::Lsn(lsn) if reach.hit.is_some() => Some((
+        TargetKind::Time(time) => {
+            Some(("recovery_target_time", time.utc().into_bytes(), inclusive))
+        }
+        TargetKind::Lsn(lsn) if recovery_end.stop_point.is_some() => Some((
             "recovery_target_lsn",
             lsn.to_string().into_bytes(),
             inclusive,
         )),
-        Target::Lsn(_) | Target::Immediate => last(),
-        Target::Current if position.action == Action::Promote => None,
-        Target::Current if position.goes_on() => None,
-        Target::Current => last(),
+        TargetKind::Lsn(_) | TargetKind::Immediate => last(),
+        TargetKind::Current if target.action == Action::Promote => None,
+        TargetKind::Current if target.follows_primary() => None,
+        TargetKind::Current => last(),
     }
 }
 
-/// A standby without a target goes with its primary to new timelines; all others stay on the way that was proven.
-fn timeline(position: &Position, reach: &Reach, of_backup: Timeline) -> String {
-    let way = reach.history.timeline();
-    if position.goes_on() && !position.stays() {
+/// `recovery_target_timeline`: a standby without a target follows its primary to new timelines; all
+/// others stay on the timeline path that was checked.
+fn timeline_setting(
+    target: &RecoveryTarget,
+    recovery_end: &RecoveryEnd,
+    backup_timeline: Timeline,
+) -> String {
+    let last = recovery_end.history.timeline();
+    if target.follows_primary() && !target.has_fixed_timeline() {
         "latest".to_owned()
-    } else if way == of_backup && reach.history.switches().is_empty() {
-        // Its history file is not needed then.
+    } else if last == backup_timeline && recovery_end.history.switches().is_empty() {
+        // Needs no history file.
         "current".to_owned()
     } else {
-        way.to_string()
+        last.to_string()
     }
 }
 
-/// What to know before a standby is started.
-pub(super) fn warnings_of_standby(server: &Server, version: PgVersion) -> Vec<String> {
+/// Warnings before the start of a standby.
+pub(super) fn standby_warnings(server: &Server, version: PgVersion) -> Vec<String> {
     let mut warnings = vec![format!(
-        "primary_conninfo has no password: if {} asks for one, it is looked for in the .pgpass file of the user that runs \
-         the standby",
+        "primary_conninfo has no password: if {} requires one, it is read from the .pgpass file of \
+         the user that runs the standby",
         server.name
     )];
     let files = tls_pairs(server, version)
@@ -183,15 +197,15 @@ pub(super) fn warnings_of_standby(server: &Server, version: PgVersion) -> Vec<St
     if !files.is_empty() {
         let files = files.join(", ");
         warnings.push(format!(
-            "primary_conninfo names files of this machine, which the user that runs the standby must be able to read: \
-             {files}"
+            "primary_conninfo names files on this host that the user that runs the standby must be \
+             able to read: {files}"
         ));
     }
     warnings
 }
 
-/// How a standby connects to the server that was backed up: as we do, but without a password, which belongs into the
-/// password file of the user that runs it.
+/// How a standby connects to the server that was backed up: as pgmoneta does, but without a
+/// password, which belongs into the password file of the user that runs the standby.
 fn conninfo(server: &Server, name: &str, version: PgVersion) -> String {
     let host = match &server.host {
         Host::Tcp(host) => host.clone(),
@@ -211,8 +225,8 @@ fn conninfo(server: &Server, name: &str, version: PgVersion) -> String {
     pairs.collect::<Vec<_>>().join(" ")
 }
 
-/// How libpq protects a connection as ours are protected. Where we do without TLS, it may still use it if the server has
-/// it, as is its default.
+/// The TLS parameters of libpq that match those of pgmoneta. Without TLS none: by default libpq
+/// uses TLS if the server supports it.
 fn tls_pairs(server: &Server, version: PgVersion) -> Vec<(&'static str, String)> {
     let Host::Tcp(host) = &server.host else {
         return Vec::new();
@@ -220,9 +234,9 @@ fn tls_pairs(server: &Server, version: PgVersion) -> Vec<(&'static str, String)>
     let authority = server.tls_files.authority.as_ref();
     let (mode, authority) = match server.tls {
         TlsMode::Off => return Vec::new(),
-        // With a file of authorities, libpq would verify the certificate.
+        // With a CA file, libpq would verify the certificate.
         TlsMode::On => ("require", None),
-        // Addresses in certificates libpq knows from PostgreSQL 15 on.
+        // libpq checks IP addresses in certificates from PostgreSQL 15 on.
         TlsMode::Verify if version.major < 15 && host.parse::<IpAddr>().is_ok() => {
             ("verify-ca", authority)
         }
@@ -241,7 +255,7 @@ fn tls_pairs(server: &Server, version: PgVersion) -> Vec<(&'static str, String)>
     mode.chain(files).collect()
 }
 
-/// A value as PostgreSQL's configuration files have it (`GUC_scanstr`, PostgreSQL `guc-file.l`).
+/// Quotes a value for PostgreSQL's configuration files (`GUC_scanstr`, PostgreSQL `guc-file.l`).
 pub(super) fn quote(value: &[u8]) -> Vec<u8> {
     let mut quoted = vec![b'\''];
     for &byte in value {

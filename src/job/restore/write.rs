@@ -1,4 +1,4 @@
-//! Writes what was planned. Every file is checked while it is written.
+//! Writes the planned files. Every file is checked while it is written.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -9,35 +9,35 @@ use std::time::{Duration, SystemTime};
 
 use crate::codec::Digests;
 use crate::crypto::MasterKey;
-use crate::error::{Context, Failure, Kind, Result};
-use crate::job::replay::{Opened, Segments, WayFile};
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::job::replay::{OpenedSegment, SegmentFile, Segments};
 use crate::repository::{Backup, ManifestFile};
 use crate::status::Progress;
 use crate::storage::StagedFile;
 use crate::sys::Stop;
 use crate::unit::{Lsn, SegmentSize};
 
-/// How many bytes are decoded before they are written.
+/// The maximum size of the buffer for decoded bytes.
 const BUFFER: usize = 256 << 10;
 
-/// One file to be written.
-pub(super) struct Piece {
-    what: What,
+/// One file to write.
+pub(super) struct FileTask {
+    kind: TaskKind,
     path: PathBuf,
-    /// Whether the file at the path was made.
-    made: AtomicBool,
+    /// Whether the file was created, even if it is incomplete.
+    created: AtomicBool,
 }
 
-enum What {
+enum TaskKind {
     /// A file of the backup.
     File(ManifestFile),
-    /// A WAL segment; behind this position zeros are written.
-    Wal(WayFile, Lsn),
+    /// A WAL segment, which is filled with zeros after this position.
+    Wal(SegmentFile, Lsn),
 }
 
-/// What all pieces need, and they themselves.
+/// The tasks of a restore and what they share; used by all threads.
 pub(super) struct Writer {
-    pub pieces: Vec<Piece>,
+    pub tasks: Vec<FileTask>,
     pub backup: Backup,
     pub key: Arc<MasterKey>,
     pub segments: Segments,
@@ -45,79 +45,79 @@ pub(super) struct Writer {
     pub stop: Stop,
 }
 
-impl Piece {
+impl FileTask {
     /// A file of the backup, to be written to `path`.
-    pub fn file(file: ManifestFile, path: PathBuf) -> Piece {
-        Piece {
-            what: What::File(file),
+    pub fn file(file: ManifestFile, path: PathBuf) -> FileTask {
+        FileTask {
+            kind: TaskKind::File(file),
             path,
-            made: AtomicBool::new(false),
+            created: AtomicBool::new(false),
         }
     }
 
-    /// A WAL segment, to be written to `path`; behind `end` it has zeros.
-    pub fn wal(file: WayFile, path: PathBuf, end: Lsn) -> Piece {
-        Piece {
-            what: What::Wal(file, end),
+    /// A WAL segment, to be written to `path`, with zeros after `end`.
+    pub fn wal(file: SegmentFile, path: PathBuf, end: Lsn) -> FileTask {
+        FileTask {
+            kind: TaskKind::Wal(file, end),
             path,
-            made: AtomicBool::new(false),
+            created: AtomicBool::new(false),
         }
     }
 
-    /// How many bytes it writes.
+    /// The size of the file in bytes; `segment` is that of a WAL segment.
     pub fn size(&self, segment: u64) -> u64 {
-        match &self.what {
-            What::File(file) => file.size,
-            What::Wal(..) => segment,
+        match &self.kind {
+            TaskKind::File(file) => file.size,
+            TaskKind::Wal(..) => segment,
         }
     }
 
     fn create(&self, mode: u32) -> Result<StagedFile> {
         let file = StagedFile::create(&self.path, mode)?;
-        self.made.store(true, Ordering::Relaxed);
+        self.created.store(true, Ordering::Relaxed);
         Ok(file)
     }
 }
 
 impl Writer {
-    /// Does a piece of work; gives up when `cancelled`.
+    /// Runs a task by its index; fails if `cancelled` is set.
     pub fn write(&self, index: usize, cancelled: &AtomicBool) -> Result<()> {
-        let go_on = || {
+        let check_cancelled = || {
             self.stop.check()?;
             if cancelled.load(Ordering::Relaxed) {
-                return Err(Failure::new(Kind::Stopped, "another file failed"));
+                return Err(Error::new(ErrorKind::Stopped, "another file failed"));
             }
             Ok(())
         };
-        let Some(piece) = self.pieces.get(index) else {
+        let Some(task) = self.tasks.get(index) else {
             return Ok(());
         };
-        match &piece.what {
-            What::File(file) => self
-                .file(piece, file, &go_on)
+        match &task.kind {
+            TaskKind::File(file) => self
+                .write_backup_file(task, file, &check_cancelled)
                 .with_context(|| format!("restore {}", file.path.display())),
-            What::Wal(stored, end) => {
+            TaskKind::Wal(stored, end) => {
                 let name = stored.segment.name(self.segments.size());
-                self.wal(piece, (*stored, *end), &go_on)
+                self.write_segment(task, (*stored, *end), &check_cancelled)
                     .with_context(|| format!("restore WAL segment {name}"))
             }
         }
     }
 
-    /// The files that were made, complete or not.
-    pub fn written(&self) -> impl Iterator<Item = &Path> {
-        let made = |piece: &&Piece| piece.made.load(Ordering::Relaxed);
-        self.pieces
+    /// The paths of the files that were created, complete or not.
+    pub fn created_files(&self) -> impl Iterator<Item = &Path> {
+        let created = |task: &&FileTask| task.created.load(Ordering::Relaxed);
+        self.tasks
             .iter()
-            .filter(made)
-            .map(|piece| piece.path.as_path())
+            .filter(created)
+            .map(|task| task.path.as_path())
     }
 
-    /// The files of the backup that are written.
+    /// The files of the backup among the tasks.
     pub fn files(&self) -> impl Iterator<Item = &ManifestFile> {
-        self.pieces.iter().filter_map(|piece| match &piece.what {
-            What::File(file) => Some(file),
-            What::Wal(..) => None,
+        self.tasks.iter().filter_map(|task| match &task.kind {
+            TaskKind::File(file) => Some(file),
+            TaskKind::Wal(..) => None,
         })
     }
 
@@ -128,11 +128,11 @@ impl Writer {
         file.check(&source.finish()?)
     }
 
-    /// Reads the segment in which recovery ends to its end: so far it was read up to there.
+    /// Reads all of the segment in which recovery ends: it was read up to that position only.
     pub fn check_last_segment(&self) -> Result<()> {
-        let wal = self.pieces.iter().filter_map(|piece| match &piece.what {
-            What::File(_) => None,
-            What::Wal(file, _) => Some(*file),
+        let wal = self.tasks.iter().filter_map(|task| match &task.kind {
+            TaskKind::File(_) => None,
+            TaskKind::Wal(file, _) => Some(*file),
         });
         let Some(last) = wal.max_by_key(|file| file.segment.number) else {
             return Ok(());
@@ -146,35 +146,40 @@ impl Writer {
         read().with_context(|| format!("restore WAL segment {}", last.segment.name(size)))
     }
 
-    fn open_segment(&self, file: WayFile) -> Result<Opened> {
+    fn open_segment(&self, file: SegmentFile) -> Result<OpenedSegment> {
         let opened = self.segments.open(file)?;
-        let gone = || Failure::new(Kind::NotFound, "it is gone from the WAL archive");
+        let gone = || {
+            Error::new(
+                ErrorKind::NotFound,
+                "it no longer exists in the WAL archive",
+            )
+        };
         opened.ok_or_else(gone)
     }
 
-    fn file(
+    fn write_backup_file(
         &self,
-        piece: &Piece,
+        task: &FileTask,
         file: &ManifestFile,
-        go_on: &dyn Fn() -> Result<()>,
+        check_cancelled: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
-        let path = &piece.path;
+        let path = &task.path;
         let mut source = self.backup.open(file, &self.key)?;
-        let mut target = piece.create(file.mode)?;
-        let mut buffer = vec![0; buffer_for(file.size)];
+        let mut output = task.create(file.mode)?;
+        let mut buffer = vec![0; buffer_size(file.size)];
         loop {
-            go_on()?;
+            check_cancelled()?;
             let count = source.read(&mut buffer)?;
             let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
                 break;
             };
-            write(&mut target, path, bytes)?;
+            write(&mut output, path, bytes)?;
             self.progress.advance(u64::try_from(count).unwrap_or(0));
         }
         file.check(&source.finish()?)?;
-        set_attributes(&target, file)
+        set_attributes(&output, file)
             .with_context(|| format!("set the times of {}", path.display()))?;
-        target.close()
+        output.close()
     }
 
     /// The content of a small file, checked.
@@ -184,41 +189,42 @@ impl Writer {
         Ok(content)
     }
 
-    fn wal(
+    fn write_segment(
         &self,
-        piece: &Piece,
-        (stored, end): (WayFile, Lsn),
-        go_on: &dyn Fn() -> Result<()>,
+        task: &FileTask,
+        (stored, end): (SegmentFile, Lsn),
+        check_cancelled: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
         let size = self.segments.size();
         let mut opened = self.open_segment(stored)?;
-        let path = &piece.path;
-        let mut target = piece.create(0o600)?;
+        let path = &task.path;
+        let mut output = task.create(0o600)?;
         let mut buffer = vec![0; BUFFER];
         let mut left = end.since(stored.segment.start(size)).min(size.bytes());
         loop {
-            go_on()?;
+            check_cancelled()?;
             let count = opened.source.read(&mut buffer)?;
             if count == 0 {
                 break;
             }
-            // All of it is read, so that damage is seen, but behind the end of recovery nothing may stand.
+            // All of it is read, to detect damage, but after the end of recovery there must be no
+            // WAL.
             let count = count.min(usize::try_from(left).unwrap_or(usize::MAX));
-            write(&mut target, path, buffer.get(..count).unwrap_or_default())?;
+            write(&mut output, path, buffer.get(..count).unwrap_or_default())?;
             let count = u64::try_from(count).unwrap_or(0);
             left -= count;
             self.progress.advance(count);
         }
         check_segment(&opened.finish()?, size)?;
-        let file = target.file();
+        let file = output.file();
         file.set_len(size.bytes())
             .with_context(|| format!("write {}", path.display()))?;
-        target.close()
+        output.close()
     }
 }
 
-/// Writes all of a small file.
-pub(super) fn put(mut file: StagedFile, path: &Path, content: &[u8]) -> Result<()> {
+/// Writes the content of a small file and closes it.
+pub(super) fn write_file(mut file: StagedFile, path: &Path, content: &[u8]) -> Result<()> {
     write(&mut file, path, content)?;
     file.close()
 }
@@ -228,22 +234,22 @@ fn write(file: &mut StagedFile, path: &Path, bytes: &[u8]) -> Result<()> {
         .with_context(|| format!("write {}", path.display()))
 }
 
-fn buffer_for(size: u64) -> usize {
+fn buffer_size(size: u64) -> usize {
     usize::try_from(size).unwrap_or(BUFFER).clamp(8192, BUFFER)
 }
 
-/// Whether a segment has the bytes of one.
+/// Checks the size of a segment.
 fn check_segment(found: &Digests, size: SegmentSize) -> Result<()> {
     if found.plain_size == size.bytes() {
         return Ok(());
     }
     let message = format!("it has {} bytes", found.plain_size);
-    Err(Failure::new(Kind::Corrupt, message))
+    Err(Error::new(ErrorKind::Corrupt, message))
 }
 
-/// Sets the permission bits, whatever the umask is, and the time.
-fn set_attributes(target: &StagedFile, file: &ManifestFile) -> std::io::Result<()> {
-    let opened = target.file();
+/// Sets the permission bits, independent of the umask, and the modification time.
+fn set_attributes(output: &StagedFile, file: &ManifestFile) -> std::io::Result<()> {
+    let opened = output.file();
     if file.mode & 0o7777 & !0o600 != 0 {
         opened.set_permissions(std::fs::Permissions::from_mode(file.mode & 0o7777))?;
     }

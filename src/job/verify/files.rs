@@ -1,4 +1,4 @@
-//! The stored files, one by one.
+//! Checks the stored files, one by one.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -11,41 +11,41 @@ use crate::config::Server;
 use crate::crypto::MasterKey;
 use crate::error::{Context as _, Result};
 use crate::format::hex;
-use crate::job::context::Context;
-use crate::job::lanes;
-use crate::repository::{ABOUT, Backup, Manifest, ManifestFile};
+use crate::job::context::JobContext;
+use crate::job::parallel;
+use crate::repository::{Backup, METADATA_FILES, Manifest, ManifestFile};
 use crate::status::Progress;
 use crate::sys::Stop;
 
-/// How many bytes are decoded at once.
-const BUFFER: usize = 256 << 10;
+/// The most bytes decoded at once.
+const MAX_BUFFER: usize = 256 << 10;
 
-/// What was found so far.
+/// The results so far.
 #[derive(Default)]
-pub(super) struct Findings {
+pub(super) struct FileResults {
     pub failed: Vec<FileReport>,
     pub good: Vec<FileReport>,
 }
 
-/// What every thread needs.
+/// Shared by the threads.
 struct Checker {
     backup: Backup,
     key: Arc<MasterKey>,
     progress: Arc<Progress>,
     stop: Stop,
-    findings: Mutex<Findings>,
+    results: Mutex<FileResults>,
     all: bool,
 }
 
-/// Reads every stored file of a backup and compares it with the manifest. Fails only for reasons that lie outside of
-/// the files; what is wrong with them is found.
+/// Reads every stored file of a backup and compares it with the manifest. Problems of the files are
+/// results; fails only on other errors.
 pub(super) fn check(
-    context: &Context,
+    context: &JobContext,
     server: &Server,
     backup: &Backup,
     manifest: Manifest,
     (progress, all): (&Arc<Progress>, bool),
-) -> Result<Findings> {
+) -> Result<FileResults> {
     let mut files: Vec<ManifestFile> = manifest.files;
     files.extend(manifest.wal);
     files.extend(manifest.config.into_iter().map(|(_, file)| file));
@@ -55,18 +55,18 @@ pub(super) fn check(
         key: context.key.clone(),
         progress: progress.clone(),
         stop: context.stop.clone(),
-        findings: Mutex::default(),
+        results: Mutex::default(),
         all,
     });
     let worker = checker.clone();
-    lanes::run(&context.pool, server.workers, files, move |file, _| {
+    parallel::for_each(&context.pool, server.workers, files, move |file, _| {
         worker.file(file)
     })?;
-    let mut findings = checker
-        .findings
+    let mut results = checker
+        .results
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    Ok(std::mem::take(&mut *findings))
+    Ok(std::mem::take(&mut *results))
 }
 
 impl Checker {
@@ -86,7 +86,7 @@ impl Checker {
                 false
             }
         };
-        let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         if !good {
             log::error!(
                 "backup {}: {}: {}",
@@ -94,9 +94,9 @@ impl Checker {
                 report.path,
                 report.reason
             );
-            findings.failed.push(report);
+            results.failed.push(report);
         } else if self.all {
-            findings.good.push(report);
+            results.good.push(report);
         }
         Ok(())
     }
@@ -106,8 +106,8 @@ impl Checker {
         let mut buffer = vec![
             0;
             usize::try_from(file.size)
-                .unwrap_or(BUFFER)
-                .clamp(8192, BUFFER)
+                .unwrap_or(MAX_BUFFER)
+                .clamp(8192, MAX_BUFFER)
         ];
         loop {
             self.stop.check()?;
@@ -120,7 +120,8 @@ impl Checker {
     }
 }
 
-/// Compares digests with the manifest; notes the first that differs, or the one of the plain bytes.
+/// Compares digests with the manifest. The report gets the first that differs, or the last one
+/// compared.
 fn compare(file: &ManifestFile, found: &Digests, report: &mut FileReport) -> bool {
     let mut differs = |algorithm: &str, expected: String, found: String, reason: &str| {
         let differs = expected != found;
@@ -130,8 +131,8 @@ fn compare(file: &ManifestFile, found: &Digests, report: &mut FileReport) -> boo
         }
         differs
     };
-    let stored = "the stored bytes are not those of the backup";
-    let plain = "the decoded bytes are not those of the backup";
+    let stored = "the stored bytes differ from the manifest";
+    let plain = "the decoded bytes differ from the manifest";
     let crc = |value: u32| format!("{value:08x}");
     !(differs(
         "SHA256",
@@ -147,8 +148,7 @@ fn compare(file: &ManifestFile, found: &Digests, report: &mut FileReport) -> boo
         ))
 }
 
-/// Compares the list of digests and the directory itself with the manifest: every file is listed, and none is there
-/// that is not.
+/// Compares `backup.sha256` and the directory with the manifest: all have the same files.
 pub(super) fn check_lists(backup: &Backup, manifest: &Manifest) -> Result<Vec<FileReport>> {
     let mut expected: BTreeMap<&Path, [u8; 32]> = manifest
         .all_files()
@@ -164,9 +164,9 @@ pub(super) fn check_lists(backup: &Backup, manifest: &Manifest) -> Result<Vec<Fi
             reason,
         });
     };
-    for path in tree(&backup.path)? {
-        let about = ABOUT.iter().any(|name| Path::new(name) == path);
-        if !about && !expected.contains_key(path.as_path()) {
+    for path in list_files(&backup.path)? {
+        let is_metadata = METADATA_FILES.iter().any(|name| Path::new(name) == path);
+        if !is_metadata && !expected.contains_key(path.as_path()) {
             fail(&path, "", "", "it is not in backup.manifest".to_owned());
         }
     }
@@ -174,19 +174,19 @@ pub(super) fn check_lists(backup: &Backup, manifest: &Manifest) -> Result<Vec<Fi
         Err(failure) => fail(Path::new("backup.sha256"), "", "", failure.to_string()),
         Ok(sums) => {
             for (path, digest) in sums {
-                let about = ABOUT.iter().any(|name| Path::new(name) == path);
+                let is_metadata = METADATA_FILES.iter().any(|name| Path::new(name) == path);
                 match expected.remove(path.as_path()) {
-                    Some(own) if own == digest => {}
-                    Some(own) => {
+                    Some(listed) if listed == digest => {}
+                    Some(listed) => {
                         let reason = "backup.sha256 has another digest than backup.manifest";
                         fail(
                             &path,
-                            &hex::encode(&own),
+                            &hex::encode(&listed),
                             &hex::encode(&digest),
                             reason.to_owned(),
                         );
                     }
-                    None if about => {}
+                    None if is_metadata => {}
                     None => fail(
                         &path,
                         "",
@@ -204,17 +204,18 @@ pub(super) fn check_lists(backup: &Backup, manifest: &Manifest) -> Result<Vec<Fi
     Ok(failed)
 }
 
-/// Every file below a directory, relative to it. Temporary files of a change to `backup.info` do not count.
-fn tree(root: &Path) -> Result<Vec<PathBuf>> {
+/// Every file below a directory, relative to it. Without temporary files of an update of
+/// `backup.info`.
+fn list_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {
-        let doing = || format!("list {}", root.join(&directory).display());
-        for entry in std::fs::read_dir(root.join(&directory)).with_context(doing)? {
-            let entry = entry.with_context(doing)?;
+        let action = || format!("list {}", root.join(&directory).display());
+        for entry in std::fs::read_dir(root.join(&directory)).with_context(action)? {
+            let entry = entry.with_context(action)?;
             let path = directory.join(entry.file_name());
             let name = path.to_string_lossy();
-            if entry.file_type().with_context(doing)?.is_dir() {
+            if entry.file_type().with_context(action)?.is_dir() {
                 directories.push(path);
             } else if !(name.starts_with('.') && name.ends_with(".tmp")) {
                 files.push(path);

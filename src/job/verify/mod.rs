@@ -1,5 +1,6 @@
-//! Verify: reads every stored byte of a backup, decodes it, checks it against the manifest, and checks that the WAL
-//! which the backup needs is there and valid. Writes nothing, and goes on after what is bad to name all of it.
+//! Verifies a backup: reads and decodes every stored file, compares it with the manifest, and
+//! checks that the WAL which the backup needs exists and is valid. Writes nothing, and continues
+//! after an error to report all of them.
 
 mod files;
 mod report;

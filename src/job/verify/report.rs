@@ -1,8 +1,8 @@
-//! What a verification is asked, and what it found.
+//! The options and the result of a verification.
 
 use crate::unit::Label;
 
-/// What a verification is asked.
+/// The options of a verification.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// `oldest`, `newest`, `latest`, a label, or an unambiguous prefix of one.
@@ -11,30 +11,31 @@ pub struct Options {
     pub all: bool,
 }
 
-/// What a verification found. The backup is good if and only if nothing failed.
+/// The result of a verification. The backup is good if and only if `failed` is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The backup.
+    /// The backup that was verified.
     pub label: Label,
-    /// What a person must know of it although no file is bad.
+    /// Problems other than bad files, as text.
     pub warnings: Vec<String>,
-    /// The files that are not what they must be.
+    /// The files that are missing, damaged or unexpected.
     pub failed: Vec<FileReport>,
     /// The good files, if asked for.
     pub good: Vec<FileReport>,
 }
 
-/// What was found of one file.
+/// The result for one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileReport {
-    /// Its path in the data directory, or its place in the repository if it is not part of that.
+    /// Its path in the data directory, or in the backup if it is not part of that.
     pub path: String,
-    /// The digest that was compared: `SHA256` (of the stored bytes), `BLAKE3` or `CRC32C` (of the plain bytes).
+    /// The digest that was compared: `SHA256` (of the stored bytes), `BLAKE3` or `CRC32C` (of the
+    /// plain bytes).
     pub algorithm: String,
-    /// What the manifest says, hexadecimal; empty if the file should not be there.
+    /// The digest in the manifest, hexadecimal; empty if the file is not listed.
     pub expected: String,
-    /// What was found, hexadecimal; empty if it could not be read.
+    /// The digest of the file, hexadecimal; empty if it could not be read.
     pub found: String,
-    /// What is wrong, in words; empty if nothing is.
+    /// The reason of the failure; empty if good.
     pub reason: String,
 }

@@ -1,18 +1,18 @@
-//! One verification.
+//! Runs one verification.
 
 use super::files;
 use super::{FileReport, Options, Outcome, wal};
 use crate::config::Server;
 use crate::error::Result;
 use crate::job::authentic;
-use crate::job::context::Context;
+use crate::job::context::JobContext;
 use crate::repository::{Backup, Manifest};
 use crate::status::Activity;
 
-/// Verifies a backup of `server`: what is wrong with it is in the outcome. Fails if there is no such backup, or for
-/// reasons that lie outside of it.
-pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outcome> {
-    let guard = context.board.begin(&server.name, Activity::Verify)?;
+/// Verifies a backup of `server`; its problems are in the outcome. Fails if there is no such
+/// backup, or on errors that are not of the backup.
+pub fn run(context: &JobContext, server: &Server, options: &Options) -> Result<Outcome> {
+    let guard = context.registry.begin(&server.name, Activity::Verify)?;
     let repository = context.repository(&server.name)?;
     let backup = repository.find(&options.backup)?;
     let mut outcome = Outcome {
@@ -24,7 +24,9 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
     backup.check_readable()?;
     match authentic::check(context, &backup) {
         Ok(warning) => outcome.warnings.extend(warning),
-        Err(failure) => outcome.failed.push(about("backup.info", failure.message())),
+        Err(failure) => outcome
+            .failed
+            .push(failed_file("backup.info", failure.message())),
     }
     let manifest = match backup.manifest() {
         Ok(manifest) => manifest,
@@ -32,15 +34,15 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
             context.stop.check()?;
             outcome
                 .failed
-                .push(about("backup.manifest", failure.message()));
+                .push(failed_file("backup.manifest", failure.message()));
             return Ok(outcome);
         }
     };
     if !backup.info.valid {
         let reason = "it cannot be read or says that the backup is not valid";
-        outcome.failed.push(about("backup.info", reason));
+        outcome.failed.push(failed_file("backup.info", reason));
     }
-    guard.progress().expect(plain_size(&manifest));
+    guard.progress().set_total(plain_size(&manifest));
     outcome
         .failed
         .extend(files::check_lists(&backup, &manifest)?);
@@ -48,13 +50,13 @@ pub fn run(context: &Context, server: &Server, options: &Options) -> Result<Outc
         .failed
         .extend(wal::check(context, &repository, &backup, &manifest)?);
     let progress = (guard.progress(), options.all);
-    let findings = files::check(context, server, &backup, manifest, progress)?;
-    outcome.failed.extend(findings.failed);
-    outcome.good = findings.good;
+    let results = files::check(context, server, &backup, manifest, progress)?;
+    outcome.failed.extend(results.failed);
+    outcome.good = results.good;
     let path = |one: &FileReport, other: &FileReport| one.path.cmp(&other.path);
     outcome.failed.sort_by(path);
     outcome.good.sort_by(path);
-    say(&backup, &outcome);
+    log_outcome(&backup, &outcome);
     Ok(outcome)
 }
 
@@ -63,7 +65,7 @@ fn plain_size(manifest: &Manifest) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
-fn say(backup: &Backup, outcome: &Outcome) {
+fn log_outcome(backup: &Backup, outcome: &Outcome) {
     let label = &backup.label;
     if outcome.failed.is_empty() {
         log::info!("backup {label} is good");
@@ -72,11 +74,11 @@ fn say(backup: &Backup, outcome: &Outcome) {
         }
     } else {
         let count = outcome.failed.len();
-        log::error!("backup {label} is damaged: {count} findings");
+        log::error!("backup {label} is damaged: {count} files failed");
     }
 }
 
-fn about(path: &str, reason: &str) -> FileReport {
+fn failed_file(path: &str, reason: &str) -> FileReport {
     FileReport {
         path: path.to_owned(),
         algorithm: "SHA256".to_owned(),

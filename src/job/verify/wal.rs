@@ -1,73 +1,73 @@
-//! The WAL that a backup needs to become consistent.
+//! Checks the WAL that a backup needs to become consistent.
 
 use std::ops::ControlFlow;
 
 use super::FileReport;
-use crate::error::{Kind, Result};
-use crate::job::context::Context;
-use crate::job::replay::{Ending, Segments, TimelineChoice, Walk, choose};
+use crate::error::{ErrorKind, Result};
+use crate::job::context::JobContext;
+use crate::job::replay::{Segments, Stopped, TimelineChoice, WalReader, choose_path};
 use crate::repository::{Backup, Manifest, Repository};
 
-/// Reads every record from the beginning of the backup to its end: once from the segments that the backup keeps for
-/// itself, and, should it keep none, from the archive. What is wrong, if anything is.
+/// Reads every record from the start of the backup to its end, from the segments in the backup, or
+/// from the archive if it has none. Returns the failure, if any.
 pub(super) fn check(
-    context: &Context,
+    context: &JobContext,
     repository: &Repository,
     backup: &Backup,
     manifest: &Manifest,
 ) -> Result<Option<FileReport>> {
-    let archive = match repository.wal_for(backup) {
+    let archive = match repository.wal_for_backup(backup) {
         Ok(archive) => archive,
-        Err(failure) if failure.kind() == Kind::NotFound => {
+        Err(failure) if failure.kind() == ErrorKind::NotFound => {
             return Ok(Some(report(failure.message())));
         }
         Err(failure) => return Err(failure),
     };
     let mut segments = Segments::new(archive, context.key.clone())?;
     if !manifest.wal.is_empty() {
-        segments = segments.kept_only();
-        segments.keep(backup, &manifest.wal);
+        segments = segments.backup_only();
+        segments.set_backup(backup, &manifest.wal);
     }
     let info = &backup.info;
-    let history = match choose(&segments, info, TimelineChoice::Current, &context.stop) {
+    let history = match choose_path(&segments, info, TimelineChoice::Current, &context.stop) {
         Ok(history) => history,
         Err(failure) => return Ok(Some(report(failure.message()))),
     };
-    // A backup of another cluster, which was put here, does not fit the archive.
+    // A backup of another cluster does not match the archive.
     let bound = repository.system()?.map(|system| system.system_identifier);
-    let walk = Walk {
+    let reader = WalReader {
         segments: &segments,
         history: &history,
         system_identifier: bound.or(info.system_identifier),
         stop: &context.stop,
     };
     let (start, end) = (info.start.1, info.end.1);
-    let mut enough = false;
-    let walked = walk.run(start, &mut |record, _| {
-        enough = record.end >= end;
-        if enough {
+    let mut reached_end = false;
+    let result = reader.read(start, &mut |record, _| {
+        reached_end = record.end >= end;
+        if reached_end {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     })?;
-    if enough {
+    if reached_end {
         return Ok(None);
     }
     let size = segments.size();
-    let why = match walked.ending {
-        Ending::Told => return Ok(None),
-        Ending::Received(segment) | Ending::Missing(segment, _) => {
+    let why = match result.stopped {
+        Stopped::ByCaller => return Ok(None),
+        Stopped::EndOfWal(segment) | Stopped::Missing(segment, _) => {
             format!(
                 "WAL segment {} is missing or not complete",
                 segment.name(size)
             )
         }
-        Ending::Damaged(path, why) => format!("{path} is damaged: {why}"),
+        Stopped::Damaged(path, why) => format!("{path} is damaged: {why}"),
     };
     let message = format!(
         "WAL is needed from {start} to {end} and ends at {}: {why}",
-        walked.end
+        result.end
     );
     Ok(Some(report(&message)))
 }

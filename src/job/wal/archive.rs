@@ -1,101 +1,104 @@
-//! The writing end of a WAL archive.
+//! Writes received WAL to the archive of a server.
 
 use std::time::{Duration, Instant};
 
-use super::gaps::GapWatch;
-use super::proof::Proof;
+use super::gaps::GapChecker;
 use super::sealer::Sealer;
-use crate::error::{Failure, Kind, Result};
+use super::validation::Validation;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::TimelineHistory;
-use crate::job::context::Context;
+use crate::job::context::JobContext;
 use crate::job::replay::Segments;
-use crate::pool::Ticket;
+use crate::pool::TaskHandle;
 use crate::repository::{Repository, WalDirectory, WalEnd, WalFile};
-use crate::storage::{Durable, SegmentFile, Spare, nothing_durable, prove_end};
+use crate::storage::{Durable, SegmentFile, SpareSegment, no_durable_position, sync_archive_end};
 use crate::unit::{Lsn, Segment, SegmentSize, ServerName, Timeline};
 
-/// How old the last look at whether the archive is in its place may be when something is acknowledged.
-const LOOK: Duration = Duration::from_secs(1);
+/// How old the last check that the archive directory is the same may be when WAL is acknowledged.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The WAL archive of a server as its receiver holds it, over all connections: the open segment, the one prepared to
-/// follow it, and those that are being sealed. There is one writer of an archive.
-pub(super) struct Archive {
-    context: Context,
+/// The only writer of the WAL archive of a server; it outlives connections. Holds the open segment,
+/// the spare one to follow it, and those that are being sealed.
+pub(super) struct ArchiveWriter {
+    context: JobContext,
     server: ServerName,
     directory: WalDirectory,
     timeline: Timeline,
     open: Option<SegmentFile>,
-    spare: Option<Ticket<Result<Spare>>>,
+    spare: Option<TaskHandle<Result<SpareSegment>>>,
     durable: Durable<Lsn>,
-    /// Where the next byte of the stream belongs.
+    /// The position of the next byte to write.
     position: Lsn,
-    /// Up to here the stream repeats what is on stable storage already. It may come from a server that does not have the
-    /// same: nothing is acknowledged to it before it has sent that.
-    repeats: Lsn,
+    /// Up to here the server resends WAL that is on stable storage. Another server may have other
+    /// WAL there: nothing is acknowledged before it has sent this range.
+    resent_until: Lsn,
     sealer: Sealer,
-    gaps: GapWatch,
-    /// Whether to look for gaps when the next segment is begun.
+    gaps: GapChecker,
+    /// Whether to check for gaps when the next segment is opened.
     gap_expected: bool,
     repository: Repository,
-    /// Whether it is noted that the archive may begin, which it does with the first bytes on stable storage.
-    beginning: bool,
-    /// When the archive was in its place.
-    looked: Instant,
+    /// Whether the archive may begin with no WAL before it; ends with the first synced bytes.
+    wal_start_allowed: bool,
+    /// When the archive directory was last checked.
+    last_checked: Instant,
 }
 
-impl Archive {
-    /// Takes the archive over: clears what a crash left, sees to unsealed segments, looks for gaps.
+impl ArchiveWriter {
+    /// Opens the archive: removes temporary files of a crash, submits unsealed segments, checks for
+    /// gaps.
     pub(super) fn open(
-        context: &Context,
+        context: &JobContext,
         server: &ServerName,
         repository: &Repository,
         size: SegmentSize,
-    ) -> Result<Archive> {
-        let directory = repository.wal_of(size);
+    ) -> Result<ArchiveWriter> {
+        let directory = repository.wal_with_segment_size(size);
         directory.sweep()?;
-        tell_strays(server, &directory)?;
-        let mut archive = Archive {
+        report_stray_files(server, &directory)?;
+        let mut archive = ArchiveWriter {
             context: context.clone(),
             server: server.clone(),
-            gaps: GapWatch::new(context, server, repository, &directory),
+            gaps: GapChecker::new(context, server, repository, &directory),
             sealer: Sealer::new(context, server, &directory),
             directory,
             timeline: Timeline::FIRST,
             open: None,
             spare: None,
-            durable: nothing_durable(),
+            durable: no_durable_position(),
             position: Lsn::ZERO,
-            repeats: Lsn::ZERO,
+            resent_until: Lsn::ZERO,
             gap_expected: false,
             repository: repository.clone(),
-            beginning: true,
-            looked: Instant::now(),
+            wal_start_allowed: true,
+            last_checked: Instant::now(),
         };
         archive.sealer.recover()?;
-        archive.gaps.tend();
+        archive.gaps.poll();
         Ok(archive)
     }
 
-    /// Whether it is still the archive of that repository, the very directories.
-    pub(super) fn is_of(&self, repository: &Repository) -> bool {
-        self.repository.places().same(repository.places())
+    /// Whether this is the archive of that repository, in the same directories.
+    pub(super) fn belongs_to(&self, repository: &Repository) -> bool {
+        self.repository
+            .pinned_paths()
+            .is_same_as(repository.pinned_paths())
     }
 
-    /// Checks that what is written next gets to where the rest is.
-    pub(super) fn check_place(&mut self) -> Result<()> {
-        self.directory.check_place()?;
-        self.looked = Instant::now();
+    /// Checks that the archive directory was not replaced.
+    pub(super) fn check_paths(&mut self) -> Result<()> {
+        self.directory.check_paths()?;
+        self.last_checked = Instant::now();
         Ok(())
     }
 
-    /// As [`Archive::check_place`], and that the open segment is in it too.
+    /// As [`ArchiveWriter::check_paths`], and that the open segment is in it too.
     pub(super) fn check_open(&mut self) -> Result<()> {
-        self.check_place()?;
+        self.check_paths()?;
         let open = self.open.as_mut();
-        open.map_or(Ok(()), SegmentFile::check_there)
+        open.map_or(Ok(()), SegmentFile::check_not_replaced)
     }
 
-    /// Where the next byte of the stream belongs.
+    /// The position of the next byte to write.
     pub(super) fn position(&self) -> Lsn {
         self.position
     }
@@ -104,52 +107,52 @@ impl Archive {
         &self.directory
     }
 
-    /// The start of the segment in which a position lies.
+    /// The start of the segment that contains a position.
     pub(super) fn segment_start(&self, position: Lsn) -> Lsn {
         let size = self.directory.segment_size();
         Segment::containing(self.timeline, position, size).start(size)
     }
 
-    /// Lets go of the open segment when its timeline has ended: it stays partial.
+    /// Closes the open segment at the end of its timeline: it stays partial.
     pub(super) fn leave_timeline(&mut self) -> Result<()> {
-        self.open.take().map_or(Ok(()), SegmentFile::leave)
+        self.open.take().map_or(Ok(()), SegmentFile::close_partial)
     }
 
-    /// Where the archive ends on the way that `history` describes. An open segment that is there from before is taken over
-    /// first, and what is in it proven.
-    pub(super) fn end_along(&mut self, history: &TimelineHistory) -> Result<Option<WalEnd>> {
-        let Some(mut end) = self.directory.end_along(history)? else {
+    /// The archive's end of WAL along `history`. A partial segment from before is opened and
+    /// validated first.
+    pub(super) fn end_of_path(&mut self, history: &TimelineHistory) -> Result<Option<WalEnd>> {
+        let Some(mut end) = self.directory.end_of_path(history)? else {
             return Ok(None);
         };
         let segment = end.file.segment;
         let is_open = |file: &SegmentFile| file.segment() == segment;
         if end.file.partial && !self.open.as_ref().is_some_and(is_open) {
-            self.take_over(segment, &history.to(segment.timeline))?;
+            self.reopen(segment, &history.up_to(segment.timeline))?;
         }
         if let Some(file) = self.open.as_ref().filter(|file| is_open(file)) {
-            end.received = file.known();
+            end.received = file.immutable_end();
         }
         Ok(Some(end))
     }
 
-    /// Opens a segment that is there from before. What is in it need not be received again as far as it proves itself.
-    fn take_over(&mut self, segment: Segment, history: &TimelineHistory) -> Result<()> {
-        self.check_place()?;
+    /// Opens a partial segment from before. Its valid WAL need not be received again.
+    fn reopen(&mut self, segment: Segment, history: &TimelineHistory) -> Result<()> {
+        self.check_paths()?;
         if let Some(other) = self.open.take() {
-            other.leave()?;
+            other.close_partial()?;
         }
         let size = self.directory.segment_size();
         let mut file = SegmentFile::open(self.directory.path(), segment, size, None)?;
         let received = file.received();
         if received > segment.start(size) {
-            file.prove(|| self.proven_end(segment, received, history))?;
+            file.accept_existing(|| self.validated_end(segment, received, history))?;
         }
         self.open = Some(file);
         Ok(())
     }
 
-    /// Up to where a segment holds what the server wrote, if that can be told.
-    fn proven_end(
+    /// The end of valid WAL in a segment, if known.
+    fn validated_end(
         &self,
         segment: Segment,
         received: Lsn,
@@ -157,53 +160,56 @@ impl Archive {
     ) -> Result<Option<Lsn>> {
         let (server, name) = (&self.server, segment.name(self.directory.segment_size()));
         let segments = Segments::new(self.directory.clone(), self.context.key.clone())?;
-        let proof = Proof {
+        let validation = Validation {
             segments: &segments,
             history,
             segment,
             stop: &self.context.stop,
         };
-        match proof.run() {
-            Ok(proven) => {
-                let proven = proven.as_ref();
+        match validation.run() {
+            Ok(validated) => {
+                let validated = validated.as_ref();
                 if let Some((end, (why, page_end))) =
-                    proven.and_then(|proven| Some((proven.end, proven.ending.as_ref()?)))
+                    validated.and_then(|wal| Some((wal.end, wal.invalid_record.as_ref()?)))
                     && received > *page_end
                 {
                     log::warn!(
-                        "server {server}: WAL segment {name} is damaged behind {end}, it is received again from there: {why}"
+                        "server {server}: WAL segment {name} is damaged after {end}, it is \
+                         received again from there: {why}"
                     );
                 }
-                Ok(proven.map(|proven| proven.end))
+                Ok(validated.map(|wal| wal.end))
             }
-            Err(failure) if failure.kind() == Kind::Stopped => Err(failure),
+            Err(failure) if failure.kind() == ErrorKind::Stopped => Err(failure),
             Err(failure) => {
                 log::warn!(
-                    "server {server}: WAL segment {name} is received again, since what is there cannot be proven: {failure}"
+                    "server {server}: WAL segment {name} is received again, since its WAL cannot \
+                     be validated: {failure}"
                 );
                 Ok(None)
             }
         }
     }
 
-    /// Gets ready to receive from `position`, the start of a segment, on `timeline`, which the server has `left` there if
-    /// it has; where to begin really, which is later where enough of the segment is proven already.
+    /// Prepares to receive from `position`, the start of a segment, on `timeline`; `left` is where
+    /// the server left that timeline, if it did. Returns where to start, which is later if WAL of
+    /// the segment is on stable storage already.
     pub(super) fn begin(
         &mut self,
         timeline: Timeline,
         position: Lsn,
         left: Option<Lsn>,
     ) -> Result<Lsn> {
-        self.check_place()?;
-        self.beginning = self.repository.may_begin();
-        self.tend();
+        self.check_paths()?;
+        self.wal_start_allowed = self.repository.may_start_wal();
+        self.poll();
         self.timeline = timeline;
         let segment = Segment::containing(timeline, position, self.directory.segment_size());
         if let Some(other) = self.open.take_if(|file| file.segment() != segment) {
-            other.leave()?;
+            other.close_partial()?;
         }
-        let before = self.prove_before(segment)?;
-        (self.position, self.repeats) = match &mut self.open {
+        let before = self.make_durable_before(segment)?;
+        (self.position, self.resent_until) = match &mut self.open {
             Some(file) => {
                 if file.has_failed() {
                     file.start_over()?;
@@ -212,9 +218,9 @@ impl Archive {
             }
             None => (position, position),
         };
-        // Behind a gap what is there before proves nothing.
-        self.durable = if self.position < self.repeats || self.gap_expected {
-            nothing_durable()
+        // After a gap the WAL before it does not count as durable.
+        self.durable = if self.position < self.resent_until || self.gap_expected {
+            no_durable_position()
         } else {
             before
         };
@@ -222,8 +228,8 @@ impl Archive {
         Ok(self.position)
     }
 
-    /// Proves all that comes before a segment.
-    fn prove_before(&mut self, segment: Segment) -> Result<Durable<Lsn>> {
+    /// Makes the WAL before a segment durable.
+    fn make_durable_before(&mut self, segment: Segment) -> Result<Durable<Lsn>> {
         let (timeline, before) = (segment.timeline, segment.number.checked_sub(1));
         let last = match before.map(|number| Segment { timeline, number }) {
             Some(before) => self.directory.find(before)?,
@@ -232,20 +238,21 @@ impl Archive {
         let last = last.filter(|file| !file.partial);
         let path = last.as_ref().map(|file| file.path.as_path());
         let start = segment.start(self.directory.segment_size());
-        let durable = prove_end(self.directory.path(), path, start)?;
+        let durable = sync_archive_end(self.directory.path(), path, start)?;
         if let Some(file) = last.filter(WalFile::is_plain) {
-            // It may have got its name at the moment when something failed.
+            // An earlier error may have come right after its rename.
             self.sealer.completed(file.segment);
         }
         Ok(durable)
     }
 
-    /// Writes bytes of the stream, which must go on where it was. Segments that get full on the way are completed.
+    /// Writes bytes of the stream, which must continue at `position`. Completes the segments that
+    /// become full.
     pub(super) fn write(&mut self, at: Lsn, bytes: &[u8]) -> Result<()> {
         if at != self.position {
             let expected = self.position;
             let message = format!("the server sent WAL from {at} on, not from {expected}");
-            return Err(Failure::new(Kind::Protocol, message));
+            return Err(Error::new(ErrorKind::Protocol, message));
         }
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -266,15 +273,15 @@ impl Archive {
         let file = match self.open.take() {
             Some(file) => file,
             None => {
-                self.check_place()?;
+                self.check_paths()?;
                 let size = self.directory.segment_size();
                 let segment = Segment::containing(self.timeline, at, size);
                 let spare = self.take_spare();
                 let file = SegmentFile::open(self.directory.path(), segment, size, spare)?;
                 self.prepare_spare();
                 if std::mem::take(&mut self.gap_expected) {
-                    self.gaps.hurry();
-                    self.gaps.tend();
+                    self.gaps.schedule_now();
+                    self.gaps.poll();
                 }
                 file
             }
@@ -282,9 +289,9 @@ impl Archive {
         Ok(self.open.insert(file))
     }
 
-    /// Ends the open segment, which is full.
+    /// Completes the open segment, which is full.
     fn complete(&mut self) -> Result<()> {
-        self.check_place()?;
+        self.check_paths()?;
         let spare = self.take_spare();
         let Some(file) = &mut self.open else {
             return Ok(());
@@ -295,81 +302,81 @@ impl Archive {
         self.open = next;
         self.prepare_spare();
         self.sealer.completed(segment);
-        self.tend();
+        self.poll();
         Ok(())
     }
 
-    /// Whether bytes wait for a sync.
+    /// Whether written bytes are not synced yet.
     pub(super) fn is_dirty(&self) -> bool {
         self.open.as_ref().is_some_and(SegmentFile::is_dirty)
     }
 
-    /// Brings what was written to stable storage.
+    /// Syncs what was written.
     pub(super) fn sync(&mut self) -> Result<()> {
         if !self.is_dirty() {
             return Ok(());
         }
-        if self.looked.elapsed() >= LOOK {
-            self.check_place()?;
+        if self.last_checked.elapsed() >= CHECK_INTERVAL {
+            self.check_paths()?;
         }
         if let Some(file) = &mut self.open {
             let durable = file.sync()?;
-            if std::mem::take(&mut self.beginning) {
-                self.repository.end_beginning()?;
+            if std::mem::take(&mut self.wal_start_allowed) {
+                self.repository.clear_wal_start()?;
             }
-            if self.position >= self.repeats {
+            if self.position >= self.resent_until {
                 self.durable = durable;
             }
         }
         Ok(())
     }
 
-    /// The proof for what is on stable storage.
+    /// The end of the WAL on stable storage.
     pub(super) fn durable(&self) -> Durable<Lsn> {
         self.durable
     }
 
-    /// Does what needs to be done now and then.
-    pub(super) fn tend(&mut self) {
+    /// Drives sealing and gap checks. Does not wait.
+    pub(super) fn poll(&mut self) {
         self.sealer.poll();
-        self.gaps.tend();
+        self.gaps.poll();
     }
 
-    /// Looks for missing segments once more when the next one is begun: there will be a gap before it.
+    /// Schedules a gap check for when the next segment is opened: there will be a gap before it.
     pub(super) fn expect_gap(&mut self) {
         self.gap_expected = true;
     }
 
-    /// Has a spare segment made by the pool, so that the next switch finds it ready.
+    /// Prepares a spare segment in the pool for the next segment switch.
     fn prepare_spare(&mut self) {
         if self.spare.is_none() {
             let directory = self.directory.clone();
             let make = move || {
-                directory.check_place()?;
-                Spare::prepare(directory.path(), directory.segment_size())
+                directory.check_paths()?;
+                SpareSegment::create(directory.path(), directory.segment_size())
             };
-            self.spare = Some(self.context.pool.post(make));
+            self.spare = Some(self.context.pool.submit_unbounded(make));
         }
     }
 
-    /// The spare segment if it is ready.
-    fn take_spare(&mut self) -> Option<Spare> {
+    /// The spare segment, if ready.
+    fn take_spare(&mut self) -> Option<SpareSegment> {
         if !self.spare.as_ref()?.is_done() {
             return None;
         }
         let result = self.spare.take()?.wait().and_then(|result| result);
-        // Where this failed, making the segment itself fails as well, and that is reported.
+        // If this failed, creating the segment fails too, which is reported.
         result
             .inspect_err(|failure| log::debug!("server {}: {failure}", self.server))
             .ok()
     }
 }
 
-/// Names what lies in the directory and is no WAL: it is left alone, and not restored.
-fn tell_strays(server: &ServerName, directory: &WalDirectory) -> Result<()> {
-    for path in directory.strays()? {
+/// Logs files in the directory that are no WAL: they are ignored, and not restored.
+fn report_stray_files(server: &ServerName, directory: &WalDirectory) -> Result<()> {
+    for path in directory.foreign_files()? {
         log::warn!(
-            "server {server}: {} is no file of a WAL archive: it is left alone, and nothing is done with it",
+            "server {server}: {} is not a file of a WAL archive and is ignored",
             path.display()
         );
     }

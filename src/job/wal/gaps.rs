@@ -1,42 +1,42 @@
-//! Looking for WAL that is missing in the archive.
+//! Checks the archive for missing WAL.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::Server;
 use crate::error::Result;
-use crate::job::context::Context;
-use crate::pool::{Pool, Ticket};
+use crate::job::context::JobContext;
+use crate::pool::{Pool, TaskHandle};
 use crate::repository::{Repository, WalDirectory};
-use crate::status::Board;
+use crate::status::Registry;
 use crate::unit::ServerName;
 
-/// How often to look, besides at the start and where a gap is expected.
+/// How often to check, besides at the start and where a gap is expected.
 const INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Looks for gaps now and then, in the pool: an archive may have many files.
-pub(super) struct GapWatch {
+/// Checks for gaps at intervals, in the pool: an archive may have many files.
+pub(super) struct GapChecker {
     repository: Repository,
     directory: WalDirectory,
-    board: Arc<Board>,
+    registry: Arc<Registry>,
     server: ServerName,
     pool: Arc<Pool>,
     next: Instant,
-    running: Option<Ticket<Result<()>>>,
+    running: Option<TaskHandle<Result<()>>>,
 }
 
-impl GapWatch {
-    /// Looks at the first [`GapWatch::tend`].
+impl GapChecker {
+    /// The first [`GapChecker::poll`] checks.
     pub(super) fn new(
-        context: &Context,
+        context: &JobContext,
         server: &ServerName,
         repository: &Repository,
         directory: &WalDirectory,
-    ) -> GapWatch {
-        GapWatch {
+    ) -> GapChecker {
+        GapChecker {
             repository: repository.clone(),
             directory: directory.clone(),
-            board: context.board.clone(),
+            registry: context.registry.clone(),
             server: server.clone(),
             pool: context.pool.clone(),
             next: Instant::now(),
@@ -44,44 +44,45 @@ impl GapWatch {
         }
     }
 
-    /// Looks at the next [`GapWatch::tend`].
-    pub(super) fn hurry(&mut self) {
+    /// Makes the next [`GapChecker::poll`] check.
+    pub(super) fn schedule_now(&mut self) {
         self.next = Instant::now();
     }
 
-    /// Looks if it is time for it. Does not wait.
-    pub(super) fn tend(&mut self) {
-        if let Some(ticket) = self.running.take_if(|ticket| ticket.is_done())
-            && let Err(failure) = ticket.wait().and_then(|result| result)
+    /// Starts a check if one is due. Does not wait.
+    pub(super) fn poll(&mut self) {
+        if let Some(handle) = self.running.take_if(|handle| handle.is_done())
+            && let Err(failure) = handle.wait().and_then(|result| result)
         {
             let server = &self.server;
-            let why = failure.told();
+            let why = failure.message_with_hint();
             log::error!("server {server}: the WAL archive cannot be checked for gaps: {why}");
         }
         if self.running.is_none() && Instant::now() >= self.next {
             self.next = Instant::now() + INTERVAL;
             let (repository, directory) = (self.repository.clone(), self.directory.clone());
-            let (board, server) = (self.board.clone(), self.server.clone());
-            let work = move || look(&repository, &directory, &board, &server);
-            self.running = Some(self.pool.post(work));
+            let (registry, server) = (self.registry.clone(), self.server.clone());
+            let work = move || check(&repository, &directory, &registry, &server);
+            self.running = Some(self.pool.submit_unbounded(work));
         }
     }
 }
 
-/// Looks for gaps in the archive of a server, and puts them on the board.
-pub fn look_for_gaps(context: &Context, server: &Server) -> Result<()> {
+/// Checks the archive of a server for gaps and publishes them in the status.
+pub fn check_gaps(context: &JobContext, server: &Server) -> Result<()> {
     let repository = context.repository(&server.name)?;
     match repository.wal()? {
-        Some(directory) => look(&repository, &directory, &context.board, &server.name),
+        Some(directory) => check(&repository, &directory, &context.registry, &server.name),
         None => Ok(()),
     }
 }
 
-/// Puts the gaps between the backups and the ends of the archive on the board, and into the log those that are new.
-fn look(
+/// Publishes the gaps between the backups and the ends of the archive in the status, and logs the
+/// new ones.
+fn check(
     repository: &Repository,
     directory: &WalDirectory,
-    board: &Board,
+    registry: &Registry,
     server: &ServerName,
 ) -> Result<()> {
     let backups = repository.backups()?;
@@ -89,13 +90,13 @@ fn look(
     let starts: Vec<_> = valid.map(|backup| backup.info.start).collect();
     let gaps = directory.gaps(&starts)?;
     let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
-    let known = board.receiver(server).gaps;
+    let known = registry.receiver(server).gaps;
     for gap in gaps.iter().filter(|gap| !known.contains(gap)) {
         log::error!(
-            "server {server}: {gap} in the archive; hint: backups from before it can be recovered up to it only, take a \
-             full backup now"
+            "server {server}: {gap} in the archive; hint: backups from before it can be recovered \
+             up to it only, take a full backup now"
         );
     }
-    board.update_receiver(server, |state| state.gaps = gaps);
+    registry.update_receiver(server, |state| state.gaps = gaps);
     Ok(())
 }

@@ -1,26 +1,27 @@
-//! The WAL receiver: from the first second of the daemon to the last, one thread for each server.
+//! The WAL receiver: one thread for each server, as long as the daemon runs.
 //!
-//! It keeps the archive bound to one cluster, starts where the archive ends, acknowledges what is on stable storage and
-//! nothing else, follows the server from timeline to timeline, and comes back by itself whatever breaks. Complete
-//! segments are sealed (compressed, encrypted) by the pool. What it meets is on the board; it returns only when the daemon
-//! stops. Restoring is not done here.
+//! It accepts WAL of one cluster only, starts at the end of the archive, reports as flushed only
+//! what is on stable storage, follows the server to new timelines, and reconnects after every
+//! error. The pool seals complete segments: it compresses and encrypts them. The receiver publishes
+//! its state in the status registry and returns only when the daemon stops. Restore reads the
+//! archive elsewhere.
 
 mod archive;
-mod beginning;
+mod error;
 mod gaps;
-mod lineage;
-mod owner;
-mod probe;
-mod proof;
+mod identity;
 mod receiver;
 mod seal;
 mod sealer;
+mod server_history;
 mod session;
 mod start;
 mod stream;
-mod trouble;
+mod tail;
+mod validation;
+mod wal_begin;
 
-pub use beginning::{Beginning, begin};
-pub use gaps::look_for_gaps;
+pub use gaps::check_gaps;
 pub use receiver::run;
-pub use session::note_facts;
+pub use session::report_server_info;
+pub use wal_begin::{WalBegin, begin};

@@ -1,216 +1,227 @@
-//! The life of a receiver: it tries, it streams, it tries again.
+//! The loop of a receiver: connect, stream, retry.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use super::archive::Archive;
-use super::lineage::Lineage;
-use super::session::{Answers, Session, ask, ask_again, connect, tell};
-use super::start::{Note, Start};
+use super::archive::ArchiveWriter;
+use super::error::ReceiveError;
+use super::server_history::ServerHistory;
+use super::session::{
+    ServerProbe, Session, connect, probe_server, refresh_server_info, report_notice,
+};
+use super::start::{Start, StartNotice};
 use super::stream::Stream;
-use super::trouble::Trouble;
 use crate::config::Server;
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::format::TimelineHistory;
-use crate::job::context::Context;
+use crate::job::context::JobContext;
 use crate::pg::Replication;
 use crate::repository::Repository;
 use crate::status::{Phase, ReceiverState};
 use crate::unit::{Lsn, Timeline};
 
-/// The pauses between tries, in seconds; the last one stays.
-const PAUSES: [u64; 6] = [1, 2, 4, 8, 16, 30];
+/// The delays between attempts, in seconds; the last one repeats.
+const RETRY_DELAYS: [u64; 6] = [1, 2, 4, 8, 16, 30];
 
-/// How often to look in a pause whether somebody wants the next try at once.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often a delay checks for a request to retry now.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long a stream must have run for the pauses to begin anew.
-const STABLE: Duration = Duration::from_secs(30);
+/// How long a stream must run before the delays start from the first again.
+const STABLE_AFTER: Duration = Duration::from_secs(30);
 
 /// Receives the WAL of a server until the daemon stops.
-pub fn run(context: &Context, server: &Server) {
+pub fn run(context: &JobContext, server: &Server) {
     let mut receiver = Receiver {
         context,
         server,
         archive: None,
-        told: None,
-        tries: 0,
+        last_reported: None,
+        failed_attempts: 0,
         removed: None,
-        noted: Vec::new(),
+        last_notices: Vec::new(),
         streaming_since: None,
     };
     loop {
-        let Err(trouble) = receiver.attempt();
-        if !receiver.recover(trouble) {
+        let Err(error) = receiver.attempt();
+        if !receiver.handle_error(error) {
             break;
         }
     }
-    let board = &context.board;
-    board.update_receiver(&server.name, |state| state.phase = Phase::Stopped);
+    let registry = &context.registry;
+    registry.update_receiver(&server.name, |state| state.phase = Phase::Stopped);
 }
 
 /// Fails if the server did not send all WAL of a timeline that it ended.
-fn check_end(timeline: Timeline, switch: Lsn, received: Lsn) -> Result<(), Trouble> {
+fn check_end(timeline: Timeline, switch: Lsn, received: Lsn) -> Result<(), ReceiveError> {
     if received >= switch {
         return Ok(());
     }
     let message = format!(
         "the server ended timeline {timeline} at {switch}, and sent WAL of it up to {received} only"
     );
-    Err(Trouble::Passing(Failure::new(Kind::Protocol, message)))
+    Err(ReceiveError::Transient(Error::new(
+        ErrorKind::Protocol,
+        message,
+    )))
 }
 
 struct Receiver<'a> {
-    context: &'a Context,
+    context: &'a JobContext,
     server: &'a Server,
-    archive: Option<Archive>,
-    /// What the log has told and what is not over yet: whether it was an alarm, and what it was.
-    told: Option<(bool, String)>,
-    /// How many tries have failed in a row.
-    tries: u32,
-    /// Where the server said that it has removed the WAL.
+    archive: Option<ArchiveWriter>,
+    /// The error that the log reported last and that persists: whether it was an alarm, and its
+    /// code or message.
+    last_reported: Option<(bool, String)>,
+    /// How many attempts have failed in a row.
+    failed_attempts: u32,
+    /// Where the server reported that its WAL was removed.
     removed: Option<(Timeline, Lsn)>,
-    /// What was told of a start last.
-    noted: Vec<Note>,
-    /// When the server gave the first sign of life in this stream.
+    /// The notices that were logged for the last start.
+    last_notices: Vec<StartNotice>,
+    /// When the first message of this stream arrived.
     streaming_since: Option<Instant>,
 }
 
 impl Receiver<'_> {
-    /// Connects and streams until something ends it.
-    fn attempt(&mut self) -> Result<Infallible, Trouble> {
+    /// Connects and streams until an error ends it.
+    fn attempt(&mut self) -> Result<Infallible, ReceiveError> {
         self.context.stop.check()?;
         let (context, server) = (self.context, self.server);
         let repository = context.repository(&server.name);
-        let repository = repository.map_err(Trouble::archive)?;
+        let repository = repository.map_err(ReceiveError::archive)?;
         self.archive = self
             .archive
             .take()
-            .filter(|archive| archive.is_of(&repository));
-        // An archive that is there is looked after even if the server cannot be reached.
-        let bound = repository.system().map_err(Trouble::archive)?;
+            .filter(|archive| archive.belongs_to(&repository));
+        // Sealing and gap checks continue while the server cannot be reached.
+        let bound = repository.system().map_err(ReceiveError::archive)?;
         let open = |size| {
-            let board = &context.board;
-            board.update_receiver(&server.name, ReceiverState::forget_archive);
-            Archive::open(context, &server.name, &repository, size)
+            let registry = &context.registry;
+            registry.update_receiver(&server.name, ReceiverState::reset_archive);
+            ArchiveWriter::open(context, &server.name, &repository, size)
         };
         if let (None, Some(system)) = (&self.archive, bound) {
-            self.archive = Some(open(system.segment_size).map_err(Trouble::archive)?);
+            self.archive = Some(open(system.segment_size).map_err(ReceiveError::archive)?);
         }
-        self.archive.iter_mut().for_each(Archive::tend);
-        let answers = ask(context, server, &repository)?;
+        self.archive.iter_mut().for_each(ArchiveWriter::poll);
+        let probe = probe_server(context, server, &repository)?;
         let mut archive = match self.archive.take() {
             Some(archive) => archive,
-            None => open(answers.segment_size()).map_err(Trouble::archive)?,
+            None => open(probe.segment_size()).map_err(ReceiveError::archive)?,
         };
-        let result = self.receive(&repository, &mut archive, answers);
+        let result = self.receive(&repository, &mut archive, probe);
         self.archive = Some(archive);
         result
     }
 
-    /// Streams, from timeline to timeline.
+    /// Streams WAL and follows the server to the next timelines.
     fn receive(
         &mut self,
         repository: &Repository,
-        archive: &mut Archive,
-        answers: Answers,
-    ) -> Result<Infallible, Trouble> {
+        archive: &mut ArchiveWriter,
+        probe: ServerProbe,
+    ) -> Result<Infallible, ReceiveError> {
         let (context, server) = (self.context, self.server);
-        let session = connect(context, server, repository, answers, archive, self.removed)?;
+        let session = connect(context, server, repository, probe, archive, self.removed)?;
         let Session {
             mut connection,
             mut start,
             mut history,
             mut acknowledged,
         } = session;
-        self.note(archive, &start);
+        self.report_notices(archive, &start);
         loop {
             let from = self.begin(repository, archive, &start, &history)?;
             let replication =
                 Replication::start(connection, &server.wal_slot, start.timeline, from);
-            let mut replication = self.watch(&start, replication.map_err(Trouble::from))?;
+            let mut replication =
+                self.record_removed(&start, replication.map_err(ReceiveError::from))?;
             let until = start.leave.map(|(_, at)| archive.segment_start(at));
-            let board = &self.context.board;
-            let stream = Stream::new(archive, &mut replication, (board, server), acknowledged);
+            let registry = &self.context.registry;
+            let stream = Stream::new(archive, &mut replication, (registry, server), acknowledged);
             let result = stream.run(until, || self.is_streaming(from, start.timeline));
-            if matches!(result, Err(Trouble::Stop)) {
-                replication.leave();
-                return Err(Trouble::Stop);
+            if matches!(result, Err(ReceiveError::Stopped)) {
+                replication.close();
+                return Err(ReceiveError::Stopped);
             }
-            acknowledged = self.watch(&start, result)?;
+            acknowledged = self.record_removed(&start, result)?;
             let (idle, next) = replication.finish()?;
             connection = idle;
             let Some((timeline, switch)) = start.leave.or(next) else {
                 let message = "the server ended the timeline without naming the next one";
-                return Err(Trouble::Passing(Failure::new(Kind::Protocol, message)));
+                return Err(ReceiveError::Transient(Error::new(
+                    ErrorKind::Protocol,
+                    message,
+                )));
             };
-            // Behind the switch it was acknowledged for a timeline that is over.
+            // A position after the switch belongs to the timeline that has ended.
             acknowledged = acknowledged.min(switch);
             if start.leave.is_none() {
                 check_end(start.timeline, switch, archive.position())?;
             }
-            archive.leave_timeline().map_err(Trouble::archive)?;
-            let lineage = Lineage::fetch(&mut connection, timeline)?;
-            lineage.check(archive.directory())?;
-            lineage.store(&mut connection, archive.directory())?;
+            archive.leave_timeline().map_err(ReceiveError::archive)?;
+            let server_history = ServerHistory::fetch(&mut connection, timeline)?;
+            server_history.check(archive.directory())?;
+            server_history.store(&mut connection, archive.directory())?;
             if !history.contains(timeline) {
-                history = lineage.into_history();
+                history = server_history.into_history();
             }
             let name = &server.name;
             log::info!(
                 "server {name}: timeline {} ends at {switch}",
                 start.timeline
             );
-            // A standby may be a primary now.
-            ask_again(context, server)?;
+            // A standby may have been promoted.
+            refresh_server_info(context, server)?;
             start = Start {
                 timeline,
                 position: archive.segment_start(switch),
                 leave: None,
-                notes: Vec::new(),
+                notices: Vec::new(),
             };
         }
     }
 
-    /// Tells what is to be known about a start, once.
-    fn note(&mut self, archive: &mut Archive, start: &Start) {
+    /// Logs the notices of a start that were not logged before.
+    fn report_notices(&mut self, archive: &mut ArchiveWriter, start: &Start) {
         if start
-            .notes
+            .notices
             .iter()
-            .any(|note| matches!(note, Note::Gap { .. }))
+            .any(|notice| matches!(notice, StartNotice::Gap { .. }))
         {
             archive.expect_gap();
         }
-        for note in &start.notes {
-            if !self.noted.contains(note) {
-                tell(self.server, *note);
+        for notice in &start.notices {
+            if !self.last_notices.contains(notice) {
+                report_notice(self.server, *notice);
             }
         }
-        if !start.notes.is_empty() {
-            self.noted.clone_from(&start.notes);
+        if !start.notices.is_empty() {
+            self.last_notices.clone_from(&start.notices);
         }
     }
 
-    /// Gets the archive ready, and notes which timeline it follows; from where to ask for WAL.
+    /// Prepares the archive and records the timeline that it follows. Returns the position to
+    /// request WAL from.
     fn begin(
         &self,
         repository: &Repository,
-        archive: &mut Archive,
+        archive: &mut ArchiveWriter,
         start: &Start,
         history: &TimelineHistory,
-    ) -> Result<Lsn, Trouble> {
-        let followed = repository.follow_timeline(start.timeline);
-        followed.map_err(Trouble::archive)?;
+    ) -> Result<Lsn, ReceiveError> {
+        let followed = repository.set_followed_timeline(start.timeline);
+        followed.map_err(ReceiveError::archive)?;
         let left = history.end_of(start.timeline);
         let from = archive
             .begin(start.timeline, start.position, left)
-            .map_err(Trouble::archive)?;
+            .map_err(ReceiveError::archive)?;
         let durable = archive.durable().get();
         let begins = history.begin_of(start.timeline).unwrap_or(Lsn::ZERO);
-        let board = &self.context.board;
-        board.update_receiver(&self.server.name, |state| {
+        let registry = &self.context.registry;
+        registry.update_receiver(&self.server.name, |state| {
             if state.timeline != Some(start.timeline) {
-                // What was received of another timeline counts up to where this one begins.
+                // WAL of another timeline counts only up to the start of this one.
                 state.flushed = state.flushed.min(begins);
                 state.timeline = Some(start.timeline);
             }
@@ -219,97 +230,101 @@ impl Receiver<'_> {
         Ok(from)
     }
 
-    /// Remembers where the server has no WAL any more.
-    fn watch<T>(&mut self, start: &Start, result: Result<T, Trouble>) -> Result<T, Trouble> {
-        if let Err(trouble) = &result
-            && trouble.is_removed()
+    /// Records where the server reported that its WAL was removed.
+    fn record_removed<T>(
+        &mut self,
+        start: &Start,
+        result: Result<T, ReceiveError>,
+    ) -> Result<T, ReceiveError> {
+        if let Err(error) = &result
+            && error.is_file_removed()
         {
             self.removed = Some((start.timeline, start.position));
         }
         result
     }
 
-    /// WAL arrives, or would if there were any.
+    /// Reports that streaming has begun.
     fn is_streaming(&mut self, from: Lsn, timeline: Timeline) {
         self.streaming_since.get_or_insert_with(Instant::now);
         let name = &self.server.name;
-        let again = if self.told.take().is_some() {
+        let again = if self.last_reported.take().is_some() {
             " again"
         } else {
             ""
         };
         log::info!("server {name}: streaming WAL{again}, from {from} on timeline {timeline}");
-        let board = &self.context.board;
-        board.update_receiver(name, |state| state.phase = Phase::Streaming);
+        let registry = &self.context.registry;
+        registry.update_receiver(name, |state| state.phase = Phase::Streaming);
     }
 
-    /// Tells of trouble, once, and pauses; `false` if the daemon stops.
-    fn recover(&mut self, trouble: Trouble) -> bool {
+    /// Reports an error once and waits before the next attempt; `false` if the daemon stops.
+    fn handle_error(&mut self, error: ReceiveError) -> bool {
         let since = self.streaming_since.take();
-        if since.is_some_and(|since| since.elapsed() >= STABLE) {
-            self.tries = 0;
+        if since.is_some_and(|since| since.elapsed() >= STABLE_AFTER) {
+            self.failed_attempts = 0;
         }
-        let pause = usize::try_from(self.tries)
+        let pause = usize::try_from(self.failed_attempts)
             .ok()
-            .and_then(|tries| PAUSES.get(tries));
-        let pause = Duration::from_secs(pause.or(PAUSES.last()).copied().unwrap_or(1));
-        self.tries = self.tries.saturating_add(1);
-        match trouble.after(self.tries) {
-            Trouble::Stop => return false,
-            Trouble::Passing(failure) => self.tell_passing(&failure),
-            Trouble::Lasting(failure) => self.tell_lasting(&failure),
+            .and_then(|attempts| RETRY_DELAYS.get(attempts));
+        let pause = Duration::from_secs(pause.or(RETRY_DELAYS.last()).copied().unwrap_or(1));
+        self.failed_attempts = self.failed_attempts.saturating_add(1);
+        match error.escalate(self.failed_attempts) {
+            ReceiveError::Stopped => return false,
+            ReceiveError::Transient(failure) => self.report_transient(&failure),
+            ReceiveError::NeedsOperator(failure) => self.report_needs_operator(&failure),
         }
         self.pause(pause)
     }
 
-    /// Pauses before the next try, not any longer than until somebody wants it; `false` if the daemon stops.
+    /// Waits before the next attempt, or until one is requested; `false` if the daemon stops.
     fn pause(&mut self, pause: Duration) -> bool {
-        let (board, name) = (&self.context.board, &self.server.name);
+        let (registry, name) = (&self.context.registry, &self.server.name);
         let until = Instant::now() + pause;
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return true;
             }
-            if self.context.stop.pause(left.min(LOOK)).is_err() {
+            if self.context.stop.pause(left.min(POLL_INTERVAL)).is_err() {
                 return false;
             }
-            if board.receiver(name).hurry {
-                board.update_receiver(name, |state| state.hurry = false);
-                self.tries = 0;
+            if registry.receiver(name).reconnect_now {
+                registry.update_receiver(name, |state| state.reconnect_now = false);
+                self.failed_attempts = 0;
                 return true;
             }
         }
     }
 
-    fn tell_passing(&mut self, failure: &Failure) {
+    fn report_transient(&mut self, failure: &Error) {
         let name = &self.server.name;
-        let board = &self.context.board;
-        board.update_receiver(name, |state| {
-            state.phase = Phase::Reconnecting(failure.told());
+        let registry = &self.context.registry;
+        registry.update_receiver(name, |state| {
+            state.phase = Phase::Reconnecting(failure.message_with_hint());
         });
-        if self.told.is_some() {
+        if self.last_reported.is_some() {
             log::debug!("server {name}: {failure}");
         } else {
-            let text = failure.told();
-            log::warn!("server {name}: no WAL is received, trying again until it works: {text}");
-            self.told = Some((false, String::new()));
+            let text = failure.message_with_hint();
+            log::warn!("server {name}: no WAL is received, retrying: {text}");
+            self.last_reported = Some((false, String::new()));
         }
     }
 
-    fn tell_lasting(&mut self, failure: &Failure) {
+    fn report_needs_operator(&mut self, failure: &Error) {
         let name = &self.server.name;
-        let text = failure.told();
-        let board = &self.context.board;
-        board.update_receiver(name, |state| state.phase = Phase::Alarm(text.clone()));
-        // The texts of one trouble differ in process numbers and positions.
-        let what = failure.code().unwrap_or(failure.message()).to_owned();
-        let told = Some((true, what));
-        if self.told == told {
+        let text = failure.message_with_hint();
+        let registry = &self.context.registry;
+        registry.update_receiver(name, |state| state.phase = Phase::Alarm(text.clone()));
+        // Messages of the same error differ in process IDs and positions.
+        let identity = failure.code().unwrap_or(failure.message()).to_owned();
+        let current = Some((true, identity));
+        if self.last_reported == current {
             log::debug!("server {name}: {failure}");
         } else {
             log::error!("server {name}: no WAL is received: {text}");
-            self.told = told;
+            self.last_reported = current;
         }
     }
 }

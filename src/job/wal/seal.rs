@@ -1,60 +1,65 @@
-//! Sealing one segment: compress, encrypt, and only then let the plain file go.
+//! Seals one segment: compresses and encrypts it, and then removes the plain file.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::codec::{Coding, Stored, Suffixes, encode};
-use crate::error::{Context, Failure, Kind, Result};
+use crate::codec::{EncodeOptions, StoredFormat, Suffixes, encode};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::repository::WalDirectory;
-use crate::storage::{AtomicFile, discard_file, open_file, sync_directory};
+use crate::storage::{AtomicFile, open_file, remove_file_unsynced, sync_directory};
 use crate::sys;
 use crate::unit::Segment;
 
-/// What sealing a segment came to.
+/// The result of sealing a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sealed {
-    /// It was sealed, now or before.
-    Well,
-    /// There was a sealed file that was not what the plain one is; it was made anew.
+    /// The segment is sealed, now or by an earlier attempt.
+    Done,
+    /// An existing sealed file differed from the plain one and was replaced.
     Replaced,
 }
 
-/// The plain files that are being sealed now.
-static BUSY: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+/// The plain files that are being sealed.
+static IN_PROGRESS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// The right to seal one segment: a receiver that was started anew may find the pool at work for the one before it, and
-/// two must not write the same file.
-struct Turn(PathBuf);
+/// The right to seal one segment: when a receiver restarts, the pool may still work for the
+/// previous one, and two must not write the same file.
+struct SealGuard(PathBuf);
 
-impl Turn {
-    fn take(plain: &Path) -> Result<Turn> {
-        let mut busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
-        if busy.insert(plain.to_owned()) {
-            return Ok(Turn(plain.to_owned()));
+impl SealGuard {
+    fn take(plain: &Path) -> Result<SealGuard> {
+        let mut in_progress = IN_PROGRESS.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_progress.insert(plain.to_owned()) {
+            return Ok(SealGuard(plain.to_owned()));
         }
         let message = format!("{} is being sealed already", plain.display());
-        Err(Failure::new(Kind::Busy, message))
+        Err(Error::new(ErrorKind::Busy, message))
     }
 }
 
-impl Drop for Turn {
+impl Drop for SealGuard {
     fn drop(&mut self) {
-        let mut busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.remove(&self.0);
+        let mut in_progress = IN_PROGRESS.lock().unwrap_or_else(PoisonError::into_inner);
+        in_progress.remove(&self.0);
     }
 }
 
-/// Seals a complete segment. At every instant there is one durable file of it: the plain one goes when the sealed one is on
-/// stable storage and was read back. One that a crash left beside the plain one is read and compared first.
-pub(super) fn seal(directory: &WalDirectory, segment: Segment, coding: &Coding) -> Result<Sealed> {
+/// Seals a complete segment. One durable file of it exists at any time: the plain one is removed
+/// when the sealed one is on stable storage and was read back. A sealed file that a crash left
+/// beside the plain one is compared with it first.
+pub(super) fn seal(
+    directory: &WalDirectory,
+    segment: Segment,
+    coding: &EncodeOptions,
+) -> Result<Sealed> {
     let plain = directory
         .path()
         .join(segment.name(directory.segment_size()));
-    let _turn = Turn::take(&plain)?;
+    let _guard = SealGuard::take(&plain)?;
     let mut damaged = Vec::new();
-    for file in directory.files_of(segment)? {
+    for file in directory.files_for_segment(segment)? {
         if file.partial || file.is_plain() {
             continue;
         }
@@ -62,14 +67,14 @@ pub(super) fn seal(directory: &WalDirectory, segment: Segment, coding: &Coding) 
             .try_exists()
             .with_context(|| format!("look for {}", plain.display()))?
         {
-            return Ok(Sealed::Well);
+            return Ok(Sealed::Done);
         }
         match compare(directory, &plain, (&file.path, file.suffixes), coding) {
             Ok(()) => {
-                // Its name may be younger than the last sync.
+                // Its rename may not be synced.
                 sync_directory(directory.path())?;
-                discard_file(&plain)?;
-                return Ok(Sealed::Well);
+                remove_file_unsynced(&plain)?;
+                return Ok(Sealed::Done);
             }
             Err(failure) => {
                 log::warn!("{}: {failure}", file.path.display());
@@ -77,40 +82,41 @@ pub(super) fn seal(directory: &WalDirectory, segment: Segment, coding: &Coding) 
             }
         }
     }
-    if coding.stored() != Stored::PLAIN {
+    if coding.stored() != StoredFormat::PLAIN {
         write(directory, &plain, coding)?;
     }
     for file in &damaged {
-        if file.suffixes != coding.stored().named() {
-            discard_file(&file.path)?;
+        if file.suffixes != coding.stored().suffixes() {
+            remove_file_unsynced(&file.path)?;
         }
     }
-    if coding.stored() != Stored::PLAIN {
-        discard_file(&plain)?;
+    if coding.stored() != StoredFormat::PLAIN {
+        remove_file_unsynced(&plain)?;
     }
     Ok(if damaged.is_empty() {
-        Sealed::Well
+        Sealed::Done
     } else {
         Sealed::Replaced
     })
 }
 
-/// Writes the sealed file, durably. It gets its name when it was read back from the disk and holds the segment.
-fn write(directory: &WalDirectory, plain: &Path, coding: &Coding) -> Result<()> {
-    let doing = || format!("seal {}", plain.display());
+/// Writes the sealed file, durably. It is renamed after it was read back from the disk and
+/// compared.
+fn write(directory: &WalDirectory, plain: &Path, coding: &EncodeOptions) -> Result<()> {
+    let action = || format!("seal {}", plain.display());
     let mut name = plain.as_os_str().to_owned();
     name.push(coding.stored().suffix());
-    let mut from = open_file(plain).with_context(doing)?;
+    let mut from = open_file(plain).with_context(action)?;
     let mut to = AtomicFile::create(Path::new(&name))?;
-    let digests = encode(&mut from, &mut to, coding).with_context(doing)?;
+    let digests = encode(&mut from, &mut to, coding).with_context(action)?;
     let size = directory.segment_size().bytes();
     if digests.plain_size != size {
         let message = format!("it has {} bytes, not {size}", digests.plain_size);
-        return Err(Failure::new(Kind::Corrupt, message).context(doing()));
+        return Err(Error::new(ErrorKind::Corrupt, message).context(action()));
     }
-    let sealed = to.settle()?;
-    let how = (sealed, coding.stored().named());
-    compare(directory, plain, how, coding).with_context(|| {
+    let sealed = to.sync()?;
+    let sealed = (sealed, coding.stored().suffixes());
+    compare(directory, plain, sealed, coding).with_context(|| {
         let name = to.path().display();
         format!("read {name} back before {} is removed", plain.display())
     })?;
@@ -122,13 +128,18 @@ fn compare(
     directory: &WalDirectory,
     plain: &Path,
     (sealed, suffixes): (&Path, Suffixes),
-    coding: &Coding,
+    coding: &EncodeOptions,
 ) -> Result<()> {
-    let no_key = || Failure::new(Kind::Internal, "no key was given to read sealed segments");
+    let no_key = || {
+        Error::new(
+            ErrorKind::Internal,
+            "no key was given to read sealed segments",
+        )
+    };
     let key = coding.key.as_ref().ok_or_else(no_key)?;
     let open = |path: &Path| open_file(path).with_context(|| format!("open {}", path.display()));
     let mut plain = open(plain)?;
-    sys::forget_cached(&open(sealed)?);
+    sys::drop_page_cache(&open(sealed)?);
     let mut source = directory.open(sealed, suffixes, key)?;
     let (mut one, mut other) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     loop {
@@ -137,10 +148,13 @@ fn compare(
         if count == 0 {
             break;
         }
-        let there = other.get_mut(..count).unwrap_or_default();
-        plain.read_exact(there)?;
-        if bytes != there {
-            return Err(Failure::new(Kind::Corrupt, "it does not hold the segment"));
+        let expected = other.get_mut(..count).unwrap_or_default();
+        plain.read_exact(expected)?;
+        if bytes != expected {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                "it differs from the plain segment",
+            ));
         }
     }
     if plain.read(&mut other)? != 0 {

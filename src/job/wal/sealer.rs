@@ -1,47 +1,51 @@
-//! Gives complete segments to the pool for sealing, and those that failed again.
+//! Submits complete segments to the pool for sealing, and retries those that failed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::seal::{Sealed, seal};
-use crate::codec::Coding;
-use crate::error::{Failure, Kind, Result};
-use crate::job::context::Context;
-use crate::pool::{Pool, Ticket};
+use crate::codec::EncodeOptions;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::context::JobContext;
+use crate::pool::{Pool, TaskHandle};
 use crate::repository::WalDirectory;
-use crate::status::Board;
+use crate::status::Registry;
 use crate::sys::Stop;
 use crate::unit::{Segment, ServerName};
 
-/// How long to wait before what failed is tried again.
-const RETRY: Duration = Duration::from_secs(30);
+/// How long to wait before failed segments are retried.
+const RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// The segments of one server on their way to be sealed.
+/// The segments of one server that are to be sealed.
 pub(super) struct Sealer {
     directory: WalDirectory,
-    coding: Coding,
+    coding: EncodeOptions,
     pool: Arc<Pool>,
-    board: Arc<Board>,
+    registry: Arc<Registry>,
     server: ServerName,
     stop: Stop,
-    running: Vec<(Segment, Ticket<Result<Sealed>>)>,
+    running: Vec<(Segment, TaskHandle<Result<Sealed>>)>,
     failed: Vec<Segment>,
     retry_at: Option<Instant>,
 }
 
 impl Sealer {
-    pub(super) fn new(context: &Context, server: &ServerName, directory: &WalDirectory) -> Sealer {
+    pub(super) fn new(
+        context: &JobContext,
+        server: &ServerName,
+        directory: &WalDirectory,
+    ) -> Sealer {
         let config = &context.config;
         Sealer {
             directory: directory.clone(),
-            coding: Coding {
+            coding: EncodeOptions {
                 compression: config.compression,
                 level: config.compression_level,
                 encryption: config.encryption,
                 key: Some(context.key.clone()),
             },
             pool: context.pool.clone(),
-            board: context.board.clone(),
+            registry: context.registry.clone(),
             server: server.clone(),
             stop: context.stop.clone(),
             running: Vec::new(),
@@ -50,20 +54,20 @@ impl Sealer {
         }
     }
 
-    /// Whether segments stay as PostgreSQL wrote them.
-    fn leaves_plain(&self) -> bool {
-        self.coding.stored() == crate::codec::Stored::PLAIN
+    /// Whether neither compression nor encryption is configured.
+    fn keeps_plain(&self) -> bool {
+        self.coding.stored() == crate::codec::StoredFormat::PLAIN
     }
 
-    /// Takes over what a crash left: plain segments, and those that are there both plain and sealed.
+    /// Submits what a crash left: plain segments, and those with both a plain and a sealed file.
     pub(super) fn recover(&mut self) -> Result<()> {
         let mut last = None;
         for file in self.directory.files()? {
             if file.partial {
                 continue;
             }
-            let doubled = last == Some(file.segment);
-            if doubled && self.leaves_plain() || file.is_plain() && !self.leaves_plain() {
+            let duplicate = last == Some(file.segment);
+            if duplicate && self.keeps_plain() || file.is_plain() && !self.keeps_plain() {
                 self.add(file.segment);
             }
             last = Some(file.segment);
@@ -71,11 +75,11 @@ impl Sealer {
         Ok(())
     }
 
-    /// Takes over a complete segment; one that is taken over already is left alone.
+    /// Submits a complete segment unless it was submitted before.
     pub(super) fn completed(&mut self, segment: Segment) {
-        let mut known = self.running.iter().map(|(segment, _)| segment);
-        if !self.leaves_plain()
-            && !known.any(|one| *one == segment)
+        let mut submitted = self.running.iter().map(|(segment, _)| segment);
+        if !self.keeps_plain()
+            && !submitted.any(|one| *one == segment)
             && !self.failed.contains(&segment)
         {
             self.add(segment);
@@ -83,36 +87,40 @@ impl Sealer {
     }
 
     fn add(&mut self, segment: Segment) {
-        self.board
+        self.registry
             .update_receiver(&self.server, |state| state.unsealed += 1);
         self.post(segment);
     }
 
     fn post(&mut self, segment: Segment) {
         let (directory, coding) = (self.directory.clone(), self.coding.clone());
-        let (board, server, stop) = (self.board.clone(), self.server.clone(), self.stop.clone());
-        let ticket = self.pool.post(move || {
+        let (registry, server, stop) = (
+            self.registry.clone(),
+            self.server.clone(),
+            self.stop.clone(),
+        );
+        let handle = self.pool.submit_unbounded(move || {
             stop.check()?;
-            directory.check_place()?;
+            directory.check_paths()?;
             let sealed = seal(&directory, segment, &coding)?;
-            board.update_receiver(&server, |state| {
+            registry.update_receiver(&server, |state| {
                 state.unsealed = state.unsealed.saturating_sub(1);
                 state.sealed += 1;
             });
             Ok(sealed)
         });
-        self.running.push((segment, ticket));
+        self.running.push((segment, handle));
     }
 
-    /// Sees to what is done and what has failed. Does not wait.
+    /// Handles finished segments and retries failed ones. Does not wait.
     pub(super) fn poll(&mut self) {
         let (done, running) = std::mem::take(&mut self.running)
             .into_iter()
-            .partition(|(_, ticket)| ticket.is_done());
+            .partition(|(_, handle)| handle.is_done());
         self.running = running;
-        let done: Vec<(Segment, Ticket<Result<Sealed>>)> = done;
-        for (segment, ticket) in done {
-            match ticket.wait().and_then(|result| result) {
+        let done: Vec<(Segment, TaskHandle<Result<Sealed>>)> = done;
+        for (segment, handle) in done {
+            match handle.wait().and_then(|result| result) {
                 Ok(sealed) => self.report(segment, sealed),
                 Err(failure) => self.failed(segment, &failure),
             }
@@ -131,33 +139,35 @@ impl Sealer {
         if sealed == Sealed::Replaced {
             let server = &self.server;
             log::error!(
-                "server {server}: the sealed file of WAL segment {name} was damaged; it was sealed again"
+                "server {server}: the sealed file of WAL segment {name} was damaged; it was sealed \
+                 again"
             );
         }
-        let failing = self.board.receiver(&self.server).sealing.is_some();
+        let failing = self.registry.receiver(&self.server).seal_error.is_some();
         if failing && self.failed.is_empty() {
             log::info!("server {}: WAL segments are sealed again", self.server);
-            self.board
-                .update_receiver(&self.server, |state| state.sealing = None);
+            self.registry
+                .update_receiver(&self.server, |state| state.seal_error = None);
         }
     }
 
-    fn failed(&mut self, segment: Segment, failure: &Failure) {
-        if failure.kind() == Kind::Stopped {
+    fn failed(&mut self, segment: Segment, failure: &Error) {
+        if failure.kind() == ErrorKind::Stopped {
             return;
         }
         self.failed.push(segment);
-        self.retry_at.get_or_insert_with(|| Instant::now() + RETRY);
-        let known = self.board.receiver(&self.server).sealing.is_some();
-        if !known {
+        self.retry_at
+            .get_or_insert_with(|| Instant::now() + RETRY_DELAY);
+        let reported = self.registry.receiver(&self.server).seal_error.is_some();
+        if !reported {
             let server = &self.server;
             log::error!(
-                "server {server}: WAL segments stay unsealed, no WAL is lost, it is tried again: {}",
-                failure.told()
+                "server {server}: WAL segments cannot be sealed, no WAL is lost, retrying: {}",
+                failure.message_with_hint()
             );
-            let why = failure.told();
-            self.board
-                .update_receiver(&self.server, |state| state.sealing = Some(why));
+            let why = failure.message_with_hint();
+            self.registry
+                .update_receiver(&self.server, |state| state.seal_error = Some(why));
         }
     }
 }

@@ -1,112 +1,106 @@
-//! Where to start: at our own end of WAL along the server's history, else at the slot's restart position, else at the
-//! server's.
+//! Where to start: at the archive's end of WAL along the server's history, else at the slot's
+//! `restart_lsn`, else at the server's current position.
 
-use super::trouble::Trouble;
-use crate::error::{Failure, Kind};
+use super::error::ReceiveError;
+use crate::error::{Error, ErrorKind};
 use crate::format::TimelineHistory;
 use crate::pg::SystemIdentity;
 use crate::repository::WalEnd;
 use crate::unit::{Lsn, Segment, SegmentSize, Timeline};
 
-/// All that the choice depends on.
+/// The inputs of the choice.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Situation<'a> {
-    /// Where the archive ends on the way to the server's timeline.
+pub(super) struct StartInputs<'a> {
+    /// The archive's end of WAL on the path to the server's timeline.
     pub end: Option<&'a WalEnd>,
-    /// What is known of the timeline that the archive followed until now.
+    /// The history of the timeline that the archive followed until now.
     pub followed: Option<&'a TimelineHistory>,
-    /// What the server says of itself.
+    /// The reply to IDENTIFY_SYSTEM.
     pub identity: &'a SystemIdentity,
-    /// Whether the server is a standby.
+    /// `pg_is_in_recovery()` of the server.
     pub in_recovery: bool,
-    /// The history of its timeline, with which that of the archive agrees.
+    /// The history of the server's timeline; the archive's histories are consistent with it.
     pub history: &'a TimelineHistory,
-    /// The restart position of our slot.
+    /// The `restart_lsn` of the slot.
     pub slot: Option<Lsn>,
-    /// Where the server said that it has removed the WAL.
+    /// Where the server reported that its WAL was removed.
     pub removed: Option<(Timeline, Lsn)>,
-    /// The size of segments.
+    /// The WAL segment size of the cluster.
     pub size: SegmentSize,
 }
 
-/// Where to start.
+/// The timeline and position to start streaming at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Start {
-    /// On which timeline.
+    /// The timeline to stream.
     pub timeline: Timeline,
-    /// From where: the start of a segment.
+    /// The start of a segment.
     pub position: Lsn,
-    /// Where to go on, on which timeline, though the server would go on with this one: its history names a switch that
-    /// lies behind a later one.
+    /// The next timeline and its start, where the client must end this timeline itself: its switch
+    /// point in the history lies after a later one.
     pub leave: Option<(Timeline, Lsn)>,
-    /// What a person must know about it.
-    pub notes: Vec<Note>,
+    /// What to log about it.
+    pub notices: Vec<StartNotice>,
 }
 
-/// What a person must know about a start.
+/// What to log about a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Note {
-    /// The archive has WAL of a timeline that the server left before the end of it: it was not part of what the server
-    /// was promoted with. It is kept.
-    LeftBehind {
-        /// The timeline.
+pub(super) enum StartNotice {
+    /// The archive has WAL of a timeline after the point where the server left it: the server was
+    /// promoted without it. It is kept.
+    Diverged {
         timeline: Timeline,
-        /// Where the server left it.
+        /// The switch point.
         switch: Lsn,
-        /// Where the archive's WAL of it ends.
+        /// The end of the archived WAL of that timeline.
         end: Lsn,
     },
-    /// The server is on another branch than the one that the archive followed.
+    /// The server's timeline does not descend from the one that the archive followed.
     Branch {
-        /// The timeline that the archive followed.
         followed: Timeline,
-        /// The server's timeline.
         timeline: Timeline,
-        /// Where the two part, and on which timeline, if they are known to have one in common.
-        parted: Option<(Timeline, Lsn)>,
+        /// The newest common timeline and where they diverge, if known.
+        fork: Option<(Timeline, Lsn)>,
     },
-    /// The server is on a timeline that the one which the archive followed comes from.
-    TakenBack {
-        /// The timeline that the archive followed.
+    /// The server is on an ancestor of the timeline that the archive followed.
+    Failback {
         followed: Timeline,
-        /// The server's timeline.
         timeline: Timeline,
-        /// Where the first switch away from it is.
-        parted: Lsn,
+        /// Where the followed timeline left it.
+        fork: Lsn,
     },
-    /// The archive has WAL, but nothing that comes before the server's.
-    Unconnected {
-        /// The server's timeline.
+    /// The archive has WAL, but none on the path to the server's timeline.
+    NoWalOnPath {
         timeline: Timeline,
-        /// From where WAL is received.
+        /// The position to receive WAL from.
         from: Lsn,
     },
-    /// WAL is missing for good.
+    /// WAL is lost.
     Gap {
-        /// The end of the archive until now.
+        /// The end of WAL before the gap.
         from: Lsn,
-        /// Where it goes on.
+        /// Where WAL continues.
         to: Lsn,
     },
 }
 
-impl Situation<'_> {
-    /// Chooses. A server whose WAL does not go on from the archive's is refused.
-    pub(super) fn choose(&self) -> Result<Start, Trouble> {
+impl StartInputs<'_> {
+    /// Fails if the server's WAL does not continue the archive's.
+    pub(super) fn choose(&self) -> Result<Start, ReceiveError> {
         let mut start = match self.end {
-            Some(end) => self.or_after_gap(self.after(end)?),
-            None => self.begin(),
+            Some(end) => self.skip_gap(self.resume(end)?),
+            None => self.start_new(),
         };
-        start.notes.extend(self.branch());
+        start.notices.extend(self.branch());
         Ok(start)
     }
 
-    /// Nothing is there to go on from.
-    fn begin(&self) -> Start {
+    /// The archive has no WAL on the path.
+    fn start_new(&self) -> Start {
         let position = self.slot.unwrap_or(self.identity.position);
         let mut start = self.at(self.history.timeline_at(position), position);
         if self.followed.is_some() {
-            start.notes.push(Note::Unconnected {
+            start.notices.push(StartNotice::NoWalOnPath {
                 timeline: self.history.timeline(),
                 from: start.position,
             });
@@ -114,14 +108,15 @@ impl Situation<'_> {
         start
     }
 
-    /// A slot that begins later was made after the WAL was lost: somebody dropped the old one, knowing that.
-    fn or_after_gap(&self, start: Start) -> Start {
+    /// A slot that begins later was created after the WAL was lost: an operator dropped the old
+    /// one.
+    fn skip_gap(&self, start: Start) -> Start {
         if self.removed == Some((start.timeline, start.position))
             && let Some(slot) = self.slot
-            && self.floor(slot) > start.position
+            && self.segment_start(slot) > start.position
         {
             let mut later = self.at(self.history.timeline_at(slot), slot);
-            later.notes.push(Note::Gap {
+            later.notices.push(StartNotice::Gap {
                 from: start.position,
                 to: later.position,
             });
@@ -130,7 +125,7 @@ impl Situation<'_> {
         start
     }
 
-    fn after(&self, end: &WalEnd) -> Result<Start, Trouble> {
+    fn resume(&self, end: &WalEnd) -> Result<Start, ReceiveError> {
         let server = self.identity;
         let Some(switch) = self.history.end_of(end.timeline) else {
             if end.received > server.position {
@@ -140,11 +135,16 @@ impl Situation<'_> {
         };
         let successor = self.history.successor(end.timeline);
         let next = (successor.unwrap_or(server.timeline), switch);
-        let own = self.history.before(end.timeline).unwrap_or_default().len();
-        let said = self.history.switches().get(own).map(|own| own.end);
-        // Up to a switch that is not the last word of the server it is not asked: it may not have that file.
-        let leave = (said != Some(switch)).then_some(next);
-        let limit = leave.map_or(switch, |(_, switch)| self.floor(switch));
+        let index = self
+            .history
+            .ancestors_of(end.timeline)
+            .unwrap_or_default()
+            .len();
+        let listed = self.history.switches().get(index).map(|switch| switch.end);
+        // The server is not asked for WAL up to a switch point that a later one supersedes: it may
+        // not have that segment.
+        let leave = (listed != Some(switch)).then_some(next);
+        let limit = leave.map_or(switch, |(_, switch)| self.segment_start(switch));
         let mut start = if end.next < limit {
             let start = self.at(end.timeline, end.next);
             Start { leave, ..start }
@@ -152,7 +152,7 @@ impl Situation<'_> {
             self.at(next.0, next.1)
         };
         if end.received > switch {
-            start.notes.push(Note::LeftBehind {
+            start.notices.push(StartNotice::Diverged {
                 timeline: end.timeline,
                 switch,
                 end: end.received,
@@ -161,69 +161,70 @@ impl Situation<'_> {
         Ok(start)
     }
 
-    /// Whether the server is on another branch than the one that was followed until now.
-    fn branch(&self) -> Option<Note> {
+    /// The notice if the server is on another branch than the followed one.
+    fn branch(&self) -> Option<StartNotice> {
         let followed = self.followed?;
         let timeline = self.history.timeline();
         if self.history.contains(followed.timeline()) {
             return None;
         }
-        let parted = self.parted(followed);
-        Some(match parted {
-            Some((on, parted)) if on == timeline => Note::TakenBack {
+        let fork = self.fork_point(followed);
+        Some(match fork {
+            Some((on, fork)) if on == timeline => StartNotice::Failback {
                 followed: followed.timeline(),
                 timeline,
-                parted,
+                fork,
             },
-            _ => Note::Branch {
+            _ => StartNotice::Branch {
                 followed: followed.timeline(),
                 timeline,
-                parted,
+                fork,
             },
         })
     }
 
-    /// The newest timeline that both ways have, and where the first of them leaves it.
-    fn parted(&self, followed: &TimelineHistory) -> Option<(Timeline, Lsn)> {
+    /// The newest common timeline, and where the first of the two leaves it.
+    fn fork_point(&self, followed: &TimelineHistory) -> Option<(Timeline, Lsn)> {
         let mut timelines = self.history.timelines().rev();
         let common = timelines.find(|timeline| followed.contains(*timeline))?;
         let ends = [self.history, followed].map(|history| history.end_of(common));
         Some((common, ends.into_iter().flatten().min()?))
     }
 
-    fn behind(&self, end: &WalEnd) -> Trouble {
+    fn behind(&self, end: &WalEnd) -> ReceiveError {
         let file = end.file.path.file_name().unwrap_or_default();
         let message = format!(
-            "the server's WAL ends at {}, the archive has it up to {} already, in {}",
+            "the server's WAL ends at {}, but the archive has it up to {}, in {}",
             self.identity.position,
             end.received,
             file.display()
         );
         if self.in_recovery {
-            // A standby that was restarted replays what it has, and gets there.
-            return Trouble::Passing(Failure::new(Kind::Server, message));
+            // A restarted standby replays its WAL and catches up.
+            return ReceiveError::Transient(Error::new(ErrorKind::Server, message));
         }
-        Trouble::Lasting(Failure::new(Kind::Corrupt, message).hint(
-            "the server went back to an older state, or another copy of the cluster took its place, or somebody put that \
-             file into the archive; nothing is overwritten: if the file does not belong there, take it out; if the server's \
-             is the state to go on from, bring it back once more, and before its first start copy the .history files of \
-             the archive into its pg_wal, set recovery_target_timeline = 'current', and make an empty file standby.signal \
-             in its data directory; then promote it: it gets a timeline of its own, which the archive follows; else give \
-             this server a section of its own",
+        ReceiveError::NeedsOperator(Error::new(ErrorKind::Corrupt, message).with_hint(
+            "the server was reset to an older state, or replaced by another copy of the cluster, \
+             or that file was put into the archive by mistake; nothing is overwritten: if the file \
+             does not belong there, remove it; to continue from the server's state, restore it \
+             once more, and before its first start copy the .history files of the archive into its \
+             pg_wal, set recovery_target_timeline = 'current', and create an empty file \
+             standby.signal in its data directory; then promote it: it gets a new timeline, which \
+             the archive follows; otherwise give this server a section of its own",
         ))
     }
 
     fn at(&self, timeline: Timeline, position: Lsn) -> Start {
         Start {
             timeline,
-            position: self.floor(position),
+            position: self.segment_start(position),
             leave: None,
-            notes: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
-    /// The start of the segment in which a position lies.
-    fn floor(&self, position: Lsn) -> Lsn {
+    /// The start of the segment that contains a position.
+    fn segment_start(&self, position: Lsn) -> Lsn {
         Segment::containing(self.identity.timeline, position, self.size).start(self.size)
     }
 }

@@ -1,66 +1,72 @@
-//! One running replication: from the first message to what ends it.
+//! One replication stream: from the first message to its end.
 
 use std::time::{Duration, Instant};
 
-use super::archive::Archive;
-use super::trouble::Trouble;
+use super::archive::ArchiveWriter;
+use super::error::ReceiveError;
 use crate::config::Server;
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::pg::{Event, Replication};
-use crate::status::Board;
-use crate::storage::nothing_durable;
+use crate::status::Registry;
+use crate::storage::no_durable_position;
 use crate::unit::Lsn;
 
-/// The longest time without a report to the server, which ends a connection that is silent for `wal_sender_timeout`
-/// (60 s by default).
+/// The longest time between two status updates; the server ends a connection that is silent for
+/// `wal_sender_timeout` (60 s by default).
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The longest time that bytes wait for a sync while more arrive without a pause.
+/// The longest time that received WAL waits for a sync while more arrives.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// One running replication.
+/// A running replication stream.
 pub(super) struct Stream<'a> {
-    archive: &'a mut Archive,
+    archive: &'a mut ArchiveWriter,
     replication: &'a mut Replication,
-    board: &'a Board,
+    registry: &'a Registry,
     server: &'a Server,
-    /// Nothing below it is reported: it was acknowledged before, and is only received again.
+    /// Lower positions are not reported: WAL below it was acknowledged before and is received
+    /// again.
     acknowledged: Lsn,
-    /// Nothing from here on is wanted of this timeline.
+    /// Where to end this timeline, if not where the server ends it.
     until: Option<Lsn>,
-    clock: Clock,
+    timers: Timers,
 }
 
 impl<'a> Stream<'a> {
     pub(super) fn new(
-        archive: &'a mut Archive,
+        archive: &'a mut ArchiveWriter,
         replication: &'a mut Replication,
-        (board, server): (&'a Board, &'a Server),
+        (registry, server): (&'a Registry, &'a Server),
         acknowledged: Lsn,
     ) -> Stream<'a> {
         Stream {
             archive,
             replication,
-            board,
+            registry,
             server,
             acknowledged,
             until: None,
-            clock: Clock::start(server.wal_receiver_timeout.duration()),
+            timers: Timers::start(server.wal_receiver_timeout.duration()),
         }
     }
 
-    /// Receives until the timeline ends, or until all before `until` is there; up to where WAL is acknowledged then. Calls
-    /// `first` with the first sign of life.
-    pub(super) fn run(mut self, until: Option<Lsn>, first: impl FnOnce()) -> Result<Lsn, Trouble> {
+    /// Receives until the timeline ends, or until all WAL before `until` is received. Returns the
+    /// acknowledged position. Calls `on_first_message` once.
+    pub(super) fn run(
+        mut self,
+        until: Option<Lsn>,
+        on_first_message: impl FnOnce(),
+    ) -> Result<Lsn, ReceiveError> {
         self.until = until;
-        let mut first = Some(first);
+        let mut on_first_message = Some(on_first_message);
         let result = self.report(true);
         let result = result.and_then(|()| {
-            while self.step(&mut || first.take().into_iter().for_each(|first| first()))? {}
+            while self.step(&mut || on_first_message.take().into_iter().for_each(|call| call()))? {}
             Ok(())
         });
-        // What ends the stream does not undo what was received: it is synced, and reported if there is still somebody.
-        let synced = self.archive.sync().map_err(Trouble::archive);
+        // Whatever ends the stream, received WAL is synced, and reported if the connection still
+        // works.
+        let synced = self.archive.sync().map_err(ReceiveError::archive);
         self.publish();
         match result {
             Ok(()) => {
@@ -68,30 +74,31 @@ impl<'a> Stream<'a> {
                 self.report(false)?;
                 Ok(self.acknowledged)
             }
-            Err(Trouble::Stop) => {
-                if let Err(Trouble::Passing(failure) | Trouble::Lasting(failure)) =
-                    synced.and_then(|()| self.report(false))
+            Err(ReceiveError::Stopped) => {
+                if let Err(
+                    ReceiveError::Transient(failure) | ReceiveError::NeedsOperator(failure),
+                ) = synced.and_then(|()| self.report(false))
                 {
                     log::warn!("server {}: {failure}", self.server.name);
                 }
-                Err(Trouble::Stop)
+                Err(ReceiveError::Stopped)
             }
-            // A sync that fails now too calls for a person, a broken connection does not.
-            Err(Trouble::Passing(failure)) => {
-                Err(synced.err().unwrap_or(Trouble::Passing(failure)))
+            // A failed sync needs an operator, a broken connection does not.
+            Err(ReceiveError::Transient(failure)) => {
+                Err(synced.err().unwrap_or(ReceiveError::Transient(failure)))
             }
-            Err(trouble) => Err(trouble),
+            Err(error) => Err(error),
         }
     }
 
-    /// One message, or one wait without any; whether to go on.
-    fn step(&mut self, heard: &mut impl FnMut()) -> Result<bool, Trouble> {
-        let mut asked = false;
-        let mut goes_on = true;
-        let event = self.replication.next(self.clock.patience())?;
-        if event != Event::Quiet {
-            self.clock.heard();
-            heard();
+    /// Handles one message or one timeout. Returns whether to continue.
+    fn step(&mut self, on_message: &mut impl FnMut()) -> Result<bool, ReceiveError> {
+        let mut reply_requested = false;
+        let mut continues = true;
+        let event = self.replication.next(self.timers.next_timeout())?;
+        if event != Event::Timeout {
+            self.timers.received();
+            on_message();
         }
         let server_end = match event {
             Event::Wal {
@@ -99,131 +106,137 @@ impl<'a> Stream<'a> {
                 server_end,
                 bytes,
             } => {
-                self.archive.write(start, bytes).map_err(Trouble::archive)?;
+                self.archive
+                    .write(start, bytes)
+                    .map_err(ReceiveError::archive)?;
                 let end = start.advance(u64::try_from(bytes.len()).unwrap_or(0));
-                goes_on = self.until.is_none_or(|until| end < until);
-                self.clock.wrote();
+                continues = self.until.is_none_or(|until| end < until);
+                self.timers.written();
                 Some((server_end.max(end), Some(end)))
             }
             Event::Keepalive {
                 server_end,
-                reply_requested,
+                reply_requested: requested,
             } => {
-                asked = reply_requested;
+                reply_requested = requested;
                 Some((server_end, None))
             }
-            Event::Quiet => None,
+            Event::Timeout => None,
             Event::EndOfTimeline => {
-                goes_on = false;
+                continues = false;
                 None
             }
         };
         if let Some((server_end, received)) = server_end {
-            self.board.update_receiver(&self.server.name, |state| {
+            self.registry.update_receiver(&self.server.name, |state| {
                 state.server_end = server_end;
                 state.received = received.unwrap_or(state.received);
-                state.heard = Some(Instant::now());
+                state.last_message_at = Some(Instant::now());
             });
         }
-        self.answer(asked)?;
-        Ok(goes_on)
+        self.sync_and_report(reply_requested)?;
+        Ok(continues)
     }
 
-    /// Syncs and reports, where it is time for it.
-    fn answer(&mut self, asked: bool) -> Result<(), Trouble> {
+    /// Syncs and sends a status update where one is due.
+    fn sync_and_report(&mut self, reply_requested: bool) -> Result<(), ReceiveError> {
         if self.archive.is_dirty() {
-            if asked || self.clock.sync_is_due() || !self.replication.has_more()? {
-                self.archive.sync().map_err(Trouble::archive)?;
-                self.clock.synced();
-                // First the server, for which clients may wait.
+            if reply_requested || self.timers.sync_is_due() || !self.replication.has_more()? {
+                self.archive.sync().map_err(ReceiveError::archive)?;
+                self.timers.synced();
+                // The server first: its clients may wait for synchronous commit.
                 let reported = self.report(false);
                 self.publish();
                 return reported;
             }
         } else {
-            self.clock.synced();
+            self.timers.synced();
             if self.archive.durable().get() > self.acknowledged {
-                // A segment ended with the message, and was synced as it did.
+                // The message completed a segment, which was synced then.
                 let reported = self.report(false);
                 self.publish();
                 return reported;
             }
         }
-        if self.clock.is_dead() {
+        if self.timers.is_timed_out() {
             let timeout = self.server.wal_receiver_timeout;
-            let message = format!("the server gave no sign of life for {timeout}");
-            return Err(Trouble::Passing(Failure::new(Kind::Timeout, message)));
+            let message = format!("the server sent nothing for {timeout}");
+            return Err(ReceiveError::Transient(Error::new(
+                ErrorKind::Timeout,
+                message,
+            )));
         }
-        if self.clock.should_ask() {
-            self.clock.asked();
+        if self.timers.should_request_reply() {
+            self.timers.requested();
             self.report(true)?;
-        } else if asked || self.clock.report_is_due() {
-            self.archive.check_open().map_err(Trouble::archive)?;
-            self.archive.tend();
+        } else if reply_requested || self.timers.report_is_due() {
+            self.archive.check_open().map_err(ReceiveError::archive)?;
+            self.archive.poll();
             self.report(false)?;
         }
         Ok(())
     }
 
-    /// Reports what is on stable storage. As long as that is less than what was acknowledged before, it reports no position
-    /// at all.
-    fn report(&mut self, reply_requested: bool) -> Result<(), Trouble> {
+    /// Reports the flushed position. While that is below what was acknowledged before, it reports
+    /// none.
+    fn report(&mut self, reply_requested: bool) -> Result<(), ReceiveError> {
         let mut durable = self.archive.durable();
         if durable.get() < self.acknowledged {
-            durable = nothing_durable();
+            durable = no_durable_position();
         } else {
             self.acknowledged = durable.get();
         }
-        self.replication.acknowledge(durable, reply_requested)?;
-        self.clock.reported();
+        self.replication
+            .send_status_update(durable, reply_requested)?;
+        self.timers.reported();
         Ok(())
     }
 
-    /// Puts on the board what is on stable storage; what was there once stays.
+    /// Publishes the flushed position in the status; it never goes back.
     fn publish(&self) {
         let flushed = self.archive.durable().get();
-        self.board.update_receiver(&self.server.name, |state| {
+        self.registry.update_receiver(&self.server.name, |state| {
             state.flushed = state.flushed.max(flushed);
         });
     }
 }
 
-/// What is due when.
-struct Clock {
+/// When to sync, report, request a reply or give up.
+struct Timers {
     timeout: Option<Duration>,
-    heard: Instant,
-    asked: bool,
+    received: Instant,
+    requested: bool,
     reported: Instant,
     dirty_since: Option<Instant>,
 }
 
-impl Clock {
-    /// A timeout of 0 means that the server may be silent for ever.
-    fn start(timeout: Duration) -> Clock {
+impl Timers {
+    /// A timeout of 0 disables the check.
+    fn start(timeout: Duration) -> Timers {
         let now = Instant::now();
-        Clock {
+        Timers {
             timeout: (!timeout.is_zero()).then_some(timeout),
-            heard: now,
-            asked: true,
+            received: now,
+            requested: true,
             reported: now,
             dirty_since: None,
         }
     }
 
-    fn heard(&mut self) {
-        self.heard = Instant::now();
-        self.asked = false;
+    fn received(&mut self) {
+        self.received = Instant::now();
+        self.requested = false;
     }
 
-    fn asked(&mut self) {
-        self.asked = true;
+    fn requested(&mut self) {
+        self.requested = true;
     }
 
     fn reported(&mut self) {
         self.reported = Instant::now();
     }
 
-    fn wrote(&mut self) {
+    fn written(&mut self) {
         self.dirty_since.get_or_insert_with(Instant::now);
     }
 
@@ -240,30 +253,30 @@ impl Clock {
         self.reported.elapsed() >= REPORT_INTERVAL
     }
 
-    /// Whether half of the timeout has passed without a sign of life.
-    fn should_ask(&self) -> bool {
+    /// Whether half of the timeout has passed without a message.
+    fn should_request_reply(&self) -> bool {
         let half = self.timeout.map(|timeout| timeout / 2);
-        !self.asked && half.is_some_and(|half| self.heard.elapsed() >= half)
+        !self.requested && half.is_some_and(|half| self.received.elapsed() >= half)
     }
 
-    fn is_dead(&self) -> bool {
+    fn is_timed_out(&self) -> bool {
         self.timeout
-            .is_some_and(|timeout| self.heard.elapsed() >= timeout)
+            .is_some_and(|timeout| self.received.elapsed() >= timeout)
     }
 
-    /// How long to wait for a message before something is due.
-    fn patience(&self) -> Duration {
-        let alive = self
+    /// How long to wait for a message until the next action is due.
+    fn next_timeout(&self) -> Duration {
+        let silence_limit = self
             .timeout
-            .map(|timeout| if self.asked { timeout } else { timeout / 2 });
+            .map(|timeout| if self.requested { timeout } else { timeout / 2 });
         let due = [
             Some(self.reported + REPORT_INTERVAL),
-            alive.map(|alive| self.heard + alive),
+            silence_limit.map(|silence_limit| self.received + silence_limit),
             self.dirty_since.map(|since| since + SYNC_INTERVAL),
         ];
         let now = Instant::now();
         let next = due.into_iter().flatten().min().unwrap_or(now);
-        // A little more, so that what is waited for is due for sure afterwards.
+        // One millisecond more, so that the action is due afterwards.
         next.saturating_duration_since(now) + Duration::from_millis(1)
     }
 }

@@ -1,9 +1,9 @@
-//! What is found, what is made, and what is missed.
+//! Opening, creating and missing repositories.
 
 use super::*;
 use std::fs;
 
-/// A directory that is removed with the value.
+/// A directory that is removed on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -39,12 +39,12 @@ fn open(base: &Path) -> Result<BaseDirectory> {
 }
 
 #[test]
-fn a_repository_is_found_and_never_made_at_a_start() {
+fn a_repository_is_opened_and_never_created_at_the_start() {
     let scratch = Scratch::new("found");
     let base = scratch.base();
     let refused = open(&base).unwrap_err();
-    assert_eq!(refused.kind(), Kind::NotFound);
-    let hint = refused.advice().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::NotFound);
+    let hint = refused.hint().unwrap();
     assert!(hint.contains("mounted") && hint.contains("pgmoneta-admin repository create"));
     assert!(!base.exists());
     fs::create_dir(&base).unwrap();
@@ -59,25 +59,25 @@ fn a_repository_is_found_and_never_made_at_a_start() {
 
     BaseDirectory::create(&base, &[]).unwrap();
     let opened = open(&base).unwrap();
-    assert_eq!(open(&base).unwrap_err().kind(), Kind::Busy);
-    opened.repository(&server()).unwrap().check_place().unwrap();
+    assert_eq!(open(&base).unwrap_err().kind(), ErrorKind::Busy);
+    opened.repository(&server()).unwrap().check_paths().unwrap();
     drop(opened);
     assert!(open(&base).is_ok());
     assert_eq!(
         BaseDirectory::create(&base, &[]).unwrap_err().kind(),
-        Kind::Usage
+        ErrorKind::Usage
     );
 }
 
 #[test]
-fn what_is_not_empty_is_a_repository_only_if_one_was_there() {
+fn a_directory_with_files_is_a_repository_only_if_it_was_used() {
     let scratch = Scratch::new("used");
     let base = scratch.base();
     fs::create_dir_all(base.join("other/wal")).unwrap();
     fs::write(base.join("other/wal/000000010000000000000001"), "x").unwrap();
     assert!(BaseDirectory::create(&base, &[server()]).is_err());
     assert!(open(&base).is_err());
-    // Empty directories may be there because something else is not mounted.
+    // Empty directories may be mount points of file systems that are not mounted.
     fs::create_dir_all(base.join("primary/backup")).unwrap();
     fs::create_dir_all(base.join("primary/wal")).unwrap();
     assert!(open(&base).is_err());
@@ -89,7 +89,7 @@ fn what_is_not_empty_is_a_repository_only_if_one_was_there() {
 }
 
 #[test]
-fn directories_of_a_server_are_made_once() {
+fn directories_of_a_server_are_created_once() {
     for lost in ["primary", "primary/wal", "primary/basebackup"] {
         let scratch = Scratch::new(&format!("once-{}", lost.len()));
         let base = scratch.made();
@@ -97,8 +97,8 @@ fn directories_of_a_server_are_made_once() {
         let (here, away) = (scratch.base().join(lost), scratch.0.join("away"));
         fs::rename(&here, &away).unwrap();
         let gone = base.repository(&server()).unwrap_err();
-        assert_eq!(gone.kind(), Kind::NotFound, "{lost}");
-        assert!(gone.advice().unwrap().contains("wal begin primary"));
+        assert_eq!(gone.kind(), ErrorKind::NotFound, "{lost}");
+        assert!(gone.hint().unwrap().contains("wal begin primary"));
         fs::rename(&away, &here).unwrap();
         base.repository(&server()).unwrap();
 
@@ -107,28 +107,28 @@ fn directories_of_a_server_are_made_once() {
         let base = open(&scratch.base()).unwrap();
         assert_eq!(
             base.repository(&server()).unwrap_err().kind(),
-            Kind::NotFound
+            ErrorKind::NotFound
         );
-        assert!(!here.exists(), "{lost} was made anew");
-        // What a person asks for is done, and stays.
-        let begun = base.begin(&server()).unwrap();
+        assert!(!here.exists(), "{lost} was created again");
+        // What an operator creates is accepted from then on.
+        let begun = base.create_server(&server()).unwrap();
         assert!(
             here.exists()
                 && begun
-                    .places()
-                    .same(base.repository(&server()).unwrap().places())
+                    .pinned_paths()
+                    .is_same_as(base.repository(&server()).unwrap().pinned_paths())
         );
     }
 }
 
 #[test]
-fn an_empty_place_to_mount_backups_on_is_not_taken_for_them() {
+fn an_empty_mount_point_of_the_backups_is_an_error() {
     let scratch = Scratch::new("mount");
     let base = scratch.made();
     let repository = base.repository(&server()).unwrap();
     let backup = scratch.base().join("primary/basebackup");
     fs::create_dir(backup.join("20260101000000")).unwrap();
-    repository.note_backups().unwrap();
+    repository.record_backups().unwrap();
     drop(base);
     fs::rename(&backup, scratch.0.join("away")).unwrap();
     fs::create_dir(&backup).unwrap();
@@ -139,18 +139,18 @@ fn an_empty_place_to_mount_backups_on_is_not_taken_for_them() {
     fs::rename(scratch.0.join("away"), &backup).unwrap();
     base.repository(&server()).unwrap();
     drop(base);
-    // Those that a person gave up are not missed any more.
+    // After the operator has accepted the loss it is no longer an error.
     fs::remove_dir(backup.join("20260101000000")).unwrap();
     let base = open(&scratch.base()).unwrap();
     assert!(base.repository(&server()).is_err());
-    base.begin(&server()).unwrap();
+    base.create_server(&server()).unwrap();
     drop(base);
     let base = open(&scratch.base()).unwrap();
     base.repository(&server()).unwrap();
 }
 
 #[test]
-fn a_base_dir_that_is_gone_is_missed() {
+fn a_removed_base_dir_is_an_error() {
     let scratch = Scratch::new("gone");
     let base = scratch.made();
     let repository = base.repository(&server()).unwrap();
@@ -159,14 +159,14 @@ fn a_base_dir_that_is_gone_is_missed() {
     fs::create_dir_all(scratch.base().join("primary/wal")).unwrap();
     for result in [
         base.repository(&server()).map(|_| ()),
-        base.begin(&server()).map(|_| ()),
-        repository.check_place(),
+        base.create_server(&server()).map(|_| ()),
+        repository.check_paths(),
         repository
-            .wal_of(crate::unit::SegmentSize::DEFAULT)
+            .wal_with_segment_size(crate::unit::SegmentSize::DEFAULT)
             .store_history(crate::unit::Timeline::FIRST, b""),
     ] {
         let failure = result.unwrap_err();
-        assert_eq!(failure.kind(), Kind::NotFound, "{failure}");
+        assert_eq!(failure.kind(), ErrorKind::NotFound, "{failure}");
     }
     assert!(!scratch.base().join("primary/basebackup").exists());
     fs::remove_dir_all(scratch.base()).unwrap();
@@ -175,7 +175,7 @@ fn a_base_dir_that_is_gone_is_missed() {
 }
 
 #[test]
-fn the_lock_that_somebody_removed_is_missed() {
+fn a_removed_lock_file_is_an_error() {
     let scratch = Scratch::new("lock");
     let base = scratch.made();
     fs::remove_file(scratch.base().join(".lock")).unwrap();
@@ -183,7 +183,7 @@ fn the_lock_that_somebody_removed_is_missed() {
 }
 
 #[test]
-fn the_repository_of_version_0_1_0_is_taken_over() {
+fn the_repository_of_version_0_1_0_is_opened() {
     let scratch = Scratch::new("earlier");
     let root = scratch.base().join("primary");
     fs::create_dir_all(root.join("wal")).unwrap();
@@ -193,7 +193,7 @@ fn the_repository_of_version_0_1_0_is_taken_over() {
     let base = open(&scratch.base()).unwrap();
     assert_eq!(
         base.repository(&server()).unwrap_err().kind(),
-        Kind::NotFound
+        ErrorKind::NotFound
     );
     assert!(!root.join("wal").exists() && !root.join("basebackup").exists());
     fs::rename(root.join("away"), root.join("wal")).unwrap();

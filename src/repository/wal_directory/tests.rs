@@ -30,7 +30,7 @@ impl Scratch {
     fn end(&self, number: &str, history: &str) -> Option<WalEnd> {
         let timeline = number.parse().unwrap();
         let history = TimelineHistory::parse(timeline, history.as_bytes()).unwrap();
-        self.0.end_along(&history).unwrap()
+        self.0.end_of_path(&history).unwrap()
     }
 
     fn gaps(&self, backups: &[(u32, u64)]) -> Vec<String> {
@@ -59,7 +59,7 @@ fn timeline(number: u32) -> Timeline {
 }
 
 #[test]
-fn one_file_counts_for_a_segment_and_foreign_files_do_not() {
+fn one_file_per_segment_is_listed_and_foreign_files_are_not() {
     let scratch = Scratch::new("wal-list");
     scratch.put_all(&[
         "000000010000000000000002",
@@ -114,7 +114,7 @@ fn the_end_is_after_the_last_segment_also_after_ff() {
 }
 
 #[test]
-fn the_end_lies_on_the_way_and_not_on_another_branch() {
+fn the_end_is_on_the_history_and_not_on_another_branch() {
     let scratch = Scratch::new("wal-branches");
     scratch.put_all(&[
         "000000010000000000000003.zstd",
@@ -140,19 +140,20 @@ fn the_end_lies_on_the_way_and_not_on_another_branch() {
         "a fail-over that was taken back"
     );
     assert_eq!(next("2", "1\t0/500148\tx"), Some((2, 6, 6)));
-    // A recovery to another moment: in the same segment, before it, at a boundary, and after the end.
+    // A recovery to another position: in the same segment, before it, at a boundary, and after the
+    // end.
     assert_eq!(next("3", "1\t0/500160\tx"), Some((1, 6, 6)));
     assert_eq!(next("3", "1\t0/300028\tx"), Some((1, 4, 6)));
     assert_eq!(next("3", "1\t0/400000\tx"), Some((1, 4, 6)));
     assert_eq!(next("3", "1\t0/900000\tx"), Some((1, 6, 6)));
     // From timeline 2, which came from timeline 1.
     assert_eq!(next("3", "1\t0/500148\tx\n2\t0/500160\tx"), Some((2, 6, 6)));
-    // Recovery was to follow timeline 2 and ended before it.
+    // Recovery targeted timeline 2 and ended before its start.
     assert_eq!(next("3", "1\t0/500148\tx\n2\t0/500028\tx"), Some((1, 6, 6)));
-    // Of timeline 3 there is a file at last.
+    // Timeline 3 has a file.
     scratch.put("000000030000000000000005.partial");
     assert_eq!(next("3", "1\t0/500160\tx"), Some((3, 5, 5)));
-    // Nothing on the way.
+    // No segment along the history.
     assert_eq!(next("5", "4\t0/500160\tx"), None);
 }
 
@@ -166,7 +167,10 @@ fn history_files_are_found_under_both_names() {
     assert_eq!(scratch.0.history(timeline(2)).unwrap().unwrap(), text);
     assert_eq!(scratch.0.history(timeline(10)).unwrap().unwrap(), text);
     assert_eq!(scratch.0.history(timeline(3)).unwrap(), None);
-    assert_eq!(scratch.0.histories().unwrap(), [timeline(2), timeline(10)]);
+    assert_eq!(
+        scratch.0.history_timelines().unwrap(),
+        [timeline(2), timeline(10)]
+    );
 }
 
 #[test]
@@ -196,7 +200,7 @@ fn a_missing_segment_is_a_gap() {
 }
 
 #[test]
-fn a_file_of_the_wrong_length_is_a_gap() {
+fn a_file_of_another_size_is_a_gap() {
     let scratch = Scratch::new("wal-short");
     scratch.put_all(&["000000010000000000000001", "000000010000000000000003"]);
     fs::write(scratch.0.path.join("000000010000000000000002"), b"short").unwrap();
@@ -257,7 +261,7 @@ fn timelines_must_follow_each_other() {
 }
 
 #[test]
-fn a_branch_that_no_backup_needs_has_no_gaps_and_the_others_have() {
+fn only_branches_that_a_backup_needs_have_gaps() {
     let scratch = Scratch::new("wal-tree-gaps");
     let history = |number, text: &str| {
         let content = text.as_bytes();
@@ -274,7 +278,7 @@ fn a_branch_that_no_backup_needs_has_no_gaps_and_the_others_have() {
         "000000010000000000000005",
         "000000010000000000000006",
         "000000010000000000000007.partial",
-        // Of timeline 2 a segment is missing.
+        // A segment of timeline 2 is missing.
         "000000020000000000000005",
         "000000020000000000000007.partial",
         "000000030000000000000007",
@@ -295,11 +299,11 @@ fn a_branch_that_no_backup_needs_has_no_gaps_and_the_others_have() {
     );
     assert!(scratch.gaps(&[(3, 0x80_0028)]).is_empty());
     assert_eq!(scratch.gaps(&[(3, 0x80_0028), (2, 0x50_0200)]), hole);
-    // Every way from before it leads over this one, and it is named once.
+    // All histories from before it share this gap, and it is reported once.
     fs::remove_file(scratch.0.path.join("000000010000000000000004")).unwrap();
     let lost = "000000010000000000000004-000000010000000000000004";
     assert_eq!(scratch.gaps(&[(1, 0x40_0028)]), [lost, hole[0]]);
-    // The segment in which timeline 3 began is not in another file.
+    // The segment in which timeline 3 starts has no other file.
     fs::remove_file(scratch.0.path.join("000000030000000000000007")).unwrap();
     assert_eq!(
         scratch.gaps(&[(1, 0x60_0028)]),
@@ -310,7 +314,7 @@ fn a_branch_that_no_backup_needs_has_no_gaps_and_the_others_have() {
 
 proptest! {
     #[test]
-    fn gaps_are_what_is_missing(numbers in prop::collection::btree_set(4000u64..4200, 1..40), tli in 9u32..12) {
+    fn gaps_are_the_missing_segments(numbers in prop::collection::btree_set(4000u64..4200, 1..40), tli in 9u32..12) {
         let scratch = Scratch::new("wal-prop");
         let size = scratch.0.segment_size;
         let segment = |number| Segment { timeline: timeline(tli), number };
@@ -325,15 +329,15 @@ proptest! {
         }
         let (first, last) = (*numbers.first().unwrap(), *numbers.last().unwrap());
         prop_assert!(all.into_iter().eq(first..=last));
-        let history = TimelineHistory::alone(timeline(tli));
-        let end = scratch.0.end_along(&history).unwrap().unwrap();
+        let history = TimelineHistory::without_ancestors(timeline(tli));
+        let end = scratch.0.end_of_path(&history).unwrap().unwrap();
         prop_assert_eq!(end.next, segment(last).end(size));
     }
 }
 
 #[test]
-fn what_is_no_file_of_an_archive_is_named() {
-    let scratch = Scratch::new("strays");
+fn foreign_files_are_listed() {
+    let scratch = Scratch::new("foreign");
     scratch.put_all(&[
         "000000010000000000000001",
         "000000010000000000000002.zstd.aes",
@@ -343,7 +347,7 @@ fn what_is_no_file_of_an_archive_is_named() {
     ]);
     fs::write(scratch.0.path.join("00000002.history"), "1\t0/3000000\tx\n").unwrap();
     fs::write(scratch.0.path.join("0000000a.history"), "").unwrap();
-    assert!(scratch.0.strays().unwrap().is_empty());
+    assert!(scratch.0.foreign_files().unwrap().is_empty());
     for name in [
         "notes.txt",
         "000000010000000000000003.partial~",
@@ -353,8 +357,8 @@ fn what_is_no_file_of_an_archive_is_named() {
         scratch.put(name);
     }
     fs::create_dir(scratch.0.path.join("000000010000000000000004")).unwrap();
-    let strays = scratch.0.strays().unwrap();
-    let names: Vec<_> = strays.iter().filter_map(|path| path.file_name()).collect();
+    let foreign = scratch.0.foreign_files().unwrap();
+    let names: Vec<_> = foreign.iter().filter_map(|path| path.file_name()).collect();
     assert_eq!(
         names,
         [

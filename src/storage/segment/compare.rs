@@ -1,67 +1,73 @@
-//! Whether the server sends again what it sent before.
+//! Comparing what the server sends with what it sent before.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::SegmentFile;
-use crate::error::{Context, Failure, Kind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::unit::{Lsn, SegmentSize};
 
 impl SegmentFile {
-    /// Up to where the server must have WAL, and the same as is there.
-    pub fn known(&self) -> Lsn {
-        let old = self.old.as_ref().map(|old| old.known);
-        old.map_or(self.known, |old| old.max(self.known))
+    /// The server must send the same WAL as in the archive up to here.
+    pub fn immutable_end(&self) -> Lsn {
+        let replaced = self
+            .replaced
+            .as_ref()
+            .map(|replaced| replaced.immutable_end);
+        replaced.map_or(self.immutable_end, |replaced| {
+            replaced.max(self.immutable_end)
+        })
     }
 
-    /// Compares `bytes` with those that are there, in the file and in the one that it is to replace.
-    pub(super) fn check_same(&self, at: Lsn, bytes: &[u8]) -> Result<()> {
-        let differs = differs(&self.file, self.size, (at, self.known), bytes)
+    /// Compares `bytes` with the existing ones, in the file and in the one that it will replace.
+    pub(super) fn check_matches(&self, at: Lsn, bytes: &[u8]) -> Result<()> {
+        let difference = first_difference(&self.file, self.size, (at, self.immutable_end), bytes)
             .with_context(|| format!("read {}", self.path.display()))?;
-        if let Some(position) = differs {
-            return Err(self.refusal(position));
+        if let Some(position) = difference {
+            return Err(self.mismatch_error(position));
         }
-        if let Some(old) = &self.old
-            // A new file mends one that cannot be read any more.
-            && let Ok(Some(position)) = self::differs(&old.file, self.size, (at, old.known), bytes)
+        if let Some(replaced) = &self.replaced
+            // An unreadable file is what the new one replaces.
+            && let Ok(Some(position)) = first_difference(&replaced.file, self.size, (at, replaced.immutable_end), bytes)
         {
-            return Err(self.refusal(position));
+            return Err(self.mismatch_error(position));
         }
         Ok(())
     }
 
-    fn refusal(&self, position: Lsn) -> Failure {
+    fn mismatch_error(&self, position: Lsn) -> Error {
         let path = self.partial_path();
         let message = format!(
             "the server's WAL differs at {position} from what it sent before ({} is kept)",
             path.display()
         );
-        Failure::new(Kind::Corrupt, message).hint(
+        Error::new(ErrorKind::Corrupt, message).with_hint(
             "the server went back to an older state without a new timeline, or another copy of the cluster took its \
              place; connect to the server that the archive follows, or give this one a section of its own",
         )
     }
 }
 
-/// Where `bytes`, which belong at `at`, differ from those in the file before `known`. A byte that is zero there may be one
-/// that never reached the disk before a power cut; any other one was sent by a server.
-fn differs(
+/// Where `bytes` at `at` differ from those in the file before `immutable_end`. A zero byte in the
+/// file may be one that never reached the disk before a power failure; any other one was sent by a
+/// server.
+fn first_difference(
     file: &File,
     size: SegmentSize,
-    (at, known): (Lsn, Lsn),
+    (at, immutable_end): (Lsn, Lsn),
     bytes: &[u8],
 ) -> Result<Option<Lsn>> {
-    let count = usize::try_from(known.since(at)).unwrap_or(usize::MAX);
+    let count = usize::try_from(immutable_end.since(at)).unwrap_or(usize::MAX);
     let bytes = bytes.get(..count.min(bytes.len())).unwrap_or_default();
     if bytes.is_empty() {
         return Ok(None);
     }
-    let mut there = vec![0; bytes.len()];
-    file.read_exact_at(&mut there, size.offset(at))?;
-    if there == bytes {
+    let mut existing = vec![0; bytes.len()];
+    file.read_exact_at(&mut existing, size.offset(at))?;
+    if existing == bytes {
         return Ok(None);
     }
     let differs = |(old, new): (&u8, &u8)| *old != 0 && old != new;
-    let index = there.iter().zip(bytes).position(differs);
+    let index = existing.iter().zip(bytes).position(differs);
     Ok(index.map(|index| at.advance(u64::try_from(index).unwrap_or(0))))
 }

@@ -44,7 +44,7 @@ fn segment(timeline: u32, number: u64) -> Segment {
     }
 }
 
-/// The byte that belongs at a position; never zero.
+/// The byte expected at a position; never zero.
 fn byte_at(position: u64) -> u8 {
     u8::try_from(position * 7 % 251).unwrap() + 1
 }
@@ -72,7 +72,7 @@ fn a_segment_is_partial_until_it_is_complete() {
     let taken = file.append(start, &bytes(start, MIB + 50)).unwrap();
     assert_eq!(taken as u64, MIB, "the rest belongs to the next one");
     assert!(file.is_full());
-    let spare = Spare::prepare(&directory.0, small()).unwrap();
+    let spare = SpareSegment::create(&directory.0, small()).unwrap();
     let (durable, next) = file.complete(Some(spare)).unwrap();
     assert_eq!(durable.get(), Lsn(0x100 * MIB));
     assert_eq!(next.unwrap().segment(), segment(10, 0x100));
@@ -88,7 +88,7 @@ fn a_segment_is_partial_until_it_is_complete() {
 }
 
 #[test]
-fn bytes_that_are_there_never_change() {
+fn existing_bytes_never_change() {
     let directory = Directory::new("seg-same");
     let start = Lsn(MIB);
     let open = || SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
@@ -98,7 +98,7 @@ fn bytes_that_are_there_never_change() {
     let mut file = open();
     file.append(start, &other[..700]).unwrap();
     let refused = file.append(start.advance(700), &other[700..]).unwrap_err();
-    assert_eq!(refused.kind(), Kind::Corrupt);
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert!(refused.message().contains("0/1002BC"), "{refused}");
     let content = fs::read(directory.0.join("000000010000000000000001.partial")).unwrap();
     assert!(
@@ -108,7 +108,7 @@ fn bytes_that_are_there_never_change() {
 }
 
 #[test]
-fn bytes_that_a_power_cut_took_are_written_again() {
+fn bytes_lost_in_a_power_failure_are_written_again() {
     let directory = Directory::new("seg-lost");
     let start = Lsn(MIB);
     let open = || SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
@@ -123,19 +123,19 @@ fn bytes_that_a_power_cut_took_are_written_again() {
 }
 
 #[test]
-fn a_gap_is_refused() {
+fn a_gap_is_rejected() {
     let directory = Directory::new("seg-gap");
     let mut file = SegmentFile::open(&directory.0, segment(1, 3), small(), None).unwrap();
     for at in [3 * MIB + 1, 3 * MIB - 1, 0] {
         assert_eq!(
             file.append(Lsn(at), &[1]).unwrap_err().kind(),
-            Kind::Protocol
+            ErrorKind::Protocol
         );
     }
 }
 
 #[test]
-fn a_short_partial_gets_its_full_size_and_a_long_one_is_refused() {
+fn a_short_partial_file_is_extended_and_a_long_one_rejected() {
     let directory = Directory::new("seg-size");
     let path = directory.0.join("000000010000000000000001.partial");
     fs::write(&path, bytes(Lsn(MIB), 5)).unwrap();
@@ -144,11 +144,11 @@ fn a_short_partial_gets_its_full_size_and_a_long_one_is_refused() {
     assert_eq!(fs::metadata(&path).unwrap().len(), MIB);
     fs::write(&path, vec![1; usize::try_from(MIB).unwrap() + 1]).unwrap();
     let refused = SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap_err();
-    assert_eq!(refused.kind(), Kind::Corrupt);
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
 }
 
 #[test]
-fn after_a_failure_it_goes_on_in_a_new_file_that_proves_nothing_until_it_has_all_of_the_old_one() {
+fn after_a_failed_sync_a_new_file_is_durable_only_when_it_has_all_of_the_old_one() {
     let directory = Directory::new("seg-over");
     let start = Lsn(MIB);
     let mut file = SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
@@ -177,7 +177,7 @@ fn after_a_failure_it_goes_on_in_a_new_file_that_proves_nothing_until_it_has_all
 }
 
 #[test]
-fn a_new_file_takes_no_place_before_it_has_all_that_was_ever_received() {
+fn a_new_file_replaces_the_old_one_only_when_it_has_all_that_was_received() {
     let directory = Directory::new("seg-lives");
     let start = Lsn(MIB);
     let open = || SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
@@ -185,7 +185,7 @@ fn a_new_file_takes_no_place_before_it_has_all_that_was_ever_received() {
     file.append(start, &bytes(start, 5000)).unwrap();
     assert_eq!(file.sync().unwrap().get(), start.advance(5000));
     drop(file);
-    let mut file = open(); // after a restart, it is received again
+    let mut file = open(); // after a restart it is received again
     file.append(start, &bytes(start, 10)).unwrap();
     file.failed = true;
     file.start_over().unwrap();
@@ -194,7 +194,7 @@ fn a_new_file_takes_no_place_before_it_has_all_that_was_ever_received() {
     let partial = directory.0.join("000000010000000000000001.partial");
     assert!(fs::read(&partial).unwrap()[..5000] == bytes(start, 5000));
 
-    // The new file gets further than the old one ever did, unproven, and fails too.
+    // The new file receives more than the old one, without a sync, and fails too.
     file.append(start.advance(100), &bytes(start.advance(100), 5900))
         .unwrap();
     file.failed = true;
@@ -202,7 +202,7 @@ fn a_new_file_takes_no_place_before_it_has_all_that_was_ever_received() {
     file.append(start, &bytes(start, 5999)).unwrap();
     assert_eq!(file.sync().unwrap().get(), start);
     assert_eq!(
-        (file.received(), file.known()),
+        (file.received(), file.immutable_end()),
         (start.advance(6000), start.advance(5999))
     );
     assert!(fs::read(&partial).unwrap()[..5000] == bytes(start, 5000));
@@ -214,7 +214,7 @@ fn a_new_file_takes_no_place_before_it_has_all_that_was_ever_received() {
 }
 
 #[test]
-fn a_new_file_that_cannot_be_made_leaves_the_old_one() {
+fn a_new_file_that_cannot_be_created_leaves_the_old_one() {
     let directory = Directory::new("seg-over-fails");
     let start = Lsn(MIB);
     let mut file = SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
@@ -222,7 +222,7 @@ fn a_new_file_that_cannot_be_made_leaves_the_old_one() {
     file.sync().unwrap();
     file.failed = true;
     let hidden = directory.0.join(".000000010000000000000001.partial.tmp");
-    fs::create_dir(&hidden).unwrap(); // in the way
+    fs::create_dir(&hidden).unwrap(); // blocks the path
     for _ in 0..2 {
         file.start_over().unwrap_err();
         assert!(file.has_failed() && file.append(start, &[1]).is_err());
@@ -234,12 +234,12 @@ fn a_new_file_that_cannot_be_made_leaves_the_old_one() {
     assert_eq!(file.sync().unwrap().get(), start);
     let partial = directory.0.join("000000010000000000000001.partial");
     assert!(fs::read(&partial).unwrap()[..5000] == bytes(start, 5000));
-    file.leave().unwrap();
+    file.close_partial().unwrap();
     assert_eq!(directory.names(), ["000000010000000000000001.partial"]);
 }
 
 #[test]
-fn a_new_file_takes_only_what_is_in_the_old_one() {
+fn a_new_file_accepts_only_the_bytes_of_the_old_one() {
     let directory = Directory::new("seg-over-same");
     let start = Lsn(MIB);
     let mut file = SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
@@ -250,19 +250,19 @@ fn a_new_file_takes_only_what_is_in_the_old_one() {
     let mut other = bytes(start, 6000);
     other[4000] ^= 0xFF;
     let refused = file.append(start, &other).unwrap_err();
-    assert_eq!(refused.kind(), Kind::Corrupt);
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert!(refused.message().contains("0/100FA0"), "{refused}");
 }
 
 #[test]
-fn no_file_takes_the_place_of_one_that_has_bytes() {
+fn an_existing_file_is_never_replaced() {
     let directory = Directory::new("seg-in-place");
     let (start, next) = (Lsn(MIB), Lsn(2 * MIB));
     let open = |number| SegmentFile::open(&directory.0, segment(1, number), small(), None).unwrap();
     open(2).append(next, &bytes(next, 5000)).unwrap();
     let mut file = open(1);
     file.append(start, &bytes(start, MIB)).unwrap();
-    let spare = Spare::prepare(&directory.0, small()).unwrap();
+    let spare = SpareSegment::create(&directory.0, small()).unwrap();
     let (durable, following) = file.complete(Some(spare)).unwrap();
     assert_eq!(durable.get(), next);
     assert!(following.is_none(), "it is to be opened");
@@ -271,14 +271,14 @@ fn no_file_takes_the_place_of_one_that_has_bytes() {
     let mut again = open(1);
     again.append(start, &bytes(start, MIB)).unwrap();
     let refused = again.complete(None).unwrap_err();
-    assert_eq!(refused.kind(), Kind::Corrupt);
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
     let names = directory.names();
     assert!(names.contains(&"000000010000000000000001".to_owned()));
     assert!(names.contains(&"000000010000000000000001.partial".to_owned()));
 }
 
 #[test]
-fn a_broken_connection_costs_a_quarter_of_a_megabyte_at_most() {
+fn at_most_256_kib_are_received_again_after_a_reconnect() {
     let directory = Directory::new("seg-rewind");
     let size = SegmentSize::new(64 * MIB).unwrap();
     let start = Lsn(64 * MIB);
@@ -308,7 +308,7 @@ fn a_broken_connection_costs_a_quarter_of_a_megabyte_at_most() {
         "what was not synced is not proven"
     );
 
-    // The server left the timeline before the end of what was received: that end is not one of its positions.
+    // The server left the timeline before the end of what was received.
     let left = start.advance(10 * MIB);
     let from = Lsn(left.0 - MIB / 4);
     assert_eq!(file.rewind(Some(left)), (from, left));
@@ -318,30 +318,30 @@ fn a_broken_connection_costs_a_quarter_of_a_megabyte_at_most() {
 }
 
 #[test]
-fn a_segment_that_is_left_stays_if_it_has_bytes() {
+fn a_closed_partial_segment_is_kept_if_it_has_bytes() {
     let directory = Directory::new("seg-leave");
     let open = || SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
-    open().leave().unwrap();
+    open().close_partial().unwrap();
     assert!(directory.names().is_empty());
     let mut file = open();
     file.append(Lsn(MIB), &[1]).unwrap();
-    file.leave().unwrap();
-    open().leave().unwrap();
+    file.close_partial().unwrap();
+    open().close_partial().unwrap();
     assert_eq!(directory.names(), ["000000010000000000000001.partial"]);
 }
 
 #[test]
-fn a_spare_that_is_not_used_goes_away() {
+fn an_unused_spare_segment_is_removed() {
     let directory = Directory::new("seg-spare");
-    let spare = Spare::prepare(&directory.0, small()).unwrap();
-    let other = Spare::prepare(&directory.0, small()).unwrap();
+    let spare = SpareSegment::create(&directory.0, small()).unwrap();
+    let other = SpareSegment::create(&directory.0, small()).unwrap();
     assert_eq!(directory.names().len(), 2);
     drop((spare, other));
     assert!(directory.names().is_empty());
 }
 
 #[test]
-fn what_is_there_can_be_proven_without_receiving_it_again() {
+fn existing_bytes_can_be_accepted_without_receiving_them_again() {
     let directory = Directory::new("seg-prove");
     let start = Lsn(MIB);
     let open = || SegmentFile::open(&directory.0, segment(1, 1), small(), None).unwrap();
@@ -349,35 +349,41 @@ fn what_is_there_can_be_proven_without_receiving_it_again() {
     let partial = directory.0.join("000000010000000000000001.partial");
 
     let mut file = open();
-    assert_eq!(file.prove(|| Ok(None)).unwrap(), None);
+    assert_eq!(file.accept_existing(|| Ok(None)).unwrap(), None);
     assert_eq!(file.rewind(None), (start, start), "nothing is proven");
 
     let mut file = open();
     let end = start.advance(4000);
-    assert_eq!(file.prove(|| Ok(Some(end))).unwrap().unwrap().get(), end);
+    assert_eq!(
+        file.accept_existing(|| Ok(Some(end)))
+            .unwrap()
+            .unwrap()
+            .get(),
+        end
+    );
     assert!(fs::read(&partial).unwrap()[..5000] == bytes(start, 5000));
-    assert_eq!(file.known(), end);
+    assert_eq!(file.immutable_end(), end);
     assert_eq!(file.rewind(None), (start, end));
-    // What is proven must stay what it is; what is behind need not be right.
+    // Accepted bytes must not change; bytes after them may.
     let mut other = bytes(start, 6000);
     other[3999] ^= 0xFF;
     let refused = file.append(start, &other).unwrap_err();
-    assert_eq!(refused.kind(), Kind::Corrupt);
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
     other[3999] ^= 0xFF;
     other[4000] ^= 0xFF;
     file.append(start, &other).unwrap();
     assert!(fs::read(&partial).unwrap()[..6000] == other);
 
-    let failure = open().prove(|| Err(Failure::new(Kind::Stopped, "stop")));
-    assert_eq!(failure.unwrap_err().kind(), Kind::Stopped);
+    let failure = open().accept_existing(|| Err(Error::new(ErrorKind::Stopped, "stop")));
+    assert_eq!(failure.unwrap_err().kind(), ErrorKind::Stopped);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// However the stream is cut into messages, and however often it breaks: the archive is the stream.
+    /// For any split into messages and any reconnects the archive equals the stream.
     #[test]
-    fn any_cut_of_the_stream_gives_the_same_files(
+    fn any_split_of_the_stream_gives_the_same_files(
         cuts in prop::collection::vec((1u64..700_000, 0u8..8), 1..24),
         high in 0u64..0x1000,
     ) {
@@ -444,7 +450,7 @@ proptest! {
 }
 
 #[test]
-fn a_link_in_the_place_of_the_partial_file_is_not_followed() {
+fn a_symbolic_link_instead_of_the_partial_file_is_not_followed() {
     let directory = Directory::new("seg-link");
     let key = directory.0.join("master.key");
     fs::write(&key, b"secret").unwrap();

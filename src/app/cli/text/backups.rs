@@ -1,15 +1,15 @@
-//! Backups: one, and all of a server.
+//! The output of `backup`, `list-backup` and `info`.
 
-use super::layout::{FieldList, Side, Table};
+use super::layout::{Align, FieldList, Table};
 use super::values::{
-    coding, flag, number, objects, position, seconds, server, size, text, texts, valid, yes,
+    coding, flag, lsn, number, objects, seconds, server, size, text, texts, valid, yes,
 };
 use crate::app::report::clean;
 use crate::protocol::Members;
 use crate::unit::ByteSize;
 
-/// A backup that was just taken.
-pub(super) fn taken(fields: &Members) -> String {
+/// The output of `backup`.
+pub(super) fn backup(fields: &Members) -> String {
     let mut list = FieldList::new();
     list.add("Backup", text(fields, "Backup"));
     list.add("Server", server(fields));
@@ -30,7 +30,7 @@ fn sizes(fields: &Members) -> String {
     )
 }
 
-/// All backups of a server.
+/// The output of `list-backup`.
 pub(super) fn list(fields: &Members) -> String {
     let backups = objects(fields, "Backups");
     let server = clean(&server(fields));
@@ -53,20 +53,20 @@ pub(super) fn list(fields: &Members) -> String {
     out
 }
 
-/// The table of backups.
+/// A table with a row for each backup, for `list-backup` and `status details`.
 pub(super) fn table(backups: &[&Members]) -> Table {
     let mut table = Table::new(&[
-        ("BACKUP", Side::Left),
-        ("STORED", Side::Right),
-        ("RESTORED", Side::Right),
-        ("WAL SINCE", Side::Right),
-        ("AS", Side::Left),
-        ("VALID", Side::Left),
-        ("KEEP", Side::Left),
-        ("COMMENTS", Side::Left),
+        ("BACKUP", Align::Left),
+        ("STORED", Align::Right),
+        ("RESTORED", Align::Right),
+        ("WAL SINCE", Align::Right),
+        ("COMPRESSION", Align::Left),
+        ("VALID", Align::Left),
+        ("KEEP", Align::Left),
+        ("COMMENTS", Align::Left),
     ]);
     for backup in backups {
-        table.row(vec![
+        table.add_row(vec![
             text(backup, "Backup"),
             size(backup, "BackupSize"),
             size(backup, "RestoreSize"),
@@ -80,33 +80,33 @@ pub(super) fn table(backups: &[&Members]) -> Table {
     table
 }
 
-/// One backup.
+/// The output of `info`.
 pub(super) fn info(fields: &Members) -> String {
     let timeline = |name: &str| {
         number(fields, name).map_or_else(String::new, |number| format!(", timeline {number}"))
     };
-    let place = |prefix: &str| match position(fields, prefix) {
-        position if position.is_empty() => position,
-        position => format!("{position}{}", timeline(&format!("{prefix}Timeline"))),
+    let lsn_and_timeline = |prefix: &str| match lsn(fields, prefix) {
+        lsn if lsn.is_empty() => lsn,
+        lsn => format!("{lsn}{}", timeline(&format!("{prefix}Timeline"))),
     };
     let mut list = FieldList::new();
     list.add("Backup", text(fields, "Backup"));
     list.add("Server", server(fields));
     list.add("Size", sizes(fields));
-    list.add("Biggest file", size(fields, "BiggestFileSize"));
+    list.add("Largest file", size(fields, "BiggestFileSize"));
     list.add("Took", seconds(fields, "Elapsed"));
     list.add("Valid", valid(fields));
     if flag(fields, "Readable") == Some(false) {
-        let text = "the C program; this version lists it but cannot read it yet";
+        let text = "the C program; this version lists it, but cannot read it";
         list.add("Written by", text.to_owned());
     } else if flag(fields, "Authentic") == Some(false) {
-        let text = "no: it was changed, or written with another master key";
+        let text = "no: it was modified, or written with another master key";
         list.add("Authentic", text.to_owned());
     }
     list.add("Keep", yes(flag(fields, "Keep")));
-    list.add("Start", place("Start"));
-    list.add("Checkpoint", position(fields, "Checkpoint"));
-    list.add("End", place("End"));
+    list.add("Start", lsn_and_timeline("Start"));
+    list.add("Checkpoint", lsn(fields, "Checkpoint"));
+    list.add("End", lsn_and_timeline("End"));
     list.add("First WAL", text(fields, "WAL"));
     list.add("WAL since", size(fields, "Distance"));
     let tablespaces = objects(fields, "Tablespaces").into_iter();

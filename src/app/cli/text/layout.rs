@@ -1,43 +1,41 @@
-//! Tables and aligned fields.
+//! Layout of tables and of lists of aligned fields.
 
 use crate::app::report::clean;
 
-/// The widest column: `format!` panics where a width does not fit into 16 bits.
-const WIDEST: usize = 1000;
+/// The maximum width to which a column is padded: `format!` panics where a width exceeds 16 bits.
+const MAX_WIDTH: usize = 1000;
 
-/// Rows of cells under a heading, each column as wide as it must be.
+/// Rows of cells under a heading; a column is as wide as its longest cell.
 pub(super) struct Table {
-    columns: Vec<(String, Side)>,
+    columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
 }
 
-/// Where a column's text stands.
+/// How the cells of a column are aligned.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    /// Words.
+pub(super) enum Align {
     Left,
-    /// Numbers.
     Right,
 }
 
 impl Table {
-    pub(super) fn new(columns: &[(&str, Side)]) -> Table {
+    pub(super) fn new(columns: &[(&str, Align)]) -> Table {
         Table {
             columns: columns
                 .iter()
-                .map(|(title, side)| ((*title).to_owned(), *side))
+                .map(|(title, align)| ((*title).to_owned(), *align))
                 .collect(),
             rows: Vec::new(),
         }
     }
 
-    /// Adds a row, a cell for each column.
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    /// Adds a row, with a cell for each column.
+    pub(super) fn add_row(&mut self, cells: Vec<String>) {
         self.rows
             .push(cells.into_iter().map(|cell| clean(&cell)).collect());
     }
 
-    /// The lines, each behind `indent`.
+    /// The lines, each with the prefix `indent`.
     pub(super) fn text(&self, indent: &str) -> String {
         let titles: Vec<String> = self
             .columns
@@ -48,15 +46,15 @@ impl Table {
         let width = |column: usize| {
             let cells = lines.iter().filter_map(|line| line.get(column));
             let widest = cells.map(|cell| cell.chars().count()).max();
-            widest.unwrap_or(0).min(WIDEST)
+            widest.unwrap_or(0).min(MAX_WIDTH)
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
         let mut text = String::new();
         for line in &lines {
             let cells = line.iter().zip(&widths).zip(&self.columns);
-            let cells = cells.map(|((cell, width), (_, side))| match side {
-                Side::Left => format!("{cell:<width$}"),
-                Side::Right => format!("{cell:>width$}"),
+            let cells = cells.map(|((cell, width), (_, align))| match align {
+                Align::Left => format!("{cell:<width$}"),
+                Align::Right => format!("{cell:>width$}"),
             });
             let cells: Vec<String> = cells.collect();
             text.push_str(format!("{indent}{}", cells.join("  ")).trim_end());
@@ -66,7 +64,7 @@ impl Table {
     }
 }
 
-/// Labels and values, the values below each other. A value of several lines keeps its place.
+/// Labels and values, the values aligned in a column, also the further lines of a value.
 #[derive(Default)]
 pub(super) struct FieldList(Vec<(String, String)>);
 
@@ -83,7 +81,7 @@ impl FieldList {
         }
     }
 
-    /// The lines, each behind `indent`.
+    /// The lines, each with the prefix `indent`.
     pub(super) fn text(&self, indent: &str) -> String {
         let width = self
             .0
@@ -91,7 +89,7 @@ impl FieldList {
             .map(|(label, _)| label.chars().count())
             .max()
             .unwrap_or(0)
-            .min(WIDEST);
+            .min(MAX_WIDTH);
         let mut text = String::new();
         for (label, value) in &self.0 {
             for (index, line) in value.lines().enumerate() {
@@ -104,17 +102,17 @@ impl FieldList {
     }
 }
 
-/// A length of time of whole seconds: `53 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`.
-pub(in crate::app::cli) fn span(seconds: u64) -> String {
-    let two = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {
+/// A duration in its two largest units: `53 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`.
+pub(in crate::app::cli) fn human_duration(seconds: u64) -> String {
+    let two_units = |large: u64, large_unit: &str, small: u64, small_unit: &str| match small {
         0 => format!("{large} {large_unit}"),
         _ => format!("{large} {large_unit} {small} {small_unit}"),
     };
     match seconds {
         0..60 => format!("{seconds} s"),
-        60..3600 => two(seconds / 60, "min", seconds % 60, "s"),
-        3600..86_400 => two(seconds / 3600, "h", seconds / 60 % 60, "min"),
-        _ => two(seconds / 86_400, "d", seconds / 3600 % 24, "h"),
+        60..3600 => two_units(seconds / 60, "min", seconds % 60, "s"),
+        3600..86_400 => two_units(seconds / 3600, "h", seconds / 60 % 60, "min"),
+        _ => two_units(seconds / 86_400, "d", seconds / 3600 % 24, "h"),
     }
 }
 
@@ -123,10 +121,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_they_must_be() {
-        let mut table = Table::new(&[("NAME", Side::Left), ("SIZE", Side::Right)]);
-        table.row(vec!["größe".to_owned(), "1".to_owned()]);
-        table.row(vec!["b\x1b[1m".to_owned(), "123456".to_owned()]);
+    fn columns_are_as_wide_as_their_longest_cell() {
+        let mut table = Table::new(&[("NAME", Align::Left), ("SIZE", Align::Right)]);
+        table.add_row(vec!["größe".to_owned(), "1".to_owned()]);
+        table.add_row(vec!["b\x1b[1m".to_owned(), "123456".to_owned()]);
         assert_eq!(
             table.text("> "),
             "> NAME     SIZE\n> größe       1\n> b\u{fffd}[1m  123456\n"
@@ -135,10 +133,10 @@ mod tests {
 
     #[test]
     fn a_cell_may_be_of_any_length() {
-        let mut table = Table::new(&[("A", Side::Left), ("B", Side::Right)]);
+        let mut table = Table::new(&[("A", Align::Left), ("B", Align::Right)]);
         let long = "x".repeat(100_000);
-        table.row(vec![long.clone(), long.clone()]);
-        table.row(vec!["1".to_owned(), "2".to_owned()]);
+        table.add_row(vec![long.clone(), long.clone()]);
+        table.add_row(vec!["1".to_owned(), "2".to_owned()]);
         assert!(table.text("").contains(&format!("{long}  {long}\n")));
         let mut fields = FieldList::new();
         fields.add(&long, "1");
@@ -155,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn times_have_two_units() {
+    fn durations_have_at_most_two_units() {
         for (seconds, text) in [
             (0, "0 s"),
             (59, "59 s"),
@@ -165,7 +163,7 @@ mod tests {
             (7500, "2 h 5 min"),
             (273_600, "3 d 4 h"),
         ] {
-            assert_eq!(span(seconds), text);
+            assert_eq!(human_duration(seconds), text);
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Answers for people: tables and aligned fields, sizes with units, words for numbers.
+//! The text output: tables and aligned fields, sizes with units, names instead of codes.
 
 mod backups;
+mod generic;
 mod layout;
-mod other;
 mod render;
 mod restore;
 mod status;
 mod values;
 mod verify;
 
-pub(super) use layout::span;
-pub(super) use other::value;
+pub(super) use generic::value;
+pub(super) use layout::human_duration;
 pub(super) use render::render;
-pub(super) use status::troubled_servers;
-pub(super) use verify::bad_files;
+pub(super) use status::unhealthy_servers;
+pub(super) use verify::verify_error;

@@ -1,40 +1,40 @@
-//! The text for an answer.
+//! The text output of a response.
 
-use super::layout::{FieldList, span};
+use super::layout::{FieldList, human_duration};
 use super::values::{number, server, size, text};
-use super::{backups, other, restore, status, verify};
+use super::{backups, generic, restore, status, verify};
 use crate::app::report::clean;
 use crate::protocol::{Command, Members, Request, Response};
 
-/// The text for the answer to a request that was done.
+/// The text output of a request that succeeded.
 pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> String {
     let fields = response.fields();
     match request.command() {
         Command::Ping => format!(
-            "The daemon is there, version {}.\n",
+            "pgmoneta {} is running.\n",
             clean(&text(&fields, "ServerVersion"))
         ),
         Command::Shutdown => "The daemon is stopping.\n".to_owned(),
-        Command::Backup => backups::taken(&fields),
+        Command::Backup => backups::backup(&fields),
         Command::ListBackup => backups::list(&fields),
         Command::Info => backups::info(&fields),
         Command::Status | Command::StatusDetails => status::status(&fields),
         Command::Verify => verify::verify(&fields),
         Command::Restore => restore::restore(request, &fields),
         Command::Progress => progress(&fields),
-        Command::WalBegin => beginning(&fields),
-        _ => other::members(&fields),
+        Command::WalBegin => wal_begin(&fields),
+        _ => generic::members(&fields),
     }
 }
 
-fn beginning(fields: &Members) -> String {
+fn wal_begin(fields: &Members) -> String {
     let (server, name) = (server(fields), clean(&text(fields, "Server")));
     let from = match text(fields, "Position") {
-        none if none.is_empty() => "Its WAL will be received as soon as it has a slot".to_owned(),
-        position => format!("Its WAL is received from {position} on"),
+        lsn if lsn.is_empty() => "WAL will be received as soon as the slot exists".to_owned(),
+        lsn => format!("WAL is received from {lsn} on"),
     };
     format!(
-        "The WAL archive of {server} may begin.\n{from}; what comes before is not in the archive.\n\
+        "A new WAL archive of {server} is allowed.\n{from}; earlier WAL is not in the archive.\n\
          Take a full backup: pgmoneta-cli backup {name}\n"
     )
 }
@@ -54,14 +54,16 @@ fn progress(fields: &Members) -> String {
     }
     list.add(
         "Since",
-        number(fields, "Elapsed").map_or_else(String::new, span),
+        number(fields, "Elapsed").map_or_else(String::new, human_duration),
     );
-    let left = fields
+    let remaining = fields
         .get("Remaining")
-        .and_then(|left| left.get("value")?.as_u64());
+        .and_then(|remaining| remaining.get("value")?.as_u64());
     list.add(
         "Left",
-        left.filter(|&left| left > 0).map_or_else(String::new, span),
+        remaining
+            .filter(|&seconds| seconds > 0)
+            .map_or_else(String::new, human_duration),
     );
     list.text("")
 }

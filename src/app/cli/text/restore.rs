@@ -1,4 +1,4 @@
-//! What was restored, or would be.
+//! The output of `restore`, with and without `--dry-run`.
 
 use serde_json::Value;
 
@@ -7,14 +7,14 @@ use super::layout::FieldList;
 use super::values::{number, objects, server, size, text, texts};
 use crate::protocol::{Members, Request};
 
-/// A restore.
+/// The output of `restore`.
 pub(super) fn restore(request: &Request, fields: &Members) -> String {
-    let dry = matches!(request, Request::Restore(restore) if restore.dry_run);
+    let dry_run = matches!(request, Request::Restore(restore) if restore.dry_run);
     let mut list = FieldList::new();
     list.add("Backup", text(fields, "Backup"));
     list.add("Server", server(fields));
     if let Some(Value::Object(plan)) = fields.get("Plan") {
-        plan_fields(&mut list, plan, dry);
+        plan_fields(&mut list, plan, dry_run);
     } else {
         list.add("Size", size(fields, "RestoreSize"));
     }
@@ -22,24 +22,24 @@ pub(super) fn restore(request: &Request, fields: &Members) -> String {
     list.text("")
 }
 
-fn plan_fields(list: &mut FieldList, plan: &Members, dry: bool) {
+fn plan_fields(list: &mut FieldList, plan: &Members, dry_run: bool) {
     let files = number(plan, "Files").unwrap_or(0);
     let tablespaces = objects(plan, "Tablespaces").into_iter();
     let tablespaces: Vec<String> = tablespaces
         .map(|fields| format!("{} to {}", tablespace(fields), text(fields, "Directory")))
         .collect();
     list.add(
-        if dry { "Would write" } else { "Written" },
+        if dry_run { "Would write" } else { "Written" },
         text(plan, "Target"),
     );
     list.add("Data", format!("{files} files, {}", size(plan, "Bytes")));
     list.add("WAL", wal(&texts(plan, "WAL"), &size(plan, "WALBytes")));
     list.add("Tablespaces", tablespaces.join("\n"));
     list.add("Recovers to", text(plan, "Position"));
-    // Those that are only cleared say nothing to people, nor how it is tidied up.
-    let telling =
+    // Settings that are only cleared, and the command that removes the file, are of no interest.
+    let relevant =
         |line: &String| !line.ends_with(" =") && !line.starts_with("recovery_end_command");
-    let settings = texts(plan, "Settings").into_iter().filter(telling);
+    let settings = texts(plan, "Settings").into_iter().filter(relevant);
     let settings: Vec<String> = settings.collect();
     list.add("Settings", settings.join("\n"));
 }
@@ -58,7 +58,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_plan_is_readable() {
+    fn the_plan_is_printed_as_fields() {
         let fields = json!({
             "Backup": "20261122153446", "Server": "primary", "MajorVersion": 15, "MinorVersion": 18,
             "Plan": {

@@ -1,14 +1,14 @@
-//! How everything is.
+//! The output of `status` and `status details`.
 
 use super::backups::table;
-use super::layout::{FieldList, span};
+use super::layout::{FieldList, human_duration};
 use super::values::{flag, number, objects, size, text, texts, version};
 use crate::app::report::clean;
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::protocol::{Command, Members, Request, Response};
 use crate::unit::ByteSize;
 
-/// The room on disk, and each server.
+/// The disk space of the repository, and a section for each server.
 pub(super) fn status(fields: &Members) -> String {
     let mut out = format!(
         "Repository: {} used, {} free of {}\n",
@@ -18,7 +18,7 @@ pub(super) fn status(fields: &Members) -> String {
     );
     for server in objects(fields, "Servers") {
         out.push_str(&format!("\nServer {}\n", clean(&text(server, "Server"))));
-        out.push_str(&fields_of(server).text("  "));
+        out.push_str(&server_fields(server).text("  "));
         let backups = objects(server, "Backups");
         if !backups.is_empty() {
             out.push_str(&table(&backups).text("  "));
@@ -27,14 +27,14 @@ pub(super) fn status(fields: &Members) -> String {
     out
 }
 
-fn fields_of(server: &Members) -> FieldList {
+fn server_fields(server: &Members) -> FieldList {
     let mut list = FieldList::new();
     list.add("PostgreSQL", postgresql(server));
     list.add("WAL", wal(server));
-    list.add("Why", text(server, "WalMessage"));
+    list.add("Reason", text(server, "WalMessage"));
     list.add("Missing", texts(server, "WalGaps").join("\n"));
     list.add("On disk", on_disk(server));
-    list.add("Sealing", sealing(server));
+    list.add("Plain WAL", plain_wal(server));
     list.add("Running", running(server));
     let count = number(server, "NumberOfBackups").unwrap_or(0);
     let size = number(server, "ServerSize").unwrap_or(0);
@@ -67,7 +67,7 @@ fn postgresql(server: &Members) -> String {
     words.join(", ")
 }
 
-/// `streaming, timeline 1, 0.00B behind, heard 2 s ago`
+/// `streaming, timeline 1, 0.00B behind, last message 2 s ago`
 fn wal(server: &Members) -> String {
     let phase = text(server, "WalPhase");
     let online = flag(server, "WalStreaming").or(flag(server, "Online")) == Some(true);
@@ -82,36 +82,36 @@ fn wal(server: &Members) -> String {
     }
     match number(server, "WalLag") {
         Some(lag) if online => words.push(format!("{} behind", ByteSize(lag))),
-        // The server has gone on writing since it was heard last.
+        // The server may have written WAL since its last message.
         Some(lag) => words.push(format!("at least {} behind", ByteSize(lag))),
         None if server.contains_key("WalLag") => words.push("lag unknown".to_owned()),
         None => {}
     }
     if let Some(heard) = number(server, "WalHeard") {
-        words.push(format!("heard {} ago", span(heard)));
+        words.push(format!("last message {} ago", human_duration(heard)));
     }
     words.join(", ")
 }
 
-/// The failure for servers that somebody must look after: an alarm, or nothing heard of them. A daemon that does not
-/// say how its servers are has none.
-pub(in crate::app::cli) fn troubled_servers(
+/// The error for servers that need attention: those with `Healthy: false`. `None` if there are
+/// none, or if the daemon does not send that member, as the C program.
+pub(in crate::app::cli) fn unhealthy_servers(
     request: &Request,
     response: &Response,
-) -> Option<Failure> {
+) -> Option<Error> {
     if !matches!(request.command(), Command::Status | Command::StatusDetails) {
         return None;
     }
     let fields = response.fields();
-    let troubled = objects(&fields, "Servers").into_iter();
-    let troubled: Vec<String> = troubled
+    let unhealthy = objects(&fields, "Servers").into_iter();
+    let unhealthy: Vec<String> = unhealthy
         .filter(|server| flag(server, "Healthy") == Some(false))
         .map(|server| {
             let problems = texts(server, "Problems").join("; ");
             clean(&format!("server {}: {problems}", text(server, "Server")))
         })
         .collect();
-    (!troubled.is_empty()).then(|| Failure::new(Kind::Network, troubled.join("\n")))
+    (!unhealthy.is_empty()).then(|| Error::new(ErrorKind::Network, unhealthy.join("\n")))
 }
 
 fn on_disk(server: &Members) -> String {
@@ -121,12 +121,15 @@ fn on_disk(server: &Members) -> String {
     }
 }
 
-/// Complete segments that are not compressed and encrypted yet, where there are more than a few or something is wrong.
-fn sealing(server: &Members) -> String {
+/// The complete segments that are not compressed and encrypted yet, if there are more than 4, or an
+/// error.
+fn plain_wal(server: &Members) -> String {
     let waiting = number(server, "WalUnsealed").unwrap_or(0);
     match text(server, "WalSealing") {
-        why if !why.is_empty() => format!("{waiting} segments are waiting: {why}"),
-        _ if waiting > 4 => format!("{waiting} segments are waiting"),
+        error if !error.is_empty() => {
+            format!("{waiting} segments not yet compressed and encrypted: {error}")
+        }
+        _ if waiting > 4 => format!("{waiting} segments not yet compressed and encrypted"),
         _ => String::new(),
     }
 }
@@ -171,7 +174,7 @@ fn retention(server: &Members) -> String {
     }
     let set = set.join(", ");
     match flag(server, "RetentionInForce") {
-        Some(false) => format!("{set}, not in force yet: no backup is removed"),
+        Some(false) => format!("{set}, not applied in this version: no backup is removed"),
         _ => set,
     }
 }

@@ -1,11 +1,12 @@
-//! Taking values out of a document. One that is missing is empty: the daemon may be older or younger than we are.
+//! Reads members of a response. A missing one yields an empty value: the daemon may have another
+//! version.
 
 use serde_json::Value;
 
 use crate::protocol::Members;
 use crate::unit::{ByteSize, Compression, Encryption, Lsn};
 
-/// A text; empty if there is none.
+/// A string; empty if it is missing.
 pub(super) fn text(fields: &Members, name: &str) -> String {
     fields
         .get(name)
@@ -14,22 +15,22 @@ pub(super) fn text(fields: &Members, name: &str) -> String {
         .to_owned()
 }
 
-/// A number of any sort.
+/// A number that is a whole one and not negative.
 pub(super) fn number(fields: &Members, name: &str) -> Option<u64> {
     fields.get(name).and_then(Value::as_u64)
 }
 
-/// A flag.
+/// A boolean, if it is present.
 pub(super) fn flag(fields: &Members, name: &str) -> Option<bool> {
     fields.get(name).and_then(Value::as_bool)
 }
 
-/// A size with its unit; empty if there is none.
+/// A size in bytes, printed with its unit; empty if it is missing.
 pub(super) fn size(fields: &Members, name: &str) -> String {
     number(fields, name).map_or_else(String::new, |bytes| ByteSize(bytes).to_string())
 }
 
-/// The objects of an array; an empty array is an empty object.
+/// The objects of an array; an empty array is `{}` in the protocol.
 pub(super) fn objects<'a>(fields: &'a Members, name: &str) -> Vec<&'a Members> {
     match fields.get(name) {
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_object).collect(),
@@ -37,7 +38,7 @@ pub(super) fn objects<'a>(fields: &'a Members, name: &str) -> Vec<&'a Members> {
     }
 }
 
-/// The texts of an array.
+/// The strings of an array.
 pub(super) fn texts(fields: &Members, name: &str) -> Vec<String> {
     match fields.get(name) {
         Some(Value::Array(items)) => items
@@ -49,7 +50,7 @@ pub(super) fn texts(fields: &Members, name: &str) -> Vec<String> {
     }
 }
 
-/// `yes` or `no`.
+/// `yes`, `no` or, if it is missing, `unknown`.
 pub(super) fn yes(flag: Option<bool>) -> &'static str {
     match flag {
         Some(true) => "yes",
@@ -58,7 +59,7 @@ pub(super) fn yes(flag: Option<bool>) -> &'static str {
     }
 }
 
-/// Whether a backup is valid; what the C program wrote this program cannot restore.
+/// Whether a backup is valid; one of the C program can be restored by that program only.
 pub(super) fn valid(fields: &Members) -> &'static str {
     match fields.get("Valid").and_then(Value::as_i64) {
         Some(1) if flag(fields, "Readable") == Some(false) => "for the C program",
@@ -68,7 +69,7 @@ pub(super) fn valid(fields: &Members) -> &'static str {
     }
 }
 
-/// How a backup is stored: `zstd`, `zstd, aes-256-gcm`.
+/// The compression and encryption of a backup: `zstd`, `zstd, aes-256-gcm`.
 pub(super) fn coding(fields: &Members) -> String {
     let code = |name: &str| number(fields, name).and_then(|code| u32::try_from(code).ok());
     let compression = code("Compression")
@@ -83,8 +84,8 @@ pub(super) fn coding(fields: &Members) -> String {
     }
 }
 
-/// A position from its halves; empty if there is none.
-pub(super) fn position(fields: &Members, prefix: &str) -> String {
+/// An LSN from the members with its high and low 32 bits; empty if one is missing.
+pub(super) fn lsn(fields: &Members, prefix: &str) -> String {
     let half = |name: &str| number(fields, &format!("{prefix}{name}LSN"));
     match (half("Hi"), half("Lo")) {
         (Some(high), Some(low)) => Lsn(high << 32 | low).to_string(),
@@ -92,7 +93,7 @@ pub(super) fn position(fields: &Members, prefix: &str) -> String {
     }
 }
 
-/// `PostgreSQL 17.10`; empty if it is not known.
+/// `PostgreSQL 17.10`; empty if the version is unknown.
 pub(super) fn version(fields: &Members) -> String {
     match (
         number(fields, "MajorVersion"),
@@ -103,7 +104,7 @@ pub(super) fn version(fields: &Members) -> String {
     }
 }
 
-/// A server with its version: `primary (PostgreSQL 17.10)`.
+/// The name of a server with its version: `primary (PostgreSQL 17.10)`.
 pub(super) fn server(fields: &Members) -> String {
     let (name, version) = (text(fields, "Server"), version(fields));
     match version.as_str() {
@@ -112,10 +113,10 @@ pub(super) fn server(fields: &Members) -> String {
     }
 }
 
-/// Seconds with a fraction: `2.1 s`.
+/// A duration in seconds, one decimal below a minute: `2.1 s`; empty if it is 0 or missing.
 pub(super) fn seconds(fields: &Members, name: &str) -> String {
     match fields.get(name).and_then(Value::as_f64) {
-        Some(seconds) if seconds >= 60.0 => crate::app::cli::text::span(
+        Some(seconds) if seconds >= 60.0 => crate::app::cli::text::human_duration(
             std::time::Duration::from_secs_f64(seconds.min(1e9)).as_secs(),
         ),
         Some(seconds) if seconds > 0.0 => format!("{seconds:.1} s"),

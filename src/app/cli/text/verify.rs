@@ -1,13 +1,13 @@
-//! What a check of a backup found.
+//! The output of `verify`.
 
 use serde_json::Value;
 
-use super::layout::{FieldList, Side, Table};
+use super::layout::{Align, FieldList, Table};
 use super::values::{objects, server, text, texts};
-use crate::error::{Failure, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::protocol::{Members, Request, Response};
 
-/// A verification.
+/// The output of `verify`: the result, the bad files and, with `all`, the good ones.
 pub(super) fn verify(fields: &Members) -> String {
     let none = Members::new();
     let files = files(fields).unwrap_or(&none);
@@ -26,20 +26,20 @@ pub(super) fn verify(fields: &Members) -> String {
     list.add("Warnings", texts(fields, "Warnings").join("\n"));
     let mut out = list.text("");
     if !failed.is_empty() {
-        let mut table = Table::new(&[("BAD FILE", Side::Left), ("WHAT IS WRONG", Side::Left)]);
+        let mut table = Table::new(&[("BAD FILE", Align::Left), ("ERROR", Align::Left)]);
         for file in failed {
             let reason = match text(file, "Reason") {
-                reason if reason.is_empty() => "its digest is wrong".to_owned(),
+                reason if reason.is_empty() => "checksum mismatch".to_owned(),
                 reason => reason,
             };
-            table.row(vec![text(file, "FileName"), reason]);
+            table.add_row(vec![text(file, "FileName"), reason]);
         }
         out.push_str(&table.text(""));
     }
     if !good.is_empty() {
-        let mut table = Table::new(&[("GOOD FILE", Side::Left), ("DIGEST", Side::Left)]);
+        let mut table = Table::new(&[("GOOD FILE", Align::Left), ("DIGEST", Align::Left)]);
         for file in good {
-            table.row(vec![text(file, "FileName"), text(file, "HashAlgorithm")]);
+            table.add_row(vec![text(file, "FileName"), text(file, "HashAlgorithm")]);
         }
         out.push_str(&table.text(""));
     }
@@ -50,8 +50,8 @@ fn files(fields: &Members) -> Option<&Members> {
     fields.get("Files").and_then(Value::as_object)
 }
 
-/// The failure for a check that was done and found bad files. The C program calls that a success.
-pub(in crate::app::cli) fn bad_files(request: &Request, response: &Response) -> Option<Failure> {
+/// The error for a verification that found bad files; its request succeeded, as in the C program.
+pub(in crate::app::cli) fn verify_error(request: &Request, response: &Response) -> Option<Error> {
     let Request::Verify { server, .. } = request else {
         return None;
     };
@@ -60,11 +60,11 @@ pub(in crate::app::cli) fn bad_files(request: &Request, response: &Response) -> 
     let backup = text(&fields, "Backup");
     let files = if count == 1 { "file is" } else { "files are" };
     (count > 0).then(|| {
-        Failure::new(
-            Kind::Corrupt,
+        Error::new(
+            ErrorKind::Corrupt,
             format!("backup {backup} of server {server} cannot be trusted: {count} {files} bad"),
         )
-        .hint("take a new backup now, and look for the cause: the disk, or somebody who changed files")
+        .with_hint("take a new backup now, and find the cause: a disk error, or modified files")
     })
 }
 
@@ -80,22 +80,22 @@ mod tests {
     }
 
     #[test]
-    fn bad_files_are_a_failure_although_the_check_was_done() {
+    fn bad_files_are_an_error_although_the_request_succeeded() {
         let request = Request::Verify {
             server: "primary".to_owned(),
             backup: "newest".to_owned(),
             directory: None,
             all: false,
         };
-        assert!(bad_files(&request, &response("{}")).is_none());
+        assert!(verify_error(&request, &response("{}")).is_none());
         let bad = response(r#"[{"FileName":"data/base/1/2","Reason":"it is missing"}]"#);
-        let failure = bad_files(&request, &bad).unwrap();
+        let failure = verify_error(&request, &bad).unwrap();
         assert_eq!(
             failure.message(),
             "backup 20261122153446 of server primary cannot be trusted: 1 file is bad"
         );
         let text = verify(&bad.fields());
         assert!(text.contains("data/base/1/2  it is missing\n"), "{text}");
-        assert!(bad_files(&Request::Ping, &bad).is_none());
+        assert!(verify_error(&Request::Ping, &bad).is_none());
     }
 }

@@ -27,9 +27,9 @@ fn scratch(name: &str) -> (Scratch, WalDirectory) {
     (Scratch(path), directory)
 }
 
-fn coding(compression: Compression, encryption: Encryption) -> Coding {
-    let key = MasterKey::quick(1);
-    Coding {
+fn coding(compression: Compression, encryption: Encryption) -> EncodeOptions {
+    let key = MasterKey::for_tests(1);
+    EncodeOptions {
         compression,
         level: Level::Auto,
         encryption,
@@ -52,13 +52,13 @@ fn content() -> Vec<u8> {
         .collect()
 }
 
-fn put(directory: &WalDirectory) -> PathBuf {
+fn write_plain(directory: &WalDirectory) -> PathBuf {
     let plain = directory.path().join("0000000100000000000000FF");
     fs::write(&plain, content()).unwrap();
     plain
 }
 
-fn read(directory: &WalDirectory, coding: &Coding) -> Vec<u8> {
+fn read(directory: &WalDirectory, coding: &EncodeOptions) -> Vec<u8> {
     let file = directory.find(SEGMENT).unwrap().unwrap();
     let key = coding.key.as_ref().unwrap();
     let mut source = directory.open(&file.path, file.suffixes, key).unwrap();
@@ -69,7 +69,7 @@ fn read(directory: &WalDirectory, coding: &Coding) -> Vec<u8> {
 }
 
 #[test]
-fn the_plain_file_goes_when_the_sealed_one_is_there() {
+fn the_plain_file_is_removed_after_sealing() {
     let (_scratch, directory) = scratch("seal");
     for (compression, encryption, name) in [
         (
@@ -89,54 +89,54 @@ fn the_plain_file_goes_when_the_sealed_one_is_there() {
         ),
     ] {
         let coding = coding(compression, encryption);
-        put(&directory);
-        assert_eq!(seal(&directory, SEGMENT, &coding).unwrap(), Sealed::Well);
+        write_plain(&directory);
+        assert_eq!(seal(&directory, SEGMENT, &coding).unwrap(), Sealed::Done);
         assert_eq!(names(&directory), [name]);
         assert!(read(&directory, &coding) == content());
         assert_eq!(
             seal(&directory, SEGMENT, &coding).unwrap(),
-            Sealed::Well,
-            "once more does no harm"
+            Sealed::Done,
+            "sealing twice"
         );
         fs::remove_file(directory.path().join(name)).unwrap();
     }
 }
 
 #[test]
-fn of_two_files_the_plain_one_goes_only_if_the_sealed_one_holds_the_same() {
+fn a_plain_file_beside_a_sealed_one_is_removed_only_if_they_match() {
     let (_scratch, directory) = scratch("seal-two");
     let zstd = coding(Compression::Zstd, Encryption::None);
-    put(&directory);
+    write_plain(&directory);
     seal(&directory, SEGMENT, &zstd).unwrap();
     let sealed = directory.path().join("0000000100000000000000FF.zstd");
     let good = fs::read(&sealed).unwrap();
 
-    put(&directory);
-    assert_eq!(seal(&directory, SEGMENT, &zstd).unwrap(), Sealed::Well);
+    write_plain(&directory);
+    assert_eq!(seal(&directory, SEGMENT, &zstd).unwrap(), Sealed::Done);
     assert_eq!(names(&directory), ["0000000100000000000000FF.zstd"]);
-    assert!(fs::read(&sealed).unwrap() == good, "it was left alone");
+    assert!(fs::read(&sealed).unwrap() == good, "not written again");
 
     for damage in [good[..good.len() - 1].to_vec(), Vec::new(), {
         let mut other = good.clone();
         other[good.len() / 2] ^= 1;
         other
     }] {
-        put(&directory);
+        write_plain(&directory);
         fs::write(&sealed, &damage).unwrap();
         assert_eq!(seal(&directory, SEGMENT, &zstd).unwrap(), Sealed::Replaced);
         assert!(read(&directory, &zstd) == content());
         assert_eq!(names(&directory).len(), 1);
     }
 
-    // Another method than before: the damaged file of the old one must not stay.
-    put(&directory);
+    // Another method than before: the damaged file of the old method is removed.
+    write_plain(&directory);
     fs::write(&sealed, b"damage").unwrap();
     let gzip = coding(Compression::Gzip, Encryption::None);
     assert_eq!(seal(&directory, SEGMENT, &gzip).unwrap(), Sealed::Replaced);
     assert_eq!(names(&directory), ["0000000100000000000000FF.gz"]);
 
     // Compression was switched off since.
-    let plain = put(&directory);
+    let plain = write_plain(&directory);
     fs::write(directory.path().join("0000000100000000000000FF.gz"), b"x").unwrap();
     let none = coding(Compression::None, Encryption::None);
     assert_eq!(seal(&directory, SEGMENT, &none).unwrap(), Sealed::Replaced);
@@ -147,10 +147,10 @@ fn of_two_files_the_plain_one_goes_only_if_the_sealed_one_holds_the_same() {
 #[test]
 fn a_short_plain_file_is_never_sealed() {
     let (_scratch, directory) = scratch("seal-short");
-    let plain = put(&directory);
+    let plain = write_plain(&directory);
     fs::write(&plain, &content()[1..]).unwrap();
     let zstd = coding(Compression::Zstd, Encryption::None);
     let failure = seal(&directory, SEGMENT, &zstd).unwrap_err();
-    assert_eq!(failure.kind(), Kind::Corrupt);
+    assert_eq!(failure.kind(), ErrorKind::Corrupt);
     assert_eq!(names(&directory), ["0000000100000000000000FF"]);
 }

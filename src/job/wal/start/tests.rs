@@ -33,7 +33,7 @@ fn end(number: u32, next: u64, received: u64) -> WalEnd {
 
 struct Case {
     end: Option<WalEnd>,
-    /// A timeline that the archive followed, and its history.
+    /// The timeline that the archive followed, and its history.
     followed: Option<(u32, &'static str)>,
     server: (u32, u64),
     history: &'static str,
@@ -57,12 +57,12 @@ impl Default for Case {
 }
 
 impl Case {
-    fn choose(&self) -> Result<Start, Trouble> {
+    fn choose(&self) -> Result<Start, ReceiveError> {
         let on = timeline(self.server.0);
         let followed = self.followed.map(|(number, text)| {
             TimelineHistory::parse(timeline(number), text.as_bytes()).unwrap()
         });
-        Situation {
+        StartInputs {
             end: self.end.as_ref(),
             followed: followed.as_ref(),
             identity: &SystemIdentity {
@@ -88,7 +88,7 @@ impl Case {
 }
 
 #[test]
-fn an_empty_archive_begins_at_the_slot_else_at_the_server() {
+fn an_empty_archive_starts_at_the_slot_else_at_the_server_position() {
     let slot = Some(42 * MIB + 5);
     assert_eq!(Case::default().at(), (1, 100 * MIB));
     let case = Case {
@@ -102,15 +102,11 @@ fn an_empty_archive_begins_at_the_slot_else_at_the_server() {
         history: "1\t0/5000000\tx", // 80 MiB
         ..Case::default()
     };
-    assert_eq!(
-        case.at(),
-        (1, 42 * MIB),
-        "the slot lies on the old timeline"
-    );
+    assert_eq!(case.at(), (1, 42 * MIB), "the slot is on the old timeline");
 }
 
 #[test]
-fn an_archive_goes_on_at_its_end_whatever_the_slot_says() {
+fn an_archive_resumes_at_its_end_regardless_of_the_slot() {
     for slot in [None, Some(3 * MIB), Some(60 * MIB)] {
         let case = Case {
             end: Some(end(1, 50 * MIB, 50 * MIB + 99)),
@@ -118,24 +114,24 @@ fn an_archive_goes_on_at_its_end_whatever_the_slot_says() {
             ..Case::default()
         };
         assert_eq!(case.at(), (1, 50 * MIB));
-        assert_eq!(case.choose().unwrap().notes, []);
+        assert_eq!(case.choose().unwrap().notices, []);
     }
 }
 
 #[test]
-fn a_server_that_is_behind_the_archive_is_refused() {
+fn a_server_behind_the_archive_is_refused() {
     let mut case = Case {
         end: Some(end(1, 100 * MIB, 100 * MIB + 8)),
         ..Case::default()
     };
-    let Err(Trouble::Lasting(failure)) = case.choose() else {
+    let Err(ReceiveError::NeedsOperator(failure)) = case.choose() else {
         panic!("not refused")
     };
     assert!(failure.message().contains("0/6400007") && failure.message().contains("0/6400008"));
     case.in_recovery = true;
     let result = case.choose();
     assert!(
-        matches!(result, Err(Trouble::Passing(_))),
+        matches!(result, Err(ReceiveError::Transient(_))),
         "a standby catches up"
     );
     case.end = Some(end(1, 100 * MIB, 100 * MIB + 7));
@@ -154,38 +150,38 @@ fn an_older_timeline_is_followed_to_its_switch() {
     assert_eq!(case(end(1, 79 * MIB, 79 * MIB + 1)).at(), (1, 79 * MIB));
     let left = case(end(1, 80 * MIB, 80 * MIB)).choose().unwrap();
     assert_eq!((left.timeline, left.position), (timeline(3), Lsn(80 * MIB)));
-    assert_eq!(left.notes, [], "it ends where the server left it");
+    assert_eq!(left.notices, [], "it ends at the switch point");
     assert_eq!(case(end(3, 83 * MIB, 83 * MIB + 16)).at(), (3, 83 * MIB));
     assert_eq!(case(end(3, 82 * MIB, 82 * MIB)).at(), (3, 82 * MIB));
 }
 
 #[test]
-fn wal_that_the_server_left_behind_is_kept_and_told() {
+fn wal_beyond_the_switch_point_gives_a_notice() {
     let case = |end| Case {
         end: Some(end),
         server: (2, 100 * MIB),
         history: "1\t0/5000010\tx", // 80 MiB + 16
         ..Case::default()
     };
-    let told = [Note::LeftBehind {
+    let expected = [StartNotice::Diverged {
         timeline: timeline(1),
         switch: Lsn(80 * MIB + 16),
         end: Lsn(80 * MIB + 17),
     }];
     let same = case(end(1, 80 * MIB, 80 * MIB + 17)).choose().unwrap();
     assert_eq!((same.timeline, same.position), (timeline(1), Lsn(80 * MIB)));
-    assert_eq!(same.notes, told);
+    assert_eq!(same.notices, expected);
     let later = case(end(1, 82 * MIB, 82 * MIB)).choose().unwrap();
     assert_eq!(
         (later.timeline, later.position),
         (timeline(2), Lsn(80 * MIB))
     );
-    assert!(matches!(later.notes[..], [Note::LeftBehind { .. }]));
+    assert!(matches!(later.notices[..], [StartNotice::Diverged { .. }]));
 }
 
 #[test]
-fn another_branch_than_the_followed_one_is_told() {
-    // The archive followed timeline 2; the server was recovered to another moment of timeline 1.
+fn a_switch_to_another_branch_gives_a_notice() {
+    // The archive followed timeline 2; the server was recovered to another point of timeline 1.
     let case = |server: (u32, u64), history| Case {
         end: Some(end(1, 81 * MIB, 81 * MIB)),
         followed: Some((2, "1\t0/5000010\tx")), // 80 MiB + 16
@@ -198,33 +194,33 @@ fn another_branch_than_the_followed_one_is_told() {
         (start.timeline, start.position),
         (timeline(3), Lsn(80 * MIB))
     );
-    let told = Note::Branch {
+    let expected = StartNotice::Branch {
         followed: timeline(2),
         timeline: timeline(3),
-        parted: Some((timeline(1), Lsn(80 * MIB + 16))),
+        fork: Some((timeline(1), Lsn(80 * MIB + 16))),
     };
-    assert!(start.notes.contains(&told), "{start:?}");
+    assert!(start.notices.contains(&expected), "{start:?}");
     let back = case((1, 100 * MIB), "").choose().unwrap();
     assert_eq!((back.timeline, back.position), (timeline(1), Lsn(81 * MIB)));
-    let told = Note::TakenBack {
+    let expected = StartNotice::Failback {
         followed: timeline(2),
         timeline: timeline(1),
-        parted: Lsn(80 * MIB + 16),
+        fork: Lsn(80 * MIB + 16),
     };
-    assert_eq!(back.notes, [told]);
+    assert_eq!(back.notices, [expected]);
     let on = case((3, 100 * MIB), "1\t0/5000010\tx\n2\t0/5000020\tx")
         .choose()
         .unwrap();
     assert!(
-        !on.notes
+        !on.notices
             .iter()
-            .any(|note| matches!(note, Note::Branch { .. })),
+            .any(|notice| matches!(notice, StartNotice::Branch { .. })),
         "{on:?}"
     );
 }
 
 #[test]
-fn an_archive_without_wal_on_the_way_begins_anew_and_tells_it() {
+fn an_archive_without_wal_on_the_path_starts_at_the_slot_with_a_notice() {
     let case = Case {
         followed: Some((2, "")),
         server: (4, 100 * MIB),
@@ -237,16 +233,16 @@ fn an_archive_without_wal_on_the_way_begins_anew_and_tells_it() {
         (start.timeline, start.position),
         (timeline(4), Lsn(90 * MIB))
     );
-    let told = Note::Unconnected {
+    let expected = StartNotice::NoWalOnPath {
         timeline: timeline(4),
         from: Lsn(90 * MIB),
     };
-    assert_eq!(start.notes[0], told);
+    assert_eq!(start.notices[0], expected);
 }
 
 #[test]
-fn a_switch_behind_a_later_one_is_not_asked_for() {
-    // 83 MiB + 16, then 80 MiB + 16: nothing of timeline 2 counts.
+fn wal_after_a_superseded_switch_point_is_not_requested() {
+    // 83 MiB + 16, then 80 MiB + 16: no WAL of timeline 2 is valid.
     let case = |end| Case {
         end: Some(end),
         server: (3, 100 * MIB),
@@ -271,36 +267,32 @@ fn a_switch_behind_a_later_one_is_not_asked_for() {
 }
 
 #[test]
-fn a_gap_is_taken_only_from_a_slot_that_was_made_after_the_loss() {
+fn a_gap_is_skipped_only_with_a_slot_created_after_the_loss() {
     let mut case = Case {
         end: Some(end(1, 50 * MIB, 50 * MIB + 9)),
         slot: Some(50 * MIB + 9),
         removed: Some((1, 50 * MIB)),
         ..Case::default()
     };
-    assert_eq!(case.at(), (1, 50 * MIB), "the slot is the one that lost it");
+    assert_eq!(case.at(), (1, 50 * MIB), "the slot that lost the WAL");
     case.slot = None;
     assert_eq!(case.at(), (1, 50 * MIB));
     case.slot = Some(70 * MIB + 3);
     let start = case.choose().unwrap();
     assert_eq!(start.position, Lsn(70 * MIB));
-    let told = Note::Gap {
+    let expected = StartNotice::Gap {
         from: Lsn(50 * MIB),
         to: Lsn(70 * MIB),
     };
-    assert_eq!(start.notes, [told]);
+    assert_eq!(start.notices, [expected]);
     case.removed = Some((1, 49 * MIB));
-    assert_eq!(
-        case.at(),
-        (1, 50 * MIB),
-        "what was removed is something else"
-    );
+    assert_eq!(case.at(), (1, 50 * MIB), "other WAL was removed");
 }
 
 proptest! {
-    /// Whatever the situation: no byte of the archive's line is left out but by a gap that is told.
+    /// For all inputs: no WAL after the archive's end is skipped without a gap notice.
     #[test]
-    fn never_starts_beyond_the_end(
+    fn never_starts_after_the_end_of_wal(
         next in 0u64..200,
         more in 0u64..MIB,
         switch in 0u64..200 * MIB,
@@ -322,7 +314,7 @@ proptest! {
         match case.choose() {
             Ok(start) => {
                 prop_assert_eq!(start.position.0 % MIB, 0);
-                if !start.notes.iter().any(|note| matches!(note, Note::Gap { .. })) {
+                if !start.notices.iter().any(|notice| matches!(notice, StartNotice::Gap { .. })) {
                     prop_assert!(start.position.0 <= next * MIB);
                     if start.timeline == timeline(2) {
                         prop_assert!(start.position.0 <= switch && switch <= next * MIB);

@@ -1,0 +1,146 @@
+//! The program `pgmoneta-cli` from its first line to its exit status.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::arguments::Arguments;
+use super::client::Client;
+use super::endpoint::find_endpoint;
+use super::exit::{ExitError, NAME, print_usage_error};
+use super::progress::ProgressLine;
+use super::request::request;
+use super::{setting, text, translate};
+use crate::app::report::{EXIT_FAILURE, EXIT_USAGE, clean, eprint, print, report};
+use crate::config::OutputFormat;
+use crate::error::{Error, ErrorKind, Result};
+use crate::logging::{self, LogKind};
+use crate::protocol::{Command, Output, Request, Response, pretty};
+use crate::sys::{self, Stop};
+
+/// Runs the program; returns the exit status.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args_os()) {
+        Ok(arguments) => arguments,
+        Err(error) => return print_parse_error(&error),
+    };
+    let mut output = output_format(&arguments, OutputFormat::Text);
+    let status = match run(&arguments, &mut output) {
+        Ok(status) => status,
+        Err(error) => error.report(&arguments, output),
+    };
+    ExitCode::from(status)
+}
+
+/// Prints a usage error, the help or the version; returns the exit status.
+fn print_parse_error(error: &clap::Error) -> ExitCode {
+    let status = u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE);
+    let printed = error.print().is_ok() && (status == 0 || print_usage_error(error).is_ok());
+    ExitCode::from(if printed { status } else { EXIT_FAILURE })
+}
+
+/// The output format of the command line, else that of the configuration.
+fn output_format(arguments: &Arguments, configured: OutputFormat) -> Output {
+    match (arguments.options.format.as_deref(), configured) {
+        (Some("json"), _) | (None, OutputFormat::Json) => Output::Json,
+        (Some("raw"), _) | (None, OutputFormat::Raw) => Output::Raw,
+        _ => Output::Text,
+    }
+}
+
+fn run(arguments: &Arguments, output: &mut Output) -> std::result::Result<u8, ExitError> {
+    sys::disable_core_dumps()?;
+    let request = request(arguments)?;
+    let (endpoint, mut config) = find_endpoint(&arguments.options)?;
+    *output = output_format(arguments, config.output);
+    for warning in &config.warnings {
+        eprint(&format!("{NAME}: warning: {warning}\n"));
+    }
+    if let Some(path) = &arguments.options.logfile {
+        config.log.kind = LogKind::File;
+        config.log.path.clone_from(path);
+    }
+    if config.log.kind != LogKind::Console {
+        logging::start(&config.log)?;
+    }
+    let client = Arc::new(Client::new(endpoint, *output)?);
+    let stop = Stop::new()?;
+    sys::stop_on_interrupt(&stop)?;
+    let line = ProgressLine::start(&client, &request);
+    let result = client.send(&request, &stop);
+    if let Some(line) = line {
+        line.end();
+    }
+    match result {
+        Ok(response) => Ok(print_response(arguments, &request, &response, *output)?),
+        Err(error) => Err(ExitError::no_response(request.command(), error)),
+    }
+}
+
+/// Prints the response; returns the exit status.
+fn print_response(
+    arguments: &Arguments,
+    request: &Request,
+    response: &Response,
+    output: Output,
+) -> Result<u8> {
+    let outcome = response.outcome()?;
+    let failure = response_error(request, response)?;
+    let key = arguments.operands.first();
+    let key = key.filter(|_| outcome.status && request.command() == Command::ConfGet);
+    let text = match output {
+        _ if key.is_some() => setting_text(response, key.map_or("", String::as_str), output)?,
+        Output::Raw => pretty(response.document())?,
+        Output::Json => pretty(&translate::document(response))?,
+        // Everything about a failed request is on standard error. A verification that found
+        // corruption is no failed request: its result is printed.
+        Output::Text if !outcome.status => String::new(),
+        Output::Text => text::render(request, response),
+    };
+    print(&text)?;
+    if let Some(failure) = &failure {
+        report(NAME, failure);
+    }
+    if arguments.options.verbose {
+        let error = outcome.error.unwrap_or(0);
+        print(&match outcome.status {
+            true => "Success (0)\n".to_owned(),
+            false => format!("Error ({error})\n"),
+        })?;
+    }
+    Ok(failure.map_or(0, |_| EXIT_FAILURE))
+}
+
+/// The output of `conf get key`: the value, or as JSON the document with only this key in its
+/// response.
+fn setting_text(response: &Response, key: &str, output: Output) -> Result<String> {
+    let (name, value) = setting::find(&response.fields(), key)?;
+    if output != Output::Json {
+        return Ok(text::value(&value));
+    }
+    let mut document = response.document().clone();
+    let members = [(name, value)].into_iter().collect();
+    document.insert("Response".to_owned(), Value::Object(members));
+    pretty(&document)
+}
+
+/// The error for a request that failed, or that found corruption or unhealthy servers.
+fn response_error(request: &Request, response: &Response) -> Result<Option<Error>> {
+    let outcome = response.outcome()?;
+    if outcome.status {
+        return Ok(text::verify_error(request, response)
+            .or_else(|| text::unhealthy_servers(request, response)));
+    }
+    let message = outcome.message.unwrap_or_else(|| {
+        // The daemon of the C program sends the error code only.
+        let (command, error) = (request.command(), outcome.error.unwrap_or(0));
+        let workflow = outcome.workflow.unwrap_or_default();
+        format!("{command} failed: error {error} (workflow {workflow}); see the log of the daemon")
+    });
+    let failure = Error::new(ErrorKind::Internal, clean(&message));
+    Ok(Some(match outcome.hint {
+        Some(hint) => failure.with_hint(clean(&hint)),
+        None => failure,
+    }))
+}

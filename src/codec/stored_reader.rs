@@ -1,0 +1,110 @@
+//! Reading a stored file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::cipher::DecryptingReader;
+use super::compression::Frames;
+use super::probe::{StartCheck, probe};
+use super::{Digests, PlainDigest, StoredFormat, Suffixes};
+use crate::crypto::MasterKey;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::storage::open_file;
+
+/// Reads the plain bytes of a stored file. A truncated file, bytes after its end, or a failed
+/// decryption are errors, not the end of the file. A truncation exactly between two frames is not
+/// detected here: compare the digests of [`StoredReader::finish`], or the size, with the expected
+/// ones. Decrypted bytes are authenticated only by the end of the file or by
+/// [`StoredReader::finish`].
+pub struct StoredReader {
+    frames: Frames<DecryptingReader>,
+    digest: PlainDigest,
+    stored: StoredFormat,
+    /// Limit for plain bytes.
+    max_size: u64,
+}
+
+const TOO_LONG: &str = "the file is longer than it must be";
+
+impl StoredReader {
+    /// Opens a stored file whose format is known.
+    pub fn open(
+        path: &Path,
+        stored: StoredFormat,
+        key: Option<Arc<MasterKey>>,
+    ) -> Result<StoredReader> {
+        let action = || format!("open {}", path.display());
+        let file = open_file(path).with_context(action)?;
+        StoredReader::new(file, stored, key).with_context(action)
+    }
+
+    /// As [`StoredReader::open`], and detects the key size, which the name does not tell. If the
+    /// file is encrypted but not compressed, `begins` checks the start of its content.
+    pub fn probe(
+        path: &Path,
+        suffixes: Suffixes,
+        key: &Arc<MasterKey>,
+        begins: StartCheck<'_>,
+    ) -> Result<StoredReader> {
+        let action = || format!("open {}", path.display());
+        let mut file = open_file(path).with_context(action)?;
+        let stored = probe(&mut file, suffixes, key, begins).with_context(action)?;
+        StoredReader::new(file, stored, Some(key.clone())).with_context(action)
+    }
+
+    /// Limits the plain bytes: more are an error as soon as they are decoded. A few stored bytes
+    /// can decompress to very many.
+    #[must_use]
+    pub fn with_max_size(mut self, max_size: u64) -> StoredReader {
+        self.max_size = max_size;
+        self
+    }
+
+    /// The format, with the detected key size.
+    pub fn stored(&self) -> StoredFormat {
+        self.stored
+    }
+
+    /// As [`StoredReader::open`], from an open file.
+    pub fn new(
+        file: File,
+        stored: StoredFormat,
+        key: Option<Arc<MasterKey>>,
+    ) -> Result<StoredReader> {
+        let input = DecryptingReader::new(file, stored.encryption, key.as_deref())?;
+        Ok(StoredReader {
+            frames: Frames::new(stored.compression, input)?,
+            digest: PlainDigest::new(),
+            stored,
+            max_size: u64::MAX,
+        })
+    }
+
+    /// Call it after the last byte was read: checks that none is left, verifies the tag, and
+    /// returns the digests.
+    pub fn finish(mut self) -> Result<Digests> {
+        if self.frames.read(&mut [0])? > 0 {
+            return Err(Error::new(ErrorKind::Corrupt, TOO_LONG));
+        }
+        let input = self.frames.into_inner().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                "a file that could not be read was finished",
+            )
+        })?;
+        Ok(self.digest.combine(input.into_digest()))
+    }
+}
+
+impl Read for StoredReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.frames.read(buf)?;
+        self.digest.update(buf.get(..count).unwrap_or_default());
+        if self.digest.size() > self.max_size {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, TOO_LONG));
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,167 @@
+//! The steps that can fail before the daemon serves: keys, locks, directories, the socket.
+
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
+use super::socket::ManagementSocket;
+use crate::config::Config;
+use crate::crypto::MasterKey;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::repository::BaseDirectory;
+use crate::storage;
+use crate::sys::{self, LockFile};
+use crate::vault::{self, Vault};
+
+/// What the daemon has before it starts its threads. The locks survive detaching.
+pub(super) struct Startup {
+    pub config: Arc<Config>,
+    /// Encrypts stored files and messages.
+    pub key: Arc<MasterKey>,
+    /// The passwords for PostgreSQL, from `pgmoneta_users.conf`.
+    pub vault: Arc<Vault>,
+    pub base: Arc<BaseDirectory>,
+    /// Of the management socket; non-blocking.
+    pub listener: UnixListener,
+    pub locks: Locks,
+}
+
+/// Prevents a second daemon: the socket, the pid file, the lock on the repository.
+pub(super) struct Locks {
+    socket: ManagementSocket,
+    pidfile: LockFile,
+    base: Arc<BaseDirectory>,
+    /// The errors of the last [`Locks::recreate_missing`], each of which is logged once.
+    last_errors: Vec<String>,
+}
+
+impl Locks {
+    /// Writes the process id into the files. To be called after detaching.
+    pub(super) fn write_pid(&mut self) -> Result<()> {
+        self.pidfile.write_pid()?;
+        self.base.write_pid()?;
+        self.socket.write_pid()
+    }
+
+    /// Recreates the files that were removed, for example by a cleaner of temporary files; returns
+    /// the listener of a recreated socket. An error is logged once, and tried again.
+    pub(super) fn recreate_missing(&mut self, config: &Config) -> Option<UnixListener> {
+        let pidfile = if self.pidfile.is_in_place() {
+            Ok(())
+        } else {
+            lock_pidfile(config).and_then(|mut pidfile| {
+                pidfile.write_pid()?;
+                self.pidfile = pidfile;
+                log::warn!(
+                    "{} was missing and has been recreated",
+                    config.pidfile.display()
+                );
+                Ok(())
+            })
+        };
+        let socket = self.socket.recreate_missing(config);
+        let failures = [pidfile.as_ref().err(), socket.as_ref().err()];
+        let failures: Vec<_> = failures
+            .into_iter()
+            .flatten()
+            .map(|failure| failure.message_with_hint())
+            .collect();
+        if failures != self.last_errors {
+            failures.iter().for_each(|failure| log::error!("{failure}"));
+        }
+        self.last_errors = failures;
+        socket.ok().flatten()
+    }
+
+    /// Removes the socket and the pid file, and unlocks the repository.
+    pub(super) fn release(self) {
+        self.socket.remove();
+        remove_lock_file(self.pidfile);
+        drop(self.base);
+    }
+}
+
+impl Startup {
+    /// Leaves no file behind when it fails.
+    pub(super) fn new(config: Config) -> Result<Startup> {
+        if sys::user_id() == 0 {
+            return Err(
+                Error::new(ErrorKind::Permission, "the daemon does not run as root")
+                    .with_hint("run it as the user who owns the repository"),
+            );
+        }
+        let key = vault::load_master_key(&vault::master_key_path()?)?;
+        let vault = Vault::load(&config.users_path, &key)?;
+        if let Some(admins) = &config.admins_path {
+            Vault::load(admins, &key)?;
+        }
+        config.check_users(|name| vault.password(name).is_some())?;
+        let base = Arc::new(open_base(&config)?);
+        let pidfile = lock_pidfile(&config)?;
+        let (socket, listener) = match ManagementSocket::listen(&config) {
+            Ok(listening) => listening,
+            Err(failure) => {
+                remove_lock_file(pidfile);
+                return Err(failure);
+            }
+        };
+        Ok(Startup {
+            config: Arc::new(config),
+            key: Arc::new(key),
+            vault: Arc::new(vault),
+            listener,
+            locks: Locks {
+                socket,
+                pidfile,
+                base: base.clone(),
+                last_errors: Vec::new(),
+            },
+            base,
+        })
+    }
+}
+
+/// Removes a lock file while it is still locked, so that no other process locks a file that is
+/// about to be removed. A file that replaced it stays.
+pub(super) fn remove_lock_file(lock: LockFile) {
+    if lock.is_in_place()
+        && let Err(failure) = storage::remove_file(lock.path())
+    {
+        log::warn!("{failure}");
+    }
+    drop(lock);
+}
+
+/// Opens the repository. Missing directories of one server don't stop the daemon: its WAL receiver
+/// reports them.
+fn open_base(config: &Config) -> Result<BaseDirectory> {
+    let names: Vec<_> = config
+        .servers
+        .iter()
+        .map(|server| server.name.clone())
+        .collect();
+    let base = BaseDirectory::open(&config.base_dir, &names)
+        .map_err(|failure| explain_busy(failure, "base_dir"))?;
+    for name in &names {
+        match base.repository(name) {
+            Err(failure) if failure.kind() != ErrorKind::NotFound => return Err(failure),
+            _ => {}
+        }
+    }
+    Ok(base)
+}
+
+fn lock_pidfile(config: &Config) -> Result<LockFile> {
+    let path = &config.pidfile;
+    if let Some(directory) = path.parent() {
+        storage::create_directories(directory).context("create the directory of the pid file")?;
+    }
+    LockFile::acquire(path, 0o640).map_err(|failure| explain_busy(failure, "pidfile"))
+}
+
+fn explain_busy(failure: Error, key: &str) -> Error {
+    if failure.kind() == ErrorKind::Busy {
+        failure.with_hint(format!("a daemon with the same {key} is running already"))
+    } else {
+        failure
+    }
+}
