@@ -334,8 +334,8 @@ fn a_plain_backup_of_another_master_key_is_restored_with_a_warning() {
         let verify = daemon.cli(&["verify", "primary", &label]);
         let restore = daemon.restore_output("primary", &label, None, "restored");
         if refused {
-            verify.fails(1, "neither encrypted nor proven");
-            restore.fails(1, "neither encrypted nor proven");
+            verify.fails(1, "neither encrypted nor authenticated");
+            restore.fails(1, "neither encrypted nor authenticated");
         } else {
             assert!(verify.ok().stdout.contains("is not authenticated"));
             assert!(restore.ok().stdout.contains("is not authenticated"));
