@@ -97,6 +97,15 @@ fn a_durable_call_outside_of_storage_is_found() {
 }
 
 #[test]
+fn a_compression_method_outside_of_its_row_is_found() {
+    assert_found(
+        "job/x.rs",
+        "fn f() { match x { Compression::Zstd => 3 } }",
+        "Zstd",
+    );
+}
+
+#[test]
 fn unsafe_outside_of_sys_is_found() {
     assert_found("pg/x.rs", "fn f() { unsafe { g() } }", "unsafe");
 }
@@ -135,7 +144,7 @@ fn allowed_code_is_not_reported() {
         ),
         (
             "job/x.rs",
-            "fn f() { storage::remove_file(path)?; name.rename(); }",
+            "fn f(x: Compression) { storage::remove_file(path)?; name.rename(); x == Compression::None }",
         ),
         (
             "storage/x.rs",

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::harness::{Output, program, user};
 
+use pgmoneta::codec::Compression;
 use pgmoneta::config::{CLIENT_OPTIONS, OPTIONS, Scope, Setting, Support, ValueKind};
+use pgmoneta::unit::Encryption;
 
 const BEGIN: &str = ".\\\" The options, made from the table by tests/manual.rs\n";
 const END: &str = ".\\\" The end of the options\n";
@@ -190,5 +192,22 @@ fn the_keys_of_the_sample_files_are_known_and_active() {
             }
         }
         assert!(keys > 0, "{name} has no keys");
+    }
+}
+
+/// The texts that list the methods and their levels list all of them.
+#[test]
+fn every_method_is_in_the_sample_file_and_the_manual() {
+    let sample = fs::read_to_string(path("conf/pgmoneta.conf")).unwrap();
+    for names in [&Compression::NAMES[..], &Encryption::NAMES] {
+        let names: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+        assert!(sample.contains(&names.join(", ")), "{names:?}");
+    }
+    let mut rows = OPTIONS.iter();
+    let level = rows.find(|row| row.key == "compression_level").unwrap();
+    for compression in Compression::ALL.into_iter().skip(1) {
+        let (lowest, highest) = compression.levels().into_inner();
+        let range = format!("{compression}: {lowest} to {highest}");
+        assert!(level.help.contains(&range), "{range}");
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::StoredFormat;
+use super::{Compression, Level, StoredFormat};
 use crate::crypto::MasterKey;
-use crate::unit::{Compression, Encryption, Level};
+use crate::unit::Encryption;
 
 /// Plain bytes of a frame; the last one of a file may have fewer. 1 MiB: large enough for a
 /// negligible overhead, and small enough for two buffers per worker.

@@ -1,55 +1,51 @@
 //! Compressing the chunks of a file, on any thread and in any order.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::compression::{Effort, clamp_level, compress, default_level};
-use super::{CHUNK_SIZE, EncodeOptions};
+use super::compression::{CompressPages, Method};
+use super::{CHUNK_SIZE, Compression, EncodeOptions, Level};
 use crate::error::{Context, Result};
-use crate::unit::{Compression, Level};
 
-/// The two zstd efforts to choose from: the first is two to three times as fast.
-const FAST: Effort = Effort::Pages;
-const SMALL: Effort = Effort::Level(3);
-
-/// Shorter files are compressed with `SMALL` without a trial: the speed does not matter.
+/// Shorter files are compressed with the default level without a trial: the speed does not matter.
 const MIN_TRIAL_LENGTH: usize = 128 << 10;
 
-/// The size that `SMALL` must save to be chosen, percent. It saves almost nothing on PostgreSQL
-/// pages, and about 10 % on text.
+/// The size that the default level must save to be chosen, percent. It saves almost nothing on
+/// PostgreSQL pages, and about 10 % on text.
 const MIN_SAVING_PERCENT: usize = 5;
 
 /// The states of a trial.
 const UNDECIDED: u8 = 0;
-const CHOSE_FAST: u8 = 1;
-const CHOSE_SMALL: u8 = 2;
+const CHOSE_PAGES: u8 = 1;
+const CHOSE_LEVEL: u8 = 2;
 
 /// Compresses the chunks of one file, each to one frame. Clones share the choice for that file.
 #[derive(Clone, Debug)]
 pub struct FrameCompressor {
     compression: Compression,
-    choice: EffortChoice,
+    choice: Choice,
 }
 
 #[derive(Clone, Debug)]
-enum EffortChoice {
-    Fixed(Effort),
-    Trial(Arc<AtomicU8>),
+enum Choice {
+    Level(i32),
+    /// Between [`Method::compress_pages`] and the default level.
+    Trial(CompressPages, Arc<AtomicU8>),
 }
 
 impl FrameCompressor {
-    /// A compressor for one file.
+    /// A compressor for one file. A level out of the range of the method is its nearest one.
     pub fn new(options: &EncodeOptions) -> FrameCompressor {
-        let compression = options.compression;
-        let choice = match options.level {
-            Level::Auto if compression == Compression::Zstd => EffortChoice::Trial(Arc::default()),
-            Level::Auto => EffortChoice::Fixed(Effort::Level(default_level(compression))),
-            Level::Fixed(level) => {
-                EffortChoice::Fixed(Effort::Level(clamp_level(compression, level)))
-            }
+        let method = options.compression.method();
+        let (lowest, highest) = method.levels;
+        let choice = match (options.level, method.compress_pages) {
+            (Level::Auto, Some(pages)) => Choice::Trial(pages, Arc::default()),
+            (Level::Auto, None) => Choice::Level(method.default_level),
+            (Level::Fixed(level), _) => Choice::Level(level.clamp(lowest, highest)),
         };
         FrameCompressor {
-            compression,
+            compression: options.compression,
             choice,
         }
     }
@@ -60,34 +56,40 @@ impl FrameCompressor {
     }
 
     /// Compresses a chunk of at most [`CHUNK_SIZE`] bytes; it replaces the content of `frame`. The
-    /// first chunk of a file decides the effort for the others; threads do not wait for that, they
-    /// use the fast one until then.
+    /// first chunk of a file decides for the others; threads do not wait for that, they use the
+    /// faster encoder until then.
     pub fn compress_frame(&self, plain: &[u8], frame: &mut Vec<u8>) -> Result<()> {
         debug_assert!(plain.len() <= CHUNK_SIZE);
-        let compress = |effort, frame: &mut _| compress(self.compression, effort, plain, frame);
+        frame.clear();
+        let method = self.compression.method();
         let result = match &self.choice {
-            EffortChoice::Fixed(effort) => compress(*effort, frame),
-            EffortChoice::Trial(chosen) => match chosen.load(Ordering::Relaxed) {
-                UNDECIDED if plain.len() < MIN_TRIAL_LENGTH => compress(SMALL, frame),
-                UNDECIDED => {
-                    chosen.store(CHOSE_FAST, Ordering::Relaxed);
-                    try_both(plain, frame, chosen)
+            Choice::Level(level) => (method.compress)(*level, plain, frame),
+            Choice::Trial(pages, chosen) => match chosen.load(Ordering::Relaxed) {
+                UNDECIDED if plain.len() >= MIN_TRIAL_LENGTH => {
+                    chosen.store(CHOSE_PAGES, Ordering::Relaxed);
+                    try_both(method, *pages, plain, frame, chosen)
                 }
-                CHOSE_SMALL => compress(SMALL, frame),
-                _ => compress(FAST, frame),
+                CHOSE_PAGES => pages(plain, frame),
+                _ => (method.compress)(method.default_level, plain, frame),
             },
         };
         result.with_context(|| format!("compress with {}", self.compression))
     }
 }
 
-/// Compresses with both efforts and chooses the better one.
-fn try_both(plain: &[u8], frame: &mut Vec<u8>, chosen: &AtomicU8) -> std::io::Result<()> {
-    compress(Compression::Zstd, FAST, plain, frame)?;
+/// Compresses with both encoders and chooses the better one.
+fn try_both(
+    method: &Method,
+    pages: CompressPages,
+    plain: &[u8],
+    frame: &mut Vec<u8>,
+    chosen: &AtomicU8,
+) -> io::Result<()> {
+    pages(plain, frame)?;
     let mut smaller = Vec::new();
-    compress(Compression::Zstd, SMALL, plain, &mut smaller)?;
+    (method.compress)(method.default_level, plain, &mut smaller)?;
     if smaller.len() * 100 < frame.len() * (100 - MIN_SAVING_PERCENT) {
-        chosen.store(CHOSE_SMALL, Ordering::Relaxed);
+        chosen.store(CHOSE_LEVEL, Ordering::Relaxed);
         std::mem::swap(frame, &mut smaller);
     }
     Ok(())

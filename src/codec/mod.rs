@@ -17,6 +17,7 @@ mod stored_format;
 mod stored_reader;
 mod stored_writer;
 
+pub use compression::{Compression, Level};
 pub use digest::{Digests, PlainDigest};
 pub use encode::encode;
 pub use encode_options::{CHUNK_SIZE, EncodeOptions};

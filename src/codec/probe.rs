@@ -5,11 +5,11 @@ use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 
 use super::cipher::{DecryptingReader, HEADER_LENGTH, split_header};
-use super::{StoredFormat, Suffixes};
+use super::{Compression, StoredFormat, Suffixes};
 use crate::crypto::gcm::Decryptor;
 use crate::crypto::{MasterKey, TAG_LENGTH};
 use crate::error::{Error, ErrorKind, Result};
-use crate::unit::{Compression, Encryption};
+use crate::unit::Encryption;
 
 /// Plain bytes that are checked.
 const PROBE_LENGTH: usize = 64;
@@ -102,20 +102,10 @@ fn read_at(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
 
 /// Whether plain bytes start as the compression method or `begins` requires.
 fn has_expected_start(plain: &[u8], compression: Compression, begins: StartCheck<'_>) -> bool {
-    match compression {
-        Compression::None => begins(plain),
-        // RFC 1952: ID1, ID2, CM.
-        Compression::Gzip => plain.starts_with(&[0x1f, 0x8b, 8]),
-        // RFC 8878: a frame, or a skippable one.
-        Compression::Zstd => {
-            plain.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
-                || matches!(plain, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
-        }
-        // lz4_Frame_format.md, or the first length in what the C program writes.
-        Compression::Lz4 => {
-            plain.starts_with(&[0x04, 0x22, 0x4d, 0x18]) || super::compression::is_c_lz4(plain)
-        }
-        Compression::Bzip2 => matches!(plain, [b'B', b'Z', b'h', b'1'..=b'9', ..]),
+    if compression == Compression::None {
+        begins(plain)
+    } else {
+        (compression.method().is_start)(plain)
     }
 }
 

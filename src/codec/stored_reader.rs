@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::cipher::DecryptingReader;
-use super::compression::Frames;
+use super::compression::FrameReader;
 use super::probe::{StartCheck, probe};
 use super::{Digests, PlainDigest, StoredFormat, Suffixes};
 use crate::crypto::MasterKey;
@@ -19,7 +19,7 @@ use crate::storage::open_file;
 /// ones. Decrypted bytes are authenticated only by the end of the file or by
 /// [`StoredReader::finish`].
 pub struct StoredReader {
-    frames: Frames<DecryptingReader>,
+    frames: Box<dyn FrameReader>,
     digest: PlainDigest,
     stored: StoredFormat,
     /// Limit for plain bytes.
@@ -75,7 +75,7 @@ impl StoredReader {
     ) -> Result<StoredReader> {
         let input = DecryptingReader::new(file, stored.encryption, key.as_deref())?;
         Ok(StoredReader {
-            frames: Frames::new(stored.compression, input)?,
+            frames: (stored.compression.method().decompress)(input)?,
             digest: PlainDigest::new(),
             stored,
             max_size: u64::MAX,
@@ -88,7 +88,7 @@ impl StoredReader {
         if self.frames.read(&mut [0])? > 0 {
             return Err(Error::new(ErrorKind::Corrupt, TOO_LONG));
         }
-        let input = self.frames.into_inner().ok_or_else(|| {
+        let input = self.frames.into_input().ok_or_else(|| {
             Error::new(
                 ErrorKind::Internal,
                 "a file that could not be read was finished",

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::crypto::MasterKey;
 use crate::error::{ErrorKind, Result};
-use crate::unit::{Compression, Encryption, Level};
+use crate::unit::Encryption;
 
 fn key() -> Arc<MasterKey> {
     Arc::new(MasterKey::for_tests(1))
@@ -94,15 +94,9 @@ fn filter(program: &[&str], input: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// The command-line tool of a method.
+/// The command-line tool of a method, which has its name.
 fn tool(compression: Compression) -> Option<&'static str> {
-    match compression {
-        Compression::None => None,
-        Compression::Gzip => Some("gzip"),
-        Compression::Zstd => Some("zstd"),
-        Compression::Lz4 => Some("lz4"),
-        Compression::Bzip2 => Some("bzip2"),
-    }
+    (compression != Compression::None).then(|| compression.name())
 }
 
 const SIZES: [usize; 7] = [
@@ -335,8 +329,8 @@ proptest! {
     #[test]
     fn any_bytes_in_any_chunks_round_trip(
         plain in prop::collection::vec(any::<u8>(), 0..20_000),
-        method in 0usize..5,
-        cipher in 0usize..4,
+        method in 0..Compression::ALL.len(),
+        cipher in 0..Encryption::ALL.len(),
         step in 1usize..5000,
     ) {
         let options = options(Compression::ALL[method], Level::Auto, Encryption::ALL[cipher]);
@@ -355,7 +349,7 @@ proptest! {
     #[test]
     fn random_input_never_panics(
         noise in prop::collection::vec(any::<u8>(), 1..3000),
-        method in 0usize..5,
+        method in 0..Compression::ALL.len(),
         keep in 0usize..30,
     ) {
         let compression = Compression::ALL[method];

@@ -10,9 +10,10 @@ use super::section::{Section, absolute};
 use super::server;
 use super::tls::check_tls_files;
 use super::value::Value;
+use crate::codec::{Compression, Level};
 use crate::error::Error;
 use crate::logging::{LogKind, LogLevel, LogMode, LogSettings, check_pattern};
-use crate::unit::{ByteSize, Compression, Encryption, Level, Span};
+use crate::unit::{ByteSize, Encryption, Span};
 
 /// The maximum length in bytes of the path of a Unix socket on all systems (`sun_path`), without
 /// the final zero byte.
@@ -128,15 +129,11 @@ fn compression(main: &Section<'_>, diagnostics: &mut Diagnostics) -> Compression
 }
 
 pub(super) fn parse_compression(name: &str) -> Compression {
-    let mut all = Compression::ALL.into_iter();
-    all.find(|compression| compression.to_string() == name)
-        .unwrap_or_default()
+    Compression::from_name(name).unwrap_or_default()
 }
 
 pub(super) fn parse_encryption(name: &str) -> Encryption {
-    let mut all = Encryption::ALL.into_iter();
-    all.find(|encryption| encryption.to_string() == name)
-        .unwrap_or_default()
+    Encryption::from_name(name).unwrap_or_default()
 }
 
 fn level(main: &Section<'_>, diagnostics: &mut Diagnostics) -> Level {
@@ -145,13 +142,10 @@ fn level(main: &Section<'_>, diagnostics: &mut Diagnostics) -> Level {
         return Level::Auto;
     };
     let method = main.enum_value("compression");
-    let range = match method.strip_prefix("server-").unwrap_or(method) {
-        "gzip" | "bzip2" => 1..=9,
-        "zstd" => -131_072..=22,
-        "lz4" => 1..=12,
-        _ => return level,
-    };
-    if let Level::Fixed(number) = level
+    let compression = parse_compression(method.strip_prefix("server-").unwrap_or(method));
+    let range = compression.levels();
+    if compression != Compression::None
+        && let Level::Fixed(number) = level
         && !range.contains(&number)
     {
         let (min, max) = range.into_inner();

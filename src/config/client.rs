@@ -11,8 +11,9 @@ use super::option::ValueKind::{Enum, Integer, Path as ExpandedPath, Pattern, Siz
 use super::option::{Setting, ValueKind};
 use super::problem::{Diagnostics, Problems};
 use super::section::{Section, absolute};
+use crate::codec::Compression;
 use crate::logging::LogSettings;
-use crate::unit::{Compression, Encryption};
+use crate::unit::Encryption;
 
 const fn row(
     key: &'static str,
@@ -30,7 +31,7 @@ pub const CLIENT_OPTIONS: &[Setting] = &[
     row("port", Integer(0, 65535), "0", "The port of remote management; 0 is none."),
     row("unix_socket_dir", ExpandedPath, "", "The directory of the management socket, where host and port are not both set."),
     row("compression", Enum(enums::WIRE_COMPRESSION), "", "How messages are compressed."),
-    row("encryption", Enum(enums::WIRE_ENCRYPTION), "", "How messages are encrypted, with the master key."),
+    row("encryption", Enum(enums::ENCRYPTION), "", "How messages are encrypted, with the master key."),
     row("output", Enum(enums::OUTPUT), "text", "The output format."),
     row("log_type", Enum(enums::LOG_TYPE), "console", "Where the log goes."),
     row("log_level", Enum(enums::LOG_LEVEL), "info", "The lowest level of messages that is logged."),

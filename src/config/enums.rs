@@ -1,24 +1,38 @@
 //! The values of enum options, with the aliases that the C program accepts or documents.
 
 use super::option::EnumValues;
+use crate::codec::Compression;
+use crate::unit::{Encryption, Names};
 
-pub(super) const COMPRESSION: EnumValues = &[
-    ("none", &[]),
-    ("gzip", &["client-gzip"]),
-    ("zstd", &["client-zstd"]),
-    ("lz4", &["client-lz4"]),
-    ("bzip2", &["bz2", "client-bzip2", "client-bz2"]),
-    ("server-gzip", &[]),
-    ("server-zstd", &[]),
-    ("server-lz4", &[]),
-];
+/// The methods, and the names by which the C program leaves the compression to PostgreSQL.
+pub(super) const COMPRESSION: EnumValues = &concat::<{ Compression::NAMES.len() + 3 }>(
+    &Compression::NAMES,
+    &[
+        ("server-gzip", &[]),
+        ("server-zstd", &[]),
+        ("server-lz4", &[]),
+    ],
+);
 
-pub(super) const ENCRYPTION: EnumValues = &[
-    ("none", &[]),
-    ("aes-256-gcm", &["aes", "aes-256"]),
-    ("aes-192-gcm", &["aes-192"]),
-    ("aes-128-gcm", &["aes-128"]),
-];
+const fn concat<const N: usize>(mut first: EnumValues, mut second: EnumValues) -> [Names; N] {
+    let mut all: [Names; N] = [("", &[]); N];
+    let mut to: &mut [Names] = &mut all;
+    while let [slot, rest @ ..] = to {
+        let from = if first.is_empty() {
+            &mut second
+        } else {
+            &mut first
+        };
+        if let [value, others @ ..] = *from {
+            *slot = *value;
+            *from = others;
+        }
+        to = rest;
+    }
+    all
+}
+
+pub(super) const ENCRYPTION: EnumValues = &Encryption::NAMES;
 
 pub(super) const LOG_TYPE: EnumValues = &[("console", &[]), ("file", &[]), ("syslog", &[])];
 
@@ -76,22 +90,6 @@ pub(super) const TITLE: EnumValues = &[
 
 // Values of the client's configuration.
 
-pub(super) const WIRE_COMPRESSION: EnumValues = &[
-    ("none", &[]),
-    ("gzip", &["gz"]),
-    ("zstd", &[]),
-    ("lz4", &[]),
-    ("bzip2", &["bz2"]),
-];
-
-pub(super) const WIRE_ENCRYPTION: EnumValues = &[
-    ("none", &[]),
-    (
-        "aes-256-gcm",
-        &["aes", "aes256", "aes-gcm", "aes256-gcm", "aes-256"],
-    ),
-    ("aes-192-gcm", &["aes192", "aes192-gcm", "aes-192"]),
-    ("aes-128-gcm", &["aes128", "aes128-gcm", "aes-128"]),
-];
+pub(super) const WIRE_COMPRESSION: EnumValues = &Compression::NAMES;
 
 pub(super) const OUTPUT: EnumValues = &[("text", &[]), ("json", &[]), ("raw", &[])];

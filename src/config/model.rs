@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::codec::{Compression, Level};
 use crate::logging::LogSettings;
-use crate::unit::{ByteSize, Compression, Encryption, Level, ServerName, Span};
+use crate::unit::{ByteSize, Encryption, ServerName, Span};
 
 /// The checked configuration of the daemon.
 #[derive(Clone, Debug)]

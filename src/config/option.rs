@@ -1,5 +1,7 @@
 //! The type of the rows of the option table.
 
+use crate::unit::Names;
+
 /// The section in which an option may be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -49,7 +51,7 @@ pub enum ValueKind {
 }
 
 /// The values of an enum option: the name of each one, which messages use, and its aliases.
-pub type EnumValues = &'static [(&'static str, &'static [&'static str])];
+pub type EnumValues = &'static [Names];
 
 /// When a changed value takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use super::document::{ParseOptions, read};
 use super::problem::Diagnostics;
 use super::*;
+use crate::codec::{Compression, Level};
 use crate::logging::{LogKind, LogLevel, LogMode};
-use crate::unit::{ByteSize, Compression, Encryption, Level, Span};
+use crate::unit::{ByteSize, Encryption, Span};
 
 /// A temporary directory for the files of a test.
 struct TempDir(PathBuf);

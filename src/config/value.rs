@@ -6,8 +6,9 @@ use super::Retention;
 use super::option::{EnumValues, Setting, ValueKind};
 use super::problem::invalid;
 use super::suggest::closest;
+use crate::codec::Level;
 use crate::error::Error;
-use crate::unit::{ByteSize, Level, Span};
+use crate::unit::{ByteSize, Span, is_name};
 
 /// A value, parsed by the [`ValueKind`] of its option.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,9 +125,7 @@ pub(super) fn retention(text: &str) -> Result<Retention, Error> {
 
 fn enum_value(text: &str, values: EnumValues) -> Result<&'static str, Error> {
     let lower = text.to_ascii_lowercase();
-    let found = values
-        .iter()
-        .find(|(name, others)| *name == lower || others.contains(&lower.as_str()));
+    let found = values.iter().find(|names| is_name(&lower, **names));
     if let Some((name, _)) = found {
         return Ok(name);
     }

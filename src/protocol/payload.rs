@@ -5,10 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::frame::{Frame, MAX_PAYLOAD};
-use crate::codec::{compress_message, decompress_message};
+use crate::codec::{Compression, compress_message, decompress_message};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::unit::{Compression, Encryption};
+use crate::unit::Encryption;
 
 /// The buffer of the C program for a decompressed bzip2 payload, as a multiple of the compressed
 /// length.

@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::codec::Compression;
 use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind};
-use crate::unit::{Compression, Encryption, PgVersion};
+use crate::unit::{Encryption, PgVersion};
 
 fn key() -> MasterKey {
     MasterKey::for_tests(1)

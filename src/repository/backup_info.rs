@@ -9,11 +9,12 @@ use std::str::FromStr;
 
 use super::layout::INFO;
 use super::signature::{Signature, sign};
+use crate::codec::Compression;
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::hex;
 use crate::storage;
-use crate::unit::{Compression, Encryption, Label, Lsn, PgVersion, Timeline, escaped};
+use crate::unit::{Encryption, Label, Lsn, PgVersion, Timeline, escaped};
 
 /// Limit for the file, bytes: it has a few kilobytes, more with many tablespaces.
 const MAX_SIZE: u64 = 4 << 20;

@@ -7,10 +7,10 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ManifestFile, TablespaceInfo};
-use crate::codec::StoredFormat;
+use crate::codec::{Compression, StoredFormat};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::{ConfigFile, hex};
-use crate::unit::{Compression, Encryption};
+use crate::unit::Encryption;
 
 /// The version of the format. In version 1 all files have the format of the header.
 pub(super) const VERSION: u32 = 2;

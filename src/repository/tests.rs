@@ -5,13 +5,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::codec::StoredFormat;
+use crate::codec::{Compression, StoredFormat};
 use crate::crypto::MasterKey;
 use crate::error::ErrorKind;
 use crate::format::ConfigFile;
 use crate::repository::{ManifestFile, ManifestWriter, SystemInfo, TablespaceInfo};
 use crate::unit::Label;
-use crate::unit::{Compression, Encryption, PgVersion, SegmentSize};
+use crate::unit::{Encryption, PgVersion, SegmentSize};
 
 /// A repository that is removed on drop.
 struct Scratch(PathBuf, Repository);
@@ -536,7 +536,7 @@ fn a_file_of_a_backup_is_limited_to_its_size_in_the_manifest() {
     let stored = file.stored.unwrap();
     let coding = crate::codec::EncodeOptions {
         compression: stored.compression,
-        level: crate::unit::Level::Auto,
+        level: crate::codec::Level::Auto,
         encryption: stored.encryption,
         key: Some(std::sync::Arc::new(key())),
     };

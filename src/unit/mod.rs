@@ -3,10 +3,9 @@
 //! Each type parses and prints its text form, and calculates in 64 bits. Nothing here uses a file
 //! or a socket.
 
-mod clock;
+mod encryption;
 mod label;
 mod lsn;
-mod method;
 mod name;
 mod segment;
 mod size;
@@ -16,15 +15,14 @@ mod timeline;
 mod timestamp;
 mod version;
 
-pub use clock::local_timestamp;
+pub use encryption::Encryption;
 pub use label::Label;
 pub use lsn::Lsn;
-pub use method::{Compression, Encryption, Level};
 pub use name::ServerName;
 pub use segment::{Segment, SegmentSize};
 pub use size::ByteSize;
 pub use span::Span;
-pub use text::{escaped, without_bom};
+pub use text::{Names, escaped, is_name, without_bom};
 pub use timeline::Timeline;
-pub use timestamp::Timestamp;
+pub use timestamp::{Timestamp, local_timestamp};
 pub use version::PgVersion;

@@ -1,6 +1,14 @@
-//! Conversion of bytes to text.
+//! Names of choices, and conversion of bytes to text.
 
 use std::fmt::Write;
+
+/// The name of a choice, which messages and lists show, and others that are accepted for it.
+pub type Names = (&'static str, &'static [&'static str]);
+
+/// Whether `text` is one of the names of a choice.
+pub fn is_name(text: &str, (name, aliases): Names) -> bool {
+    text == name || aliases.contains(&text)
+}
 
 /// The text of a name or a path of unknown encoding: UTF-8 unchanged; invalid bytes, control
 /// characters and `\` as `\x` and two hexadecimal digits. Different bytes give different texts.

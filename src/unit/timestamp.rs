@@ -183,6 +183,11 @@ fn time_zone(zone: &str) -> Option<TimeZone> {
     Some(TimeZone::fixed(offset))
 }
 
+/// The local time as `YYYYMMDDHHMMSS`, for the management documents.
+pub fn local_timestamp() -> String {
+    jiff::Zoned::now().strftime("%Y%m%d%H%M%S").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pgmoneta::codec::{StoredFormat, StoredReader};
+use pgmoneta::codec::{Compression, StoredFormat, StoredReader};
 use pgmoneta::crypto::{MasterKey, Sha256};
-use pgmoneta::unit::{Compression, Encryption};
+use pgmoneta::unit::Encryption;
 use serde_json::Value;
 
 use crate::backup::by_hand::key;

@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::commands::{COMMANDS, CommandSpec, GROUPS, find};
+use crate::codec::Compression;
 use crate::protocol::VERSION;
+use crate::unit::{Encryption, Names};
 
 /// The parsed command line.
 pub(super) struct Arguments {
@@ -248,6 +250,14 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
         .overrides_with(name)
 }
 
+/// A value with these names; the help shows the first name of each.
+fn any_of(values: &'static [Names]) -> PossibleValuesParser {
+    let values = values.iter();
+    PossibleValuesParser::new(
+        values.map(|(name, aliases)| PossibleValue::new(name).aliases(*aliases)),
+    )
+}
+
 /// The options that every command has.
 fn global_options() -> [Arg; 11] {
     let path = value_parser!(PathBuf);
@@ -264,14 +274,10 @@ fn global_options() -> [Arg; 11] {
             .value_parser(PossibleValuesParser::new(["text", "json", "raw"])),
         text("compress", "METHOD", "Compress messages")
             .short('C')
-            .value_parser(PossibleValuesParser::new([
-                "none", "gz", "zstd", "lz4", "bz2", "gzip", "bzip2",
-            ])),
+            .value_parser(any_of(&Compression::NAMES)),
         text("encrypt", "METHOD", "Encrypt messages with the master key")
             .short('E')
-            .value_parser(PossibleValuesParser::new([
-                "none", "aes", "aes256", "aes192", "aes128",
-            ])),
+            .value_parser(any_of(&Encryption::NAMES)),
         text("logfile", "FILE", "The log file")
             .short('L')
             .value_parser(path),

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::arguments::Options;
+use crate::codec::Compression;
 use crate::config::ClientConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::Codec;
-use crate::unit::{Compression, Encryption};
+use crate::unit::Encryption;
 
 /// The configuration files that are tried without `-c`: the client's, then the daemon's.
 const DEFAULT_CONFIG_FILES: [&str; 2] = [
@@ -41,8 +42,9 @@ pub(super) fn find_endpoint(options: &Options) -> Result<(Endpoint, ClientConfig
                 .with_hint("set it as in pgmoneta.conf"));
         }
     };
-    let compression = options.compress.as_deref().map(compression);
-    let encryption = options.encrypt.as_deref().map(encryption);
+    // The parser of the command line has checked the names.
+    let compression = options.compress.as_deref().and_then(Compression::from_name);
+    let encryption = options.encrypt.as_deref().and_then(Encryption::from_name);
     let codec = Codec {
         compression: compression
             .or(config.compression)
@@ -69,24 +71,4 @@ fn no_remote(instead: &str) -> Error {
     Error::new(ErrorKind::Usage, "remote management is not implemented").with_hint(format!(
         "{instead}, and run pgmoneta-cli on the host of the daemon"
     ))
-}
-
-/// The compression method of a value that the parser has checked.
-fn compression(word: &str) -> Compression {
-    match word {
-        "gz" | "gzip" => Compression::Gzip,
-        "zstd" => Compression::Zstd,
-        "lz4" => Compression::Lz4,
-        "bz2" | "bzip2" => Compression::Bzip2,
-        _ => Compression::None,
-    }
-}
-
-fn encryption(word: &str) -> Encryption {
-    match word {
-        "aes" | "aes256" => Encryption::Aes256,
-        "aes192" => Encryption::Aes192,
-        "aes128" => Encryption::Aes128,
-        _ => Encryption::None,
-    }
 }

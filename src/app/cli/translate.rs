@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
+use crate::codec::Compression;
 use crate::protocol::{Command, Members, Response};
-use crate::unit::{ByteSize, Compression, Encryption};
+use crate::unit::{ByteSize, Encryption};
 
 /// The size members of a backup, which are added where they are missing.
 const SIZE_MEMBERS: [&str; 5] = [

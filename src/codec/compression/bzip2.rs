@@ -1,10 +1,28 @@
 //! Compressing to and reading from bzip2 streams.
 
-use std::io;
+use std::io::{self, Write};
 
+use ::bzip2::bufread::BzDecoder;
+use ::bzip2::write::BzEncoder;
 use ::bzip2::{Action, Compress, Compression, Decompress, Status};
 
-use super::frames::{Decode, Step, counter_delta};
+use super::frames::{Decode, FrameSequence, Step, counter_delta, read_message};
+use super::method::Method;
+use crate::error::Result;
+
+pub const METHOD: Method = Method {
+    names: ("bzip2", &["bz2", "client-bzip2", "client-bz2"]),
+    suffix: ".bz2",
+    code: 4,
+    levels: (1, 9),
+    default_level: 9,
+    is_start: |bytes| matches!(bytes, [b'B', b'Z', b'h', b'1'..=b'9', ..]),
+    compress,
+    compress_pages: None,
+    decompress: |input| Ok(Box::new(FrameSequence::new(input, Stream::default()))),
+    compress_message,
+    decompress_message: |packed, limit| read_message(BzDecoder::new(packed), limit),
+};
 
 /// When repetitive input falls back to the slower sort with a bounded run time; 30 is the default
 /// of the library.
@@ -12,7 +30,7 @@ const WORK_FACTOR: u32 = 30;
 
 /// Writes a stream. The library cannot reuse a compressor, but creating one is cheap compared to
 /// bzip2.
-pub fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
+fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
     let level = Compression::new(u32::try_from(level).unwrap_or(9));
     let mut compressor = Compress::new(level, WORK_FACTOR);
     frame.reserve(plain.len() + plain.len() / 64 + 1024);
@@ -26,9 +44,16 @@ pub fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()>
     }
 }
 
+/// One stream of level 9.
+fn compress_message(plain: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = BzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(plain)?;
+    Ok(encoder.finish()?)
+}
+
 /// Decodes a sequence of streams.
 #[derive(Default)]
-pub struct Stream(Option<Decompress>);
+struct Stream(Option<Decompress>);
 
 impl Decode for Stream {
     const NAME: &'static str = "bzip2 stream";

@@ -2,6 +2,10 @@
 
 use std::io::{self, BufRead, Read};
 
+use super::super::cipher::DecryptingReader;
+use super::method::FrameReader;
+use crate::error::{Error, ErrorKind, Result};
+
 /// The result of one call of a decoder.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
@@ -26,27 +30,29 @@ pub trait Decode {
 }
 
 /// A sequence of frames, read by one decoder.
-pub struct FrameSequence<R, D> {
-    input: R,
+pub struct FrameSequence<D> {
+    input: DecryptingReader,
     decoder: D,
     in_frame: bool,
 }
 
-impl<R: BufRead, D: Decode> FrameSequence<R, D> {
-    pub fn new(input: R, decoder: D) -> FrameSequence<R, D> {
+impl<D: Decode> FrameSequence<D> {
+    pub fn new(input: DecryptingReader, decoder: D) -> FrameSequence<D> {
         FrameSequence {
             input,
             decoder,
             in_frame: false,
         }
     }
+}
 
-    pub fn into_inner(self) -> R {
-        self.input
+impl<D: Decode + Send> FrameReader for FrameSequence<D> {
+    fn into_input(self: Box<Self>) -> Option<DecryptingReader> {
+        Some(self.input)
     }
 }
 
-impl<R: BufRead, D: Decode> Read for FrameSequence<R, D> {
+impl<D: Decode> Read for FrameSequence<D> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
@@ -103,4 +109,22 @@ pub fn damaged(name: &str, what: &dyn std::fmt::Display) -> io::Error {
 /// The difference of a library's byte counter.
 pub fn counter_delta(before: u64, after: u64) -> usize {
     usize::try_from(after.wrapping_sub(before)).unwrap_or(0)
+}
+
+/// The plain bytes of a message; more than `limit` are an error.
+pub fn read_message(decoder: impl Read, limit: usize) -> Result<Vec<u8>> {
+    let mut plain = Vec::new();
+    let end = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    decoder
+        .take(end)
+        .read_to_end(&mut plain)
+        .map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()))?;
+    if plain.len() > limit {
+        return Err(message_too_long());
+    }
+    Ok(plain)
+}
+
+pub fn message_too_long() -> Error {
+    Error::new(ErrorKind::Corrupt, "it is too long")
 }

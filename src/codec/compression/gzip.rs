@@ -1,11 +1,30 @@
 //! Compressing to and reading from gzip members (RFC 1952).
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, Write};
 
+use flate2::bufread::GzDecoder;
+use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::frames::{Decode, Step, counter_delta};
+use super::frames::{Decode, FrameSequence, Step, counter_delta, read_message};
+use super::method::Method;
+use crate::error::Result;
+
+pub const METHOD: Method = Method {
+    names: ("gzip", &["gz", "client-gzip"]),
+    suffix: ".gz",
+    code: 1,
+    levels: (1, 9),
+    default_level: 6,
+    // RFC 1952: ID1, ID2, CM.
+    is_start: |bytes| bytes.starts_with(&[0x1f, 0x8b, 8]),
+    compress,
+    compress_pages: None,
+    decompress: |input| Ok(Box::new(FrameSequence::new(input, Member::default()))),
+    compress_message,
+    decompress_message: |packed, limit| read_message(GzDecoder::new(packed), limit),
+};
 
 /// A window of 32 KiB, the largest that deflate has (RFC 1951).
 const WINDOW_BITS: u8 = 15;
@@ -15,7 +34,7 @@ thread_local! {
 }
 
 /// Writes a member without a name and a time.
-pub fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
+fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
     let mut compressor = match COMPRESSOR.take() {
         Some((old, compressor)) if old == level => compressor,
         _ => {
@@ -37,9 +56,16 @@ pub fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()>
     Ok(())
 }
 
+/// One member of level 9.
+fn compress_message(plain: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(plain)?;
+    Ok(encoder.finish()?)
+}
+
 /// Decodes a sequence of members.
 #[derive(Default)]
-pub struct Member(Option<Decompress>);
+struct Member(Option<Decompress>);
 
 impl Decode for Member {
     const NAME: &'static str = "gzip member";

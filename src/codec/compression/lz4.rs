@@ -5,13 +5,30 @@ use std::io::{self, BufRead, Read, Write};
 use ::lz4::liblz4::BlockChecksum;
 use ::lz4::{BlockMode, BlockSize, ContentChecksum, Decoder, EncoderBuilder};
 
-use super::frames::{damaged, truncated};
-use crate::error::{Error, ErrorKind};
+use super::super::cipher::DecryptingReader;
+use super::frames::{damaged, message_too_long, truncated};
+use super::method::{FrameReader, Method};
+use crate::error::{Error, ErrorKind, Result};
+
+pub const METHOD: Method = Method {
+    names: ("lz4", &["client-lz4"]),
+    suffix: ".lz4",
+    code: 3,
+    levels: (1, 12),
+    default_level: 1,
+    // A frame, or the first length in what the C program writes.
+    is_start: |bytes| bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]) || is_c_format(bytes),
+    compress,
+    compress_pages: None,
+    decompress: |input| Ok(Box::new(Frames(State::BetweenFrames(input)))),
+    compress_message,
+    decompress_message,
+};
 
 const NAME: &str = "lz4 frame";
 
 /// Writes a frame without checksums: the digests are stored elsewhere.
-pub fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
+fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
     frame.reserve(plain.len() + plain.len() / 64 + 64);
     let mut encoder = EncoderBuilder::new()
         .block_size(BlockSize::Max1MB)
@@ -31,34 +48,55 @@ const MAX_C_BLOCK: u32 = 4128;
 
 /// Whether this is the start of what the C program writes with the same suffix: blocks of up to
 /// 4096 plain bytes, each after its length (4 bytes, little-endian), without an LZ4 frame.
-pub fn is_c_format(bytes: &[u8]) -> bool {
+fn is_c_format(bytes: &[u8]) -> bool {
     let length = bytes
         .first_chunk()
         .map(|length| u32::from_le_bytes(*length));
     length.is_some_and(|length| (1..=MAX_C_BLOCK).contains(&length))
 }
 
-/// Reads a sequence of frames. The library's decoder reads no byte after its frame, so the next one
-/// can continue there.
-pub struct Frames<R: BufRead> {
-    state: State<R>,
+/// One LZ4 block behind its plain length (4 bytes, big-endian).
+fn compress_message(plain: &[u8]) -> Result<Vec<u8>> {
+    let length = u32::try_from(plain.len())
+        .map_err(|_| Error::new(ErrorKind::Usage, "the message is too long for LZ4"))?;
+    let mut packed = length.to_be_bytes().to_vec();
+    packed.extend(::lz4::block::compress(plain, None, false)?);
+    Ok(packed)
 }
 
-enum State<R: BufRead> {
-    BetweenFrames(R),
-    InFrame(Box<Decoder<R>>),
+fn decompress_message(packed: &mut &[u8], limit: usize) -> Result<Vec<u8>> {
+    let packed = std::mem::take(packed);
+    let (length, block) = packed
+        .split_first_chunk::<4>()
+        .ok_or_else(|| Error::new(ErrorKind::Corrupt, "it is too short for its length"))?;
+    let length = u32::from_be_bytes(*length);
+    // An LZ4 block expands at most 255 times, so a false length cannot cause a much larger
+    // allocation.
+    let bound = packed.len().saturating_mul(255).min(limit);
+    let size = i32::try_from(length).ok();
+    let size = size.filter(|_| usize::try_from(length).is_ok_and(|length| length <= bound));
+    let size = size.ok_or_else(message_too_long)?;
+    let plain = ::lz4::block::decompress(block, Some(size))
+        .map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()))?;
+    if u32::try_from(plain.len()) != Ok(length) {
+        return Err(Error::new(ErrorKind::Corrupt, "it is shorter than it says"));
+    }
+    Ok(plain)
+}
+
+/// Reads a sequence of frames. The library's decoder reads no byte after its frame, so the next one
+/// can continue there.
+struct Frames(State);
+
+enum State {
+    BetweenFrames(DecryptingReader),
+    InFrame(Box<Decoder<DecryptingReader>>),
     Failed,
 }
 
-impl<R: BufRead> Frames<R> {
-    pub fn new(input: R) -> Frames<R> {
-        Frames {
-            state: State::BetweenFrames(input),
-        }
-    }
-
-    pub fn into_inner(self) -> Option<R> {
-        match self.state {
+impl FrameReader for Frames {
+    fn into_input(self: Box<Self>) -> Option<DecryptingReader> {
+        match self.0 {
             State::BetweenFrames(input) => Some(input),
             State::InFrame(decoder) => Some(decoder.finish().0),
             State::Failed => None,
@@ -66,33 +104,33 @@ impl<R: BufRead> Frames<R> {
     }
 }
 
-impl<R: BufRead> Read for Frames<R> {
+impl Read for Frames {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if buf.is_empty() {
             return Ok(0);
         }
         loop {
-            match std::mem::replace(&mut self.state, State::Failed) {
+            match std::mem::replace(&mut self.0, State::Failed) {
                 State::BetweenFrames(mut input) => {
                     let ahead = input.fill_buf()?;
                     if ahead.is_empty() {
-                        self.state = State::BetweenFrames(input);
+                        self.0 = State::BetweenFrames(input);
                         return Ok(0);
                     }
                     if is_c_format(ahead) {
                         let message = "the file was written by the C program, whose LZ4 format this version cannot read yet";
                         return Err(Error::new(ErrorKind::Unsupported, message).into());
                     }
-                    self.state = State::InFrame(Box::new(Decoder::new(input)?));
+                    self.0 = State::InFrame(Box::new(Decoder::new(input)?));
                 }
                 State::InFrame(mut decoder) => match decoder.read(buf).map_err(decoder_error)? {
                     0 => {
                         let (input, complete) = decoder.finish();
                         complete.map_err(|_| truncated(NAME))?;
-                        self.state = State::BetweenFrames(input);
+                        self.0 = State::BetweenFrames(input);
                     }
                     count => {
-                        self.state = State::InFrame(decoder);
+                        self.0 = State::InFrame(decoder);
                         return Ok(count);
                     }
                 },

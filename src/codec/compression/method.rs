@@ -1,76 +1,65 @@
-//! Dispatch to the compression methods.
+//! The row of a compression method: its names and numbers, encoder and decoder.
 
-use std::io::{self, BufRead, Read};
+use std::fmt;
+use std::io::{self, Read};
 
-use super::frames::FrameSequence;
-use super::{Effort, bzip2, gzip, lz4, zstd};
-use crate::unit::Compression;
+use super::super::cipher::DecryptingReader;
+use crate::error::Result;
+use crate::unit::Names;
 
-/// Compresses `plain` to one frame, which replaces the content of `frame`. With `Compression::None`
-/// it is a copy.
-pub fn compress(
-    compression: Compression,
-    effort: Effort,
-    plain: &[u8],
-    frame: &mut Vec<u8>,
-) -> io::Result<()> {
-    frame.clear();
-    let level = effort.level(compression);
-    match compression {
-        Compression::None => {
-            frame.extend_from_slice(plain);
-            Ok(())
-        }
-        Compression::Gzip => gzip::compress(level, plain, frame),
-        Compression::Zstd => zstd::compress(effort, plain, frame),
-        Compression::Lz4 => lz4::compress(level, plain, frame),
-        Compression::Bzip2 => bzip2::compress(level, plain, frame),
-    }
+/// A compression method; the file of each one has its row.
+pub struct Method {
+    /// The name in files and messages, and others that are accepted.
+    pub names: Names,
+    /// The suffix of a stored file's name.
+    pub suffix: &'static str,
+    /// The number in the management protocol, at most 15.
+    pub code: u8,
+    /// The lowest and the highest level.
+    pub levels: (i32, i32),
+    /// The last level at which more time still reduces the size notably.
+    pub default_level: i32,
+    /// Whether bytes are the start of a compressed file.
+    pub is_start: fn(&[u8]) -> bool,
+    /// Appends one frame with the plain bytes to an empty buffer, with a level of its range.
+    pub compress: fn(i32, &[u8], &mut Vec<u8>) -> io::Result<()>,
+    /// As `compress`, but faster, and for PostgreSQL pages about as small as the default level; the
+    /// level `auto` tries both on each file.
+    pub compress_pages: Option<CompressPages>,
+    /// The plain bytes of a sequence of frames up to the end of the file. A truncated frame, or
+    /// bytes after the last one that start no frame, are errors; no frame at all is an empty file.
+    pub decompress: fn(DecryptingReader) -> io::Result<Box<dyn FrameReader>>,
+    /// Compresses a whole message of the management protocol as the C program does.
+    pub compress_message: fn(&[u8]) -> Result<Vec<u8>>,
+    /// The reverse of `compress_message`, for at most this many plain bytes; takes the message
+    /// from the start of the slice.
+    pub decompress_message: fn(&mut &[u8], usize) -> Result<Vec<u8>>,
 }
 
-/// Reads the plain bytes of a sequence of frames up to the end of `R`. A truncated frame, or bytes
-/// after the last one that start no frame, are errors; no frame at all is an empty file.
-pub enum Frames<R: BufRead> {
-    Plain(R),
-    Gzip(FrameSequence<R, gzip::Member>),
-    Zstd(FrameSequence<R, zstd::Frame>),
-    Lz4(lz4::Frames<R>),
-    Bzip2(FrameSequence<R, bzip2::Stream>),
-}
+/// See [`Method::compress_pages`].
+pub type CompressPages = fn(&[u8], &mut Vec<u8>) -> io::Result<()>;
 
-impl<R: BufRead> Frames<R> {
-    pub fn new(compression: Compression, input: R) -> io::Result<Frames<R>> {
-        Ok(match compression {
-            Compression::None => Frames::Plain(input),
-            Compression::Gzip => Frames::Gzip(FrameSequence::new(input, gzip::Member::default())),
-            Compression::Zstd => Frames::Zstd(FrameSequence::new(input, zstd::Frame::new()?)),
-            Compression::Lz4 => Frames::Lz4(lz4::Frames::new(input)),
-            Compression::Bzip2 => {
-                Frames::Bzip2(FrameSequence::new(input, bzip2::Stream::default()))
-            }
-        })
-    }
-
+/// Reads the plain bytes of a stored file.
+pub trait FrameReader: Read + Send {
     /// The reader of the frames; `None` after an error.
-    pub fn into_inner(self) -> Option<R> {
-        match self {
-            Frames::Plain(input) => Some(input),
-            Frames::Gzip(sequence) => Some(sequence.into_inner()),
-            Frames::Zstd(sequence) => Some(sequence.into_inner()),
-            Frames::Lz4(frames) => frames.into_inner(),
-            Frames::Bzip2(sequence) => Some(sequence.into_inner()),
-        }
-    }
+    fn into_input(self: Box<Self>) -> Option<DecryptingReader>;
 }
 
-impl<R: BufRead> Read for Frames<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+/// The compression level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// Chosen for each file from its first bytes.
+    #[default]
+    Auto,
+    /// A level of the compression method; the range depends on the method.
+    Fixed(i32),
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Frames::Plain(input) => input.read(buf),
-            Frames::Gzip(sequence) => sequence.read(buf),
-            Frames::Zstd(sequence) => sequence.read(buf),
-            Frames::Lz4(frames) => frames.read(buf),
-            Frames::Bzip2(sequence) => sequence.read(buf),
+            Level::Auto => f.write_str("auto"),
+            Level::Fixed(level) => level.fmt(f),
         }
     }
 }

@@ -8,11 +8,12 @@
 mod bzip2;
 mod frames;
 mod gzip;
-mod level;
 mod lz4;
 mod method;
+mod none;
+mod table;
 mod zstd;
 
-pub(super) use level::{Effort, clamp_level, default_level};
-pub(super) use lz4::is_c_format as is_c_lz4;
-pub(super) use method::{Frames, compress};
+pub use method::Level;
+pub(super) use method::{CompressPages, FrameReader, Method};
+pub use table::Compression;

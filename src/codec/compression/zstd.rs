@@ -7,8 +7,30 @@ use ::zstd::bulk::Compressor;
 use ::zstd::stream::raw::{Decoder, Operation};
 use ::zstd::zstd_safe::{CParameter, Strategy};
 
-use super::Effort;
-use super::frames::{Decode, Step};
+use super::frames::{Decode, FrameSequence, Step, read_message};
+use super::method::Method;
+
+pub const METHOD: Method = Method {
+    names: ("zstd", &["client-zstd"]),
+    suffix: ".zstd",
+    code: 2,
+    levels: (-131_072, 22),
+    default_level: 3,
+    // RFC 8878: a frame, or a skippable one.
+    is_start: |bytes| {
+        bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+            || matches!(bytes, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+    },
+    compress,
+    compress_pages: Some(compress_pages),
+    decompress: |input| Ok(Box::new(FrameSequence::new(input, Frame(Decoder::new()?)))),
+    // One frame with the content size in its header.
+    compress_message: |plain| Ok(::zstd::bulk::compress(plain, 1)?),
+    decompress_message: |packed, limit| {
+        let decoder = ::zstd::stream::read::Decoder::with_buffer(packed)?;
+        read_message(decoder.single_frame(), limit)
+    },
+};
 
 thread_local! {
     /// One compressor for levels and one for pages, per thread.
@@ -18,23 +40,35 @@ thread_local! {
 
 /// Writes a frame with its content size in the header, so that readers can allocate the output, and
 /// without a checksum: the digests are stored elsewhere.
-pub fn compress(effort: Effort, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
-    let cached = match effort {
-        Effort::Level(_) => &LEVELS,
-        Effort::Pages => &PAGES,
+fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
+    let mut compressor = match LEVELS.take() {
+        Some(compressor) => compressor,
+        None => Compressor::new(level)?,
     };
-    let mut compressor = match (cached.take(), effort) {
-        (Some(mut compressor), Effort::Level(level)) => {
-            compressor.set_compression_level(level)?;
-            compressor
-        }
-        (Some(compressor), Effort::Pages) => compressor,
-        (None, Effort::Level(level)) => Compressor::new(level)?,
-        (None, Effort::Pages) => page_compressor()?,
+    compressor.set_compression_level(level)?;
+    write_frame(&mut compressor, plain, frame)?;
+    LEVELS.set(Some(compressor));
+    Ok(())
+}
+
+/// Two to three times as fast as level 3.
+fn compress_pages(plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
+    let mut compressor = match PAGES.take() {
+        Some(compressor) => compressor,
+        None => page_compressor()?,
     };
+    write_frame(&mut compressor, plain, frame)?;
+    PAGES.set(Some(compressor));
+    Ok(())
+}
+
+fn write_frame(
+    compressor: &mut Compressor<'static>,
+    plain: &[u8],
+    frame: &mut Vec<u8>,
+) -> io::Result<()> {
     frame.reserve(::zstd::zstd_safe::compress_bound(plain.len()));
     compressor.compress_to_buffer(plain, frame)?;
-    cached.set(Some(compressor));
     Ok(())
 }
 
@@ -55,13 +89,7 @@ fn page_compressor() -> io::Result<Compressor<'static>> {
 }
 
 /// Decodes a sequence of frames.
-pub struct Frame(Decoder<'static>);
-
-impl Frame {
-    pub fn new() -> io::Result<Frame> {
-        Decoder::new().map(Frame)
-    }
-}
+struct Frame(Decoder<'static>);
 
 impl Decode for Frame {
     const NAME: &'static str = "zstd frame";

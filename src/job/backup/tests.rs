@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::pipeline::Pipeline;
 use super::receive::{ArchiveRoot, receive};
 use super::staging::Staging;
-use crate::codec::{CHUNK_SIZE, EncodeOptions, StoredFormat, StoredReader};
+use crate::codec::{CHUNK_SIZE, Compression, EncodeOptions, Level, StoredFormat, StoredReader};
 use crate::crypto::MasterKey;
 use crate::error::{ErrorKind, Result};
 use crate::format::{BackupManifest, ManifestEntry};
@@ -16,7 +16,7 @@ use crate::pool::Pool;
 use crate::repository::{Backup, BackupInfo, Repository, TablespaceInfo};
 use crate::status::{Activity, Registry};
 use crate::sys::Stop;
-use crate::unit::{Compression, Encryption, Label, Level};
+use crate::unit::{Encryption, Label};
 
 const LABEL: &[u8] = b"START WAL LOCATION: 0/2000028 (file 000000010000000000000002)\n\
     CHECKPOINT LOCATION: 0/2000060\nBACKUP FROM: primary\nSTART TIMELINE: 1\n";

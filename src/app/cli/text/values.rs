@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
+use crate::codec::Compression;
 use crate::protocol::Members;
-use crate::unit::{ByteSize, Compression, Encryption, Lsn};
+use crate::unit::{ByteSize, Encryption, Lsn};
 
 /// A string; empty if it is missing.
 pub(super) fn text(fields: &Members, name: &str) -> String {

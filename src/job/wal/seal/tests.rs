@@ -3,8 +3,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::*;
+use crate::codec::{Compression, Level};
 use crate::crypto::MasterKey;
-use crate::unit::{Compression, Encryption, Level, SegmentSize, Timeline};
+use crate::unit::{Encryption, SegmentSize, Timeline};
 
 struct Scratch(PathBuf);
 
