@@ -20,7 +20,7 @@ const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
 /// Serves one client. It always gets a response, unless it has disconnected.
 pub(super) fn serve(socket: UnixStream, services: &Services) {
     let permitted = permitted(&socket);
-    let mut stream = match Stream::from_unix(socket, services.context.stop.clone()) {
+    let mut stream = match Stream::from_unix(socket, services.daemon.stop.clone()) {
         Ok(stream) => stream,
         Err(failure) => return log::error!("serve a client: {failure}"),
     };
@@ -85,7 +85,7 @@ impl Answer {
     }
 
     fn frame(&self, services: Option<&Services>) -> Result<Frame> {
-        let key = services.map(|services| &*services.context.key);
+        let key = services.map(|services| &*services.daemon.key);
         Frame::encode(&self.response.text()?, self.codec, key)
     }
 
@@ -110,7 +110,7 @@ fn linger(stream: &mut Stream) {
 }
 
 fn handle(stream: &mut Stream, services: &Services) -> Answer {
-    let deadline = Deadline::after(services.context.config.authentication_timeout.duration());
+    let deadline = Deadline::after(services.daemon.config.authentication_timeout.duration());
     let undecodable = |failure: Error| {
         log::warn!("read a request: {failure}");
         Answer::refused(None, Cause::Undecodable, failure)
@@ -119,7 +119,7 @@ fn handle(stream: &mut Stream, services: &Services) -> Answer {
         Ok(frame) => frame,
         Err(failure) => return undecodable(failure),
     };
-    let text = frame.decode(Some(&services.context.key));
+    let text = frame.decode(Some(&services.daemon.key));
     let envelope = match text.and_then(|text| Envelope::read(&text)) {
         Ok(envelope) => envelope,
         Err(failure) => return undecodable(failure),

@@ -1,19 +1,22 @@
 //! Runs the job for a request.
 
+use std::sync::Arc;
+
 use super::document;
 use super::events::Waker;
 
-use crate::config::Server;
 use crate::error::{Error, ErrorKind};
 use crate::job;
-use crate::job::context::JobContext;
+use crate::job::context::{DaemonContext, ServerContext};
 use crate::protocol::{Cause, Command, Envelope, Fields, Request, RequestError};
 
 /// What a request handler needs.
 #[derive(Clone)]
 pub(super) struct Services {
-    /// Passed to the jobs.
-    pub context: JobContext,
+    /// What all servers share.
+    pub daemon: DaemonContext,
+    /// In the order of the configuration.
+    pub servers: Arc<[ServerContext]>,
     /// Shuts the daemon down.
     pub waker: Waker,
 }
@@ -26,33 +29,33 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> HandlerResul
     let command = envelope
         .command()
         .ok_or_else(|| unknown_command(envelope))?;
-    let context = &services.context;
     if command.takes_server() && envelope.server_member_is_valid() {
         // First: an unknown server is reported before any other error of the request.
-        find(context, envelope.server().unwrap_or_default())?;
+        find(services, envelope.server().unwrap_or_default())?;
     }
     let request = Request::read(command, envelope.request())?;
     log_request(command, envelope);
+    let status = || job::status::run(&services.daemon, &services.servers);
     Ok(Some(match request {
         Request::Ping => Fields::new(),
         Request::Shutdown => return Ok(None),
-        Request::Status => document::status(&job::status::run(context)?),
-        Request::StatusDetails => document::status_details(&job::status::run(context)?),
+        Request::Status => document::status(&status()?),
+        Request::StatusDetails => document::status_details(&status()?),
         Request::Backup { server, parent } => {
-            let server = find(context, &server)?;
+            let context = find(services, &server)?;
             if parent.is_some() {
                 return Err(not_implemented("an incremental backup"));
             }
-            let done = job::backup::run(context, server, &job::backup::Options::default())?;
-            document::backup(server, &done)
+            let done = job::backup::run(context, &job::backup::Options::default())?;
+            document::backup(&context.server, &done)
         }
         Request::ListBackup { server, sort } => {
-            let server = find(context, &server)?;
-            document::list(server, &job::catalogue::list(context, server)?, sort)
+            let context = find(services, &server)?;
+            document::list(&context.server, &job::catalogue::list(context)?, sort)
         }
         Request::Info { server, backup } => {
-            let server = find(context, &server)?;
-            document::info(server, &job::catalogue::find(context, server, &backup)?)
+            let context = find(services, &server)?;
+            document::info(&context.server, &job::catalogue::find(context, &backup)?)
         }
         Request::Verify {
             server,
@@ -60,23 +63,23 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> HandlerResul
             all,
             ..
         } => {
-            let server = find(context, &server)?;
-            let done = job::verify::run(context, server, &job::verify::Options { backup, all })?;
-            document::verify(server, job::catalogue::version(context, server)?, &done)
+            let context = find(services, &server)?;
+            let done = job::verify::run(context, &job::verify::Options { backup, all })?;
+            document::verify(&context.server, job::catalogue::version(context)?, &done)
         }
         Request::Restore(restore) => {
-            let server = find(context, &restore.server)?;
+            let context = find(services, &restore.server)?;
             let options = document::restore_options(restore)?;
-            document::restore(server, &job::restore::run(context, server, &options)?)
+            document::restore(&context.server, &job::restore::run(context, &options)?)
         }
         Request::Progress { server, command } => {
-            let server = find(context, &server)?;
-            let version = job::catalogue::version(context, server)?;
-            document::progress(server, version, &context.registry, &command)
+            let context = find(services, &server)?;
+            let version = job::catalogue::version(context)?;
+            document::progress(context, version, &command)
         }
         Request::WalBegin { server } => {
-            let server = find(context, &server)?;
-            document::wal_begin(server, &job::wal::begin(context, server)?)
+            let context = find(services, &server)?;
+            document::wal_begin(&context.server, &job::wal::begin(context)?)
         }
         Request::Other { command, .. } => {
             return Err(not_implemented(&format!("the command {command}")));
@@ -84,11 +87,15 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> HandlerResul
     }))
 }
 
-fn find<'a>(context: &'a JobContext, name: &str) -> Result<&'a Server, RequestError> {
-    context.config.server(name).ok_or_else(|| {
+fn find<'a>(services: &'a Services, name: &str) -> Result<&'a ServerContext, RequestError> {
+    let mut servers = services.servers.iter();
+    let found = servers.find(|context| context.server.name.as_str() == name);
+    found.ok_or_else(|| {
         let quoted: String = name.chars().take(40).collect();
-        let servers = context.config.servers.iter();
-        let known: Vec<_> = servers.map(|server| server.name.as_str()).collect();
+        let servers = services.servers.iter();
+        let known: Vec<_> = servers
+            .map(|context| context.server.name.as_str())
+            .collect();
         RequestError {
             cause: Cause::UnknownServer,
             failure: Error::new(ErrorKind::Usage, format!("there is no server {quoted:?}"))

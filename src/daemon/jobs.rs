@@ -8,7 +8,7 @@ use super::connection;
 use super::dispatch::Services;
 use super::events::Waker;
 use crate::job;
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 
 /// How many requests may be served at a time.
 const MAX_REQUESTS: usize = 64;
@@ -67,23 +67,17 @@ impl Jobs {
     }
 
     /// Runs [`job::refresh`] for each server, in threads of their own: a server may be slow.
-    pub(super) fn refresh(&mut self, context: &JobContext) {
+    pub(super) fn refresh(&mut self, servers: &[ServerContext]) {
         self.reap();
-        for server in &context.config.servers {
-            let (context, server, guard) = (
-                context.clone(),
-                server.clone(),
-                WakeOnDrop(self.waker.clone()),
-            );
-            let thread = std::thread::Builder::new().name(format!("refresh/{}", server.name));
+        for context in servers {
+            let (context, guard) = (context.clone(), WakeOnDrop(self.waker.clone()));
+            let name = context.server.name.clone();
+            let thread = std::thread::Builder::new().name(format!("refresh/{name}"));
             let thread = thread.spawn(move || {
                 let _guard = guard;
-                if let Err(failure) = job::refresh::run(&context, &server) {
-                    log::warn!(
-                        "server {}: refresh its state: {}",
-                        server.name,
-                        failure.message_with_hint()
-                    );
+                if let Err(failure) = job::refresh::run(&context) {
+                    let why = failure.message_with_hint();
+                    log::warn!("server {name}: refresh its state: {why}");
                 }
             });
             match thread {

@@ -15,4 +15,5 @@ mod socket;
 mod startup;
 mod supervisor;
 
+pub use receivers::Receivers;
 pub use run::{Mode, run};

@@ -11,11 +11,10 @@ use super::startup::{Locks, Startup};
 use crate::config::Config;
 use crate::crypto::MasterKey;
 use crate::error::Result;
-use crate::job::context::JobContext;
+use crate::job::context::DaemonContext;
 use crate::pool::Pool;
 use crate::protocol::VERSION;
 use crate::repository::BaseDirectory;
-use crate::status::Registry;
 use crate::sys::{Stop, notify};
 
 /// Owns the threads, the event loop and the locks.
@@ -43,8 +42,7 @@ impl Supervisor {
         let started = locks.write_pid().and_then(|()| {
             let events = EventLoop::new(listener)?;
             sweep(&config, &base, &key);
-            let context = JobContext {
-                registry: Registry::new(),
+            let daemon = DaemonContext {
                 pool: Arc::new(Pool::new(config.workers)?),
                 stop: Stop::new()?,
                 config,
@@ -52,14 +50,19 @@ impl Supervisor {
                 vault,
                 key,
             };
-            let receivers = Receivers::start(&context)?;
-            Ok((events, context, receivers))
+            let servers = daemon.servers()?;
+            let mut receivers = Receivers::default();
+            for server in &servers {
+                receivers.start(server)?;
+            }
+            Ok((events, daemon, servers, receivers))
         });
         match started {
-            Ok((events, context, receivers)) => Ok(Supervisor {
+            Ok((events, daemon, servers, receivers)) => Ok(Supervisor {
                 jobs: Jobs::new(events.waker()),
                 services: Services {
-                    context,
+                    daemon,
+                    servers: servers.into(),
                     waker: events.waker(),
                 },
                 events,
@@ -85,7 +88,7 @@ impl Supervisor {
     }
 
     fn log_startup(&self) {
-        let config = &self.services.context.config;
+        let config = &self.services.daemon.config;
         for text in &config.not_implemented {
             log::warn!("{text}");
         }
@@ -112,11 +115,11 @@ impl Supervisor {
             self.jobs.reap();
             let sighup = self.events.take_sighup();
             if sighup {
-                self.jobs.refresh(&self.services.context);
+                self.jobs.refresh(&self.services.servers);
             }
             if sighup || checked.elapsed() >= CHECK_INTERVAL {
                 checked = Instant::now();
-                if let Some(listener) = self.locks.recreate_missing(&self.services.context.config) {
+                if let Some(listener) = self.locks.recreate_missing(&self.services.daemon.config) {
                     self.events.listen(listener)?;
                 }
             }
@@ -128,11 +131,11 @@ impl Supervisor {
     }
 
     /// Stops in this order: new requests, the receivers, the jobs, the pool.
-    fn stop(self) {
+    fn stop(mut self) {
         notify("STOPPING=1");
         drop(self.events);
-        self.receivers.stop();
-        self.services.context.stop.request();
+        self.receivers.stop_all();
+        self.services.daemon.stop.request();
         self.jobs.join();
         drop(self.services);
         self.locks.release();

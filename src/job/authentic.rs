@@ -1,7 +1,7 @@
 //! Checks that a backup was written with the master key and has not been changed.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::repository::{Authenticity, Backup};
 use crate::unit::Encryption;
 
@@ -9,9 +9,9 @@ use crate::unit::Encryption;
 /// write to the repository, but has no key, could replace encrypted files by plain ones. One that
 /// is not encrypted may be unsigned: the returned text is a warning. If the configuration encrypts,
 /// an unsigned backup may have replaced an encrypted one, and is refused.
-pub(super) fn check(context: &JobContext, backup: &Backup) -> Result<Option<String>> {
+pub(super) fn check(context: &ServerContext, backup: &Backup) -> Result<Option<String>> {
     let label = &backup.label;
-    let why = match backup.authenticity(&context.key)? {
+    let why = match backup.authenticity(&context.daemon.key)? {
         Authenticity::Verified => return Ok(None),
         Authenticity::Unsigned => "there is no HMAC in its backup.info",
         Authenticity::Invalid => {
@@ -24,7 +24,7 @@ pub(super) fn check(context: &JobContext, backup: &Backup) -> Result<Option<Stri
             "it was changed, or made with another master key: restore it with that key",
         ));
     }
-    if context.config.encryption != Encryption::None {
+    if context.daemon.config.encryption != Encryption::None {
         let message = format!("the backup {label} is neither encrypted nor authenticated: {why}");
         return Err(Error::new(ErrorKind::Corrupt, message).with_hint(
             "it may have replaced another backup; if you know its origin, use it with encryption = none in \

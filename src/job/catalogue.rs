@@ -1,8 +1,7 @@
 //! The catalogue: the backups of a server, and the size of their WAL.
 
-use crate::config::Server;
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::repository::{Authenticity, Backup, Repository};
 use crate::unit::{Lsn, PgVersion};
 
@@ -31,10 +30,10 @@ pub struct Catalogue {
 }
 
 /// Reads the catalogue of `server`.
-pub fn list(context: &JobContext, server: &Server) -> Result<Catalogue> {
-    let repository = context.repository(&server.name)?;
+pub fn list(context: &ServerContext) -> Result<Catalogue> {
+    let repository = context.repository()?;
     let backups = repository.backups()?;
-    let archive = ArchiveExtent::read(context, server, &repository)?;
+    let archive = ArchiveExtent::read(context, &repository)?;
     let mut size = archive.size;
     let mut before = None;
     let mut entries = Vec::with_capacity(backups.len());
@@ -44,25 +43,25 @@ pub fn list(context: &JobContext, server: &Server) -> Result<Catalogue> {
         entries.push(Entry {
             wal: archive.end.since(start),
             delta: before.map_or(0, |before| start.since(before)),
-            authentic: backup.authenticity(&context.key)? == Authenticity::Verified,
+            authentic: backup.authenticity(&context.daemon.key)? == Authenticity::Verified,
             backup,
         });
         before = Some(start);
     }
     Ok(Catalogue {
-        version: version(context, server)?,
+        version: version(context)?,
         entries,
         size,
     })
 }
 
 /// Finds one backup by `oldest`, `newest`, `latest`, its label, or an unambiguous prefix of it.
-pub fn find(context: &JobContext, server: &Server, identifier: &str) -> Result<Entry> {
-    let repository = context.repository(&server.name)?;
+pub fn find(context: &ServerContext, identifier: &str) -> Result<Entry> {
+    let repository = context.repository()?;
     let backup = repository
         .find(identifier)
-        .with_context(|| format!("server {}", server.name))?;
-    let entries = list(context, server)?.entries.into_iter();
+        .with_context(|| format!("server {}", context.server.name))?;
+    let entries = list(context)?.entries.into_iter();
     let listed = entries
         .into_iter()
         .find(|entry| entry.backup.label == backup.label);
@@ -71,12 +70,12 @@ pub fn find(context: &JobContext, server: &Server, identifier: &str) -> Result<E
 }
 
 /// The version of a server: from its last connection, else from the repository.
-pub fn version(context: &JobContext, server: &Server) -> Result<Option<PgVersion>> {
-    let reported = context.registry.receiver(&server.name).version;
+pub fn version(context: &ServerContext) -> Result<Option<PgVersion>> {
+    let reported = context.status.receiver().version;
     if reported.is_some() {
         return Ok(reported);
     }
-    let repository = context.repository(&server.name)?;
+    let repository = context.repository()?;
     Ok(repository.system()?.map(|system| system.version))
 }
 
@@ -87,13 +86,9 @@ struct ArchiveExtent {
 }
 
 impl ArchiveExtent {
-    fn read(
-        context: &JobContext,
-        server: &Server,
-        repository: &Repository,
-    ) -> Result<ArchiveExtent> {
+    fn read(context: &ServerContext, repository: &Repository) -> Result<ArchiveExtent> {
         let mut archive = ArchiveExtent {
-            end: context.registry.receiver(&server.name).flushed,
+            end: context.status.receiver().flushed,
             size: 0,
         };
         if let Some(wal) = repository.wal()? {

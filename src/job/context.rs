@@ -1,21 +1,20 @@
-//! The shared resources of the daemon, passed to every job.
+//! What the daemon has for all servers, and what it has for each.
 
 use std::sync::Arc;
 
 use crate::config::{Config, Server};
 use crate::crypto::MasterKey;
 use crate::error::Result;
-use crate::pg::Login;
+use crate::pg::{Connection, Login, Mode};
 use crate::pool::Pool;
 use crate::repository::{BaseDirectory, Repository};
-use crate::status::Registry;
+use crate::status::ServerState;
 use crate::sys::Stop;
-use crate::unit::ServerName;
 use crate::vault::Vault;
 
 /// The shared resources of the daemon; cheap to clone.
 #[derive(Clone)]
-pub struct JobContext {
+pub struct DaemonContext {
     /// As loaded when the daemon started.
     pub config: Arc<Config>,
     /// The repository with the directories of all servers.
@@ -24,22 +23,64 @@ pub struct JobContext {
     pub vault: Arc<Vault>,
     /// Encrypts and authenticates stored files.
     pub key: Arc<MasterKey>,
-    /// The WAL receivers and the running operations.
-    pub registry: Arc<Registry>,
     /// The worker threads; their number is the setting `workers`.
     pub pool: Arc<Pool>,
     /// Requested when the daemon shuts down.
     pub stop: Stop,
 }
 
-impl JobContext {
-    /// The repository of a server. Fails if its directories were replaced since the daemon started.
-    pub fn repository(&self, server: &ServerName) -> Result<Repository> {
-        self.base.repository(server)
+/// One server, as every operation on it gets it; cheap to clone.
+#[derive(Clone)]
+pub struct ServerContext {
+    /// Its configuration.
+    pub server: Arc<Server>,
+    /// Its WAL receiver and its running operations.
+    pub status: Arc<ServerState>,
+    /// Ends what runs for this server; requested with that of the daemon too.
+    pub stop: Stop,
+    /// What all servers share.
+    pub daemon: DaemonContext,
+}
+
+impl DaemonContext {
+    /// The servers of the configuration, in its order.
+    pub fn servers(&self) -> Result<Vec<ServerContext>> {
+        let servers = self.config.servers.iter();
+        servers
+            .map(|server| ServerContext::new(self, server))
+            .collect()
+    }
+}
+
+impl ServerContext {
+    /// A server of the configuration, for which nothing runs yet.
+    pub fn new(daemon: &DaemonContext, server: &Server) -> Result<ServerContext> {
+        Ok(ServerContext {
+            server: Arc::new(server.clone()),
+            status: ServerState::new(&server.name),
+            stop: daemon.stop.child()?,
+            daemon: daemon.clone(),
+        })
     }
 
-    /// The connection parameters for a server.
-    pub fn login(&self, server: &Server) -> Login {
-        Login::new(&self.config, server, self.vault.password(&server.user))
+    /// The same server with a stop of its own, which ends one of the things that run for it.
+    pub fn with_own_stop(&self) -> Result<ServerContext> {
+        Ok(ServerContext {
+            stop: self.stop.child()?,
+            ..self.clone()
+        })
+    }
+
+    /// Its repository. Fails if the directories are missing, or were replaced since the daemon
+    /// started.
+    pub fn repository(&self) -> Result<Repository> {
+        self.daemon.base.repository(&self.server.name)
+    }
+
+    /// Logs in to the server.
+    pub fn connect(&self, mode: Mode) -> Result<Connection> {
+        let password = self.daemon.vault.password(&self.server.user);
+        let login = Login::new(&self.daemon.config, &self.server, password);
+        Connection::open(&login, mode, &self.stop)
     }
 }

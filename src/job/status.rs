@@ -1,9 +1,11 @@
 //! The status: disk space, and for each server its WAL receiver, its operations and its backups.
 
+use std::sync::Arc;
+
 use crate::config::Server;
 use crate::error::Result;
 use crate::job::catalogue::{self, Catalogue};
-use crate::job::context::JobContext;
+use crate::job::context::{DaemonContext, ServerContext};
 use crate::job::wal;
 use crate::status::{Activity, ReceiverState};
 use crate::storage::{Filesystem, Space};
@@ -25,7 +27,7 @@ pub struct Outcome {
 #[derive(Clone, Debug)]
 pub struct ServerStatus {
     /// The section of the server in the configuration.
-    pub server: Server,
+    pub server: Arc<Server>,
     /// The state of its WAL receiver.
     pub receiver: ReceiverState,
     /// The running operations, oldest first.
@@ -44,37 +46,34 @@ impl ServerStatus {
 }
 
 /// Collects the status of all servers.
-pub fn run(context: &JobContext) -> Result<Outcome> {
-    let servers = context.config.servers.iter();
-    let servers: Result<Vec<_>> = servers
-        .map(|server| server_status(context, server))
-        .collect();
+pub fn run(daemon: &DaemonContext, servers: &[ServerContext]) -> Result<Outcome> {
+    let servers: Result<Vec<_>> = servers.iter().map(server_status).collect();
     let servers = servers?;
     let sizes = servers.iter().map(|server| server.catalogue.size);
     let used = sizes.fold(0, u64::saturating_add);
     Ok(Outcome {
-        space: Filesystem::space(&context.config.base_dir)?,
+        space: Filesystem::space(&daemon.config.base_dir)?,
         used,
-        workers: context.config.configured_workers,
+        workers: daemon.config.configured_workers,
         servers,
     })
 }
 
-fn server_status(context: &JobContext, server: &Server) -> Result<ServerStatus> {
-    let running = context.registry.running(&server.name).into_iter();
+fn server_status(context: &ServerContext) -> Result<ServerStatus> {
+    let running = context.status.running().into_iter();
     let mut problems = Vec::new();
     // An error of one server does not hide the others.
-    let catalogue = read_catalogue(context, server).unwrap_or_else(|failure| {
+    let catalogue = read_catalogue(context).unwrap_or_else(|failure| {
         problems.push(failure.message().to_owned());
         Catalogue::default()
     });
-    let receiver = context.registry.receiver(&server.name);
-    problems.extend(receiver.problems(server.wal_receiver_timeout.duration()));
+    let receiver = context.status.receiver();
+    problems.extend(receiver.problems(context.server.wal_receiver_timeout.duration()));
     let entries = catalogue.entries.iter();
     problems.extend(entries.filter_map(|entry| entry.backup.damage()));
     Ok(ServerStatus {
         problems,
-        server: server.clone(),
+        server: context.server.clone(),
         receiver,
         running: running.map(|(activity, _)| activity).collect(),
         catalogue,
@@ -82,7 +81,7 @@ fn server_status(context: &JobContext, server: &Server) -> Result<ServerStatus> 
 }
 
 /// Reads the catalogue, after a check for gaps: WAL files may have been removed, or put back.
-fn read_catalogue(context: &JobContext, server: &Server) -> Result<Catalogue> {
-    wal::check_gaps(context, server)?;
-    catalogue::list(context, server)
+fn read_catalogue(context: &ServerContext) -> Result<Catalogue> {
+    wal::check_gaps(context)?;
+    catalogue::list(context)
 }

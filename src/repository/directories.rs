@@ -1,6 +1,7 @@
 //! Creating and opening the directories of a server.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Repository;
 use super::backup::complete_labels;
@@ -68,6 +69,7 @@ impl Repository {
         Ok(Repository {
             root: root.to_owned(),
             paths,
+            system_info_lock: Arc::default(),
         })
     }
 

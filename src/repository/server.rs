@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::layout::{BACKUP_DIRECTORY, C_BACKUP_DIRECTORY, SYSTEM_INFO, WAL_DIRECTORY};
 use super::{Backup, SystemInfo, WalDirectory, system_info};
@@ -13,14 +13,13 @@ use crate::unit::{SegmentSize, ServerName, Timeline};
 /// Limit for `system.info`, bytes; it has a few hundred.
 const MAX_SYSTEM_INFO: u64 = 1 << 20;
 
-/// Serializes updates of `system.info` by the receiver and a first backup.
-static SYSTEM_INFO_LOCK: Mutex<()> = Mutex::new(());
-
 /// The repository of one server, `<base_dir>/<server>`.
 #[derive(Clone, Debug)]
 pub struct Repository {
     pub(super) root: PathBuf,
     pub(super) paths: PinnedPaths,
+    /// Serializes updates of `system.info` by the receiver and a first backup.
+    pub(super) system_info_lock: Arc<Mutex<()>>,
 }
 
 impl Repository {
@@ -83,9 +82,7 @@ impl Repository {
 
     /// Stores the followed timeline in `system.info`, durably. It must be bound to a cluster.
     pub fn set_followed_timeline(&self, timeline: Timeline) -> Result<()> {
-        let _guard = SYSTEM_INFO_LOCK
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.lock_system_info();
         let Some(content) = self.system_content()? else {
             let message = format!("{} is not bound to a cluster", self.root.display());
             return Err(Error::new(ErrorKind::Internal, message));
@@ -102,9 +99,7 @@ impl Repository {
     /// Binds the archive to a cluster at the first connection. Afterwards another system identifier
     /// or another segment size is [`ErrorKind::Configuration`]; a newer server version is stored.
     pub fn bind(&self, system: &SystemInfo) -> Result<()> {
-        let _guard = SYSTEM_INFO_LOCK
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.lock_system_info();
         let bound = self.system()?;
         if let Some(bound) = &bound {
             self.check_same_cluster(bound, system)?;
@@ -141,6 +136,11 @@ impl Repository {
     /// The WAL archive with that segment size.
     pub fn wal_with_segment_size(&self, segment_size: SegmentSize) -> WalDirectory {
         WalDirectory::new(&self.wal_path(), segment_size).with_pinned_paths(&self.paths)
+    }
+
+    fn lock_system_info(&self) -> MutexGuard<'_, ()> {
+        let lock = self.system_info_lock.lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn system_path(&self) -> PathBuf {

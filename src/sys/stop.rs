@@ -12,7 +12,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::error::{Context, Error, ErrorKind, Result};
 
 /// A request to stop, which threads poll together with other descriptors: after [`Stop::request`]
-/// its descriptor stays readable, so that no wait can miss it. Clones share one request.
+/// its descriptor stays readable, so that no wait can miss it. Clones share one request; a child is
+/// stopped by a request of its own or of its parent.
 #[derive(Clone)]
 pub struct Stop(Arc<Inner>);
 
@@ -20,6 +21,7 @@ struct Inner {
     requested: AtomicBool,
     reader: OwnedFd,
     writer: OwnedFd,
+    parent: Option<Stop>,
 }
 
 /// The result of waiting for a descriptor.
@@ -32,16 +34,27 @@ enum WaitResult {
 impl Stop {
     /// A stop that is not requested yet.
     pub fn new() -> Result<Stop> {
+        Stop::with_parent(None)
+    }
+
+    /// A stop that is requested by a request of its own, which `self` does not see, or by one of
+    /// `self`.
+    pub fn child(&self) -> Result<Stop> {
+        Stop::with_parent(Some(self.clone()))
+    }
+
+    fn with_parent(parent: Option<Stop>) -> Result<Stop> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
             .map_err(|error| Error::from(error).context("create a pipe"))?;
         Ok(Stop(Arc::new(Inner {
             requested: AtomicBool::new(false),
             reader,
             writer,
+            parent,
         })))
     }
 
-    /// Requests the stop from all threads with a clone. May be called repeatedly, and in signal
+    /// Requests the stop from all threads with a clone or a child. May be called repeatedly, and in signal
     /// handlers.
     pub fn request(&self) {
         if !self.0.requested.swap(true, Ordering::SeqCst) {
@@ -50,9 +63,14 @@ impl Stop {
         }
     }
 
-    /// Whether the stop was requested.
+    /// Whether the stop, or that of a parent, was requested.
     pub fn requested(&self) -> bool {
-        self.0.requested.load(Ordering::SeqCst)
+        let mut chain = self.with_parents();
+        chain.any(|stop| stop.0.requested.load(Ordering::SeqCst))
+    }
+
+    fn with_parents(&self) -> impl Iterator<Item = &Stop> {
+        std::iter::successors(Some(self), |stop| stop.0.parent.as_ref())
     }
 
     /// Fails with [`ErrorKind::Stopped`] once the stop was requested.
@@ -95,18 +113,17 @@ impl Stop {
             self.check()?;
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let left = left.and_then(|left| Timespec::try_from(left).ok());
-            let mut fds = vec![PollFd::from_borrowed_fd(
-                self.0.reader.as_fd(),
-                PollFlags::IN,
-            )];
-            fds.extend(other.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
+            let other = other.map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags));
+            let mut fds: Vec<_> = other.into_iter().collect();
+            fds.extend(
+                self.with_parents()
+                    .map(|stop| PollFd::from_borrowed_fd(stop.0.reader.as_fd(), PollFlags::IN)),
+            );
             match poll(&mut fds, left.as_ref()) {
                 Ok(0) => return Ok(WaitResult::TimedOut),
                 Ok(_) => {
                     self.check()?;
-                    if fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
-                        return Ok(WaitResult::Ready);
-                    }
+                    return Ok(WaitResult::Ready);
                 }
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(Error::from(error).context("wait for a descriptor")),
@@ -156,6 +173,22 @@ mod tests {
             stop.pause(Duration::from_secs(600)).unwrap_err().kind(),
             ErrorKind::Stopped
         );
+    }
+
+    #[test]
+    fn a_child_stops_with_its_parent_but_not_with_its_siblings() {
+        let parent = Stop::new().unwrap();
+        let (one, other) = (parent.child().unwrap(), parent.child().unwrap());
+        let grandchild = other.child().unwrap();
+        one.request();
+        assert!(one.requested() && !parent.requested() && !grandchild.requested());
+        let waiter = std::thread::spawn(move || grandchild.pause(Duration::from_secs(600)));
+        parent.request();
+        assert_eq!(
+            waiter.join().unwrap().unwrap_err().kind(),
+            ErrorKind::Stopped
+        );
+        assert!(other.requested() && other.child().unwrap().requested());
     }
 
     #[test]

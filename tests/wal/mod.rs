@@ -1,6 +1,7 @@
 //! The WAL receiver against real servers, in a thread of the tests.
 
 mod alarms;
+mod alone;
 mod branches;
 mod crash;
 mod log;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
-use pgmoneta::config::{Config, Files, Server};
+use pgmoneta::config::{Config, Files};
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::format::TimelineHistory;
-use pgmoneta::job::context::JobContext;
+use pgmoneta::job::context::{DaemonContext, ServerContext};
 use pgmoneta::pool::Pool;
 use pgmoneta::repository::{BaseDirectory, Repository, WalDirectory, WalEnd};
-use pgmoneta::status::{Phase, ReceiverState, Registry};
+use pgmoneta::status::{Phase, ReceiverState};
 use pgmoneta::sys::Stop;
 use pgmoneta::unit::{Lsn, Timeline};
 use pgmoneta::vault::Vault;
@@ -25,7 +25,7 @@ use crate::harness::{Cluster, REPLICATION_USER, Scratch, wait_until};
 pub struct Receiver {
     pub name: String,
     directory: PathBuf,
-    context: JobContext,
+    pub context: ServerContext,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -65,29 +65,20 @@ impl Receiver {
     pub fn configure(&mut self, cluster: &Cluster, global: &str, section: &str) {
         let sockets = cluster.sockets();
         let text = sections(&self.name, (sockets, cluster.port()), global, section);
-        self.context = context(&self.directory, &text, self.context.base.clone());
+        self.context = context(&self.directory, &text, self.context.daemon.base.clone());
     }
 
     pub fn start(&mut self) {
         assert!(self.thread.is_none());
-        let context = JobContext {
-            stop: Stop::new().unwrap(),
-            registry: Registry::new(),
-            ..self.context.clone()
-        };
-        self.context = context.clone();
-        let server = self.server().clone();
-        let thread = move || pgmoneta::job::wal::run(&context, &server);
+        self.context = ServerContext::new(&self.context.daemon, &self.context.server).unwrap();
+        let context = self.context.clone();
+        let thread = move || pgmoneta::job::wal::run(&context);
         self.thread = Some(std::thread::spawn(thread));
     }
 
     pub fn started(mut self) -> Receiver {
         self.start();
         self
-    }
-
-    pub fn server(&self) -> &Server {
-        self.context.config.server(&self.name).unwrap()
     }
 
     /// Stops the receiver and waits for it and for the pool, as the daemon does: segments may be
@@ -97,16 +88,16 @@ impl Receiver {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
-        self.context.pool = Arc::new(Pool::new(2).unwrap());
+        self.context.daemon.pool = Arc::new(Pool::new(2).unwrap());
     }
 
     /// Runs `wal begin`, as an operator does.
     pub fn begin(&self) {
-        pgmoneta::job::wal::begin(&self.context, self.server()).unwrap();
+        pgmoneta::job::wal::begin(&self.context).unwrap();
     }
 
     pub fn state(&self) -> ReceiverState {
-        self.context.registry.receiver(&self.server().name)
+        self.context.status.receiver()
     }
 
     pub fn wait_streaming(&self) {
@@ -150,7 +141,7 @@ impl Receiver {
     }
 
     pub fn repository(&self) -> Repository {
-        self.context.repository(&self.server().name).unwrap()
+        self.context.repository().unwrap()
     }
 
     pub fn wal(&self) -> WalDirectory {
@@ -204,7 +195,7 @@ impl Receiver {
                 continue;
             };
             let mut ours = Vec::new();
-            let key = &self.context.key;
+            let key = &self.context.daemon.key;
             let mut source = wal.open(&file.path, file.suffixes, key).unwrap();
             source.read_to_end(&mut ours).unwrap();
             source.finish().unwrap();
@@ -245,7 +236,7 @@ fn sections(name: &str, (sockets, port): (&Path, u16), global: &str, section: &s
     )
 }
 
-fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> JobContext {
+fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> ServerContext {
     let main = directory.join("pgmoneta.conf");
     let at = directory.display();
     let text = format!(
@@ -260,15 +251,15 @@ fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> JobCon
     };
     let config = Config::load(&files).unwrap_or_else(|problems| panic!("{problems:?}"));
     let key = MasterKey::derive(&Secret::new(b"secret".to_vec()), &[1; 16]);
-    JobContext {
+    let daemon = DaemonContext {
         config: Arc::new(config.config),
         base,
         vault: Arc::new(Vault::default()),
         key: Arc::new(key),
-        registry: Registry::new(),
         pool: Arc::new(Pool::new(2).unwrap()),
         stop: Stop::new().unwrap(),
-    }
+    };
+    daemon.servers().unwrap().remove(0)
 }
 
 /// Writes about `mib` MiB of WAL.

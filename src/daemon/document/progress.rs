@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use crate::config::Server;
+use crate::job::context::ServerContext;
 use crate::protocol::Fields;
-use crate::status::{Activity, Registry, Snapshot};
+use crate::status::{Activity, Snapshot};
 use crate::unit::PgVersion;
 
 /// The response to `progress`: the newest operation of the type `command`, or of any type if it is
 /// another word. Activity is not in the C program.
 pub(in crate::daemon) fn progress(
-    server: &Server,
+    context: &ServerContext,
     version: Option<PgVersion>,
-    registry: &Registry,
     command: &str,
 ) -> Fields {
     let wanted = match command {
@@ -21,12 +20,12 @@ pub(in crate::daemon) fn progress(
         "verify" => Some(Activity::Verify),
         _ => None,
     };
-    let running = registry.running(&server.name).into_iter().rev();
+    let running = context.status.running().into_iter().rev();
     let found = running
         .filter(|(activity, _)| wanted.is_none_or(|wanted| wanted == *activity))
         .map(|(activity, progress)| (activity, progress.snapshot()))
         .next();
-    let fields = Fields::for_server(server.name.as_str(), version);
+    let fields = Fields::for_server(context.server.name.as_str(), version);
     match found {
         None => fields
             .with("ProgressState", 0)

@@ -8,10 +8,9 @@ use super::staging::{FileHeader, Staging};
 use super::wal::{self, SealWait};
 use super::{Options, Outcome, complete, config, left_out, tablespaces};
 use crate::codec::EncodeOptions;
-use crate::config::Server;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{BackupLabel, BackupManifest};
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::pg::{
     BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Mode, ServerInfo, Warning,
 };
@@ -27,30 +26,29 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Takes a backup of `server`: [`ErrorKind::Busy`] if one is running, [`ErrorKind::Network`] if WAL
 /// is not being received. On failure all its files are removed.
-pub fn run(context: &JobContext, server: &Server, _options: &Options) -> Result<Outcome> {
-    let guard = context.registry.begin(&server.name, Activity::Backup)?;
+pub fn run(context: &ServerContext, _options: &Options) -> Result<Outcome> {
+    let guard = context.status.begin(Activity::Backup)?;
     let job = Job {
         context,
-        server,
         progress: guard.progress(),
         started: Instant::now(),
     };
     let backup = job
         .run()
         .map_err(|failure| with_space_hint(context, failure));
-    let backup = backup.with_context(|| format!("back up server {}", server.name))?;
+    let backup = backup.with_context(|| format!("back up server {}", context.server.name))?;
     let (label, elapsed) = (&backup.label, job.started.elapsed().as_secs_f64());
     log::info!(
         "backup {label} of server {} is complete after {elapsed:.1} s",
-        server.name
+        context.server.name
     );
     Ok(Outcome { backup })
 }
 
 /// Adds a hint to an error for lack of space.
-fn with_space_hint(context: &JobContext, failure: Error) -> Error {
+fn with_space_hint(context: &ServerContext, failure: Error) -> Error {
     if failure.kind() == ErrorKind::NoSpace {
-        let path = context.config.base_dir.display();
+        let path = context.daemon.config.base_dir.display();
         return failure.with_hint(format!(
             "make room on the file system of {path}; nothing of the unfinished backup is left there"
         ));
@@ -59,8 +57,7 @@ fn with_space_hint(context: &JobContext, failure: Error) -> Error {
 }
 
 struct Job<'a> {
-    context: &'a JobContext,
-    server: &'a Server,
+    context: &'a ServerContext,
     progress: &'a Progress,
     started: Instant,
 }
@@ -87,7 +84,7 @@ impl Job<'_> {
     fn run(&self) -> Result<Backup> {
         self.check_receiver()?;
         let (server_info, objects) = self.read_server()?;
-        let repository = self.context.repository(&self.server.name)?;
+        let repository = self.context.repository()?;
         repository.bind(&SystemInfo {
             system_identifier: server_info.system_identifier,
             version: server_info.version,
@@ -105,7 +102,7 @@ impl Job<'_> {
             Staging::create(&repository, &label, server_info.system_identifier, &coding)?;
         let received = self.receive(&label, (&server_info, &objects), &archive, &mut staging)?;
         self.log_progress("received");
-        wal::wait(self.context, self.server, &archive, received.end)?;
+        wal::wait(self.context, &archive, received.end)?;
         let seal_wait = if received.label.from_standby {
             SealWait::Standby
         } else {
@@ -117,10 +114,10 @@ impl Job<'_> {
         let stop_time = self.stop_time(&server_info);
         self.context.stop.check()?;
         let info = self.info(&server_info, received, wal, stop_time);
-        let backup = staging.commit(info, &self.context.key)?;
+        let backup = staging.commit(info, &self.context.daemon.key)?;
         if let Err(failure) = repository.record_backups() {
             // The next start of the daemon does it.
-            log::warn!("server {}: {failure}", self.server.name);
+            log::warn!("server {}: {failure}", self.context.server.name);
         }
         Ok(backup)
     }
@@ -133,7 +130,7 @@ impl Job<'_> {
         wal: String,
         stop_time: i64,
     ) -> BackupInfo {
-        let config = &self.context.config;
+        let config = &self.context.daemon.config;
         BackupInfo {
             valid: true,
             wal,
@@ -160,7 +157,10 @@ impl Job<'_> {
 
     /// Logs the time until a step was complete.
     fn log_progress(&self, step: &str) {
-        let (name, elapsed) = (&self.server.name, self.started.elapsed().as_secs_f64());
+        let (name, elapsed) = (
+            &self.context.server.name,
+            self.started.elapsed().as_secs_f64(),
+        );
         log::debug!("backup of server {name}: {step} after {elapsed:.1} s");
     }
 
@@ -168,7 +168,7 @@ impl Job<'_> {
     fn check_receiver(&self) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let state = self.context.registry.receiver(&self.server.name);
+            let state = self.context.status.receiver();
             let why = match state.phase {
                 Phase::Streaming => return Ok(()),
                 Phase::Starting if Instant::now() < deadline => {
@@ -187,17 +187,16 @@ impl Job<'_> {
     }
 
     fn connect(&self) -> Result<Connection> {
-        let login = self.context.login(self.server);
-        Connection::open(&login, Mode::Sql, &self.context.stop)
+        self.context.connect(Mode::Sql)
     }
 
     fn coding(&self) -> EncodeOptions {
-        let config = &self.context.config;
+        let config = &self.context.daemon.config;
         EncodeOptions {
             compression: config.compression,
             level: config.compression_level,
             encryption: config.encryption,
-            key: (config.encryption != Encryption::None).then(|| self.context.key.clone()),
+            key: (config.encryption != Encryption::None).then(|| self.context.daemon.key.clone()),
         }
     }
 
@@ -209,8 +208,7 @@ impl Job<'_> {
         archive: &WalDirectory,
         staging: &mut Staging,
     ) -> Result<ReceivedBackup> {
-        let login = self.context.login(self.server);
-        let mut connection = Connection::open(&login, Mode::Replication, &self.context.stop)?;
+        let mut connection = self.context.connect(Mode::Replication)?;
         let identity = connection.identify_system()?;
         if identity.system_identifier != server_info.system_identifier {
             let text = "the server was replaced by another cluster while the backup began";
@@ -218,8 +216,8 @@ impl Job<'_> {
         }
         let options = BaseBackupOptions {
             label: format!("pgmoneta_{label}"),
-            checkpoint: self.server.checkpoint,
-            max_rate: self.server.max_rate.map(|rate| rate.0),
+            checkpoint: self.context.server.checkpoint,
+            max_rate: self.context.server.max_rate.map(|rate| rate.0),
         };
         let mut backup = BaseBackup::start(connection, &options)?;
         self.check_before_transfer(&backup, archive)?;
@@ -260,7 +258,7 @@ impl Job<'_> {
     /// Fails before the transfer rather than after it.
     fn check_before_transfer(&self, backup: &BaseBackup, archive: &WalDirectory) -> Result<()> {
         left_out::check(backup.warnings())?;
-        wal::check_start(self.context, self.server, archive, backup.start_position())
+        wal::check_start(self.context, archive, backup.start_position())
     }
 
     /// The tablespaces with their names on the server.
@@ -282,7 +280,7 @@ impl Job<'_> {
     fn store_config(&self, staging: &mut Staging) -> Result<Vec<String>> {
         let warnings = config::store_files(self.connect(), staging)?;
         for warning in &warnings {
-            log::warn!("backup of server {}: {warning}", self.server.name);
+            log::warn!("backup of server {}: {warning}", self.context.server.name);
         }
         Ok(warnings)
     }
@@ -292,7 +290,7 @@ impl Job<'_> {
     fn check_warnings(&self, warnings: &[Warning]) -> Result<Vec<String>> {
         let messages = left_out::check(warnings)?;
         for warning in warnings {
-            let (name, text) = (&self.server.name, &warning.message);
+            let (name, text) = (&self.context.server.name, &warning.message);
             log::warn!("backup of server {name}: PostgreSQL warns: {text}");
         }
         Ok(messages)
@@ -305,9 +303,9 @@ impl Job<'_> {
         staging: &mut Staging,
     ) -> Result<BackupLabel> {
         let context = self.context;
-        let workers = self.server.workers;
+        let workers = self.context.server.workers;
         let mut pipeline = Pipeline::new(
-            &context.pool,
+            &context.daemon.pool,
             workers,
             &context.stop,
             self.progress,
@@ -338,8 +336,14 @@ impl Job<'_> {
             modified: jiff::Timestamp::now().as_second(),
             mode: 0o600,
         };
-        let (pool, stop) = (&self.context.pool, &self.context.stop);
-        let mut pipeline = Pipeline::new(pool, self.server.workers, stop, self.progress, staging);
+        let (pool, stop) = (&self.context.daemon.pool, &self.context.stop);
+        let mut pipeline = Pipeline::new(
+            pool,
+            self.context.server.workers,
+            stop,
+            self.progress,
+            staging,
+        );
         pipeline.store(header, &mut &bytes[..])?;
         pipeline.finish()
     }

@@ -14,7 +14,7 @@ use crate::error::{ErrorKind, Result};
 use crate::format::{BackupManifest, ManifestEntry};
 use crate::pool::Pool;
 use crate::repository::{Backup, BackupInfo, Repository, TablespaceInfo};
-use crate::status::{Activity, Registry};
+use crate::status::{Activity, ServerState};
 use crate::sys::Stop;
 use crate::unit::{Encryption, Label};
 
@@ -35,7 +35,7 @@ type Files = BTreeMap<PathBuf, Vec<u8>>;
 struct Scratch {
     base: PathBuf,
     repository: Repository,
-    registry: Arc<Registry>,
+    state: Arc<ServerState>,
     pool: Pool,
     stop: Stop,
 }
@@ -49,7 +49,7 @@ impl Scratch {
         Scratch {
             repository: Repository::create(&base, &"primary".parse().unwrap()).unwrap(),
             base,
-            registry: Registry::new(),
+            state: ServerState::new(&"primary".parse().unwrap()),
             pool: Pool::new(2).unwrap(),
             stop: Stop::new().unwrap(),
         }
@@ -62,8 +62,7 @@ impl Scratch {
         archives: &[TarArchive],
         manifest: &BackupManifest,
     ) -> Result<Backup> {
-        let server = "primary".parse().unwrap();
-        let guard = self.registry.begin(&server, Activity::Backup)?;
+        let guard = self.state.begin(Activity::Backup)?;
         let label: Label = "20260101000000".parse().unwrap();
         let mut staging = Staging::create(&self.repository, &label, 7, coding)?;
         let tablespaces: Vec<_> = archives

@@ -10,10 +10,9 @@ use super::staging::{FileHeader, StagedEntry, Staging};
 use crate::codec::{
     CHUNK_SIZE, EncodeOptions, FrameCompressor, PlainDigest, StoredFormat, Suffixes,
 };
-use crate::config::Server;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{TimelineHistory, WalRange};
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::repository::{ManifestFile, WalDirectory, WalFile};
 use crate::storage;
 use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline};
@@ -28,15 +27,14 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Fails, before the transfer, if the backup begins before the WAL in the archive: a standby begins
 /// it at its last restartpoint, which may be before the WAL that the slot retains.
 pub(super) fn check_start(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     archive: &WalDirectory,
     (timeline, start): (Timeline, Lsn),
 ) -> Result<()> {
     let size = archive.segment_size();
     let needed = Segment::containing(timeline, start, size);
     // Read first: WAL that arrives meanwhile must not fail the backup.
-    let flushed = context.registry.receiver(&server.name).flushed;
+    let flushed = context.status.receiver().flushed;
     let files = archive.segments()?;
     let archived = files
         .iter()
@@ -58,29 +56,29 @@ pub(super) fn check_start(
 /// Waits until WAL is flushed up to the end of the backup. Fails when no more WAL arrives, or when
 /// it is on another timeline.
 pub(super) fn wait(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     archive: &WalDirectory,
     end: (Timeline, Lsn),
 ) -> Result<()> {
-    wait_flushed(context, server, end)?;
-    check_timeline(
-        archive,
-        context.registry.receiver(&server.name).timeline,
-        end,
-    )
+    wait_flushed(context, end)?;
+    check_timeline(archive, context.status.receiver().timeline, end)
 }
 
-fn wait_flushed(context: &JobContext, server: &Server, end: (Timeline, Lsn)) -> Result<()> {
-    let timeout = context.config.blocking_timeout.duration().max(WAL_TIMEOUT);
+fn wait_flushed(context: &ServerContext, end: (Timeline, Lsn)) -> Result<()> {
+    let timeout = context
+        .daemon
+        .config
+        .blocking_timeout
+        .duration()
+        .max(WAL_TIMEOUT);
     loop {
-        let before = context.registry.receiver(&server.name).flushed;
+        let before = context.status.receiver().flushed;
         let waited = context
-            .registry
-            .wait_flushed(&server.name, end, timeout, || context.stop.check());
+            .status
+            .wait_flushed(end, timeout, || context.stop.check());
         match waited {
             Err(failure) if failure.kind() == ErrorKind::Timeout => {
-                if context.registry.receiver(&server.name).flushed <= before {
+                if context.status.receiver().flushed <= before {
                     return Err(failure.context("wait for the WAL that the backup needs"));
                 }
             }
@@ -117,7 +115,7 @@ fn check_timeline(
 
 /// Adds the WAL of `ranges` to the backup. Returns the name of the first segment.
 pub(super) fn attach_wal(
-    context: &JobContext,
+    context: &ServerContext,
     archive: &WalDirectory,
     staging: &mut Staging,
     ranges: &[WalRange],
@@ -188,7 +186,7 @@ fn needed_segments(
 }
 
 struct WalAttacher<'a> {
-    context: &'a JobContext,
+    context: &'a ServerContext,
     archive: &'a WalDirectory,
     staging: &'a mut Staging,
 }
@@ -267,7 +265,9 @@ impl WalAttacher<'_> {
             Err(failure) if failure.kind() == ErrorKind::NotFound => return Err(failure),
             Err(_) => return self.copy(name, path, suffixes, (size, size)),
         }
-        let mut source = self.archive.open(&link, suffixes, &self.context.key)?;
+        let mut source = self
+            .archive
+            .open(&link, suffixes, &self.context.daemon.key)?;
         let stored = source.stored();
         io::copy(&mut source, &mut io::sink())?;
         let digests = source.finish()?;
@@ -310,7 +310,9 @@ impl WalAttacher<'_> {
         suffixes: Suffixes,
         (needed, size): (u64, u64),
     ) -> Result<()> {
-        let input = self.archive.open(path, suffixes, &self.context.key)?;
+        let input = self
+            .archive
+            .open(path, suffixes, &self.context.daemon.key)?;
         let coding = self.staging.coding().clone();
         let header = FileHeader {
             path: pg_wal_path(name),

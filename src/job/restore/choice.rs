@@ -4,11 +4,10 @@ use super::recovery_end::{
     Reachability, RecoverableRange, RecoveryEnd, TargetSearch, lsn_lies_before_end,
 };
 use super::recovery_target::{RecoveryTarget, TargetKind};
-use crate::config::Server;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::TimelineHistory;
 use crate::job::authentic;
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::job::replay::{
     Segments, TimelineChoice, choose_path, contains_backup, followed_history, target_history,
 };
@@ -41,7 +40,7 @@ impl Choice {
 
 /// A search among the backups of a server.
 struct BackupSearch<'a> {
-    context: &'a JobContext,
+    context: &'a ServerContext,
     target: &'a RecoveryTarget,
     segments: Segments,
     system_identifier: Option<u64>,
@@ -55,12 +54,11 @@ struct BackupSearch<'a> {
 /// before the target. Backups of branches that the server has left are excluded from `newest`.
 /// Fails if the target cannot be reached.
 pub(super) fn find(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     identifier: &str,
     target: &RecoveryTarget,
 ) -> Result<Choice> {
-    let repository = context.repository(&server.name)?;
+    let repository = context.repository()?;
     let newest = matches!(identifier, "newest" | "latest");
     let named = repository.find(identifier)?;
     if !newest {
@@ -133,13 +131,13 @@ impl SearchErrors {
 
 impl<'a> BackupSearch<'a> {
     fn new(
-        context: &'a JobContext,
+        context: &'a ServerContext,
         repository: &Repository,
         named: &Backup,
         target: &'a RecoveryTarget,
     ) -> Result<BackupSearch<'a>> {
         let archive = repository.wal_for_backup(named)?;
-        let segments = Segments::new(archive, context.key.clone())
+        let segments = Segments::new(archive, context.daemon.key.clone())
             .context("list the WAL archive")?
             .with_followed_timeline(repository.followed_timeline()?);
         Ok(BackupSearch {

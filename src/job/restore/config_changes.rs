@@ -10,10 +10,9 @@ use super::plan::{CONTROL_FILE, EXCLUDED_FILES};
 use super::recovery_target::{RecoveryTarget, Role};
 use super::settings::{self, PermanentSetting, Setting};
 use super::{Options, limits};
-use crate::config::Server;
 use crate::error::Result;
 use crate::format::{ConfigFile, ControlFile};
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::repository::ManifestFile;
 
 /// The settings of the restored server that differ from those of the backup.
@@ -30,8 +29,7 @@ pub(super) struct ConfigChanges {
 
 /// Reads the configuration files of the backup and decides the changes.
 pub(super) fn config_changes(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     options: &Options,
     target: &RecoveryTarget,
     choice: &Choice,
@@ -50,8 +48,12 @@ pub(super) fn config_changes(
     ));
     let info = &choice.backup.info;
     if target.role == Role::Replica {
-        permanent.extend(settings::standby_settings(server, name, info.version));
-        warnings.extend(settings::standby_warnings(server, info.version));
+        permanent.extend(settings::standby_settings(
+            &context.server,
+            name,
+            info.version,
+        ));
+        warnings.extend(settings::standby_warnings(&context.server, info.version));
     }
     Ok(ConfigChanges {
         recovery: settings::recovery_settings(
@@ -84,7 +86,7 @@ impl ConfigChanges {
 
 /// The files of the backup that will be restored.
 struct BackupFiles<'a> {
-    context: &'a JobContext,
+    context: &'a ServerContext,
     choice: &'a Choice,
 }
 
@@ -101,7 +103,7 @@ impl ConfigSource for BackupFiles<'_> {
         let mut files = self.files();
         let found = files.find(|(found, _)| found == path);
         found
-            .map(|(_, file)| self.choice.backup.content(file, &self.context.key))
+            .map(|(_, file)| self.choice.backup.content(file, &self.context.daemon.key))
             .transpose()
     }
 

@@ -10,9 +10,8 @@ use super::recovery_files::AUTO_CONF;
 use super::recovery_target::{RecoveryTarget, Role, TargetKind};
 use super::restore_dirs::{RestoreDirs, SpaceNeeded};
 use super::{Options, Summary, created_tablespaces};
-use crate::config::Server;
 use crate::error::{Context as _, Result};
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::job::replay::SegmentFile;
 use crate::repository::ManifestFile;
 use crate::unit::{Encryption, Segment, SegmentSize, Timeline};
@@ -62,22 +61,21 @@ pub(super) struct Plan {
 
 /// Plans a restore, and checks that there is enough disk space.
 pub(super) fn plan(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     options: &Options,
     target: &RecoveryTarget,
     choice: &mut Choice,
 ) -> Result<Plan> {
-    let name = format!("{}-{}", server.name, choice.backup.label);
+    let name = format!("{}-{}", context.server.name, choice.backup.label);
     let dirs = RestoreDirs::new(
         options,
-        &context.config.base_dir,
+        &context.daemon.config.base_dir,
         &name,
         &choice.manifest.tablespaces,
     )?;
-    let open = open_segment(context, server, choice.segments.size());
+    let open = open_segment(context, choice.segments.size());
     let mut warnings = warnings(choice, &dirs, open)?;
-    let config_changes = config_changes(context, server, options, target, choice, &name)?;
+    let config_changes = config_changes(context, options, target, choice, &name)?;
     warnings.extend(config_changes.warnings.iter().cloned());
     let mut plan = Plan {
         files: Vec::with_capacity(choice.manifest.files.len()),
@@ -192,8 +190,8 @@ fn segments(choice: &Choice) -> Vec<(Segment, SegmentFile)> {
 }
 
 /// The segment that the daemon is receiving.
-fn open_segment(context: &JobContext, server: &Server, size: SegmentSize) -> Option<Segment> {
-    let state = context.registry.receiver(&server.name);
+fn open_segment(context: &ServerContext, size: SegmentSize) -> Option<Segment> {
+    let state = context.status.receiver();
     let timeline = state.timeline.filter(|_| state.is_streaming())?;
     Some(Segment::containing(timeline, state.flushed, size))
 }

@@ -12,9 +12,8 @@ use super::recovery_files::RecoveryFiles;
 use super::recovery_target::RecoveryTarget;
 use super::write::{FileTask, Writer};
 use super::{Options, Outcome};
-use crate::config::Server;
 use crate::error::Result;
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::job::parallel;
 use crate::status::Activity;
 
@@ -25,17 +24,17 @@ const CONTROL_FILE_TEMPORARY: &str = "global/pg_control.pgmoneta";
 /// unless the recovery target can be reached, the directories are empty and there is enough space;
 /// on a later failure everything that was written is removed, and nothing else.
 /// [`crate::error::ErrorKind::Unreachable`] has the range that can be reached.
-pub fn run(context: &JobContext, server: &Server, options: &Options) -> Result<Outcome> {
+pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
     let target = RecoveryTarget::parse(options.position.as_deref())?;
-    let guard = context.registry.begin(&server.name, Activity::Restore)?;
-    let mut choice = choice::find(context, server, &options.backup, &target)?;
-    let mut plan = plan(context, server, options, &target, &mut choice)?;
+    let guard = context.status.begin(Activity::Restore)?;
+    let mut choice = choice::find(context, &options.backup, &target)?;
+    let mut plan = plan(context, options, &target, &mut choice)?;
     access::check_directories(&plan)?;
     let (backup, summary) = (choice.backup.clone(), plan.summary.clone());
     let writer = Arc::new(Writer {
         tasks: tasks(&mut plan, &choice),
         backup: choice.backup,
-        key: context.key.clone(),
+        key: context.daemon.key.clone(),
         segments: choice.segments,
         progress: guard.progress().clone(),
         stop: context.stop.clone(),
@@ -49,23 +48,23 @@ pub fn run(context: &JobContext, server: &Server, options: &Options) -> Result<O
     log::info!(
         "restore backup {} of server {} to {}, recovery to {}",
         backup.label,
-        server.name,
+        context.server.name,
         plan.summary.data_directory.display(),
         plan.summary.stops_at
     );
     for warning in &plan.summary.warnings {
-        log::warn!("restore of server {}: {warning}", server.name);
+        log::warn!("restore of server {}: {warning}", context.server.name);
     }
     let text = format!(
         "restore of backup {} of server {} by process {}\n",
         backup.label,
-        server.name,
+        context.server.name,
         std::process::id()
     );
     let mut output = Output::default();
     let written = output
         .create_directories(&plan.dirs, &text)
-        .and_then(|()| fill(context, server, &plan, &writer, &mut output))
+        .and_then(|()| fill(context, &plan, &writer, &mut output))
         .and_then(|()| complete(&plan, &writer, &target, &mut output));
     match written {
         Ok(()) => output.finish()?,
@@ -98,8 +97,7 @@ fn tasks(plan: &mut Plan, choice: &Choice) -> Vec<FileTask> {
 
 /// Writes directories, links, files and WAL.
 fn fill(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     plan: &Plan,
     writer: &Arc<Writer>,
     output: &mut Output,
@@ -119,8 +117,8 @@ fn fill(
     let tasks = (0..writer.tasks.len()).collect();
     let writer = writer.clone();
     parallel::for_each(
-        &context.pool,
-        server.workers,
+        &context.daemon.pool,
+        context.server.workers,
         tasks,
         move |&index, cancelled| writer.write(index, cancelled),
     )

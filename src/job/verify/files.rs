@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::FileReport;
 use crate::codec::Digests;
-use crate::config::Server;
 use crate::crypto::MasterKey;
 use crate::error::{Context as _, Result};
 use crate::format::hex;
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::job::parallel;
 use crate::repository::{Backup, METADATA_FILES, Manifest, ManifestFile};
 use crate::status::Progress;
@@ -40,8 +39,7 @@ struct Checker {
 /// Reads every stored file of a backup and compares it with the manifest. Problems of the files are
 /// results; fails only on other errors.
 pub(super) fn check(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     backup: &Backup,
     manifest: Manifest,
     (progress, all): (&Arc<Progress>, bool),
@@ -52,16 +50,19 @@ pub(super) fn check(
     files.sort_by_key(|file| std::cmp::Reverse(file.size));
     let checker = Arc::new(Checker {
         backup: backup.clone(),
-        key: context.key.clone(),
+        key: context.daemon.key.clone(),
         progress: progress.clone(),
         stop: context.stop.clone(),
         results: Mutex::default(),
         all,
     });
     let worker = checker.clone();
-    parallel::for_each(&context.pool, server.workers, files, move |file, _| {
-        worker.file(file)
-    })?;
+    parallel::for_each(
+        &context.daemon.pool,
+        context.server.workers,
+        files,
+        move |file, _| worker.file(file),
+    )?;
     let mut results = checker
         .results
         .lock()

@@ -2,18 +2,17 @@
 
 use super::files;
 use super::{FileReport, Options, Outcome, wal};
-use crate::config::Server;
 use crate::error::Result;
 use crate::job::authentic;
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::repository::{Backup, Manifest};
 use crate::status::Activity;
 
 /// Verifies a backup of `server`; its problems are in the outcome. Fails if there is no such
 /// backup, or on errors that are not of the backup.
-pub fn run(context: &JobContext, server: &Server, options: &Options) -> Result<Outcome> {
-    let guard = context.registry.begin(&server.name, Activity::Verify)?;
-    let repository = context.repository(&server.name)?;
+pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
+    let guard = context.status.begin(Activity::Verify)?;
+    let repository = context.repository()?;
     let backup = repository.find(&options.backup)?;
     let mut outcome = Outcome {
         label: backup.label.clone(),
@@ -50,7 +49,7 @@ pub fn run(context: &JobContext, server: &Server, options: &Options) -> Result<O
         .failed
         .extend(wal::check(context, &repository, &backup, &manifest)?);
     let progress = (guard.progress(), options.all);
-    let results = files::check(context, server, &backup, manifest, progress)?;
+    let results = files::check(context, &backup, manifest, progress)?;
     outcome.failed.extend(results.failed);
     outcome.good = results.good;
     let path = |one: &FileReport, other: &FileReport| one.path.cmp(&other.path);

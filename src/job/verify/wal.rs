@@ -4,14 +4,14 @@ use std::ops::ControlFlow;
 
 use super::FileReport;
 use crate::error::{ErrorKind, Result};
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::job::replay::{Segments, Stopped, TimelineChoice, WalReader, choose_path};
 use crate::repository::{Backup, Manifest, Repository};
 
 /// Reads every record from the start of the backup to its end, from the segments in the backup, or
 /// from the archive if it has none. Returns the failure, if any.
 pub(super) fn check(
-    context: &JobContext,
+    context: &ServerContext,
     repository: &Repository,
     backup: &Backup,
     manifest: &Manifest,
@@ -23,7 +23,7 @@ pub(super) fn check(
         }
         Err(failure) => return Err(failure),
     };
-    let mut segments = Segments::new(archive, context.key.clone())?;
+    let mut segments = Segments::new(archive, context.daemon.key.clone())?;
     if !manifest.wal.is_empty() {
         segments = segments.backup_only();
         segments.set_backup(backup, &manifest.wal);

@@ -7,7 +7,7 @@ use super::sealer::Sealer;
 use super::validation::Validation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TimelineHistory;
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::job::replay::Segments;
 use crate::pool::TaskHandle;
 use crate::repository::{Repository, WalDirectory, WalEnd, WalFile};
@@ -20,8 +20,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The only writer of the WAL archive of a server; it outlives connections. Holds the open segment,
 /// the spare one to follow it, and those that are being sealed.
 pub(super) struct ArchiveWriter {
-    context: JobContext,
-    server: ServerName,
+    context: ServerContext,
     directory: WalDirectory,
     timeline: Timeline,
     open: Option<SegmentFile>,
@@ -47,19 +46,17 @@ impl ArchiveWriter {
     /// Opens the archive: removes temporary files of a crash, submits unsealed segments, checks for
     /// gaps.
     pub(super) fn open(
-        context: &JobContext,
-        server: &ServerName,
+        context: &ServerContext,
         repository: &Repository,
         size: SegmentSize,
     ) -> Result<ArchiveWriter> {
         let directory = repository.wal_with_segment_size(size);
         directory.sweep()?;
-        report_stray_files(server, &directory)?;
+        report_stray_files(&context.server.name, &directory)?;
         let mut archive = ArchiveWriter {
             context: context.clone(),
-            server: server.clone(),
-            gaps: GapChecker::new(context, server, repository, &directory),
-            sealer: Sealer::new(context, server, &directory),
+            gaps: GapChecker::new(context, repository, &directory),
+            sealer: Sealer::new(context, &directory),
             directory,
             timeline: Timeline::FIRST,
             open: None,
@@ -158,8 +155,11 @@ impl ArchiveWriter {
         received: Lsn,
         history: &TimelineHistory,
     ) -> Result<Option<Lsn>> {
-        let (server, name) = (&self.server, segment.name(self.directory.segment_size()));
-        let segments = Segments::new(self.directory.clone(), self.context.key.clone())?;
+        let (server, name) = (
+            &self.context.server.name,
+            segment.name(self.directory.segment_size()),
+        );
+        let segments = Segments::new(self.directory.clone(), self.context.daemon.key.clone())?;
         let validation = Validation {
             segments: &segments,
             history,
@@ -355,7 +355,7 @@ impl ArchiveWriter {
                 directory.check_paths()?;
                 SpareSegment::create(directory.path(), directory.segment_size())
             };
-            self.spare = Some(self.context.pool.submit_unbounded(make));
+            self.spare = Some(self.context.daemon.pool.submit_unbounded(make));
         }
     }
 
@@ -367,8 +367,17 @@ impl ArchiveWriter {
         let result = self.spare.take()?.wait().and_then(|result| result);
         // If this failed, creating the segment fails too, which is reported.
         result
-            .inspect_err(|failure| log::debug!("server {}: {failure}", self.server))
+            .inspect_err(|failure| log::debug!("server {}: {failure}", self.context.server.name))
             .ok()
+    }
+}
+
+impl Drop for ArchiveWriter {
+    fn drop(&mut self) {
+        // The next one removes spare files that it finds.
+        if let Some(spare) = self.spare.take() {
+            let _ = spare.wait();
+        }
     }
 }
 

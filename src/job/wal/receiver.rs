@@ -11,10 +11,9 @@ use super::session::{
 };
 use super::start::{Start, StartNotice};
 use super::stream::Stream;
-use crate::config::Server;
 use crate::error::{Error, ErrorKind};
 use crate::format::TimelineHistory;
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::pg::Replication;
 use crate::repository::Repository;
 use crate::status::{Phase, ReceiverState};
@@ -29,11 +28,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a stream must run before the delays start from the first again.
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 
-/// Receives the WAL of a server until the daemon stops.
-pub fn run(context: &JobContext, server: &Server) {
+/// Receives the WAL of a server until it is stopped. Then nothing writes to the archive any more.
+pub fn run(context: &ServerContext) {
+    context
+        .status
+        .update_receiver(|state| state.phase = Phase::Starting);
     let mut receiver = Receiver {
         context,
-        server,
         archive: None,
         last_reported: None,
         failed_attempts: 0,
@@ -47,8 +48,10 @@ pub fn run(context: &JobContext, server: &Server) {
             break;
         }
     }
-    let registry = &context.registry;
-    registry.update_receiver(&server.name, |state| state.phase = Phase::Stopped);
+    drop(receiver);
+    context
+        .status
+        .update_receiver(|state| state.phase = Phase::Stopped);
 }
 
 /// Fails if the server did not send all WAL of a timeline that it ended.
@@ -66,8 +69,7 @@ fn check_end(timeline: Timeline, switch: Lsn, received: Lsn) -> Result<(), Recei
 }
 
 struct Receiver<'a> {
-    context: &'a JobContext,
-    server: &'a Server,
+    context: &'a ServerContext,
     archive: Option<ArchiveWriter>,
     /// The error that the log reported last and that persists: whether it was an alarm, and its
     /// code or message.
@@ -86,8 +88,8 @@ impl Receiver<'_> {
     /// Connects and streams until an error ends it.
     fn attempt(&mut self) -> Result<Infallible, ReceiveError> {
         self.context.stop.check()?;
-        let (context, server) = (self.context, self.server);
-        let repository = context.repository(&server.name);
+        let context = self.context;
+        let repository = context.repository();
         let repository = repository.map_err(ReceiveError::archive)?;
         self.archive = self
             .archive
@@ -96,15 +98,14 @@ impl Receiver<'_> {
         // Sealing and gap checks continue while the server cannot be reached.
         let bound = repository.system().map_err(ReceiveError::archive)?;
         let open = |size| {
-            let registry = &context.registry;
-            registry.update_receiver(&server.name, ReceiverState::reset_archive);
-            ArchiveWriter::open(context, &server.name, &repository, size)
+            context.status.update_receiver(ReceiverState::reset_archive);
+            ArchiveWriter::open(context, &repository, size)
         };
         if let (None, Some(system)) = (&self.archive, bound) {
             self.archive = Some(open(system.segment_size).map_err(ReceiveError::archive)?);
         }
         self.archive.iter_mut().for_each(ArchiveWriter::poll);
-        let probe = probe_server(context, server, &repository)?;
+        let probe = probe_server(context, &repository)?;
         let mut archive = match self.archive.take() {
             Some(archive) => archive,
             None => open(probe.segment_size()).map_err(ReceiveError::archive)?,
@@ -121,8 +122,8 @@ impl Receiver<'_> {
         archive: &mut ArchiveWriter,
         probe: ServerProbe,
     ) -> Result<Infallible, ReceiveError> {
-        let (context, server) = (self.context, self.server);
-        let session = connect(context, server, repository, probe, archive, self.removed)?;
+        let context = self.context;
+        let session = connect(context, repository, probe, archive, self.removed)?;
         let Session {
             mut connection,
             mut start,
@@ -133,12 +134,11 @@ impl Receiver<'_> {
         loop {
             let from = self.begin(repository, archive, &start, &history)?;
             let replication =
-                Replication::start(connection, &server.wal_slot, start.timeline, from);
+                Replication::start(connection, &context.server.wal_slot, start.timeline, from);
             let mut replication =
                 self.record_removed(&start, replication.map_err(ReceiveError::from))?;
             let until = start.leave.map(|(_, at)| archive.segment_start(at));
-            let registry = &self.context.registry;
-            let stream = Stream::new(archive, &mut replication, (registry, server), acknowledged);
+            let stream = Stream::new(archive, &mut replication, self.context, acknowledged);
             let result = stream.run(until, || self.is_streaming(from, start.timeline));
             if matches!(result, Err(ReceiveError::Stopped)) {
                 replication.close();
@@ -166,13 +166,13 @@ impl Receiver<'_> {
             if !history.contains(timeline) {
                 history = server_history.into_history();
             }
-            let name = &server.name;
+            let name = &context.server.name;
             log::info!(
                 "server {name}: timeline {} ends at {switch}",
                 start.timeline
             );
             // A standby may have been promoted.
-            refresh_server_info(context, server)?;
+            refresh_server_info(context)?;
             start = Start {
                 timeline,
                 position: archive.segment_start(switch),
@@ -193,7 +193,7 @@ impl Receiver<'_> {
         }
         for notice in &start.notices {
             if !self.last_notices.contains(notice) {
-                report_notice(self.server, *notice);
+                report_notice(&self.context.server, *notice);
             }
         }
         if !start.notices.is_empty() {
@@ -218,8 +218,7 @@ impl Receiver<'_> {
             .map_err(ReceiveError::archive)?;
         let durable = archive.durable().get();
         let begins = history.begin_of(start.timeline).unwrap_or(Lsn::ZERO);
-        let registry = &self.context.registry;
-        registry.update_receiver(&self.server.name, |state| {
+        self.context.status.update_receiver(|state| {
             if state.timeline != Some(start.timeline) {
                 // WAL of another timeline counts only up to the start of this one.
                 state.flushed = state.flushed.min(begins);
@@ -247,15 +246,16 @@ impl Receiver<'_> {
     /// Reports that streaming has begun.
     fn is_streaming(&mut self, from: Lsn, timeline: Timeline) {
         self.streaming_since.get_or_insert_with(Instant::now);
-        let name = &self.server.name;
+        let name = &self.context.server.name;
         let again = if self.last_reported.take().is_some() {
             " again"
         } else {
             ""
         };
         log::info!("server {name}: streaming WAL{again}, from {from} on timeline {timeline}");
-        let registry = &self.context.registry;
-        registry.update_receiver(name, |state| state.phase = Phase::Streaming);
+        self.context
+            .status
+            .update_receiver(|state| state.phase = Phase::Streaming);
     }
 
     /// Reports an error once and waits before the next attempt; `false` if the daemon stops.
@@ -279,7 +279,7 @@ impl Receiver<'_> {
 
     /// Waits before the next attempt, or until one is requested; `false` if the daemon stops.
     fn pause(&mut self, pause: Duration) -> bool {
-        let (registry, name) = (&self.context.registry, &self.server.name);
+        let status = &self.context.status;
         let until = Instant::now() + pause;
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -289,8 +289,8 @@ impl Receiver<'_> {
             if self.context.stop.pause(left.min(POLL_INTERVAL)).is_err() {
                 return false;
             }
-            if registry.receiver(name).reconnect_now {
-                registry.update_receiver(name, |state| state.reconnect_now = false);
+            if status.receiver().reconnect_now {
+                status.update_receiver(|state| state.reconnect_now = false);
                 self.failed_attempts = 0;
                 return true;
             }
@@ -298,9 +298,8 @@ impl Receiver<'_> {
     }
 
     fn report_transient(&mut self, failure: &Error) {
-        let name = &self.server.name;
-        let registry = &self.context.registry;
-        registry.update_receiver(name, |state| {
+        let name = &self.context.server.name;
+        self.context.status.update_receiver(|state| {
             state.phase = Phase::Reconnecting(failure.message_with_hint());
         });
         if self.last_reported.is_some() {
@@ -313,10 +312,11 @@ impl Receiver<'_> {
     }
 
     fn report_needs_operator(&mut self, failure: &Error) {
-        let name = &self.server.name;
+        let name = &self.context.server.name;
         let text = failure.message_with_hint();
-        let registry = &self.context.registry;
-        registry.update_receiver(name, |state| state.phase = Phase::Alarm(text.clone()));
+        self.context
+            .status
+            .update_receiver(|state| state.phase = Phase::Alarm(text.clone()));
         // Messages of the same error differ in process IDs and positions.
         let identity = failure.code().unwrap_or(failure.message()).to_owned();
         let current = Some((true, identity));

@@ -1,9 +1,7 @@
 //! Seals one segment: compresses and encrypts it, and then removes the plain file.
 
-use std::collections::BTreeSet;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
 
 use crate::codec::{EncodeOptions, StoredFormat, Suffixes, encode};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -21,34 +19,9 @@ pub(super) enum Sealed {
     Replaced,
 }
 
-/// The plain files that are being sealed.
-static IN_PROGRESS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-
-/// The right to seal one segment: when a receiver restarts, the pool may still work for the
-/// previous one, and two must not write the same file.
-struct SealGuard(PathBuf);
-
-impl SealGuard {
-    fn take(plain: &Path) -> Result<SealGuard> {
-        let mut in_progress = IN_PROGRESS.lock().unwrap_or_else(PoisonError::into_inner);
-        if in_progress.insert(plain.to_owned()) {
-            return Ok(SealGuard(plain.to_owned()));
-        }
-        let message = format!("{} is being sealed already", plain.display());
-        Err(Error::new(ErrorKind::Busy, message))
-    }
-}
-
-impl Drop for SealGuard {
-    fn drop(&mut self) {
-        let mut in_progress = IN_PROGRESS.lock().unwrap_or_else(PoisonError::into_inner);
-        in_progress.remove(&self.0);
-    }
-}
-
 /// Seals a complete segment. One durable file of it exists at any time: the plain one is removed
 /// when the sealed one is on stable storage and was read back. A sealed file that a crash left
-/// beside the plain one is compared with it first.
+/// beside the plain one is compared with it first. No other thread may seal the same segment.
 pub(super) fn seal(
     directory: &WalDirectory,
     segment: Segment,
@@ -57,7 +30,6 @@ pub(super) fn seal(
     let plain = directory
         .path()
         .join(segment.name(directory.segment_size()));
-    let _guard = SealGuard::take(&plain)?;
     let mut damaged = Vec::new();
     for file in directory.files_for_segment(segment)? {
         if file.partial || file.is_plain() {

@@ -1,56 +1,48 @@
 //! Submits complete segments to the pool for sealing, and retries those that failed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::seal::{Sealed, seal};
 use crate::codec::EncodeOptions;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::context::JobContext;
-use crate::pool::{Pool, TaskHandle};
+use crate::job::context::ServerContext;
+use crate::pool::TaskHandle;
 use crate::repository::WalDirectory;
-use crate::status::Registry;
-use crate::sys::Stop;
-use crate::unit::{Segment, ServerName};
+use crate::unit::Segment;
 
 /// How long to wait before failed segments are retried.
 const RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// The segments of one server that are to be sealed.
+/// The segments of one server that are to be sealed. Dropping it waits until none is being sealed:
+/// a receiver that is started again seals the same segments.
 pub(super) struct Sealer {
+    context: ServerContext,
     directory: WalDirectory,
     coding: EncodeOptions,
-    pool: Arc<Pool>,
-    registry: Arc<Registry>,
-    server: ServerName,
-    stop: Stop,
     running: Vec<(Segment, TaskHandle<Result<Sealed>>)>,
     failed: Vec<Segment>,
     retry_at: Option<Instant>,
+    dropped: Arc<AtomicBool>,
 }
 
 impl Sealer {
-    pub(super) fn new(
-        context: &JobContext,
-        server: &ServerName,
-        directory: &WalDirectory,
-    ) -> Sealer {
-        let config = &context.config;
+    pub(super) fn new(context: &ServerContext, directory: &WalDirectory) -> Sealer {
+        let config = &context.daemon.config;
         Sealer {
+            context: context.clone(),
             directory: directory.clone(),
             coding: EncodeOptions {
                 compression: config.compression,
                 level: config.compression_level,
                 encryption: config.encryption,
-                key: Some(context.key.clone()),
+                key: Some(context.daemon.key.clone()),
             },
-            pool: context.pool.clone(),
-            registry: context.registry.clone(),
-            server: server.clone(),
-            stop: context.stop.clone(),
             running: Vec::new(),
             failed: Vec::new(),
             retry_at: None,
+            dropped: Arc::default(),
         }
     }
 
@@ -87,23 +79,23 @@ impl Sealer {
     }
 
     fn add(&mut self, segment: Segment) {
-        self.registry
-            .update_receiver(&self.server, |state| state.unsealed += 1);
+        self.context
+            .status
+            .update_receiver(|state| state.unsealed += 1);
         self.post(segment);
     }
 
     fn post(&mut self, segment: Segment) {
         let (directory, coding) = (self.directory.clone(), self.coding.clone());
-        let (registry, server, stop) = (
-            self.registry.clone(),
-            self.server.clone(),
-            self.stop.clone(),
-        );
-        let handle = self.pool.submit_unbounded(move || {
-            stop.check()?;
+        let (context, dropped) = (self.context.clone(), self.dropped.clone());
+        let handle = self.context.daemon.pool.submit_unbounded(move || {
+            context.stop.check()?;
+            if dropped.load(Ordering::SeqCst) {
+                return Err(Error::new(ErrorKind::Stopped, "the receiver has ended"));
+            }
             directory.check_paths()?;
             let sealed = seal(&directory, segment, &coding)?;
-            registry.update_receiver(&server, |state| {
+            context.status.update_receiver(|state| {
                 state.unsealed = state.unsealed.saturating_sub(1);
                 state.sealed += 1;
             });
@@ -137,17 +129,21 @@ impl Sealer {
     fn report(&mut self, segment: Segment, sealed: Sealed) {
         let name = segment.name(self.directory.segment_size());
         if sealed == Sealed::Replaced {
-            let server = &self.server;
+            let server = &self.context.server.name;
             log::error!(
                 "server {server}: the sealed file of WAL segment {name} was damaged; it was sealed \
                  again"
             );
         }
-        let failing = self.registry.receiver(&self.server).seal_error.is_some();
+        let failing = self.context.status.receiver().seal_error.is_some();
         if failing && self.failed.is_empty() {
-            log::info!("server {}: WAL segments are sealed again", self.server);
-            self.registry
-                .update_receiver(&self.server, |state| state.seal_error = None);
+            log::info!(
+                "server {}: WAL segments are sealed again",
+                self.context.server.name
+            );
+            self.context
+                .status
+                .update_receiver(|state| state.seal_error = None);
         }
     }
 
@@ -158,16 +154,27 @@ impl Sealer {
         self.failed.push(segment);
         self.retry_at
             .get_or_insert_with(|| Instant::now() + RETRY_DELAY);
-        let reported = self.registry.receiver(&self.server).seal_error.is_some();
+        let reported = self.context.status.receiver().seal_error.is_some();
         if !reported {
-            let server = &self.server;
+            let server = &self.context.server.name;
             log::error!(
                 "server {server}: WAL segments cannot be sealed, no WAL is lost, retrying: {}",
                 failure.message_with_hint()
             );
             let why = failure.message_with_hint();
-            self.registry
-                .update_receiver(&self.server, |state| state.seal_error = Some(why));
+            self.context
+                .status
+                .update_receiver(|state| state.seal_error = Some(why));
+        }
+    }
+}
+
+impl Drop for Sealer {
+    fn drop(&mut self) {
+        self.dropped.store(true, Ordering::SeqCst);
+        for (_, handle) in self.running.drain(..) {
+            // What was not sealed is sealed by the next receiver.
+            let _ = handle.wait();
         }
     }
 }

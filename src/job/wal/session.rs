@@ -12,7 +12,7 @@ use super::wal_begin;
 use crate::config::Server;
 use crate::error::{Error, ErrorKind};
 use crate::format::TimelineHistory;
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::pg::{Connection, Mode, ServerInfo, Slot, SystemIdentity};
 use crate::repository::{Repository, SystemInfo, WalDirectory};
 use crate::unit::{Lsn, SegmentSize, Timeline};
@@ -43,18 +43,18 @@ impl ServerProbe {
 /// Logs in, checks that the archive belongs to this server, and that the slot exists or may be
 /// created.
 pub(super) fn probe_server(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     repository: &Repository,
 ) -> Result<ServerProbe, ReceiveError> {
-    let mut connection = Connection::open(&context.login(server), Mode::Sql, &context.stop)?;
-    let server_info = read_server_info(context, server, &mut connection)?;
+    let server = &*context.server;
+    let mut connection = context.connect(Mode::Sql)?;
+    let server_info = read_server_info(context, &mut connection)?;
     let system = SystemInfo {
         system_identifier: server_info.system_identifier,
         version: server_info.version,
         segment_size: server_info.segment_size,
     };
-    identity::check(repository, &context.key, &system).map_err(ReceiveError::archive)?;
+    identity::check(repository, &context.daemon.key, &system).map_err(ReceiveError::archive)?;
     repository.bind(&system).map_err(ReceiveError::archive)?;
     let slot = Slot::find(&mut connection, &server.wal_slot)?;
     if let Some(slot) = &slot {
@@ -72,28 +72,24 @@ pub(super) fn probe_server(
 }
 
 /// Reads version and recovery state over a new connection: a standby may have been promoted.
-pub(super) fn refresh_server_info(
-    context: &JobContext,
-    server: &Server,
-) -> Result<(), ReceiveError> {
-    let mut connection = Connection::open(&context.login(server), Mode::Sql, &context.stop)?;
-    read_server_info(context, server, &mut connection).map(|_| ())
+pub(super) fn refresh_server_info(context: &ServerContext) -> Result<(), ReceiveError> {
+    let mut connection = context.connect(Mode::Sql)?;
+    read_server_info(context, &mut connection).map(|_| ())
 }
 
 /// Reads what the server is and publishes it in the status.
 fn read_server_info(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     connection: &mut Connection,
 ) -> Result<ServerInfo, ReceiveError> {
     let server_info = ServerInfo::read(connection)?;
-    report_server_info(context, server, &server_info);
+    report_server_info(context, &server_info);
     Ok(server_info)
 }
 
 /// Publishes version, checksums and recovery state of the server in the status.
-pub fn report_server_info(context: &JobContext, server: &Server, server_info: &ServerInfo) {
-    context.registry.update_receiver(&server.name, |state| {
+pub fn report_server_info(context: &ServerContext, server_info: &ServerInfo) {
+    context.status.update_receiver(|state| {
         state.version = Some(server_info.version);
         state.checksums = Some(server_info.checksums);
         state.in_recovery = Some(server_info.in_recovery);
@@ -170,19 +166,17 @@ fn check_slot(server: &Server, slot: &Slot) -> Result<(), ReceiveError> {
 /// reported at the last attempt that its WAL was removed. A refused start creates no slot and
 /// writes nothing to the archive.
 pub(super) fn connect(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     repository: &Repository,
     mut probe: ServerProbe,
     archive: &mut ArchiveWriter,
     removed: Option<(Timeline, Lsn)>,
 ) -> Result<Session, ReceiveError> {
-    let mut connection =
-        Connection::open(&context.login(server), Mode::Replication, &context.stop)?;
+    let mut connection = context.connect(Mode::Replication)?;
     let identity = connection.identify_system()?;
     check_identity(&identity, &probe.server_info)?;
     // The lag is reported even if the start is refused.
-    context.registry.update_receiver(&server.name, |state| {
+    context.status.update_receiver(|state| {
         state.server_end = identity.position;
         state.last_message_at = Some(Instant::now());
     });
@@ -203,7 +197,7 @@ pub(super) fn connect(
         size: probe.server_info.segment_size,
     };
     let mut start = inputs.choose()?;
-    wal_begin::check_gap(context, server, repository, &start.notices)?;
+    wal_begin::check_gap(context, repository, &start.notices)?;
     if let Some(end) = &end {
         let reader = TailReader {
             context,
@@ -211,11 +205,11 @@ pub(super) fn connect(
             history: server_history.history(),
             end,
         };
-        connection = compare(&reader, server, &start, connection)?;
+        connection = compare(&reader, &context.server, &start, connection)?;
     }
     server_history.store(&mut connection, directory)?;
     if probe.slot.is_none() {
-        let slot = create_slot(server, repository, &mut probe, &mut connection)?;
+        let slot = create_slot(&context.server, repository, &mut probe, &mut connection)?;
         inputs.slot = slot.restart_lsn;
         start = inputs.choose()?;
     }
@@ -252,8 +246,7 @@ fn compare(
         Some(connection) => Ok(connection),
         None => {
             let context = reader.context;
-            let login = context.login(server);
-            Ok(Connection::open(&login, Mode::Replication, &context.stop)?)
+            Ok(context.connect(Mode::Replication)?)
         }
     }
 }

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::archive::ArchiveWriter;
 use super::error::ReceiveError;
-use crate::config::Server;
 use crate::error::{Error, ErrorKind};
+use crate::job::context::ServerContext;
 use crate::pg::{Event, Replication};
-use crate::status::Registry;
 use crate::storage::no_durable_position;
 use crate::unit::Lsn;
 
@@ -22,8 +21,7 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Stream<'a> {
     archive: &'a mut ArchiveWriter,
     replication: &'a mut Replication,
-    registry: &'a Registry,
-    server: &'a Server,
+    context: &'a ServerContext,
     /// Lower positions are not reported: WAL below it was acknowledged before and is received
     /// again.
     acknowledged: Lsn,
@@ -36,17 +34,16 @@ impl<'a> Stream<'a> {
     pub(super) fn new(
         archive: &'a mut ArchiveWriter,
         replication: &'a mut Replication,
-        (registry, server): (&'a Registry, &'a Server),
+        context: &'a ServerContext,
         acknowledged: Lsn,
     ) -> Stream<'a> {
         Stream {
             archive,
             replication,
-            registry,
-            server,
+            context,
             acknowledged,
             until: None,
-            timers: Timers::start(server.wal_receiver_timeout.duration()),
+            timers: Timers::start(context.server.wal_receiver_timeout.duration()),
         }
     }
 
@@ -79,7 +76,7 @@ impl<'a> Stream<'a> {
                     ReceiveError::Transient(failure) | ReceiveError::NeedsOperator(failure),
                 ) = synced.and_then(|()| self.report(false))
                 {
-                    log::warn!("server {}: {failure}", self.server.name);
+                    log::warn!("server {}: {failure}", self.context.server.name);
                 }
                 Err(ReceiveError::Stopped)
             }
@@ -128,7 +125,7 @@ impl<'a> Stream<'a> {
             }
         };
         if let Some((server_end, received)) = server_end {
-            self.registry.update_receiver(&self.server.name, |state| {
+            self.context.status.update_receiver(|state| {
                 state.server_end = server_end;
                 state.received = received.unwrap_or(state.received);
                 state.last_message_at = Some(Instant::now());
@@ -159,7 +156,7 @@ impl<'a> Stream<'a> {
             }
         }
         if self.timers.is_timed_out() {
-            let timeout = self.server.wal_receiver_timeout;
+            let timeout = self.context.server.wal_receiver_timeout;
             let message = format!("the server sent nothing for {timeout}");
             return Err(ReceiveError::Transient(Error::new(
                 ErrorKind::Timeout,
@@ -195,7 +192,7 @@ impl<'a> Stream<'a> {
     /// Publishes the flushed position in the status; it never goes back.
     fn publish(&self) {
         let flushed = self.archive.durable().get();
-        self.registry.update_receiver(&self.server.name, |state| {
+        self.context.status.update_receiver(|state| {
             state.flushed = state.flushed.max(flushed);
         });
     }

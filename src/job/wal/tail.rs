@@ -14,7 +14,7 @@ use crate::codec::StoredReader;
 use crate::config::Server;
 use crate::error::{self, Error, ErrorKind};
 use crate::format::TimelineHistory;
-use crate::job::context::JobContext;
+use crate::job::context::ServerContext;
 use crate::pg::{Connection, Event, Replication};
 use crate::repository::{WalDirectory, WalEnd, WalFile};
 use crate::unit::{Lsn, Segment, Timeline};
@@ -41,7 +41,7 @@ pub(super) struct ArchiveTail {
 
 /// Reads that WAL from the archive.
 pub(super) struct TailReader<'a> {
-    pub(super) context: &'a JobContext,
+    pub(super) context: &'a ServerContext,
     pub(super) directory: &'a WalDirectory,
     pub(super) history: &'a TimelineHistory,
     /// The archive's end of WAL on that path; in a partial segment, the end of the validated WAL.
@@ -115,7 +115,7 @@ impl TailReader<'_> {
             };
             let opened = self
                 .directory
-                .open(&file.path, file.suffixes, &self.context.key);
+                .open(&file.path, file.suffixes, &self.context.daemon.key);
             match opened {
                 // It was sealed meanwhile and has a new name.
                 Err(failure) if failure.kind() == ErrorKind::NotFound => not_found = Some(failure),

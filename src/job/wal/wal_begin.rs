@@ -5,8 +5,8 @@ use super::error::{OBJECT_IN_USE, ReceiveError};
 use super::start::StartNotice;
 use crate::config::Server;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::context::JobContext;
-use crate::pg::{Connection, Mode, ServerInfo, Slot};
+use crate::job::context::ServerContext;
+use crate::pg::{Mode, ServerInfo, Slot};
 use crate::repository::Repository;
 use crate::unit::{Lsn, PgVersion, Segment, Timeline};
 
@@ -73,17 +73,17 @@ fn missing_archive(server: &Server, repository: &Repository, restart: Option<Lsn
 /// be an older copy of the right one, or another receiver used the slot. WAL that is acknowledged
 /// now can never be received into the right one.
 pub(super) fn check_gap(
-    context: &JobContext,
-    server: &Server,
+    context: &ServerContext,
     repository: &Repository,
     notices: &[StartNotice],
 ) -> std::result::Result<(), ReceiveError> {
+    let server = &context.server;
     let gap = notices.iter().find_map(|notice| match notice {
         StartNotice::Gap { from, to } => Some((from, to)),
         _ => None,
     });
     let gap = gap.filter(|_| !repository.may_start_wal());
-    context.registry.update_receiver(&server.name, |state| {
+    context.status.update_receiver(|state| {
         state.awaits_wal_begin = gap.is_some();
     });
     let Some((from, to)) = gap else {
@@ -116,16 +116,17 @@ pub struct WalBegin {
 
 /// Lets the WAL archive of `server` begin: creates missing directories, and WAL is received from
 /// the slot's `restart_lsn` on. Refused with [`ErrorKind::Usage`] where nothing is missing.
-pub fn begin(context: &JobContext, server: &Server) -> Result<WalBegin> {
+pub fn begin(context: &ServerContext) -> Result<WalBegin> {
+    let server = &context.server;
     let name = &server.name;
-    let mut connection = Connection::open(&context.login(server), Mode::Sql, &context.stop)?;
+    let mut connection = context.connect(Mode::Sql)?;
     let server_info = ServerInfo::read(&mut connection)?;
     let slot = Slot::find(&mut connection, &server.wal_slot)?;
     let restart = slot.and_then(|slot| slot.restart_lsn);
-    let awaited = context.registry.receiver(name).awaits_wal_begin;
-    let repository = match context.repository(name) {
+    let awaited = context.status.receiver().awaits_wal_begin;
+    let repository = match context.repository() {
         Err(failure) if failure.kind() == ErrorKind::NotFound => {
-            let repository = context.base.create_server(name)?;
+            let repository = context.daemon.base.create_server(name)?;
             log::warn!(
                 "server {name}: the directories of its repository were created, as requested"
             );
@@ -162,8 +163,8 @@ pub fn begin(context: &JobContext, server: &Server) -> Result<WalBegin> {
         None => log::warn!("server {name}: the WAL archive begins, as requested"),
     }
     context
-        .registry
-        .update_receiver(name, |state| state.reconnect_now = true);
+        .status
+        .update_receiver(|state| state.reconnect_now = true);
     Ok(WalBegin {
         position,
         version: server_info.version,

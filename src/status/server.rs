@@ -1,4 +1,4 @@
-//! The registry of WAL receivers and running operations.
+//! The state of one server: its WAL receiver and its running operations.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -28,31 +28,25 @@ impl Activity {
 }
 
 #[derive(Default)]
-struct ServerState {
+struct Inner {
     receiver: ReceiverState,
+    /// How many threads wait in [`ServerState::wait_receiver`].
+    waiting: usize,
+    /// The number of the operation that was started last.
+    last: u64,
     running: BTreeMap<u64, (Activity, Arc<Progress>)>,
 }
 
-#[derive(Default)]
-struct State {
-    /// The number of the operation that was started last.
-    last: u64,
-    /// How many threads wait in [`Registry::wait_receiver`].
-    waiting: usize,
-    servers: BTreeMap<ServerName, ServerState>,
-}
-
-/// The state of all servers, shared by all threads.
-#[derive(Default)]
-pub struct Registry {
-    state: Mutex<State>,
+/// The state of one server, shared by all threads.
+pub struct ServerState {
+    name: ServerName,
+    inner: Mutex<Inner>,
     changed: Condvar,
 }
 
 /// A running operation. Dropping it ends the operation, also during a panic.
 pub struct OperationGuard {
-    registry: Arc<Registry>,
-    server: ServerName,
+    server: Arc<ServerState>,
     number: u64,
     progress: Arc<Progress>,
 }
@@ -66,76 +60,60 @@ impl OperationGuard {
 
 impl Drop for OperationGuard {
     fn drop(&mut self) {
-        let mut state = self.registry.lock();
-        if let Some(state) = state.servers.get_mut(&self.server) {
-            state.running.remove(&self.number);
-        }
+        self.server.lock().running.remove(&self.number);
     }
 }
 
-impl Registry {
-    /// An empty registry.
-    pub fn new() -> Arc<Registry> {
-        Arc::default()
+impl ServerState {
+    /// A server whose receiver has not been started.
+    pub fn new(name: &ServerName) -> Arc<ServerState> {
+        Arc::new(ServerState {
+            name: name.clone(),
+            inner: Mutex::default(),
+            changed: Condvar::new(),
+        })
     }
 
-    /// Starts an operation; [`ErrorKind::Busy`] if an incompatible one is running for the server.
-    pub fn begin(
-        self: &Arc<Registry>,
-        server: &ServerName,
-        activity: Activity,
-    ) -> Result<OperationGuard> {
+    /// Starts an operation; [`ErrorKind::Busy`] if an incompatible one is running.
+    pub fn begin(self: &Arc<ServerState>, activity: Activity) -> Result<OperationGuard> {
         let mut state = self.lock();
-        state.last += 1;
-        let number = state.last;
-        let running = &mut state.servers.entry(server.clone()).or_default().running;
-        if let Some((other, _)) = running
+        if let Some((other, _)) = state
+            .running
             .values()
             .find(|(other, _)| !activity.compatible_with(*other))
         {
             let other = format!("{other:?}").to_lowercase();
             return Err(Error::new(
                 ErrorKind::Busy,
-                format!("a {other} of server {server} is running already"),
+                format!("a {other} of server {} is running already", self.name),
             )
             .with_hint("`pgmoneta-cli status` shows what is running"));
         }
+        state.last += 1;
+        let number = state.last;
         let progress = Arc::new(Progress::new());
-        running.insert(number, (activity, progress.clone()));
+        state.running.insert(number, (activity, progress.clone()));
         Ok(OperationGuard {
-            registry: self.clone(),
-            server: server.clone(),
+            server: self.clone(),
             number,
             progress,
         })
     }
 
-    /// The running operations of a server, oldest first.
-    pub fn running(&self, server: &ServerName) -> Vec<(Activity, Arc<Progress>)> {
-        let state = self.lock();
-        state
-            .servers
-            .get(server)
-            .map(|state| state.running.values().cloned().collect())
-            .unwrap_or_default()
+    /// The running operations, oldest first.
+    pub fn running(&self) -> Vec<(Activity, Arc<Progress>)> {
+        self.lock().running.values().cloned().collect()
     }
 
-    /// The state of the WAL receiver of a server.
-    pub fn receiver(&self, server: &ServerName) -> ReceiverState {
-        self.lock()
-            .servers
-            .get(server)
-            .map(|state| state.receiver.clone())
-            .unwrap_or_default()
+    /// The state of the WAL receiver.
+    pub fn receiver(&self) -> ReceiverState {
+        self.lock().receiver.clone()
     }
 
-    /// Changes the state of a receiver, and wakes the threads that wait for it.
-    pub fn update_receiver(&self, server: &ServerName, change: impl FnOnce(&mut ReceiverState)) {
+    /// Changes the state of the receiver, and wakes the threads that wait for it.
+    pub fn update_receiver(&self, change: impl FnOnce(&mut ReceiverState)) {
         let mut state = self.lock();
-        match state.servers.get_mut(server) {
-            Some(state) => change(&mut state.receiver),
-            None => change(&mut state.servers.entry(server.clone()).or_default().receiver),
-        }
+        change(&mut state.receiver);
         // This runs for every message of the WAL stream, and notify_all() is a system call even if
         // no thread waits.
         if state.waiting > 0 {
@@ -143,29 +121,27 @@ impl Registry {
         }
     }
 
-    /// Waits until the WAL archive of a server is durable up to `position` of `timeline` or a later
+    /// Waits until the WAL archive is durable up to `position` of `timeline` or a later
     /// timeline; [`ErrorKind::Timeout`] after `timeout`. `interrupted` is called several times a
     /// second; its error ends the wait.
     pub fn wait_flushed(
         &self,
-        server: &ServerName,
         (timeline, position): (Timeline, Lsn),
         timeout: Duration,
         interrupted: impl Fn() -> Result<()>,
     ) -> Result<()> {
         let reached =
             |state: &ReceiverState| state.timeline >= Some(timeline) && state.flushed >= position;
-        if self.wait_receiver(server, timeout, interrupted, reached)? {
+        if self.wait_receiver(timeout, interrupted, reached)? {
             return Ok(());
         }
-        Err(Registry::not_flushed(&self.receiver(server), position))
+        Err(ServerState::not_flushed(&self.receiver(), position))
     }
 
-    /// Waits until `until` is true for the state of a receiver; `false` after `timeout`.
+    /// Waits until `until` is true for the state of the receiver; `false` after `timeout`.
     /// `interrupted` is called several times a second; its error ends the wait.
     pub fn wait_receiver(
         &self,
-        server: &ServerName,
         timeout: Duration,
         interrupted: impl Fn() -> Result<()>,
         until: impl Fn(&ReceiverState) -> bool,
@@ -173,7 +149,7 @@ impl Registry {
         let deadline = Instant::now() + timeout;
         let mut state = self.lock();
         loop {
-            if until(&state.servers.entry(server.clone()).or_default().receiver) {
+            if until(&state.receiver) {
                 return Ok(true);
             }
             interrupted()?;
@@ -203,9 +179,9 @@ impl Registry {
         )
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every change under the lock is one assignment, so a poisoned state is consistent.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -213,32 +189,36 @@ impl Registry {
 mod tests {
     use super::*;
 
+    fn server() -> Arc<ServerState> {
+        ServerState::new(&"primary".parse().unwrap())
+    }
+
     #[test]
     fn a_second_backup_is_refused_and_the_first_goes_on() {
-        let registry = Registry::new();
-        let server: ServerName = "primary".parse().unwrap();
-        let first = registry.begin(&server, Activity::Backup).unwrap();
-        let refused = registry.begin(&server, Activity::Backup).err().unwrap();
+        let server = server();
+        let first = server.begin(Activity::Backup).unwrap();
+        let refused = server.begin(Activity::Backup).err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::Busy);
         assert!(
-            registry.begin(&server, Activity::Backup).is_err(),
+            server.begin(Activity::Backup).is_err(),
             "the refusal did not end the first backup"
         );
-        let _restore = registry.begin(&server, Activity::Restore).unwrap();
+        let _restore = server.begin(Activity::Restore).unwrap();
+        let other = ServerState::new(&"other".parse().unwrap());
+        assert!(other.begin(Activity::Backup).is_ok());
         drop(first);
-        assert!(registry.begin(&server, Activity::Backup).is_ok());
+        assert!(server.begin(Activity::Backup).is_ok());
     }
 
     #[test]
     fn a_panic_ends_the_operation() {
-        let registry = Registry::new();
-        let server: ServerName = "primary".parse().unwrap();
-        let (inner, name) = (registry.clone(), server.clone());
+        let server = server();
+        let inner = server.clone();
         let job = std::thread::spawn(move || {
-            let _guard = inner.begin(&name, Activity::Backup).unwrap();
+            let _guard = inner.begin(Activity::Backup).unwrap();
             panic!("on purpose");
         });
         assert!(job.join().is_err());
-        assert!(registry.running(&server).is_empty());
+        assert!(server.running().is_empty());
     }
 }
