@@ -2,25 +2,32 @@
 //!
 //! The rules are tables in [`rules`]; [`source`] is a minimal parser of Rust.
 
+mod circles;
 mod rules;
 mod source;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use circles::Tree;
 use rules::problems;
 
 #[test]
 fn every_source_file_follows_the_rules() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
+    let files = sources();
     assert!(files.len() > 20, "only {} files found", files.len());
-    let mut found = Vec::new();
-    for file in files {
-        let name = file.strip_prefix(&root).unwrap().to_str().unwrap();
-        found.extend(problems(name, &fs::read_to_string(&file).unwrap()));
-    }
+    let found: Vec<_> = files
+        .iter()
+        .flat_map(|(name, text)| problems(name, text))
+        .collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn no_file_uses_a_file_that_uses_it_and_no_folder_has_a_name_twice() {
+    let files = sources();
+    let tree = Tree::new(files.iter().map(|(name, text)| (&**name, &**text)));
+    let found = [tree.circles(), tree.double_names()].concat();
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
@@ -106,6 +113,47 @@ fn a_compression_method_outside_of_its_row_is_found() {
 }
 
 #[test]
+fn a_circle_is_found_through_title_pages_and_child_modules() {
+    let files = [
+        ("lib.rs", "pub mod job;"),
+        (
+            "job/mod.rs",
+            "mod a; mod b; mod c; pub use b::{B, make as made};",
+        ),
+        ("job/a.rs", "use super::B; use super::c;"),
+        (
+            "job/b.rs",
+            "fn f() { crate::job::c::g(); } #[cfg(test)] mod tests { use super::a; }",
+        ),
+        ("job/c.rs", "mod d; fn g() { d::h(); }"),
+        ("job/c/d.rs", "use super::super::a::{self, A}; use std::a;"),
+        ("job/tests.rs", "use super::a;"),
+    ];
+    let circle = "circle: job/a.rs -> job/c.rs -> job/c/d.rs -> job/a.rs";
+    assert_eq!(Tree::new(files).circles()[0], circle);
+    let mut open = files;
+    open[5].1 = "use super::super::x;";
+    assert_eq!(Tree::new(open).circles(), Vec::<String>::new());
+}
+
+#[test]
+fn a_name_of_two_types_in_one_folder_is_found() {
+    let files = [
+        (
+            "job/a.rs",
+            "pub struct State; struct Own; fn f() { let state = State; }",
+        ),
+        (
+            "job/b.rs",
+            "enum State {} #[cfg(test)] mod tests { struct Own; }",
+        ),
+        ("pg/a.rs", "trait Own {}"),
+    ];
+    let found = Tree::new(files).double_names();
+    assert_eq!(found, ["src/job/b.rs:1: State is in src/job/a.rs too"]);
+}
+
+#[test]
 fn unsafe_outside_of_sys_is_found() {
     assert_found("pg/x.rs", "fn f() { unsafe { g() } }", "unsafe");
 }
@@ -162,6 +210,18 @@ fn assert_found(file: &str, text: &str, what: &str) {
         found.iter().any(|line| line.contains(what)),
         "{text}: {found:?}"
     );
+}
+
+/// The names below `src/` and the texts of all source files.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    let read = |file: PathBuf| {
+        let name = file.strip_prefix(&root).unwrap().to_str().unwrap();
+        (name.to_owned(), fs::read_to_string(&file).unwrap())
+    };
+    files.into_iter().map(read).collect()
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {

@@ -9,6 +9,7 @@ mod dispatch;
 mod document;
 mod events;
 mod jobs;
+mod lock;
 mod receivers;
 mod run;
 mod socket;

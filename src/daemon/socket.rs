@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use super::startup::remove_lock_file;
+use super::lock::remove_lock_file;
 use crate::config::Config;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage;

@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
+use super::lock::remove_lock_file;
 use super::socket::ManagementSocket;
 use crate::config::Config;
 use crate::crypto::MasterKey;
@@ -118,17 +119,6 @@ impl Startup {
             base,
         })
     }
-}
-
-/// Removes a lock file while it is still locked, so that no other process locks a file that is
-/// about to be removed. A file that replaced it stays.
-pub(super) fn remove_lock_file(lock: LockFile) {
-    if lock.is_in_place()
-        && let Err(failure) = storage::remove_file(lock.path())
-    {
-        log::warn!("{failure}");
-    }
-    drop(lock);
 }
 
 /// Opens the repository. Missing directories of one server don't stop the daemon: its WAL receiver

@@ -10,14 +10,15 @@
 //! Before version 15 each archive and the manifest is a separate COPY, in the order of the list of
 //! tablespaces; from 15 on one COPY has all of them, in typed messages.
 
+use std::io::{self, BufRead, Read};
 use std::time::Duration;
 
 use postgres_protocol::message::backend;
 
 use super::base_backup_command::{command, parse_position_row, parse_tablespace};
-use super::warning::{Warning, Warnings};
+use super::warning::{Warning, Warnings, checksum_error};
 use super::wire::{Body, MessageHeader, protocol_error};
-use super::{Archive, BaseBackupOptions, Connection, Tablespace};
+use super::{BaseBackupOptions, Connection, Tablespace};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::net::Deadline;
 use crate::unit::{Lsn, Timeline};
@@ -30,7 +31,7 @@ pub struct BaseBackup {
     tablespaces: Vec<Tablespace>,
     /// Indexes into `tablespaces` of the archives received so far.
     received: Vec<usize>,
-    state: State,
+    state: Phase,
     /// The current CopyData message and how many bytes of it were consumed.
     chunk: Option<(MessageHeader, usize)>,
     /// An event that was read ahead: it ended the archive before it.
@@ -47,7 +48,7 @@ enum Format {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Phase {
     BetweenArchives,
     InArchive,
     BeforeManifest,
@@ -99,7 +100,7 @@ impl BaseBackup {
             start,
             tablespaces,
             received: Vec::new(),
-            state: State::BetweenArchives,
+            state: Phase::BetweenArchives,
             chunk: None,
             pending: None,
         })
@@ -129,11 +130,11 @@ impl BaseBackup {
 
     fn begin_archive(&mut self) -> Result<Option<usize>> {
         self.skip_padding()?;
-        if self.state != State::BetweenArchives {
+        if self.state != Phase::BetweenArchives {
             return Ok(None);
         }
         if self.format == Format::PerArchive && self.received.len() == self.tablespaces.len() {
-            self.state = State::BeforeManifest;
+            self.state = Phase::BeforeManifest;
             return Ok(None);
         }
         loop {
@@ -143,7 +144,7 @@ impl BaseBackup {
                 (Format::Single, CopyEvent::ManifestStart)
                     if self.received.len() == self.tablespaces.len() =>
                 {
-                    self.state = State::BeforeManifest;
+                    self.state = Phase::BeforeManifest;
                     self.pending = Some(CopyEvent::ManifestStart);
                     return Ok(None);
                 }
@@ -155,7 +156,7 @@ impl BaseBackup {
                 }
             };
             self.received.push(index);
-            self.state = State::InArchive;
+            self.state = Phase::InArchive;
             return Ok(Some(index));
         }
     }
@@ -179,7 +180,7 @@ impl BaseBackup {
 
     /// Skips the blocks of zeros after the end of the tar.
     fn skip_padding(&mut self) -> Result<()> {
-        while self.state == State::InArchive {
+        while self.state == Phase::InArchive {
             let bytes = self.fill()?;
             if bytes.iter().any(|&byte| byte != 0) {
                 let message = "an archive of the base backup was not read to its end";
@@ -193,18 +194,18 @@ impl BaseBackup {
 
     /// Bytes of the current archive or of the manifest; none at its end.
     pub(super) fn fill(&mut self) -> Result<&[u8]> {
-        if self.state == State::InArchive && self.unread().is_empty() {
+        if self.state == Phase::InArchive && self.unread().is_empty() {
             loop {
                 match self.next_event()? {
                     CopyEvent::Data if self.unread().is_empty() => {}
                     CopyEvent::Data => break,
                     CopyEvent::CopyEnd if self.format == Format::PerArchive => {
-                        self.state = State::BetweenArchives;
+                        self.state = Phase::BetweenArchives;
                         break;
                     }
                     begin @ (CopyEvent::ArchiveStart { .. } | CopyEvent::ManifestStart) => {
                         self.pending = Some(begin);
-                        self.state = State::BetweenArchives;
+                        self.state = Phase::BetweenArchives;
                         break;
                     }
                     _ => return Err(protocol_error("an archive of the base backup ends early")),
@@ -283,7 +284,7 @@ impl BaseBackup {
     /// `max_size` bytes.
     pub fn manifest(&mut self, max_size: usize) -> Result<Vec<u8>> {
         const ACTION: &str = "receive the server's backup manifest";
-        if self.state != State::BeforeManifest {
+        if self.state != Phase::BeforeManifest {
             let message = "the manifest comes after the last archive";
             return Err(Error::new(ErrorKind::Internal, message).context(ACTION));
         }
@@ -305,7 +306,7 @@ impl BaseBackup {
                 return Err(protocol_error(message).context(ACTION));
             }
         }
-        self.state = State::AfterManifest;
+        self.state = Phase::AfterManifest;
         Ok(manifest)
     }
 
@@ -324,7 +325,7 @@ impl BaseBackup {
     /// names of the files.
     pub fn finish(mut self) -> Result<((Timeline, Lsn), Vec<Warning>)> {
         const ACTION: &str = "end the base backup";
-        if self.state != State::AfterManifest {
+        if self.state != Phase::AfterManifest {
             let message = "the end comes after the manifest";
             return Err(Error::new(ErrorKind::Internal, message).context(ACTION));
         }
@@ -357,72 +358,29 @@ impl BaseBackup {
     }
 }
 
-/// The error for page checksum failures. The warnings are the server's text, possibly translated;
-/// all of them quote the path of the file.
-fn checksum_error(failure: &Error, warnings: &[Warning]) -> Error {
-    const MAX_LISTED_FILES: usize = 10;
-    let mut files: Vec<&str> = Vec::new();
-    // `sendDir` warns of skipped files, which have no pages.
-    for warning in warnings
-        .iter()
-        .filter(|warning| warning.routine != "sendDir")
-    {
-        let text = warning.message.as_str();
-        let quoted = text.split(['"', '«', '»', '„', '“']).nth(1);
-        let file = quoted.map_or(text, str::trim);
-        if !files.contains(&file) {
-            files.push(file);
-        }
+/// One archive of a base backup: a tar stream, read from the receive buffer without a copy. Before
+/// PostgreSQL 15 it ends without the two blocks of zeros. An `io::Error` carries the
+/// [`crate::error::Error`] with its kind and hint.
+pub struct Archive<'a>(pub &'a mut BaseBackup, pub Tablespace);
+
+impl BufRead for Archive<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let action = "receive the base backup";
+        self.0
+            .fill()
+            .map_err(|failure| failure.context(action).into())
     }
-    let more = files.len().saturating_sub(MAX_LISTED_FILES);
-    files.truncate(MAX_LISTED_FILES);
-    let mut list = files.join(", ");
-    if more > 0 {
-        list = format!("{list} and {more} more");
+
+    fn consume(&mut self, count: usize) {
+        self.0.consume(count);
     }
-    let message = if list.is_empty() {
-        failure.message().to_owned()
-    } else {
-        format!("pages with wrong checksums in {list}")
-    };
-    Error::new(ErrorKind::Corrupt, message)
-        .with_code("XX001")
-        .with_hint(
-            "the server's own data is damaged: find out why, and restore these relations from an older backup before \
-             the next one replaces it",
-        )
-        .context(ACTION)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_file_with_a_checksum_failure_is_listed_once() {
-        let seen = Error::new(
-            ErrorKind::Server,
-            "checksum verification failure during base backup",
-        );
-        let warnings = [
-            "checksum verification failed in file \"./base/5/1259\", block 0: calculated AA but expected BB",
-            "file \"./base/5/1259\" has a total of 2 checksum verification failures",
-            "Prüfsummenüberprüfung fehlgeschlagen in Datei »./base/5/1260«, Block 1",
-        ]
-        .map(|message| Warning {
-            message: message.to_owned(),
-            routine: "sendFile".to_owned(),
-        });
-        let failure = checksum_error(&seen, &warnings);
-        assert_eq!(failure.kind(), ErrorKind::Corrupt);
-        assert_eq!(
-            failure.message(),
-            "take a base backup: pages with wrong checksums in ./base/5/1259, ./base/5/1260"
-        );
-        assert!(
-            checksum_error(&seen, &[])
-                .message()
-                .contains("verification failure")
-        );
+impl Read for Archive<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut bytes = self.fill_buf()?;
+        let count = bytes.read(buffer)?;
+        self.consume(count);
+        Ok(count)
     }
 }

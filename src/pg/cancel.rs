@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 
 use super::Login;
-use super::connection::connect;
+use super::connect::connect;
 use crate::error::Result;
 use crate::net::Deadline;
 use crate::sys::Stop;

@@ -1,6 +1,5 @@
 //! A connection that is logged in.
 
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -8,13 +7,13 @@ use postgres_protocol::message::{backend, frontend};
 
 use super::auth::authenticate;
 use super::cancel::Cancel;
+use super::connect::connect;
 use super::server_error::{ServerError, printable};
 use super::warning::Warnings;
 use super::wire::{Body, MessageHeader, Wire, protocol_error};
 use super::{Login, Mode};
-use crate::config::{Host, TlsMode};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{Deadline, Stream, TcpOptions, TlsOptions, Trust};
+use crate::net::Deadline;
 use crate::sys::Stop;
 use crate::unit::PgVersion;
 
@@ -207,69 +206,6 @@ impl Drop for Connection {
         frontend::terminate(&mut message);
         // Without it the server logs an unexpected end of the connection.
         let _ = self.wire.send(&message, Deadline::after(Duration::ZERO));
-    }
-}
-
-pub(super) fn connect(login: &Login, deadline: Deadline, stop: &Stop) -> Result<Stream> {
-    let unreachable = |failure: Error| {
-        match failure.kind() {
-        ErrorKind::Network | ErrorKind::Timeout => failure.with_hint(
-            "check that the server runs and that host and port are right (listen_addresses, port and \
-             unix_socket_directories on the server)",
-        ),
-        _ => failure,
-    }
-    };
-    let host = match &login.host {
-        Host::Unix(directory) => {
-            // No encryption here: the socket never leaves the machine.
-            let path = directory.join(format!(".s.PGSQL.{}", login.port));
-            return Stream::unix(Path::new(&path), deadline, stop).map_err(unreachable);
-        }
-        Host::Tcp(host) => host,
-    };
-    let options = TcpOptions {
-        keep_alive: login.keep_alive,
-        nodelay: login.nodelay,
-    };
-    let mut stream = Stream::tcp(host, login.port, options, deadline, stop).map_err(unreachable)?;
-    let trust = match login.tls {
-        TlsMode::Off => return Ok(stream),
-        TlsMode::On => Trust::Anyone,
-        TlsMode::Verify => Trust::Authorities(login.tls_files.authority.clone()),
-    };
-    request_tls(&mut stream, deadline)?;
-    let files = &login.tls_files;
-    let options = TlsOptions {
-        trust,
-        identity: files.certificate.clone().zip(files.key.clone()),
-    };
-    stream.start_tls(host, &options, deadline)?;
-    Ok(stream)
-}
-
-/// SSLRequest. The answer is one byte; more bytes before the handshake do not come from the server
-/// (CVE-2021-23222).
-fn request_tls(stream: &mut Stream, deadline: Deadline) -> Result<()> {
-    let mut message = BytesMut::new();
-    frontend::ssl_request(&mut message);
-    stream.write_all(&message, deadline)?;
-    let mut answer = [0];
-    stream.read_exact(&mut answer, deadline)?;
-    match answer {
-        [b'S'] if stream.readable_now()? => {
-            // Either the end of the stream, which is an error here, or bytes.
-            stream.read_exact(&mut answer, deadline)?;
-            let message = "bytes in clear came between the request for TLS and the handshake";
-            Err(Error::new(ErrorKind::Authentication, message)
-                .with_hint("someone may be tampering with the connection"))
-        }
-        [b'S'] => Ok(()),
-        // An error message in clear text is not authenticated and is not shown.
-        _ => Err(
-            Error::new(ErrorKind::Authentication, "the server does not offer TLS")
-                .with_hint("set ssl = on on the server, or tls = off for this server"),
-        ),
     }
 }
 

@@ -7,12 +7,12 @@
 //!
 //! Nothing here writes a file.
 
-mod archive;
 mod auth;
 mod base_backup;
 mod base_backup_command;
 mod cancel;
 mod config_files;
+mod connect;
 mod connection;
 mod identity;
 mod login;
@@ -29,8 +29,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use archive::Archive;
-pub use base_backup::BaseBackup;
+pub use base_backup::{Archive, BaseBackup};
 pub use base_backup_command::{BaseBackupOptions, Tablespace};
 pub use config_files::ConfigFiles;
 pub use connection::Connection;

@@ -62,6 +62,43 @@ impl Warnings {
     }
 }
 
+/// The error for page checksum failures. The warnings are the server's text, possibly translated;
+/// all of them quote the path of the file.
+pub(super) fn checksum_error(failure: &Error, warnings: &[Warning]) -> Error {
+    const MAX_LISTED_FILES: usize = 10;
+    let mut files: Vec<&str> = Vec::new();
+    // `sendDir` warns of skipped files, which have no pages.
+    for warning in warnings
+        .iter()
+        .filter(|warning| warning.routine != "sendDir")
+    {
+        let text = warning.message.as_str();
+        let quoted = text.split(['"', '«', '»', '„', '“']).nth(1);
+        let file = quoted.map_or(text, str::trim);
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    let more = files.len().saturating_sub(MAX_LISTED_FILES);
+    files.truncate(MAX_LISTED_FILES);
+    let mut list = files.join(", ");
+    if more > 0 {
+        list = format!("{list} and {more} more");
+    }
+    let message = if list.is_empty() {
+        failure.message().to_owned()
+    } else {
+        format!("pages with wrong checksums in {list}")
+    };
+    Error::new(ErrorKind::Corrupt, message)
+        .with_code("XX001")
+        .with_hint(
+            "the server's own data is damaged: find out why, and restore these relations from an older backup before \
+             the next one replaces it",
+        )
+        .context("take a base backup")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +122,33 @@ mod tests {
         }
         assert_eq!(warnings.list().len(), MAX_WARNINGS);
         assert!(warnings.all().is_err());
+    }
+
+    #[test]
+    fn each_file_with_a_checksum_failure_is_listed_once() {
+        let seen = Error::new(
+            ErrorKind::Server,
+            "checksum verification failure during base backup",
+        );
+        let warnings = [
+            "checksum verification failed in file \"./base/5/1259\", block 0: calculated AA but expected BB",
+            "file \"./base/5/1259\" has a total of 2 checksum verification failures",
+            "Prüfsummenüberprüfung fehlgeschlagen in Datei »./base/5/1260«, Block 1",
+        ]
+        .map(|message| Warning {
+            message: message.to_owned(),
+            routine: "sendFile".to_owned(),
+        });
+        let failure = checksum_error(&seen, &warnings);
+        assert_eq!(failure.kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            failure.message(),
+            "take a base backup: pages with wrong checksums in ./base/5/1259, ./base/5/1260"
+        );
+        assert!(
+            checksum_error(&seen, &[])
+                .message()
+                .contains("verification failure")
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::directory::sync_directory;
+use super::directory::{parent, sync_directory};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys;
 
@@ -127,12 +127,4 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes)
         .with_context(|| format!("write {}", file.temporary.display()))?;
     file.commit()
-}
-
-/// The directory of `path`, `.` for a bare name.
-pub(super) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }

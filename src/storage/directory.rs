@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use super::atomic::parent;
 use crate::error::{Context, Error, ErrorKind, Result};
 
 /// Makes the entries of a directory durable. A file system that cannot do that is
@@ -138,6 +137,14 @@ pub fn remove_tree(path: &Path) -> Result<()> {
             result.with_context(|| format!("remove directory {}", path.display()))?;
             sync_directory(parent(path))
         }
+    }
+}
+
+/// The directory of `path`, `.` for a bare name.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 

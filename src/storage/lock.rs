@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::atomic::parent;
+use super::directory::parent;
 use crate::error::{Context, Error, Result};
 
 /// An advisory lock (`flock`) on a directory; released when it is dropped, or when the process

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::password::check_password;
 use super::record::{self, Line, check_user_name};
-use super::users::record_error;
 use crate::crypto::{MasterKey, Secret};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{Access, DirectoryLock, check_access, replace};
@@ -138,7 +137,9 @@ impl UsersFile {
             match record::open(encrypted, key) {
                 Ok(_) => return Ok(()),
                 Err(failure) => {
-                    refused = Some(record_error(&self.path, line, name, &failure, true))
+                    refused = Some(record::decrypt_error(
+                        &self.path, line, name, &failure, true,
+                    ))
                 }
             }
         }

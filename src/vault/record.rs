@@ -1,5 +1,7 @@
 //! The lines of a users file: `name:base64(container)`, blank lines and comments.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -92,6 +94,36 @@ pub fn check_user_name(name: &str) -> Result<()> {
         return invalid("it begins or ends with white space");
     }
     Ok(())
+}
+
+/// The error for a record that cannot be decrypted: if no record can be decrypted the key is
+/// another one, else the record is damaged.
+pub(super) fn decrypt_error(
+    path: &Path,
+    line: usize,
+    name: &str,
+    failure: &Error,
+    none_decrypted: bool,
+) -> Error {
+    let path = path.display();
+    if none_decrypted && failure.kind() == ErrorKind::Authentication {
+        Error::new(
+            ErrorKind::Authentication,
+            format!("{path}: no password in it can be decrypted with this master key"),
+        )
+        .with_hint(format!(
+            "use the master.key that the file was made with, or move the file away and set the passwords again: \
+             pgmoneta-admin -f {path} -U NAME user add"
+        ))
+    } else {
+        Error::new(
+            ErrorKind::Corrupt,
+            format!("{path}:{line}: the record of user {name} is damaged: {failure}"),
+        )
+        .with_hint(format!(
+            "set the password again: pgmoneta-admin -f {path} -U {name} user edit"
+        ))
+    }
 }
 
 #[cfg(test)]

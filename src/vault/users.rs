@@ -42,9 +42,13 @@ impl Vault {
         }
         match failed.first() {
             None => Ok(Vault { users }),
-            Some((line, name, failure)) => {
-                Err(record_error(path, *line, name, failure, users.is_empty()))
-            }
+            Some((line, name, failure)) => Err(record::decrypt_error(
+                path,
+                *line,
+                name,
+                failure,
+                users.is_empty(),
+            )),
         }
     }
 
@@ -67,35 +71,5 @@ impl Vault {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
-    }
-}
-
-/// The error for a record that cannot be decrypted: if no record can be decrypted the key is
-/// another one, else the record is damaged.
-pub(super) fn record_error(
-    path: &Path,
-    line: usize,
-    name: &str,
-    failure: &Error,
-    none_decrypted: bool,
-) -> Error {
-    let path = path.display();
-    if none_decrypted && failure.kind() == ErrorKind::Authentication {
-        Error::new(
-            ErrorKind::Authentication,
-            format!("{path}: no password in it can be decrypted with this master key"),
-        )
-        .with_hint(format!(
-            "use the master.key that the file was made with, or move the file away and set the passwords again: \
-             pgmoneta-admin -f {path} -U NAME user add"
-        ))
-    } else {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!("{path}:{line}: the record of user {name} is damaged: {failure}"),
-        )
-        .with_hint(format!(
-            "set the password again: pgmoneta-admin -f {path} -U {name} user edit"
-        ))
     }
 }

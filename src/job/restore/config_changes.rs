@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::choice::Choice;
+use super::cluster_files::{CONTROL_FILE, EXCLUDED_FILES};
 use super::configuration::{ConfigSource, Configuration, Location};
 use super::external_effects::ExternalEffects;
-use super::plan::{CONTROL_FILE, EXCLUDED_FILES};
 use super::recovery_target::{RecoveryTarget, Role};
 use super::settings::{self, PermanentSetting, Setting};
 use super::{Options, limits};

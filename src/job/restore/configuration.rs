@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::recovery_files::AUTO_CONF;
+use super::cluster_files::AUTO_CONF;
 use crate::error::Result;
 use crate::format::ConfigurationLine;
 

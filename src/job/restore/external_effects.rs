@@ -3,8 +3,8 @@
 //! archive. Each is overridden, or the user is warned.
 
 use super::Options;
+use super::cluster_files::AUTO_CONF;
 use super::configuration::{Configuration, Entry, Location, SettingState};
-use super::recovery_files::AUTO_CONF;
 use super::recovery_target::Role;
 use super::settings::{PermanentSetting, Setting};
 

@@ -5,6 +5,7 @@
 
 mod access;
 mod choice;
+mod cluster_files;
 mod config_changes;
 mod configuration;
 mod created_tablespaces;
@@ -13,6 +14,7 @@ mod external_effects;
 mod limits;
 mod options;
 mod output;
+mod permission;
 mod plan;
 mod recovery_end;
 mod recovery_files;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::choice::Choice;
+use super::cluster_files::{AUTO_CONF, EXCLUDED_FILES};
 use super::config_changes::{ConfigChanges, config_changes};
 use super::external_config::{self, ExternalConfig};
-use super::recovery_files::AUTO_CONF;
 use super::recovery_target::{RecoveryTarget, Role, TargetKind};
 use super::restore_dirs::{RestoreDirs, SpaceNeeded};
 use super::{Options, Summary, created_tablespaces};
@@ -15,20 +15,6 @@ use crate::job::context::ServerContext;
 use crate::job::replay::SegmentFile;
 use crate::repository::ManifestFile;
 use crate::unit::{Encryption, Segment, SegmentSize, Timeline};
-
-/// Files of a backup that are not restored: signal files, and state of the original server.
-pub(super) const EXCLUDED_FILES: [&str; 7] = [
-    "tablespace_map",
-    "recovery.signal",
-    "standby.signal",
-    "promote",
-    "postmaster.pid",
-    "postmaster.opts",
-    "backup_label.old",
-];
-
-/// The file that gets its name last: without it PostgreSQL does not start.
-pub(super) const CONTROL_FILE: &str = "global/pg_control";
 
 /// The content of a history file that reserves a timeline number; PostgreSQL only checks whether
 /// the file exists.

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::Options;
-use super::access::missing_permission;
+use super::permission::missing_permission;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::repository::TablespaceInfo;
 use crate::storage::{Claim, ExistingClaim, Filesystem};

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::access;
 use super::choice::{self, Choice};
+use super::cluster_files::CONTROL_FILE;
 use super::external_effects::comment_out;
 use super::output::Output;
-use super::plan::{CONTROL_FILE, Plan, plan};
+use super::plan::{Plan, plan};
 use super::recovery_files::RecoveryFiles;
 use super::recovery_target::RecoveryTarget;
 use super::write::{FileTask, Writer};

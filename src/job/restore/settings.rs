@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::cluster_files::{AUTO_CONF, RECOVERY_CONF, signal};
 use super::recovery_end::RecoveryEnd;
-use super::recovery_files::end_command;
 use super::recovery_target::{Action, RecoveryTarget, Role, TargetKind};
 use crate::config::{Host, Server, TlsMode};
 use crate::unit::{PgVersion, Timeline, escaped};
@@ -271,6 +271,18 @@ pub(super) fn quote(value: &[u8]) -> Vec<u8> {
     quoted
 }
 
+/// The `recovery_end_command`, which runs in the data directory. It removes the lines of
+/// [`RECOVERY_CONF`], as `ALTER SYSTEM` copied them, and the include from `postgresql.auto.conf`.
+/// It has no apostrophes and backslashes, which `ALTER SYSTEM` would double, and no percent signs.
+fn end_command(role: Role) -> String {
+    let signal = signal(role);
+    format!(
+        "a={AUTO_CONF}; r={RECOVERY_CONF}; \
+         f() {{ grep -vxFf $r $a | grep -v ^include_if_exists....{signal}; }}; \
+         f > $a.pgmoneta && sync && f | cmp -s - $a.pgmoneta && mv -f $a.pgmoneta $a; rm -f $r $a.pgmoneta"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,5 +294,12 @@ mod tests {
         assert_eq!(setting.line(), b"recovery_target_name = 'it''s'");
         assert_eq!(setting.to_string(), "recovery_target_name = it's");
         assert_eq!(Setting::new("a", "").to_string(), "a =");
+    }
+
+    #[test]
+    fn the_end_command_needs_no_escapes() {
+        for role in [Role::Primary, Role::Replica] {
+            assert!(!end_command(role).contains(['\'', '\\', '%', '\n']));
+        }
     }
 }
