@@ -55,7 +55,7 @@ struct Document<'a> {
     #[serde(rename = "System-Identifier")]
     system_identifier: Option<u64>,
     #[serde(rename = "Files", borrow)]
-    files: Vec<Entry<'a>>,
+    files: Vec<FileLine<'a>>,
     #[serde(rename = "WAL-Ranges", borrow)]
     wal_ranges: Vec<Range<'a>>,
     #[serde(rename = "Manifest-Checksum", borrow)]
@@ -64,7 +64,7 @@ struct Document<'a> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry<'a> {
+struct FileLine<'a> {
     #[serde(rename = "Path", borrow)]
     path: Option<Cow<'a, str>>,
     #[serde(rename = "Encoded-Path", borrow)]
@@ -102,7 +102,7 @@ impl BackupManifest {
         if hex::decode_array(&document.checksum) != Some(Sha256::of(checksummed_part(bytes)?)) {
             return Err(invalid("its checksum does not match".to_owned()));
         }
-        let files = document.files.into_iter().map(Entry::parse);
+        let files = document.files.into_iter().map(FileLine::parse);
         let wal_ranges = document.wal_ranges.into_iter().map(Range::parse);
         Ok(BackupManifest {
             system_identifier: document.system_identifier,
@@ -122,7 +122,7 @@ fn checksummed_part(bytes: &[u8]) -> Result<&[u8]> {
         .ok_or_else(|| invalid("it has no checksum line".to_owned()))
 }
 
-impl Entry<'_> {
+impl FileLine<'_> {
     fn parse(self) -> Result<ManifestEntry> {
         let path = match (self.path, self.encoded_path) {
             (Some(path), None) => PathBuf::from(path.into_owned()),

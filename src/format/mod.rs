@@ -7,6 +7,7 @@ mod control_file;
 pub mod hex;
 mod parameters;
 mod server_configuration;
+pub mod tar;
 mod timeline_history;
 pub mod wal;
 

@@ -4,7 +4,6 @@ mod authentic;
 pub mod backup;
 pub mod catalogue;
 pub mod context;
-mod parallel;
 pub mod refresh;
 pub mod replay;
 pub mod restore;

@@ -5,7 +5,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::query::RawRow;
-use super::slot::{parse_lsn, parse_timeline};
 use super::wire::protocol_error;
 use super::{Row, quote};
 use crate::config::Checkpoint;
@@ -73,7 +72,7 @@ pub(super) fn parse_position_row(rows: Vec<RawRow>) -> Result<(Timeline, Lsn)> {
     let row = rows.into_iter().next();
     let row =
         Row::decode(row.ok_or_else(|| protocol_error("the server's answer has no position"))?)?;
-    Ok((parse_timeline(row.text(1)?)?, parse_lsn(row.text(0)?)?))
+    Ok((row.parse(1)?, row.parse(0)?))
 }
 
 /// Reads a row of the list of tablespaces: spcoid, spclocation, size in kilobytes.

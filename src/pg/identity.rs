@@ -1,7 +1,6 @@
 //! IDENTIFY_SYSTEM and TIMELINE_HISTORY.
 
 use super::Connection;
-use super::slot::{parse_lsn, parse_timeline};
 use super::wire::protocol_error;
 use crate::error::{Context, Result};
 use crate::unit::{Lsn, Timeline};
@@ -27,8 +26,8 @@ impl Connection {
             .ok_or_else(|| protocol_error("the answer is empty").context(ACTION))?;
         Ok(SystemIdentity {
             system_identifier: row.parse(0).context(ACTION)?,
-            timeline: row.text(1).and_then(parse_timeline).context(ACTION)?,
-            position: row.text(2).and_then(parse_lsn).context(ACTION)?,
+            timeline: row.parse(1).context(ACTION)?,
+            position: row.parse(2).context(ACTION)?,
         })
     }
 

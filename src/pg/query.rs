@@ -1,5 +1,7 @@
 //! Statements and their rows.
 
+use std::str::FromStr;
+
 use postgres_protocol::message::backend;
 
 use super::Connection;
@@ -36,13 +38,14 @@ impl Row {
     }
 
     /// Column `index` read as a `T`.
-    pub(super) fn parse<T: std::str::FromStr>(&self, index: usize) -> Result<T> {
-        let text = self.text(index)?;
-        text.parse().map_err(|_| {
-            protocol_error(format!(
-                "column {index} of the server's answer is {text:?}, which cannot be parsed"
-            ))
-        })
+    pub(super) fn parse<T: FromStr>(&self, index: usize) -> Result<T> {
+        parse(index, self.text(index)?)
+    }
+
+    /// As [`Row::parse`], or `None` for NULL.
+    pub(super) fn parse_optional<T: FromStr>(&self, index: usize) -> Result<Option<T>> {
+        let text = self.optional(index)?;
+        text.map(|text| parse(index, text)).transpose()
     }
 
     /// Column `index` as a boolean.
@@ -63,6 +66,14 @@ impl Row {
         let columns = raw.into_iter().map(|column| column.map(text).transpose());
         columns.collect::<Result<_>>().map(Row)
     }
+}
+
+fn parse<T: FromStr>(index: usize, text: &str) -> Result<T> {
+    text.parse().map_err(|_| {
+        protocol_error(format!(
+            "column {index} of the server's answer is {text:?}, which cannot be parsed"
+        ))
+    })
 }
 
 impl Connection {

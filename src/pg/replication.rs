@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::BytesMut;
 use postgres_protocol::message::{backend, frontend};
 
-use super::slot::{parse_lsn, parse_timeline};
 use super::wire::{Body, MessageHeader, protocol_error};
 use super::{Connection, quote};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -172,7 +171,7 @@ impl Replication {
                 backend::DATA_ROW_TAG => {
                     // next_tli, next_tli_startpos
                     let row = super::query::data_row_text(self.connection.wire.body(&header))?;
-                    next = Some((parse_timeline(row.text(0)?)?, parse_lsn(row.text(1)?)?));
+                    next = Some((row.parse(0)?, row.parse(1)?));
                 }
                 backend::READY_FOR_QUERY_TAG => return Ok(next),
                 _ => return Err(self.connection.command_error(&header, deadline)),

@@ -2,7 +2,6 @@
 
 use postgres_protocol::escape::escape_literal;
 
-use super::wire::protocol_error;
 use super::{Connection, quote};
 use crate::error::{Context, Result};
 use crate::unit::{Lsn, Timeline};
@@ -33,29 +32,13 @@ impl Slot {
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let restart_lsn = row.optional(3).with_context(action)?;
         Ok(Some(Slot {
             physical: row.text(0).with_context(action)? == "physical",
             active_pid: row.optional(1).with_context(action)?.map(str::to_owned),
             wal_status: row.optional(2).with_context(action)?.map(str::to_owned),
-            restart_lsn: restart_lsn
-                .map(parse_lsn)
-                .transpose()
-                .with_context(action)?,
+            restart_lsn: row.parse_optional(3).with_context(action)?,
         }))
     }
-}
-
-/// Parses an LSN that the server sent.
-pub(super) fn parse_lsn(text: &str) -> Result<Lsn> {
-    text.parse()
-        .map_err(|_| protocol_error(format!("the server sent {text:?} where a position must be")))
-}
-
-/// Parses a timeline ID that the server sent.
-pub(super) fn parse_timeline(text: &str) -> Result<Timeline> {
-    text.parse()
-        .map_err(|_| protocol_error(format!("the server sent {text:?} where a timeline must be")))
 }
 
 impl Connection {
@@ -69,15 +52,9 @@ impl Connection {
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let restart_lsn = row.optional(1).with_context(action)?;
-        let timeline = row.optional(2).with_context(action)?;
-        match (restart_lsn, timeline) {
-            (Some(restart_lsn), Some(timeline)) => Ok(Some((
-                parse_timeline(timeline).with_context(action)?,
-                parse_lsn(restart_lsn).with_context(action)?,
-            ))),
-            _ => Ok(None),
-        }
+        let restart_lsn = row.parse_optional(1).with_context(action)?;
+        let timeline = row.parse_optional(2).with_context(action)?;
+        Ok(timeline.zip(restart_lsn))
     }
 
     /// CREATE_REPLICATION_SLOT … PHYSICAL, reserving WAL at once. An existing slot of that name is

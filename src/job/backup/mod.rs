@@ -14,7 +14,6 @@ mod receive;
 mod run;
 mod staging;
 mod tablespaces;
-mod tar_reader;
 mod wal;
 
 #[cfg(test)]

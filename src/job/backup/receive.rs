@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::pipeline::Pipeline;
 use super::staging::FileHeader;
-use super::tar_reader::{Entries, Entry, EntryKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::BackupLabel;
+use crate::format::tar::{Entries, Entry, EntryKind};
 use crate::repository::TablespaceInfo;
 
 /// `backup_label` has about 500 bytes; it is parsed up to this size.

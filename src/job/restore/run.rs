@@ -15,7 +15,7 @@ use super::write::{FileTask, Writer};
 use super::{Options, Outcome};
 use crate::error::Result;
 use crate::job::context::ServerContext;
-use crate::job::parallel;
+use crate::pool::for_each;
 use crate::status::Activity;
 
 /// The temporary name of `global/pg_control`, until everything else is durable.
@@ -117,7 +117,7 @@ fn fill(
     output.set_writer(writer.clone());
     let tasks = (0..writer.tasks.len()).collect();
     let writer = writer.clone();
-    parallel::for_each(
+    for_each(
         &context.daemon.pool,
         context.server.workers,
         tasks,

@@ -11,7 +11,7 @@ use crate::crypto::MasterKey;
 use crate::error::{Context as _, Result};
 use crate::format::hex;
 use crate::job::context::ServerContext;
-use crate::job::parallel;
+use crate::pool::for_each;
 use crate::repository::{Backup, METADATA_FILES, Manifest, ManifestFile};
 use crate::status::Progress;
 use crate::sys::Stop;
@@ -57,7 +57,7 @@ pub(super) fn check(
         all,
     });
     let worker = checker.clone();
-    parallel::for_each(
+    for_each(
         &context.daemon.pool,
         context.server.workers,
         files,

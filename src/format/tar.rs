@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use tar::{EntryType, Header};
+use ::tar::{EntryType, Header};
 
 use crate::error::{Context, Error, ErrorKind, Result};
 
@@ -19,7 +19,7 @@ const BLOCK: usize = 512;
 
 /// An entry of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
     /// Its path, relative and without `..`.
     pub path: PathBuf,
     /// Directory, file or link.
@@ -32,15 +32,17 @@ pub(super) struct Entry {
 
 /// The type of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EntryKind {
+pub enum EntryKind {
+    /// A directory.
     Directory,
     /// A regular file, and its size in bytes.
     File(u64),
+    /// A link to a tablespace.
     Link,
 }
 
 /// Reads an archive, entry by entry.
-pub(super) struct Entries<R: Read> {
+pub struct Entries<R: Read> {
     input: R,
     /// Bytes of padding after the last content.
     padding: usize,
@@ -48,7 +50,7 @@ pub(super) struct Entries<R: Read> {
 }
 
 impl<R: Read> Entries<R> {
-    pub(super) fn new(input: R) -> Entries<R> {
+    pub fn new(input: R) -> Entries<R> {
         Entries {
             input,
             padding: 0,
@@ -59,7 +61,7 @@ impl<R: Read> Entries<R> {
     /// The next entry; the content of a file must be read from [`Entries::content`] in full before
     /// the next call. The archive ends with its stream (PostgreSQL 13 and 14) or with blocks of
     /// zeros.
-    pub(super) fn next(&mut self) -> Result<Option<Entry>> {
+    pub fn next(&mut self) -> Result<Option<Entry>> {
         if self.ended {
             return Ok(None);
         }
@@ -89,7 +91,7 @@ impl<R: Read> Entries<R> {
     }
 
     /// The reader for the content of the file that [`Entries::next`] returned.
-    pub(super) fn content(&mut self) -> &mut R {
+    pub fn content(&mut self) -> &mut R {
         &mut self.input
     }
 

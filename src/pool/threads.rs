@@ -1,4 +1,4 @@
-//! A thread pool: runs closures on a fixed number of named threads.
+//! The threads of the pool and their queues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;

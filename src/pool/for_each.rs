@@ -1,4 +1,4 @@
-//! Processes a list of items on the thread pool, shared fairly with other jobs.
+//! Processes a list of items, shared fairly with other jobs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, unbounded};
 
+use super::{Pool, TaskHandle};
 use crate::error::Result;
-use crate::pool::{Pool, TaskHandle};
 
 /// After this time a task goes to the end of the pool's queue. An item that takes longer is not
 /// interrupted.
@@ -24,7 +24,7 @@ struct Shared<T, F> {
 /// Calls `work` for every item, in order, on at most `threads` threads of the pool. After an error
 /// no further item is started; returns the first error when all calls have returned. The second
 /// argument of `work` becomes true when another item has failed: `work` may then return early.
-pub(super) fn for_each<T, F>(pool: &Pool, threads: usize, items: Vec<T>, work: F) -> Result<()>
+pub fn for_each<T, F>(pool: &Pool, threads: usize, items: Vec<T>, work: F) -> Result<()>
 where
     T: Send + Sync + 'static,
     F: Fn(&T, &AtomicBool) -> Result<()> + Send + Sync + 'static,

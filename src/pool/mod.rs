@@ -1,0 +1,7 @@
+//! A thread pool: runs closures on a fixed number of named threads, shared fairly between jobs.
+
+mod for_each;
+mod threads;
+
+pub use for_each::for_each;
+pub use threads::{Pool, TaskHandle};
