@@ -7,7 +7,7 @@ use super::digest::StoredDigest;
 use crate::crypto::gcm::{Decryptor, Encryptor};
 use crate::crypto::{self, IV_LENGTH, MasterKey, SALT_LENGTH, TAG_LENGTH};
 use crate::error::{Error, ErrorKind, Result};
-use crate::unit::Encryption;
+use crate::unit::{Encryption, first, first_mut, read_some};
 
 /// Bytes that are read from the file at once.
 const BUFFER_SIZE: usize = 256 << 10;
@@ -84,14 +84,11 @@ impl DecryptingReader {
             self.buffer.copy_within(self.ready.end..self.filled, 0);
             self.ready = 0..0;
             self.filled = carried;
-            let room = self.buffer.get_mut(carried..).unwrap_or_default();
-            let count = match self.file.read(room) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => result?,
-            };
-            self.digest.update(room.get(..count).unwrap_or_default());
-            self.filled += count;
-            if count == 0 {
+            let room = self.buffer.split_at_mut(carried).1;
+            let read = read_some(&mut self.file, room)?;
+            self.digest.update(read);
+            self.filled += read.len();
+            if read.is_empty() {
                 self.end()?;
             } else {
                 self.decrypt()?;
@@ -107,7 +104,7 @@ impl DecryptingReader {
             return Ok(());
         };
         let end = self.filled.saturating_sub(TAG_LENGTH);
-        let data = self.buffer.get_mut(..end).unwrap_or_default();
+        let data = first_mut(&mut self.buffer, end);
         decryptor.update_in_place(data).map_err(io::Error::other)?;
         self.ready = 0..end;
         Ok(())
@@ -117,7 +114,7 @@ impl DecryptingReader {
     fn end(&mut self) -> io::Result<()> {
         self.ended = true;
         if let Some(decryptor) = self.decryptor.take() {
-            let tag = self.buffer.get(..self.filled).unwrap_or_default();
+            let tag = first(&self.buffer, self.filled);
             let tag = tag.try_into().map_err(|_| truncated_error(eof()))?;
             decryptor
                 .finish(tag)

@@ -1,6 +1,7 @@
 //! Digests of plain and stored bytes.
 
 use crate::crypto::Sha256;
+use crate::unit::to_u64;
 
 /// Bytes that are hashed at a time, so that the second digest finds them in the CPU cache.
 const BLOCK_SIZE: usize = 64 << 10;
@@ -45,7 +46,7 @@ impl PlainDigest {
 
     /// Adds `bytes` to size and digests.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.size += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.size += to_u64(bytes.len());
         for block in bytes.chunks(BLOCK_SIZE) {
             self.crc32c = crc32c::crc32c_append(self.crc32c, block);
             self.blake3.update(block);
@@ -71,7 +72,7 @@ impl PlainDigest {
 
 impl StoredDigest {
     pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.size += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.size += to_u64(bytes.len());
         self.sha256.update(bytes);
     }
 }

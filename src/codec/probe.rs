@@ -2,14 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::os::unix::fs::FileExt;
 
 use super::cipher::{DecryptingReader, HEADER_LENGTH, split_header};
 use super::{Compression, StoredFormat, Suffixes};
 use crate::crypto::gcm::Decryptor;
 use crate::crypto::{MasterKey, TAG_LENGTH};
 use crate::error::{Error, ErrorKind, Result};
-use crate::unit::Encryption;
+use crate::unit::{Encryption, first, read_full};
 
 /// Plain bytes that are checked.
 const PROBE_LENGTH: usize = 64;
@@ -68,15 +67,16 @@ pub(super) fn probe(
 
 /// The first plain bytes, decrypted with this key size; `None` if the file is too short to have
 /// any.
-fn decrypt_start(file: &File, key: &MasterKey, size: Encryption) -> Result<Option<Vec<u8>>> {
+fn decrypt_start(file: &mut File, key: &MasterKey, size: Encryption) -> Result<Option<Vec<u8>>> {
     let mut bytes = vec![0; HEADER_LENGTH + PROBE_LENGTH + TAG_LENGTH];
-    let filled = read_at(file, &mut bytes)?;
-    bytes.truncate(filled);
+    file.rewind()?;
+    let bytes = read_full(file, &mut bytes)?;
+    file.rewind()?;
     let Some((header, rest)) = bytes.split_first_chunk::<HEADER_LENGTH>() else {
         return Ok(None);
     };
     let length = rest.len().saturating_sub(TAG_LENGTH);
-    let mut plain = rest.get(..length).unwrap_or_default().to_vec();
+    let mut plain = first(rest, length).to_vec();
     if plain.is_empty() {
         return Ok(None);
     }
@@ -84,20 +84,6 @@ fn decrypt_start(file: &File, key: &MasterKey, size: Encryption) -> Result<Optio
     let mut decryptor = Decryptor::new(&key.container_key(&salt, size)?, &iv)?;
     decryptor.update_in_place(&mut plain)?;
     Ok(Some(plain))
-}
-
-fn read_at(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
-        let offset = u64::try_from(filled).unwrap_or(u64::MAX);
-        match file.read_at(room, offset) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 /// Whether plain bytes start as the compression method or `begins` requires.

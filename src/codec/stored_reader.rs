@@ -12,6 +12,7 @@ use super::{Digests, PlainDigest, StoredFormat, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::open_file;
+use crate::unit::first;
 
 /// Reads the plain bytes of a stored file. A truncated file, bytes after its end, or a failed
 /// decryption are errors, not the end of the file. A truncation exactly between two frames is not
@@ -101,7 +102,7 @@ impl StoredReader {
 impl Read for StoredReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.frames.read(buf)?;
-        self.digest.update(buf.get(..count).unwrap_or_default());
+        self.digest.update(first(buf, count));
         if self.digest.size() > self.max_size {
             return Err(io::Error::new(io::ErrorKind::InvalidData, TOO_LONG));
         }

@@ -9,6 +9,7 @@ use openssl::cipher_ctx::CipherCtx;
 use super::Secret;
 use super::random::openssl_error;
 use crate::error::{Error, ErrorKind, Result};
+use crate::unit::to_u64;
 
 /// The length of an initialisation vector in bytes.
 pub const IV_LENGTH: usize = 12;
@@ -117,9 +118,7 @@ impl Stream {
     }
 
     fn update_in_place(&mut self, data: &mut [u8]) -> Result<()> {
-        self.processed = self
-            .processed
-            .saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+        self.processed = self.processed.saturating_add(to_u64(data.len()));
         if self.processed > MAX_LENGTH {
             return Err(Error::new(
                 ErrorKind::Io,

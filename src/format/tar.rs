@@ -6,13 +6,14 @@
 //! silently.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use ::tar::{EntryType, Header};
 
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::unit::{first_mut, read_full, to_u64, to_usize};
 
 /// The size of a header; contents are padded to a multiple of it.
 const BLOCK: usize = 512;
@@ -50,6 +51,7 @@ pub struct Entries<R: Read> {
 }
 
 impl<R: Read> Entries<R> {
+    /// The entries of the archive that `input` has from its start on.
     pub fn new(input: R) -> Entries<R> {
         Entries {
             input,
@@ -66,7 +68,7 @@ impl<R: Read> Entries<R> {
             return Ok(None);
         }
         let mut block = [0; BLOCK];
-        let padding = block.get_mut(..self.padding).unwrap_or_default();
+        let padding = first_mut(&mut block, self.padding);
         if read_block(&mut self.input, padding)? < self.padding {
             return Err(invalid("the archive ends within the padding of a file"));
         }
@@ -82,7 +84,7 @@ impl<R: Read> Entries<R> {
         let entry = parse(&block)?;
         self.padding = match entry.kind {
             EntryKind::File(size) => {
-                let over = usize::try_from(size % 512).unwrap_or(0);
+                let over = to_usize(size % to_u64(BLOCK));
                 (BLOCK - over) % BLOCK
             }
             EntryKind::Directory | EntryKind::Link => 0,
@@ -112,16 +114,8 @@ impl<R: Read> Entries<R> {
 
 /// Fills `block`, or reads up to the end of the stream.
 fn read_block(input: &mut impl Read, block: &mut [u8]) -> Result<usize> {
-    let mut filled = 0;
-    while let Some(room) = block.get_mut(filled..).filter(|room| !room.is_empty()) {
-        match input.read(room) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).context("read the base backup"),
-        }
-    }
-    Ok(filled)
+    let read = read_full(input, block).context("read the base backup")?;
+    Ok(read.len())
 }
 
 fn parse(block: &[u8; BLOCK]) -> Result<Entry> {

@@ -1,7 +1,7 @@
 //! Timeline history files, `<8 digits>.history`.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::unit::{Lsn, Timeline};
+use crate::unit::{Lsn, Timeline, after, to_u64};
 
 /// The history of a timeline: its ancestors, oldest first, and their switch points
 /// (`readTimeLineHistory`, PostgreSQL 18 `timeline.c`).
@@ -57,7 +57,7 @@ impl TimelineHistory {
             let name = timeline.history_name();
             Error::new(ErrorKind::Corrupt, format!("{name} is damaged: {what}"))
         };
-        let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        let size = to_u64(content.len());
         if size > TimelineHistory::MAX_SIZE {
             return Err(invalid(format!("it has {} bytes", content.len())));
         }
@@ -204,7 +204,7 @@ fn c_string(line: &[u8]) -> &[u8] {
 fn skip_space(text: &[u8]) -> &[u8] {
     let space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
     let count = text.iter().take_while(|byte| space(byte)).count();
-    text.get(count..).unwrap_or_default()
+    after(text, count)
 }
 
 /// The leading number, and the rest of the text.

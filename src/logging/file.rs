@@ -12,6 +12,7 @@ use super::pattern::expand;
 use super::settings::{LogMode, LogSettings};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys;
+use crate::unit::to_u64;
 
 /// The mode of a new log file.
 const FILE_MODE: u32 = 0o640;
@@ -55,7 +56,7 @@ impl LogFile {
     pub fn write(&mut self, line: &str) -> Result<()> {
         let action = || format!("write log file {}", self.path.display());
         self.file.write_all(line.as_bytes()).with_context(action)?;
-        let length = u64::try_from(line.len()).unwrap_or(0);
+        let length = to_u64(line.len());
         self.size = self.size.saturating_add(length);
         Ok(())
     }

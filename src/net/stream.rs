@@ -12,6 +12,7 @@ use super::Deadline;
 use super::socket::Socket;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys::Stop;
+use crate::unit::after;
 
 /// A connected byte stream.
 ///
@@ -132,7 +133,7 @@ impl Stream {
         loop {
             match self.try_write(rest) {
                 Ok(None) => return Ok(()),
-                Ok(Some(count)) => rest = rest.get(count..).unwrap_or_default(),
+                Ok(Some(count)) => rest = after(rest, count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let ready = self

@@ -197,7 +197,7 @@ impl Replication {
 fn now() -> u64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     let micros = since_1970.unwrap_or_default().as_micros();
-    u64::try_from(micros.saturating_sub(POSTGRES_EPOCH)).unwrap_or(0)
+    u64::try_from(micros.saturating_sub(POSTGRES_EPOCH)).unwrap_or(u64::MAX)
 }
 
 /// A CopyData message with a Standby Status Update.

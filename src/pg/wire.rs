@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Deadline, Stream};
+use crate::unit::to_usize;
 
 /// Limit for a message before the login is complete, bytes: the server is not authenticated yet.
 const MAX_LOGIN_MESSAGE: usize = 64 << 10;
@@ -121,7 +122,7 @@ impl Wire {
         };
         // The length counts itself and not the type.
         let length = u32::from_be_bytes([a, b, c, d]);
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let length = to_usize(length.into());
         if length < 4 || length > self.max_message {
             return Err(protocol_error(format!(
                 "{}: a message of type {:?} with a length of {length} bytes",

@@ -12,7 +12,7 @@ use crate::crypto::Sha256;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::ConfigFile;
 use crate::storage::open_file;
-use crate::unit::{Encryption, Label, Segment, SegmentSize};
+use crate::unit::{Encryption, Label, Segment, SegmentSize, first};
 
 /// Limit for a line, bytes: two paths and the other members.
 const MAX_LINE: u64 = 64 << 10;
@@ -231,7 +231,7 @@ struct HashingReader {
 impl Read for HashingReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buf)?;
-        self.sha256.update(buf.get(..count).unwrap_or_default());
+        self.sha256.update(first(buf, count));
         Ok(count)
     }
 }

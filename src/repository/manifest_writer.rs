@@ -14,7 +14,7 @@ use crate::crypto::Sha256;
 use crate::error::{Context, Result};
 use crate::format::ConfigFile;
 use crate::storage::StagedFile;
-use crate::unit::Label;
+use crate::unit::{Label, to_u64};
 
 /// Writes the manifest and backup.sha256 of a backup line by line, so that many files need no
 /// memory.
@@ -100,7 +100,7 @@ impl ManifestWriter {
     /// Adds a file that is not part of the cluster to backup.sha256 only.
     pub fn sum(&mut self, sha256: &[u8; 32], stored_path: &Path) -> Result<()> {
         let line = sums::format_line(sha256, stored_path);
-        self.bytes += u64::try_from(line.len()).unwrap_or(0);
+        self.bytes += to_u64(line.len());
         let result = self.sums.write_all(&line);
         result.with_context(|| format!("write {SUMS}"))
     }
@@ -120,7 +120,7 @@ impl ManifestWriter {
         let bytes = line.to_bytes()?;
         self.sha256.update(&bytes);
         self.lines += 1;
-        self.bytes += u64::try_from(bytes.len()).unwrap_or(0);
+        self.bytes += to_u64(bytes.len());
         let result = self.manifest.write_all(&bytes);
         result.with_context(|| format!("write {MANIFEST}"))
     }

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::unit::to_u64;
 use rustix::fs::OFlags;
 
 /// Opens a regular file for reading; symbolic links are followed. Anything else is an error: a pipe
@@ -27,7 +28,7 @@ pub fn read_file(path: &Path, max_size: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let mut limited = open_file(path)?.take(max_size.saturating_add(1));
     limited.read_to_end(&mut content)?;
-    if u64::try_from(content.len()).unwrap_or(u64::MAX) > max_size {
+    if to_u64(content.len()) > max_size {
         let message = format!("it has more than {max_size} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }

@@ -13,7 +13,7 @@ use super::regular::open_for_update;
 use super::{Durable, SpareSegment, sync_directory};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys::FileIdentity;
-use crate::unit::{Lsn, Segment, SegmentSize};
+use crate::unit::{Lsn, Segment, SegmentSize, first, to_u64, to_usize};
 
 pub use self::files::{no_durable_position, sync_archive_end, written_length};
 
@@ -202,8 +202,8 @@ impl SegmentFile {
             ));
         }
         let room = self.segment.end(self.size).since(at);
-        let length = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
-        let fitting = bytes.get(..length).unwrap_or(bytes);
+        let length = to_usize(room).min(bytes.len());
+        let fitting = first(bytes, length);
         self.check_matches(at, fitting)?;
         let offset = self.size.offset(at);
         if let Err(error) = self.file.write_all_at(fitting, offset) {
@@ -211,7 +211,7 @@ impl SegmentFile {
             return Err(error).with_context(|| format!("write {}", self.path.display()));
         }
         self.dirty = true;
-        self.position = at.advance(u64::try_from(length).unwrap_or(u64::MAX));
+        self.position = at.advance(to_u64(length));
         self.received = self.received.max(self.position);
         self.immutable_end = self.immutable_end.max(self.position);
         Ok(length)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Context, Result};
-use crate::unit::SegmentSize;
+use crate::unit::{SegmentSize, to_u64};
 
 /// Distinguishes the spare segments of this process; those of earlier processes are removed at the
 /// start.
@@ -104,7 +104,7 @@ pub(super) fn write_zeros(to: &mut impl Write, count: u64) -> std::io::Result<()
     while left > 0 {
         let length = usize::try_from(left).map_or(WRITE_SIZE, |left| left.min(WRITE_SIZE));
         to.write_all(zeros.get(..length).unwrap_or(&zeros))?;
-        left = left.saturating_sub(u64::try_from(length).unwrap_or(left));
+        left = left.saturating_sub(to_u64(length));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result};
 use crate::sys;
+use crate::unit::to_u64;
 
 /// Bytes after which the kernel is asked to start writeback.
 const WRITEBACK_INTERVAL: u64 = 8 << 20;
@@ -62,7 +63,7 @@ impl StagedFile {
 impl Write for StagedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
-        self.written += u64::try_from(count).unwrap_or(0);
+        self.written += to_u64(count);
         if self.written - self.writeback_started >= WRITEBACK_INTERVAL {
             sys::start_writeback(
                 &self.file,

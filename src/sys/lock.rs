@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::FileIdentity;
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::unit::to_usize;
 
 /// The maximum size of a lock file, in bytes: a pid and white space.
 const MAX_CONTENT: u64 = 64;
@@ -100,7 +101,7 @@ impl LockFile {
         (&self.file).take(MAX_CONTENT + 1).read_to_end(&mut text)?;
         let first = text.split(u8::is_ascii_whitespace).next();
         let pid = first.is_none_or(|word| word.iter().all(u8::is_ascii_digit));
-        if pid && text.len() <= usize::try_from(MAX_CONTENT).unwrap_or(usize::MAX) {
+        if pid && text.len() <= to_usize(MAX_CONTENT) {
             return Ok(());
         }
         Err(

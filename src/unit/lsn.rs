@@ -15,12 +15,14 @@ impl Lsn {
 
     /// The upper 32 bits.
     pub fn high(self) -> u32 {
-        u32::try_from(self.0 >> 32).unwrap_or(u32::MAX)
+        let [a, b, c, d, ..] = self.0.to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
     }
 
     /// The lower 32 bits.
     pub fn low(self) -> u32 {
-        u32::try_from(self.0 & 0xFFFF_FFFF).unwrap_or(u32::MAX)
+        let [.., a, b, c, d] = self.0.to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
     }
 
     /// The position plus `bytes`, saturating.

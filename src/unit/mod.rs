@@ -3,6 +3,7 @@
 //! Each type parses and prints its text form, and calculates in 64 bits. Nothing here uses a file
 //! or a socket.
 
+mod buffer;
 mod encryption;
 mod label;
 mod lsn;
@@ -15,6 +16,7 @@ mod timeline;
 mod timestamp;
 mod version;
 
+pub use buffer::{after, first, first_mut, read_full, read_some, to_u64, to_usize};
 pub use encryption::Encryption;
 pub use label::Label;
 pub use lsn::Lsn;

@@ -7,7 +7,7 @@ use super::record::{self, Line, check_user_name};
 use crate::crypto::{MasterKey, Secret};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{Access, DirectoryLock, check_access, replace};
-use crate::unit::without_bom;
+use crate::unit::{after, first, without_bom};
 
 /// The text of a users or admins file. Lines may be of any length.
 pub struct UsersFile {
@@ -181,9 +181,9 @@ fn replace_record(line: &[u8], name: &str, encrypted: &[u8], record: &str, outpu
         .iter()
         .take_while(|byte| byte.is_ascii_whitespace())
         .count();
-    output.extend_from_slice(line.get(..indent).unwrap_or_default());
+    output.extend_from_slice(first(line, indent));
     output.extend_from_slice(record.as_bytes());
-    output.extend_from_slice(line.get(indent + length..).unwrap_or_default());
+    output.extend_from_slice(after(line, indent + length));
 }
 
 /// Resolves symbolic links, which a rename to `path` would replace.

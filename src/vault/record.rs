@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::crypto::{CONTAINER_OVERHEAD, MasterKey, Secret};
 use crate::error::{Error, ErrorKind, Result};
-use crate::unit::Encryption;
+use crate::unit::{Encryption, first};
 
 /// The maximum length of a user name in bytes, as in the C program.
 const MAX_USER_NAME: usize = 127;
@@ -34,7 +34,7 @@ pub(super) fn read(line: &[u8]) -> Line<'_> {
         .iter()
         .position(|byte| b"#;".contains(byte))
         .unwrap_or(line.len());
-    let text = line.get(..end).unwrap_or_default().trim_ascii();
+    let text = first(line, end).trim_ascii();
     if text.is_empty() {
         return Line::Blank;
     }

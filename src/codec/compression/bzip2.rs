@@ -9,6 +9,7 @@ use ::bzip2::{Action, Compress, Compression, Decompress, Status};
 use super::frames::{Decode, FrameSequence, Step, counter_delta, read_message};
 use super::method::Method;
 use crate::error::Result;
+use crate::unit::after;
 
 pub const METHOD: Method = Method {
     names: ("bzip2", &["bz2", "client-bzip2", "client-bz2"]),
@@ -31,12 +32,12 @@ const WORK_FACTOR: u32 = 30;
 /// Writes a stream. The library cannot reuse a compressor, but creating one is cheap compared to
 /// bzip2.
 fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
-    let level = Compression::new(u32::try_from(level).unwrap_or(9));
+    let level = Compression::new(level.unsigned_abs());
     let mut compressor = Compress::new(level, WORK_FACTOR);
     frame.reserve(plain.len() + plain.len() / 64 + 1024);
     loop {
         let done = counter_delta(0, compressor.total_in());
-        let rest = plain.get(done..).unwrap_or_default();
+        let rest = after(plain, done);
         match compressor.compress_vec(rest, frame, Action::Finish)? {
             Status::StreamEnd => return Ok(()),
             _ => frame.reserve(64 << 10),

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Read};
 use super::super::cipher::DecryptingReader;
 use super::method::FrameReader;
 use crate::error::{Error, ErrorKind, Result};
+use crate::unit::{to_u64, to_usize};
 
 /// The result of one call of a decoder.
 #[derive(Clone, Copy, Debug)]
@@ -108,13 +109,13 @@ pub fn damaged(name: &str, what: &dyn std::fmt::Display) -> io::Error {
 
 /// The difference of a library's byte counter.
 pub fn counter_delta(before: u64, after: u64) -> usize {
-    usize::try_from(after.wrapping_sub(before)).unwrap_or(0)
+    to_usize(after.wrapping_sub(before))
 }
 
 /// The plain bytes of a message; more than `limit` are an error.
 pub fn read_message(decoder: impl Read, limit: usize) -> Result<Vec<u8>> {
     let mut plain = Vec::new();
-    let end = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let end = to_u64(limit).saturating_add(1);
     decoder
         .take(end)
         .read_to_end(&mut plain)

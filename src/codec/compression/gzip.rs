@@ -10,6 +10,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 use super::frames::{Decode, FrameSequence, Step, counter_delta, read_message};
 use super::method::Method;
 use crate::error::Result;
+use crate::unit::after;
 
 pub const METHOD: Method = Method {
     names: ("gzip", &["gz", "client-gzip"]),
@@ -38,7 +39,7 @@ fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
     let mut compressor = match COMPRESSOR.take() {
         Some((old, compressor)) if old == level => compressor,
         _ => {
-            let level = Compression::new(u32::try_from(level).unwrap_or(6));
+            let level = Compression::new(level.unsigned_abs());
             Compress::new_gzip(level, WINDOW_BITS)
         }
     };
@@ -46,7 +47,7 @@ fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
     frame.reserve(plain.len() + plain.len() / 64 + 64);
     loop {
         let done = counter_delta(0, compressor.total_in());
-        let rest = plain.get(done..).unwrap_or_default();
+        let rest = after(plain, done);
         match compressor.compress_vec(rest, frame, FlushCompress::Finish)? {
             Status::StreamEnd => break,
             Status::Ok | Status::BufError => frame.reserve(64 << 10),

@@ -9,6 +9,7 @@ use super::super::cipher::DecryptingReader;
 use super::frames::{damaged, message_too_long, truncated};
 use super::method::{FrameReader, Method};
 use crate::error::{Error, ErrorKind, Result};
+use crate::unit::to_u64;
 
 pub const METHOD: Method = Method {
     names: ("lz4", &["client-lz4"]),
@@ -35,9 +36,9 @@ fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
         .block_mode(BlockMode::Independent)
         .block_checksum(BlockChecksum::NoBlockChecksum)
         .checksum(ContentChecksum::NoChecksum)
-        .content_size(u64::try_from(plain.len()).unwrap_or(0))
+        .content_size(to_u64(plain.len()))
         .auto_flush(true)
-        .level(u32::try_from(level).unwrap_or(1))
+        .level(level.unsigned_abs())
         .build(frame)?;
     encoder.write_all(plain)?;
     encoder.finish().1

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::event::{Event, MAX_BODY};
 use super::page::{FIRST_IS_CONTRECORD, PageHeader};
 use super::record::{HEADER_LENGTH, Record, RecordHeader};
-use crate::unit::{Lsn, SegmentSize};
+use crate::unit::{Lsn, SegmentSize, to_u64, to_usize};
 
 /// `MAXIMUM_ALIGNOF` on all supported platforms: records begin at multiples of it.
 const ALIGNMENT: usize = 8;
@@ -113,7 +113,7 @@ impl Decoder {
     }
 
     fn page_bytes(&self) -> u64 {
-        u64::try_from(self.page_size).unwrap_or(8192)
+        to_u64(self.page_size)
     }
 
     fn invalid(&self, why: String) -> InvalidRecord {
@@ -223,7 +223,7 @@ impl Decoder {
     /// The offset of the next record on its page.
     fn first_record(&mut self, header: &PageHeader, address: Lsn) -> Result<usize, InvalidRecord> {
         let length = header.length();
-        let offset = usize::try_from(self.next.since(address)).unwrap_or(usize::MAX);
+        let offset = to_usize(self.next.since(address));
         if offset != 0 && offset < length {
             return Err(self.invalid("there is a page header, not a record".to_owned()));
         }
@@ -362,7 +362,7 @@ impl PartialRecord {
         PartialRecord {
             header: [0; HEADER_LENGTH],
             parsed: None,
-            total: usize::try_from(length).unwrap_or(usize::MAX),
+            total: to_usize(length.into()),
             received: 0,
             crc: 0,
             body,
@@ -398,8 +398,4 @@ impl PartialRecord {
         let (before, _) = self.header.split_at_checked(20).unwrap_or_default();
         crc32c::crc32c_append(self.crc, before)
     }
-}
-
-fn to_u64(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

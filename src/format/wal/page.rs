@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read};
 
 use super::cursor::Cursor;
-use crate::unit::Lsn;
+use crate::unit::{Lsn, to_u64, to_usize};
 
 /// `MAXIMUM_ALIGNOF` on all supported platforms: records begin at multiples of it.
 const ALIGNMENT: u64 = 8;
@@ -72,7 +72,7 @@ pub fn first_record(segment: &mut impl Read) -> Result<Option<u64>, String> {
         }
         let header = PageHeader::parse(&page)?;
         if let Some(long) = header.long {
-            size = usize::try_from(long.page_size).unwrap_or(0);
+            size = to_usize(long.page_size.into());
         }
         let rest = size.checked_sub(PageHeader::MAX_LENGTH);
         let rest = rest.filter(|_| size <= 65536).ok_or("no size of a page")?;
@@ -81,8 +81,8 @@ pub fn first_record(segment: &mut impl Read) -> Result<Option<u64>, String> {
         if let Some(offset) = offset.filter(|offset| *offset < u64::from(page_size)) {
             return Ok(Some(start + offset));
         }
-        start += u64::try_from(size).unwrap_or(0);
-        let mut skipped = segment.take(u64::try_from(rest).unwrap_or(0));
+        start += to_u64(size);
+        let mut skipped = segment.take(to_u64(rest));
         std::io::copy(&mut skipped, &mut std::io::sink()).map_err(|error| error.to_string())?;
     }
 }
@@ -151,7 +151,7 @@ impl PageHeader {
         } else {
             u64::from(self.remaining).next_multiple_of(ALIGNMENT)
         };
-        let header = u64::try_from(self.length()).unwrap_or(0);
+        let header = to_u64(self.length());
         let offset = header + rest;
         (offset <= u64::from(size)).then_some(offset)
     }

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::ConfigFile;
 use crate::pg::{ConfigFiles, Connection};
 use crate::storage;
+use crate::unit::to_u64;
 
 /// The directory in the backup; below it each file has its path on the server.
 const DIRECTORY: &str = "config";
@@ -84,7 +85,7 @@ impl ConfigCopier<'_> {
         let header = FileHeader {
             path: relative.to_owned(),
             stored_path: stored.into(),
-            size: u64::try_from(content.len()).unwrap_or(u64::MAX),
+            size: to_u64(content.len()),
             modified: jiff::Timestamp::now().as_second(),
             mode: 0o600,
         };

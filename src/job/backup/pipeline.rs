@@ -10,6 +10,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::pool::{Pool, TaskHandle};
 use crate::status::Progress;
 use crate::sys::Stop;
+use crate::unit::{first, first_mut, to_u64, to_usize};
 
 /// A shorter chunk is compressed in this thread: that is faster than passing it to another thread.
 const INLINE_LIMIT: usize = 16 << 10;
@@ -85,13 +86,13 @@ impl<'a> Pipeline<'a> {
         loop {
             self.stop.check()?;
             let mut chunk = self.chunk()?;
-            chunk.length = usize::try_from(left).map_or(CHUNK_SIZE, |left| left.min(CHUNK_SIZE));
-            let plain = chunk.plain.get_mut(..chunk.length).unwrap_or_default();
+            chunk.length = to_usize(left).min(CHUNK_SIZE);
+            let plain = first_mut(&mut chunk.plain, chunk.length);
             for block in plain.chunks_mut(DIGEST_BLOCK) {
                 fill(input, block).with_context(|| format!("read {}", path.display()))?;
                 digest.update(block);
             }
-            let length = u64::try_from(chunk.length).unwrap_or(0);
+            let length = to_u64(chunk.length);
             left -= length;
             self.progress.advance(length);
             self.submit(chunk, &framer)?;
@@ -170,7 +171,7 @@ impl<'a> Pipeline<'a> {
                 self.staging.end(entry, &digest)
             }
             Some(Step::Plain(mut chunk)) => {
-                let plain = chunk.plain.get_mut(..chunk.length).unwrap_or_default();
+                let plain = first_mut(&mut chunk.plain, chunk.length);
                 self.open.as_mut().ok_or_else(not_open)?.write(plain)?;
                 self.free.push(chunk);
                 Ok(())
@@ -194,7 +195,7 @@ impl<'a> Pipeline<'a> {
 
 impl Chunk {
     fn compress(&mut self, framer: &FrameCompressor) -> Result<()> {
-        let plain = self.plain.get(..self.length).unwrap_or_default();
+        let plain = first(&self.plain, self.length);
         framer.compress_frame(plain, &mut self.frame)
     }
 }

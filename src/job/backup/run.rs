@@ -16,7 +16,7 @@ use crate::pg::{
 };
 use crate::repository::{Backup, BackupInfo, SystemInfo, TablespaceInfo, WalDirectory};
 use crate::status::{Activity, Phase, Progress};
-use crate::unit::{Encryption, Label, Lsn, Timeline};
+use crate::unit::{Encryption, Label, Lsn, Timeline, to_u64};
 
 /// How long a receiver that was just started may take until it streams.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
@@ -332,7 +332,7 @@ impl Job<'_> {
         let header = FileHeader {
             path,
             stored_path,
-            size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            size: to_u64(bytes.len()),
             modified: jiff::Timestamp::now().as_second(),
             mode: 0o600,
         };

@@ -15,7 +15,7 @@ use crate::format::{TimelineHistory, WalRange};
 use crate::job::context::ServerContext;
 use crate::repository::{ManifestFile, WalDirectory, WalFile};
 use crate::storage;
-use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline};
+use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline, first_mut, to_u64, to_usize};
 
 /// The shortest time to wait for the WAL, even if `blocking_timeout` is less, and the time to wait
 /// until it is sealed: the disk may be slow.
@@ -364,13 +364,13 @@ pub(super) fn store(
     let mut entry = staging.begin(header)?;
     let (mut chunk, mut frame) = (vec![0; CHUNK_SIZE], Vec::new());
     while left > 0 {
-        let length = usize::try_from(left).map_or(CHUNK_SIZE, |left| left.min(CHUNK_SIZE));
-        let plain = chunk.get_mut(..length).unwrap_or_default();
+        let length = to_usize(left).min(CHUNK_SIZE);
+        let plain = first_mut(&mut chunk, length);
         input.read_exact(plain)?;
         digest.update(plain);
         framer.compress_frame(plain, &mut frame)?;
         entry.write(&mut frame)?;
-        left -= u64::try_from(length).unwrap_or(left);
+        left -= to_u64(length);
     }
     Ok((entry, digest))
 }

@@ -1,6 +1,5 @@
 //! Reads WAL record by record, across the segments of a timeline path.
 
-use std::io::Read;
 use std::ops::ControlFlow;
 
 use super::segments::OpenedSegment;
@@ -9,7 +8,7 @@ use crate::error::Result;
 use crate::format::TimelineHistory;
 use crate::format::wal::{Decoder, Event, InvalidRecord, Record};
 use crate::sys::Stop;
-use crate::unit::{Lsn, Segment};
+use crate::unit::{Lsn, Segment, read_full, to_u64};
 
 /// Bytes decoded per call; a multiple of every WAL page size.
 const CHUNK: usize = 256 << 10;
@@ -219,11 +218,10 @@ impl WalReader<'_> {
         );
         while address < end {
             self.stop.check()?;
-            let length = match fill(&mut opened.source, buffer) {
-                Ok(length) => length,
+            let bytes = match read_full(&mut opened.source, buffer) {
+                Ok(bytes) => bytes,
                 Err(error) => return Ok(FileRead::Damaged(error.to_string())),
             };
-            let bytes = buffer.get(..length).unwrap_or_default();
             if bytes.is_empty() {
                 return Ok(FileRead::Damaged("the segment is too short".to_owned()));
             }
@@ -239,7 +237,7 @@ impl WalReader<'_> {
                 }
                 (None, Ok(_)) => {}
             }
-            address = address.advance(u64::try_from(length).unwrap_or(u64::MAX));
+            address = address.advance(to_u64(bytes.len()));
         }
         // Checks that nothing follows, and the authentication tag.
         if let Err(failure) = opened.finish() {
@@ -290,18 +288,4 @@ fn is_damage(invalid: &InvalidRecord, written: Option<Lsn>) -> bool {
         Some(written) => written > invalid.page_end,
         None => !invalid.zeros,
     }
-}
-
-/// Fills the buffer, up to the end of the source.
-fn fill(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match source.read(rest) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

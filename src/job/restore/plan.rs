@@ -14,7 +14,7 @@ use crate::error::{Context as _, Result};
 use crate::job::context::ServerContext;
 use crate::job::replay::SegmentFile;
 use crate::repository::ManifestFile;
-use crate::unit::{Encryption, Segment, SegmentSize, Timeline};
+use crate::unit::{Encryption, Segment, SegmentSize, Timeline, to_u64};
 
 /// The content of a history file that reserves a timeline number; PostgreSQL only checks whether
 /// the file exists.
@@ -149,7 +149,7 @@ impl Plan {
             self.summary.wal_bytes = self.summary.wal_bytes.saturating_add(size.bytes());
         }
         for (timeline, content) in &self.histories {
-            let bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
+            let bytes = to_u64(content.len());
             space.add(&self.dirs.data, bytes);
             self.summary.wal.push(timeline.history_name());
             self.summary.wal_bytes = self.summary.wal_bytes.saturating_add(bytes);

@@ -1,6 +1,6 @@
 //! Writes the planned files. Every file is checked while it is written.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::repository::{Backup, ManifestFile};
 use crate::status::Progress;
 use crate::storage::StagedFile;
 use crate::sys::Stop;
-use crate::unit::{Lsn, SegmentSize};
+use crate::unit::{Lsn, SegmentSize, first, read_some, to_u64, to_usize};
 
 /// The maximum size of the buffer for decoded bytes.
 const BUFFER: usize = 256 << 10;
@@ -169,12 +169,12 @@ impl Writer {
         let mut buffer = vec![0; buffer_size(file.size)];
         loop {
             check_cancelled()?;
-            let count = source.read(&mut buffer)?;
-            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            let bytes = read_some(&mut source, &mut buffer)?;
+            if bytes.is_empty() {
                 break;
-            };
+            }
             write(&mut output, path, bytes)?;
-            self.progress.advance(u64::try_from(count).unwrap_or(0));
+            self.progress.advance(to_u64(bytes.len()));
         }
         file.check(&source.finish()?)?;
         set_attributes(&output, file)
@@ -203,15 +203,15 @@ impl Writer {
         let mut left = end.since(stored.segment.start(size)).min(size.bytes());
         loop {
             check_cancelled()?;
-            let count = opened.source.read(&mut buffer)?;
-            if count == 0 {
+            let bytes = read_some(&mut opened.source, &mut buffer)?;
+            if bytes.is_empty() {
                 break;
             }
             // All of it is read, to detect damage, but after the end of recovery there must be no
             // WAL.
-            let count = count.min(usize::try_from(left).unwrap_or(usize::MAX));
-            write(&mut output, path, buffer.get(..count).unwrap_or_default())?;
-            let count = u64::try_from(count).unwrap_or(0);
+            let bytes = first(bytes, bytes.len().min(to_usize(left)));
+            write(&mut output, path, bytes)?;
+            let count = to_u64(bytes.len());
             left -= count;
             self.progress.advance(count);
         }
@@ -235,7 +235,7 @@ fn write(file: &mut StagedFile, path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn buffer_size(size: u64) -> usize {
-    usize::try_from(size).unwrap_or(BUFFER).clamp(8192, BUFFER)
+    to_usize(size).clamp(8192, BUFFER)
 }
 
 /// Checks the size of a segment.

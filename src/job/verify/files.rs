@@ -1,7 +1,6 @@
 //! Checks the stored files, one by one.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +14,7 @@ use crate::pool::for_each;
 use crate::repository::{Backup, METADATA_FILES, Manifest, ManifestFile};
 use crate::status::Progress;
 use crate::sys::Stop;
+use crate::unit::{read_some, to_u64, to_usize};
 
 /// The most bytes decoded at once.
 const MAX_BUFFER: usize = 256 << 10;
@@ -104,19 +104,14 @@ impl Checker {
 
     fn read(&self, file: &ManifestFile) -> Result<Digests> {
         let mut source = self.backup.open(file, &self.key)?;
-        let mut buffer = vec![
-            0;
-            usize::try_from(file.size)
-                .unwrap_or(MAX_BUFFER)
-                .clamp(8192, MAX_BUFFER)
-        ];
+        let mut buffer = vec![0; to_usize(file.size).clamp(8192, MAX_BUFFER)];
         loop {
             self.stop.check()?;
-            let count = source.read(&mut buffer)?;
+            let count = read_some(&mut source, &mut buffer)?.len();
             if count == 0 {
                 return source.finish();
             }
-            self.progress.advance(u64::try_from(count).unwrap_or(0));
+            self.progress.advance(to_u64(count));
         }
     }
 }

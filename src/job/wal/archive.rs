@@ -12,7 +12,7 @@ use crate::job::replay::Segments;
 use crate::pool::TaskHandle;
 use crate::repository::{Repository, WalDirectory, WalEnd, WalFile};
 use crate::storage::{Durable, SegmentFile, SpareSegment, no_durable_position, sync_archive_end};
-use crate::unit::{Lsn, Segment, SegmentSize, ServerName, Timeline};
+use crate::unit::{Lsn, Segment, SegmentSize, ServerName, Timeline, after, to_u64};
 
 /// How old the last check that the archive directory is the same may be when WAL is acknowledged.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -260,8 +260,8 @@ impl ArchiveWriter {
             let file = self.segment_for(at)?;
             let count = file.append(at, rest)?;
             let full = file.is_full();
-            self.position = at.advance(u64::try_from(count).unwrap_or(u64::MAX));
-            rest = rest.get(count..).unwrap_or_default();
+            self.position = at.advance(to_u64(count));
+            rest = after(rest, count);
             if full {
                 self.complete()?;
             }

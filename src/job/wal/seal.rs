@@ -8,7 +8,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::repository::WalDirectory;
 use crate::storage::{AtomicFile, open_file, remove_file_unsynced, sync_directory};
 use crate::sys;
-use crate::unit::Segment;
+use crate::unit::{Segment, first_mut, read_some};
 
 /// The result of sealing a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,12 +115,11 @@ fn compare(
     let mut source = directory.open(sealed, suffixes, key)?;
     let (mut one, mut other) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     loop {
-        let count = source.read(&mut one)?;
-        let bytes = one.get(..count).unwrap_or_default();
-        if count == 0 {
+        let bytes = read_some(&mut source, &mut one)?;
+        if bytes.is_empty() {
             break;
         }
-        let expected = other.get_mut(..count).unwrap_or_default();
+        let expected = first_mut(&mut other, bytes.len());
         plain.read_exact(expected)?;
         if bytes != expected {
             return Err(Error::new(

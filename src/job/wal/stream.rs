@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::job::context::ServerContext;
 use crate::pg::{Event, Replication};
 use crate::storage::no_durable_position;
-use crate::unit::Lsn;
+use crate::unit::{Lsn, to_u64};
 
 /// The longest time between two status updates; the server ends a connection that is silent for
 /// `wal_sender_timeout` (60 s by default).
@@ -106,7 +106,7 @@ impl<'a> Stream<'a> {
                 self.archive
                     .write(start, bytes)
                     .map_err(ReceiveError::archive)?;
-                let end = start.advance(u64::try_from(bytes.len()).unwrap_or(0));
+                let end = start.advance(to_u64(bytes.len()));
                 continues = self.until.is_none_or(|until| end < until);
                 self.timers.written();
                 Some((server_end.max(end), Some(end)))

@@ -4,7 +4,6 @@
 //! server that was reset to an older state, and wrote other WAL before it was promoted, has a
 //! consistent history, too.
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use crate::format::TimelineHistory;
 use crate::job::context::ServerContext;
 use crate::pg::{Connection, Event, Replication};
 use crate::repository::{WalDirectory, WalEnd, WalFile};
-use crate::unit::{Lsn, Segment, Timeline};
+use crate::unit::{Lsn, Segment, Timeline, first_mut, read_some, to_u64, to_usize};
 
 /// The most bytes to compare. Once WAL differs, all after it does: records contain positions, times
 /// and checksums.
@@ -157,7 +156,7 @@ impl ArchiveTail {
                     let (archived, later) =
                         rest.split_at_checked(bytes.len()).unwrap_or((rest, &[]));
                     self.check_same(expected, archived, bytes)?;
-                    expected = expected.advance(u64::try_from(archived.len()).unwrap_or(u64::MAX));
+                    expected = expected.advance(to_u64(archived.len()));
                     rest = later;
                 }
                 Event::Wal { start, .. } => {
@@ -189,7 +188,7 @@ impl ArchiveTail {
         let Some(index) = archived.iter().zip(sent).position(differs) else {
             return Ok(());
         };
-        let position = at.advance(u64::try_from(index).unwrap_or(0));
+        let position = at.advance(to_u64(index));
         let path = self.path.display();
         let message = format!(
             "the server's WAL differs at {position} from the archived WAL ({path} is kept)"
@@ -210,10 +209,8 @@ fn read(mut source: StoredReader, begin: Lsn, limit: Lsn) -> error::Result<Optio
     // The kept bytes end at `end`, if there are any.
     let (mut kept, mut end): (Vec<u8>, Lsn) = (Vec::new(), begin);
     while position < limit {
-        let wanted = usize::try_from(limit.since(position)).unwrap_or(MAX_BYTES);
-        let buffer = chunk.get_mut(..wanted.min(MAX_BYTES)).unwrap_or_default();
-        let count = source.read(buffer)?;
-        let bytes = buffer.get(..count).unwrap_or_default();
+        let wanted = to_usize(limit.since(position)).min(MAX_BYTES);
+        let bytes = read_some(&mut source, first_mut(&mut chunk, wanted))?;
         if bytes.is_empty() {
             break;
         }
@@ -223,14 +220,14 @@ fn read(mut source: StoredReader, begin: Lsn, limit: Lsn) -> error::Result<Optio
             }
             kept.extend_from_slice(bytes);
             kept.drain(..kept.len().saturating_sub(2 * MAX_BYTES));
-            end = position.advance(u64::try_from(count).unwrap_or(0));
+            end = position.advance(to_u64(bytes.len()));
         }
-        position = position.advance(u64::try_from(count).unwrap_or(0));
+        position = position.advance(to_u64(bytes.len()));
     }
     while kept.pop_if(|last| *last == 0).is_some() {
         end = Lsn(end.0.saturating_sub(1));
     }
     kept.drain(..kept.len().saturating_sub(MAX_BYTES));
-    let from = Lsn(end.0.saturating_sub(u64::try_from(kept.len()).unwrap_or(0)));
+    let from = Lsn(end.0.saturating_sub(to_u64(kept.len())));
     Ok((!kept.is_empty()).then_some((from, kept)))
 }

@@ -9,7 +9,7 @@ use crate::format::TimelineHistory;
 use crate::format::wal::{Decoder, InvalidRecord, PageHeader};
 use crate::job::replay::{OpenedSegment, Segments};
 use crate::sys::Stop;
-use crate::unit::{Lsn, Segment};
+use crate::unit::{Lsn, Segment, first_mut, to_u64, to_usize};
 
 /// Bytes decoded at once; a multiple of every WAL page size.
 const CHUNK: usize = 256 << 10;
@@ -139,7 +139,7 @@ impl Validation<'_> {
                 if let Some(offset) = header.first_record(size) {
                     return Ok(Some(at.advance(offset)));
                 }
-                let step = usize::try_from(size).unwrap_or(rest.len()).max(1);
+                let step = to_usize(size.into()).max(1);
                 rest = rest.get(step..).unwrap_or_default();
                 at = at.advance(u64::from(size));
             }
@@ -176,15 +176,15 @@ impl Pages {
     fn next(&mut self, stop: &Stop) -> Result<Option<(Lsn, &[u8])>> {
         stop.check()?;
         let address = self.address;
-        let left = usize::try_from(self.end.since(address)).unwrap_or(CHUNK);
-        let part = self.buffer.get_mut(..left.min(CHUNK)).unwrap_or_default();
+        let left = to_usize(self.end.since(address)).min(CHUNK);
+        let part = first_mut(&mut self.buffer, left);
         if part.is_empty() {
             return Ok(None);
         }
         let path = &self.opened.path;
         let read = self.opened.source.read_exact(part);
         read.with_context(|| format!("read {}", path.display()))?;
-        self.address = address.advance(u64::try_from(part.len()).unwrap_or(0));
+        self.address = address.advance(to_u64(part.len()));
         Ok(Some((address, part)))
     }
 }

@@ -7,7 +7,7 @@ use super::files::BLOCK_SIZE;
 use crate::error::{Context, Result};
 use crate::storage::{Durable, PinnedPath};
 use crate::sys;
-use crate::unit::Lsn;
+use crate::unit::{Lsn, first_mut, to_u64, to_usize};
 
 impl SegmentFile {
     /// Accepts bytes from earlier, so that they need not be received again. All of them are
@@ -53,17 +53,17 @@ impl SegmentFile {
 
     /// Rewrites the first `length` bytes with the same content, and syncs.
     fn rewrite(&self, length: u64) -> Result<()> {
-        let mut block = vec![0; usize::try_from(BLOCK_SIZE).unwrap_or(1)];
+        let mut block = vec![0; to_usize(BLOCK_SIZE)];
         let mut offset = 0;
         while offset < length {
             let count =
                 usize::try_from(length - offset).map_or(block.len(), |left| left.min(block.len()));
-            let part = block.get_mut(..count).unwrap_or_default();
+            let part = first_mut(&mut block, count);
             self.file
                 .read_exact_at(part, offset)
                 .and_then(|()| self.file.write_all_at(part, offset))
                 .with_context(|| format!("write {} again", self.path.display()))?;
-            offset += u64::try_from(count).unwrap_or(BLOCK_SIZE);
+            offset += to_u64(count);
         }
         self.file
             .sync_data()

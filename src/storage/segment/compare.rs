@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use super::SegmentFile;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::unit::{Lsn, SegmentSize};
+use crate::unit::{Lsn, SegmentSize, first, to_u64, to_usize};
 
 impl SegmentFile {
     /// The server must send the same WAL as in the archive up to here.
@@ -57,8 +57,8 @@ fn first_difference(
     (at, immutable_end): (Lsn, Lsn),
     bytes: &[u8],
 ) -> Result<Option<Lsn>> {
-    let count = usize::try_from(immutable_end.since(at)).unwrap_or(usize::MAX);
-    let bytes = bytes.get(..count.min(bytes.len())).unwrap_or_default();
+    let count = to_usize(immutable_end.since(at));
+    let bytes = first(bytes, count.min(bytes.len()));
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -69,5 +69,5 @@ fn first_difference(
     }
     let differs = |(old, new): (&u8, &u8)| *old != 0 && old != new;
     let index = existing.iter().zip(bytes).position(differs);
-    Ok(index.map(|index| at.advance(u64::try_from(index).unwrap_or(0))))
+    Ok(index.map(|index| at.advance(to_u64(index))))
 }

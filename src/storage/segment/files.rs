@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::spare_segment::write_zeros;
 use crate::storage::{Durable, SpareSegment, open_file, sync_directory};
-use crate::unit::{Lsn, Segment, SegmentSize};
+use crate::unit::{Lsn, Segment, SegmentSize, first_mut, to_u64, to_usize};
 
 /// Bytes that are read or rewritten in one step.
 pub(super) const BLOCK_SIZE: u64 = 64 << 10;
@@ -34,14 +34,14 @@ pub fn no_durable_position() -> Durable<Lsn> {
 /// received.
 pub fn written_length(file: &File) -> Result<u64> {
     let mut end = file.metadata().context("ask for the size")?.len();
-    let mut block = vec![0; usize::try_from(BLOCK_SIZE).unwrap_or(1)];
+    let mut block = vec![0; to_usize(BLOCK_SIZE)];
     while end > 0 {
         let start = end.saturating_sub(1) / BLOCK_SIZE * BLOCK_SIZE;
-        let length = usize::try_from(end - start).unwrap_or(block.len());
-        let part = block.get_mut(..length).unwrap_or_default();
+        let length = to_usize(end - start);
+        let part = first_mut(&mut block, length);
         file.read_exact_at(part, start).context("read")?;
         if let Some(last) = part.iter().rposition(|&byte| byte != 0) {
-            return Ok(start + u64::try_from(last).unwrap_or(0) + 1);
+            return Ok(start + to_u64(last) + 1);
         }
         end = start;
     }
