@@ -27,3 +27,6 @@ pub mod storage;
 pub mod sys;
 pub mod unit;
 pub mod vault;
+
+/// The version of the programs, which is in every document too.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::dispatch::{Services, dispatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Deadline, Stream};
-use crate::protocol::{Cause, Codec, Command, Envelope, Frame, RequestError, Response};
+use crate::protocol::{Cause, Codec, Envelope, Frame, RequestError, Response, SHUTDOWN};
 use crate::sys;
 
 /// How long a client may take to read the response.
@@ -125,7 +125,7 @@ fn handle(stream: &mut Stream, services: &Services) -> Answer {
         Err(failure) => return undecodable(failure),
     };
     let response = respond(&envelope, services);
-    let stops = envelope.command() == Some(Command::Shutdown);
+    let stops = envelope.command() == Some(&SHUTDOWN);
     Answer {
         // Never the default: the frame was decoded with this codec.
         codec: frame.codec().unwrap_or(Codec::PLAIN),

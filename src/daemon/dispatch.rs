@@ -8,7 +8,7 @@ use super::events::Waker;
 use crate::error::{Error, ErrorKind};
 use crate::job;
 use crate::job::context::{DaemonContext, ServerContext};
-use crate::protocol::{Cause, Command, Envelope, Fields, Request, RequestError};
+use crate::protocol::{Cause, Command, Envelope, Fields, Files, Request, RequestError, Run};
 
 /// What a request handler needs.
 #[derive(Clone)]
@@ -35,50 +35,55 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> HandlerResul
     }
     let request = Request::read(command, envelope.request())?;
     log_request(command, envelope);
+    run(request, services)
+}
+
+fn run(request: Request, services: &Services) -> HandlerResult {
     let status = || job::status::run(&services.daemon, &services.servers);
     Ok(Some(match request {
         Request::Ping => Fields::new(),
         Request::Shutdown => return Ok(None),
         Request::Status => document::status(&status()?),
         Request::StatusDetails => document::status_details(&status()?),
-        Request::Backup { server, parent } => {
-            let context = find(services, &server)?;
-            if parent.is_some() {
+        Request::Backup(request) => {
+            let context = find(services, &request.server)?;
+            if request.backup.is_some() {
                 return Err(not_implemented("an incremental backup"));
             }
             let done = job::backup::run(context, &job::backup::Options::default())?;
             document::backup(&context.server, &done)
         }
-        Request::ListBackup { server, sort } => {
-            let context = find(services, &server)?;
-            document::list(&context.server, &job::catalogue::list(context)?, sort)
+        Request::ListBackup(request) => {
+            let context = find(services, &request.server)?;
+            let catalogue = job::catalogue::list(context)?;
+            document::list(&context.server, &catalogue, request.sort)
         }
-        Request::Info { server, backup } => {
-            let context = find(services, &server)?;
-            document::info(&context.server, &job::catalogue::find(context, &backup)?)
+        Request::Info(request) => {
+            let context = find(services, &request.server)?;
+            let entry = job::catalogue::find(context, &request.backup)?;
+            document::info(&context.server, &entry)
         }
-        Request::Verify {
-            server,
-            backup,
-            all,
-            ..
-        } => {
-            let context = find(services, &server)?;
-            let done = job::verify::run(context, &job::verify::Options { backup, all })?;
+        Request::Verify(request) => {
+            let context = find(services, &request.server)?;
+            let options = job::verify::Options {
+                backup: request.backup,
+                all: request.files == Files::All,
+            };
+            let done = job::verify::run(context, &options)?;
             document::verify(&context.server, job::catalogue::version(context)?, &done)
         }
-        Request::Restore(restore) => {
-            let context = find(services, &restore.server)?;
-            let options = document::restore_options(restore)?;
+        Request::Restore(request) => {
+            let context = find(services, &request.server)?;
+            let options = document::restore_options(request)?;
             document::restore(&context.server, &job::restore::run(context, &options)?)
         }
-        Request::Progress { server, command } => {
-            let context = find(services, &server)?;
+        Request::Progress(request) => {
+            let context = find(services, &request.server)?;
             let version = job::catalogue::version(context)?;
-            document::progress(context, version, &command)
+            document::progress(context, version, &request.command)
         }
-        Request::WalBegin { server } => {
-            let context = find(services, &server)?;
+        Request::WalBegin(request) => {
+            let context = find(services, &request.server)?;
             document::wal_begin(&context.server, &job::wal::begin(context)?)
         }
         Request::Other { command, .. } => {
@@ -105,7 +110,7 @@ fn find<'a>(services: &'a Services, name: &str) -> Result<&'a ServerContext, Req
 }
 
 fn not_implemented(what: &str) -> RequestError {
-    let version = crate::protocol::VERSION;
+    let version = crate::VERSION;
     RequestError {
         cause: Cause::Unsupported,
         failure: Error::new(
@@ -123,14 +128,14 @@ fn unknown_command(envelope: &Envelope) -> RequestError {
     }
 }
 
-fn log_request(command: Command, envelope: &Envelope) {
-    let server = envelope.server().unwrap_or_default();
-    match command {
-        // Monitoring runs these often, and they change nothing.
-        Command::Ping | Command::Status | Command::StatusDetails | Command::Progress => {
-            log::debug!("{command} {server:?}");
-        }
-        _ if server.is_empty() => log::info!("{command}"),
-        _ => log::info!("{command} {server:?}"),
+/// Requests of monitoring are frequent and change nothing: they are not in the log by default.
+fn log_request(command: &Command, envelope: &Envelope) {
+    let level = match command.run {
+        Run::Monitoring => log::Level::Debug,
+        Run::Instant | Run::Unbounded | Run::Operation => log::Level::Info,
+    };
+    match envelope.server().unwrap_or_default() {
+        "" => log::log!(level, "{command}"),
+        server => log::log!(level, "{command} {server:?}"),
     }
 }

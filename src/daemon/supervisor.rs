@@ -8,12 +8,12 @@ use super::events::{CHECK_INTERVAL, EventLoop};
 use super::jobs::Jobs;
 use super::receivers::Receivers;
 use super::startup::{Locks, Startup};
+use crate::VERSION;
 use crate::config::Config;
 use crate::crypto::MasterKey;
 use crate::error::Result;
 use crate::job::context::DaemonContext;
 use crate::pool::Pool;
-use crate::protocol::VERSION;
 use crate::repository::BaseDirectory;
 use crate::sys::{Stop, notify};
 

@@ -1,6 +1,5 @@
 //! The error codes in responses.
 
-use super::Command;
 use crate::error::ErrorKind;
 
 /// Why a request failed.
@@ -21,27 +20,29 @@ pub enum Cause {
 }
 
 /// The error codes of one command.
-struct ErrorCodes {
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorCodes {
     /// The server is unknown.
-    unknown_server: u16,
+    pub unknown_server: u16,
     /// A conflicting operation is running.
-    busy: u16,
+    pub busy: u16,
     /// The backup does not exist.
-    not_found: u16,
+    pub not_found: u16,
     /// An argument is invalid, or a recovery target cannot be reached.
-    argument: u16,
+    pub argument: u16,
     /// There is no connection to PostgreSQL.
-    offline: u16,
+    pub offline: u16,
     /// The disk is full.
-    no_space: u16,
+    pub no_space: u16,
     /// The operation failed for another reason.
-    failed: u16,
+    pub failed: u16,
     /// An internal error, or a command that is not implemented.
-    other: u16,
+    pub other: u16,
 }
 
 impl ErrorCodes {
-    const fn all(code: u16) -> ErrorCodes {
+    /// One code for everything.
+    pub const fn all(code: u16) -> ErrorCodes {
         ErrorCodes {
             unknown_server: code,
             busy: code,
@@ -55,96 +56,30 @@ impl ErrorCodes {
     }
 
     /// One code for an unknown server, one for everything else.
-    const fn per_server(unknown_server: u16, other: u16) -> ErrorCodes {
+    pub const fn per_server(unknown_server: u16, other: u16) -> ErrorCodes {
         let mut codes = ErrorCodes::all(other);
         codes.unknown_server = unknown_server;
         codes
     }
-}
 
-/// The error code of the C program for a cause; `command` is `None` if it is unknown.
-pub fn error_code(command: Option<Command>, cause: Cause) -> u16 {
-    let codes = command.map_or(ErrorCodes::all(2), error_codes);
-    match cause {
-        Cause::Undecodable => 1,
-        Cause::UnknownCommand => 2,
-        Cause::Overload => 3,
-        Cause::UnknownServer => codes.unknown_server,
-        Cause::Unsupported => codes.other,
-        Cause::Failed(kind) => match kind {
-            ErrorKind::Protocol => 1,
-            ErrorKind::Busy => codes.busy,
-            ErrorKind::NotFound => codes.not_found,
-            ErrorKind::Usage | ErrorKind::Unreachable => codes.argument,
-            ErrorKind::Network | ErrorKind::Authentication => codes.offline,
-            ErrorKind::NoSpace => codes.no_space,
-            ErrorKind::Internal => codes.other,
-            _ => codes.failed,
-        },
-    }
-}
-
-fn error_codes(command: Command) -> ErrorCodes {
-    match command {
-        Command::Backup => ErrorCodes {
-            unknown_server: 111,
-            busy: 102,
-            not_found: 107,
-            argument: 113,
-            offline: 110,
-            no_space: 107,
-            failed: 107,
-            other: 113,
-        },
-        Command::ListBackup => ErrorCodes {
-            unknown_server: 304,
-            argument: 306,
-            failed: 301,
-            ..ErrorCodes::all(307)
-        },
-        Command::Restore => ErrorCodes {
-            unknown_server: 603,
-            busy: 602,
-            not_found: 600,
-            argument: 600,
-            no_space: 601,
-            failed: 605,
-            ..ErrorCodes::all(609)
-        },
-        Command::Info => ErrorCodes {
-            unknown_server: 2201,
-            not_found: 2200,
-            ..ErrorCodes::all(2204)
-        },
-        Command::Verify => ErrorCodes {
-            unknown_server: 800,
-            failed: 802,
-            ..ErrorCodes::all(806)
-        },
-        Command::Progress => ErrorCodes {
-            unknown_server: 3000,
-            ..ErrorCodes::all(3003)
-        },
-        Command::Archive => ErrorCodes::per_server(901, 908),
-        Command::Delete => ErrorCodes::per_server(403, 509),
-        Command::Retain => ErrorCodes::per_server(1201, 1204),
-        Command::Expunge => ErrorCodes::per_server(1301, 1304),
-        Command::Decrypt => ErrorCodes::all(1403),
-        Command::Encrypt => ErrorCodes::all(1503),
-        Command::Decompress => ErrorCodes::all(2001),
-        Command::Compress => ErrorCodes::all(2101),
-        Command::Annotate => ErrorCodes::per_server(2501, 2505),
-        Command::ConfGet => ErrorCodes::all(2603),
-        Command::ConfSet => ErrorCodes::all(2707),
-        Command::Mode => ErrorCodes::per_server(2800, 2804),
-        Command::S3Ls => ErrorCodes::per_server(2900, 2905),
-        Command::S3Restore => ErrorCodes::per_server(3100, 3102),
-        // The C program does not have this command.
-        Command::WalBegin => ErrorCodes::per_server(10_000, 10_001),
-        // The C program has no error codes for these commands.
-        Command::ConfLs | Command::ConfReload | Command::Clear => ErrorCodes::all(2),
-        Command::Ping | Command::Shutdown | Command::Status | Command::StatusDetails => {
-            ErrorCodes::all(3)
+    /// The error code of the C program for a cause.
+    pub fn code(&self, cause: Cause) -> u16 {
+        match cause {
+            Cause::Undecodable => 1,
+            Cause::UnknownCommand => 2,
+            Cause::Overload => 3,
+            Cause::UnknownServer => self.unknown_server,
+            Cause::Unsupported => self.other,
+            Cause::Failed(kind) => match kind {
+                ErrorKind::Protocol => 1,
+                ErrorKind::Busy => self.busy,
+                ErrorKind::NotFound => self.not_found,
+                ErrorKind::Usage | ErrorKind::Unreachable => self.argument,
+                ErrorKind::Network | ErrorKind::Authentication => self.offline,
+                ErrorKind::NoSpace => self.no_space,
+                ErrorKind::Internal => self.other,
+                _ => self.failed,
+            },
         }
     }
 }
@@ -152,42 +87,37 @@ fn error_codes(command: Command) -> ErrorCodes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::*;
 
     #[test]
     fn error_codes_are_those_of_the_c_program() {
         let failed = |command, kind| error_code(Some(command), Cause::Failed(kind));
         assert_eq!(error_code(None, Cause::Undecodable), 1);
         assert_eq!(error_code(None, Cause::UnknownCommand), 2);
-        assert_eq!(failed(Command::Backup, ErrorKind::Busy), 102);
-        assert_eq!(failed(Command::Backup, ErrorKind::Network), 110);
-        assert_eq!(error_code(Some(Command::Backup), Cause::UnknownServer), 111);
-        assert_eq!(failed(Command::ListBackup, ErrorKind::Usage), 306);
-        assert_eq!(
-            error_code(Some(Command::ListBackup), Cause::UnknownServer),
-            304
-        );
-        assert_eq!(failed(Command::Restore, ErrorKind::NotFound), 600);
-        assert_eq!(failed(Command::Restore, ErrorKind::NoSpace), 601);
-        assert_eq!(failed(Command::Restore, ErrorKind::Unreachable), 600);
-        assert_eq!(
-            error_code(Some(Command::Restore), Cause::UnknownServer),
-            603
-        );
-        assert_eq!(failed(Command::Info, ErrorKind::NotFound), 2200);
-        assert_eq!(error_code(Some(Command::Verify), Cause::UnknownServer), 800);
+        assert_eq!(failed(&BACKUP, ErrorKind::Busy), 102);
+        assert_eq!(failed(&BACKUP, ErrorKind::Network), 110);
+        assert_eq!(error_code(Some(&BACKUP), Cause::UnknownServer), 111);
+        assert_eq!(failed(&LIST_BACKUP, ErrorKind::Usage), 306);
+        assert_eq!(error_code(Some(&LIST_BACKUP), Cause::UnknownServer), 304);
+        assert_eq!(failed(&RESTORE, ErrorKind::NotFound), 600);
+        assert_eq!(failed(&RESTORE, ErrorKind::NoSpace), 601);
+        assert_eq!(failed(&RESTORE, ErrorKind::Unreachable), 600);
+        assert_eq!(error_code(Some(&RESTORE), Cause::UnknownServer), 603);
+        assert_eq!(failed(&INFO, ErrorKind::NotFound), 2200);
+        assert_eq!(error_code(Some(&VERIFY), Cause::UnknownServer), 800);
         for (command, code) in [
-            (Command::Mode, 2800),
-            (Command::Delete, 403),
-            (Command::Archive, 901),
-            (Command::Retain, 1201),
-            (Command::Expunge, 1301),
-            (Command::Annotate, 2501),
-            (Command::S3Ls, 2900),
-            (Command::S3Restore, 3100),
+            (&MODE, 2800),
+            (&DELETE, 403),
+            (&ARCHIVE, 901),
+            (&RETAIN, 1201),
+            (&EXPUNGE, 1301),
+            (&ANNOTATE, 2501),
+            (&S3_LS, 2900),
+            (&S3_RESTORE, 3100),
         ] {
             assert!(command.takes_server());
             assert_eq!(error_code(Some(command), Cause::UnknownServer), code);
         }
-        assert_eq!(failed(Command::Verify, ErrorKind::Corrupt), 802);
+        assert_eq!(failed(&VERIFY, ErrorKind::Corrupt), 802);
     }
 }

@@ -1,194 +1,267 @@
-//! The commands of the management protocol and their codes.
+//! What a command is: how it is typed, what its request has, how it runs and how it fails.
+//!
+//! The rows are beside the documents of the commands; client and daemon read the same ones.
 
 use std::fmt;
 
-/// A command of the management protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Takes a backup.
-    Backup,
-    /// Lists the backups of a server.
-    ListBackup,
-    /// Restores a backup.
-    Restore,
-    /// Creates a tar file of a backup.
-    Archive,
-    /// Removes a backup.
-    Delete,
-    /// Stops the daemon.
-    Shutdown,
-    /// Shows the state of all servers.
-    Status,
-    /// Shows all servers and their backups.
-    StatusDetails,
-    /// Checks whether the daemon is running.
-    Ping,
-    /// Resets the metrics.
-    Clear,
-    /// Reads the configuration again.
-    ConfReload,
-    /// Excludes a backup from retention.
-    Retain,
-    /// Includes a retained backup in retention again.
-    Expunge,
-    /// Decrypts a file.
-    Decrypt,
-    /// Encrypts a file.
-    Encrypt,
-    /// Decompresses a file.
-    Decompress,
-    /// Compresses a file.
-    Compress,
-    /// Shows the details of a backup.
-    Info,
-    /// Reads a backup and compares it with its manifest.
-    Verify,
-    /// Changes the comments of a backup.
-    Annotate,
-    /// Lists the configuration files.
-    ConfLs,
-    /// Shows the configuration.
-    ConfGet,
-    /// Changes the configuration.
-    ConfSet,
-    /// Takes a server online or offline.
-    Mode,
-    /// Shows the progress of an operation.
-    Progress,
-    /// Lists the backups of a server in a bucket.
-    S3Ls,
-    /// Restores a backup from a bucket.
-    S3Restore,
-    /// Allows a new WAL archive of a server. The C program does not have it.
-    WalBegin,
+use super::code::{Cause, ErrorCodes};
+
+/// A row of the table of commands.
+pub struct Command {
+    /// How it is typed: a word, and a second one for the commands of a group.
+    pub words: (&'static str, Option<&'static str>),
+    /// The name in translated documents of the C client, in logs and in errors.
+    pub name: &'static str,
+    /// The positional arguments, in order.
+    pub operands: &'static [Operand],
+    /// The options that only this command has.
+    pub options: &'static [CommandOption],
+    /// The summary in the help, one line.
+    pub summary: &'static str,
+    /// The details at the end of the command's help; empty for none.
+    pub details: &'static str,
+    /// An example command line for the help; empty for none.
+    pub example: &'static str,
+    /// The number in the header of a request.
+    pub code: u16,
+    /// The member `Workflow` of a failed response, as in the C program.
+    pub workflow: &'static str,
+    /// The error codes of failed responses.
+    pub errors: ErrorCodes,
+    /// How it runs.
+    pub run: Run,
+    /// The hint where the connection ended before the response; empty for none.
+    pub lost_response: &'static str,
+    /// What its response describes.
+    pub describes: Describes,
+    /// Whether this version implements it. The requests of the others are sent all the same: the
+    /// daemon may be another one.
+    pub implemented: bool,
 }
 
-/// Each command with its code, and its name in translated documents of the C client.
-const TABLE: [(Command, u16, &str); 28] = [
-    (Command::Backup, 1, "backup"),
-    (Command::ListBackup, 2, "list-backup"),
-    (Command::Restore, 3, "restore"),
-    (Command::Archive, 4, "archive"),
-    (Command::Delete, 5, "delete"),
-    (Command::Shutdown, 6, "shutdown"),
-    (Command::Status, 7, "status"),
-    (Command::StatusDetails, 8, "status-details"),
-    (Command::Ping, 9, "ping"),
-    (Command::Clear, 10, "reset"),
-    (Command::ConfReload, 11, "reload"),
-    (Command::Retain, 12, "retain"),
-    (Command::Expunge, 13, "expunge"),
-    (Command::Decrypt, 14, "decrypt"),
-    (Command::Encrypt, 15, "encrypt"),
-    (Command::Decompress, 16, "decompress"),
-    (Command::Compress, 17, "compress"),
-    (Command::Info, 18, "info"),
-    (Command::Verify, 19, "verify"),
-    (Command::Annotate, 20, "annotate"),
-    (Command::ConfLs, 21, "conf ls"),
-    (Command::ConfGet, 22, "conf get"),
-    (Command::ConfSet, 23, "conf set"),
-    (Command::Mode, 24, "mode"),
-    (Command::Progress, 25, "progress"),
-    (Command::S3Ls, 200, "s3 ls"),
-    (Command::S3Restore, 201, "s3 restore"),
-    (Command::WalBegin, 10_000, "wal begin"),
-];
+/// A positional argument of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operand {
+    /// The name in the usage line; empty if it is accepted, but not in the help.
+    pub name: &'static str,
+    /// The member of the request; empty if it is not sent.
+    pub member: &'static str,
+    /// Its type.
+    pub kind: MemberKind,
+    /// The words that are allowed; empty for any.
+    pub words: &'static [&'static str],
+    /// Whether it may be missing.
+    pub presence: Presence,
+}
+
+/// Whether an operand may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It must be there.
+    Required,
+    /// The member is null if it is missing.
+    Optional,
+    /// There is no member if it is missing.
+    Omitted,
+}
+
+/// An option of a command, without the leading hyphens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandOption {
+    /// The long name.
+    pub long: &'static str,
+    /// The short name, if it has one.
+    pub short: Option<char>,
+    /// The name of the value in the help; empty for a flag.
+    pub value: &'static str,
+    /// The help, one line.
+    pub help: &'static str,
+    /// The member of the request.
+    pub member: &'static str,
+    /// Its type.
+    pub kind: MemberKind,
+    /// The words that are allowed; empty for any.
+    pub words: &'static [&'static str],
+}
+
+/// The type of a member of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberKind {
+    /// A string.
+    Text,
+    /// A string that the client makes from bytes of any encoding: it escapes what is not UTF-8.
+    EscapedText,
+    /// The path of a file or directory, which the client makes absolute.
+    Path,
+    /// True if the option is set.
+    Flag,
+    /// An object: names, OIDs or old paths of tablespaces, and their new paths. May be repeated.
+    Tablespaces,
+}
+
+/// How a command runs. From this follow the client's deadline for the response, its progress line
+/// and its text after Ctrl-C, and the daemon's log level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// Responds at once and changes nothing; monitoring runs it often.
+    Monitoring,
+    /// Responds at once.
+    Instant,
+    /// Takes an unknown time.
+    Unbounded,
+    /// A long operation on a server, which has progress and is completed without its client.
+    Operation,
+}
+
+/// What the members of a response describe, for the output as JSON with names instead of codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Describes {
+    /// Nothing that has codes or sizes.
+    Other,
+    /// One backup.
+    Backup,
+    /// `Backups` is a list of backups.
+    Backups,
+    /// `Servers` is a list of servers with their backups.
+    Servers,
+}
 
 impl Command {
-    /// The command with that code, if there is one.
-    pub fn from_code(code: i64) -> Option<Command> {
-        let row = TABLE.iter().find(|(_, own, _)| i64::from(*own) == code);
-        row.map(|(command, _, _)| *command)
+    /// A row for `..`: an instant command without arguments that this version does not implement.
+    pub const BASE: Command = Command {
+        words: ("", None),
+        name: "",
+        operands: &[],
+        options: &[],
+        summary: "",
+        details: "",
+        example: "",
+        code: 0,
+        workflow: "main",
+        errors: ErrorCodes::all(0),
+        run: Run::Instant,
+        lost_response: "",
+        describes: Describes::Other,
+        implemented: false,
+    };
+
+    /// The command with that code in a table, if there is one.
+    pub fn find(table: &[&'static Command], code: i64) -> Option<&'static Command> {
+        let row = table.iter().find(|row| i64::from(row.code) == code);
+        row.copied()
     }
 
-    /// The code of the command in the header of a request.
-    pub fn code(self) -> u16 {
-        self.row().0
+    /// The words, as they are typed.
+    pub fn full_name(&self) -> String {
+        match self.words {
+            (word, Some(second)) => format!("{word} {second}"),
+            (word, None) => word.to_owned(),
+        }
     }
 
-    /// The name that replaces the code in translated documents.
-    pub fn name(self) -> &'static str {
-        self.row().1
-    }
-
-    fn row(self) -> (u16, &'static str) {
-        let row = TABLE.iter().find(|(command, _, _)| *command == self);
-        // Every command has a row: a test checks that.
-        row.map_or((0, ""), |(_, code, name)| (*code, name))
+    /// The operands for the usage line: `<SERVER> [KEY]`.
+    pub fn usage(&self) -> String {
+        let named = self
+            .operands
+            .iter()
+            .filter(|operand| !operand.name.is_empty());
+        let shown = named.map(|operand| match operand.presence {
+            Presence::Required if operand.name.contains('|') => operand.name.to_owned(),
+            Presence::Required => format!("<{}>", operand.name),
+            Presence::Optional | Presence::Omitted => format!("[{}]", operand.name),
+        });
+        shown.collect::<Vec<_>>().join(" ")
     }
 
     /// Whether the request has the member `Server`.
-    pub fn takes_server(self) -> bool {
-        match self {
-            Command::Backup
-            | Command::ListBackup
-            | Command::Restore
-            | Command::Archive
-            | Command::Delete
-            | Command::Retain
-            | Command::Expunge
-            | Command::Info
-            | Command::Verify
-            | Command::Annotate
-            | Command::Mode
-            | Command::Progress
-            | Command::S3Ls
-            | Command::S3Restore
-            | Command::WalBegin => true,
-            Command::Shutdown
-            | Command::Status
-            | Command::StatusDetails
-            | Command::Ping
-            | Command::Clear
-            | Command::ConfReload
-            | Command::Decrypt
-            | Command::Encrypt
-            | Command::Decompress
-            | Command::Compress
-            | Command::ConfLs
-            | Command::ConfGet
-            | Command::ConfSet => false,
+    pub fn takes_server(&self) -> bool {
+        self.operands.first() == Some(&Operand::SERVER)
+    }
+}
+
+/// The error code of a cause; `command` is `None` if it is unknown.
+pub fn error_code(command: Option<&Command>, cause: Cause) -> u16 {
+    command
+        .map_or(ErrorCodes::all(2), |command| command.errors)
+        .code(cause)
+}
+
+impl Operand {
+    /// The name of a server.
+    pub const SERVER: Operand = Operand::text("SERVER", "Server");
+
+    /// A label, a prefix of one, `oldest`, `newest` or `latest`.
+    pub const BACKUP: Operand = Operand::text("BACKUP", "Backup");
+
+    /// The directory below which the command writes.
+    pub const DIRECTORY: Operand = Operand::path("DIRECTORY", "Directory");
+
+    /// The recovery target and its options.
+    pub const POSITION: Operand = Operand {
+        kind: MemberKind::EscapedText,
+        ..Operand::text("POSITION", "Position").optional()
+    };
+
+    /// A required text.
+    pub const fn text(name: &'static str, member: &'static str) -> Operand {
+        Operand {
+            name,
+            member,
+            kind: MemberKind::Text,
+            words: &[],
+            presence: Presence::Required,
         }
     }
 
-    /// The member `Workflow` of a failed response, as in the C program.
-    pub fn workflow(self) -> &'static str {
-        match self {
-            Command::Backup | Command::ListBackup => "Backup",
-            Command::Restore => "restore",
-            Command::Verify => "verify",
-            Command::Info => "info",
-            Command::Status | Command::StatusDetails | Command::Progress => "status",
-            _ => "main",
+    /// A required path.
+    pub const fn path(name: &'static str, member: &'static str) -> Operand {
+        let mut operand = Operand::text(name, member);
+        operand.kind = MemberKind::Path;
+        operand
+    }
+
+    /// The same, but it may be missing; its member is null then.
+    pub const fn optional(mut self) -> Operand {
+        self.presence = Presence::Optional;
+        self
+    }
+}
+
+impl CommandOption {
+    /// A flag without a short name.
+    pub const fn flag(
+        long: &'static str,
+        member: &'static str,
+        help: &'static str,
+    ) -> CommandOption {
+        CommandOption {
+            long,
+            short: None,
+            value: "",
+            help,
+            member,
+            kind: MemberKind::Flag,
+            words: &[],
         }
+    }
+}
+
+impl PartialEq for Command {
+    fn eq(&self, other: &Command) -> bool {
+        self.code == other.code
+    }
+}
+
+impl Eq for Command {}
+
+impl fmt::Debug for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
     }
 }
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_command_has_one_row() {
-        for (index, (command, code, name)) in TABLE.iter().enumerate() {
-            assert_eq!(Command::from_code(i64::from(*code)), Some(*command));
-            assert_eq!((command.code(), command.name()), (*code, *name));
-            assert!(!TABLE[..index].iter().any(|(other, _, _)| other == command));
-        }
-        assert_eq!(
-            TABLE.len(),
-            Command::WalBegin as usize + 1,
-            "no command lacks a row"
-        );
-        assert_eq!(Command::from_code(0), None);
-        assert_eq!(Command::from_code(-1), None);
-        assert_eq!(Command::from_code(65_536 + 9), None);
+        f.write_str(self.name)
     }
 }

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Codec, Command, Members, VERSION, json};
-use crate::error::{Error, ErrorKind, Result};
+use super::members::wrong_type;
+use super::{COMMANDS, Codec, Command, Members, json};
+use crate::VERSION;
+use crate::error::Result;
 use crate::unit::local_timestamp;
 
 /// The output format of the client; the daemon only echoes it.
@@ -49,10 +51,10 @@ impl Envelope {
     }
 
     /// The document that the client sends.
-    pub fn new(command: Command, request: Members, codec: Codec, output: Output) -> Envelope {
+    pub fn new(command: &Command, request: Members, codec: Codec, output: Output) -> Envelope {
         let header = json!({
             "ClientVersion": VERSION,
-            "Command": command.code(),
+            "Command": command.code,
             "Compression": codec.compression.code(),
             "Encryption": codec.encryption.code(),
             QUOTES: true,
@@ -70,13 +72,13 @@ impl Envelope {
         Envelope {
             header,
             request,
-            code: command.code().into(),
+            code: command.code.into(),
         }
     }
 
     /// The command, if its code is known.
-    pub fn command(&self) -> Option<Command> {
-        Command::from_code(self.code)
+    pub fn command(&self) -> Option<&'static Command> {
+        Command::find(COMMANDS, self.code)
     }
 
     /// The code of the command; 0 if it is missing.
@@ -120,9 +122,4 @@ fn object(value: Option<Value>, name: &str) -> Result<Members> {
         None | Some(Value::Null) => Ok(Members::new()),
         Some(_) => Err(wrong_type(name, "an object")),
     }
-}
-
-/// The error for a member of the wrong type.
-pub(super) fn wrong_type(name: &str, expected: &str) -> Error {
-    Error::new(ErrorKind::Protocol, format!("{name} is not {expected}"))
 }

@@ -1,11 +1,7 @@
 //! Builds the members of a document.
 
-pub use serde_json::Value;
-
+use super::{Members, Value};
 use crate::unit::PgVersion;
-
-/// The members of a JSON object.
-pub type Members = serde_json::Map<String, Value>;
 
 /// A builder for the members of a JSON object.
 #[derive(Clone, Debug, Default, PartialEq)]

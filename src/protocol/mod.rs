@@ -7,22 +7,28 @@
 
 mod code;
 mod command;
+mod document;
 mod envelope;
 mod fields;
 mod frame;
 mod json;
+mod members;
 mod payload;
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
 
-pub use code::{Cause, error_code};
-pub use command::Command;
+pub use code::{Cause, ErrorCodes};
+pub use command::{
+    Command, CommandOption, Describes, MemberKind, Operand, Presence, Run, error_code,
+};
+pub use document::*;
 pub use envelope::{Envelope, Output};
-pub use fields::{Fields, Members, Value};
+pub use fields::Fields;
 pub use frame::{Frame, MAX_PAYLOAD};
 pub use json::pretty;
+pub use members::{Members, Value, members};
 pub use payload::Codec;
-pub use request::{Request, Restore, Sort};
-pub use response::{Outcome, RequestError, Response, VERSION, duration_text};
+pub use request::{COMMANDS, GROUPS, Request};
+pub use response::{Outcome, RequestError, Response, duration_text};

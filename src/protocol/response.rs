@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::envelope::{QUOTES, wrong_type};
+use super::envelope::QUOTES;
+use super::members::wrong_type;
 use super::{Cause, Envelope, Fields, Members, error_code, json};
+use crate::VERSION;
 use crate::error::{Error, Result};
-
-/// The version of the program, which every document has.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -73,7 +72,7 @@ impl Response {
         let not_started = !matches!(error.cause, Cause::Failed(_));
         let workflow = command
             .filter(|_| !not_started)
-            .map_or("main", |command| command.workflow());
+            .map_or("main", |command| command.workflow);
         let mut outcome = Fields::new()
             .with("Error", error_code(command, error.cause))
             .with("Status", false)

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::VERSION;
 use crate::codec::Compression;
 use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind};
@@ -114,11 +115,11 @@ fn the_dialect_of_the_c_program_is_read() {
     let text = "{\"Header\":{\"Command\":18},\"Request\":{\"Server\":\"o\\'neil\",\"Backup\":\"a\\\\\\\"b\tc\"}}\0rest";
     let envelope = Envelope::read(text).unwrap();
     assert_eq!(
-        Request::read(Command::Info, envelope.request()).unwrap(),
-        Request::Info {
+        Request::read(&INFO, envelope.request()).unwrap(),
+        Request::Info(InfoRequest {
             server: "o'neil".to_owned(),
             backup: "a\\\"b\tc".to_owned()
-        }
+        })
     );
 }
 
@@ -199,44 +200,44 @@ fn the_daemon_decodes_the_requests_of_the_client() {
         Request::Shutdown,
         Request::Status,
         Request::StatusDetails,
-        Request::Backup {
+        Request::Backup(BackupRequest {
             server: server(),
-            parent: None,
-        },
-        Request::ListBackup {
+            backup: None,
+        }),
+        Request::ListBackup(ListBackupRequest {
             server: server(),
             sort: Sort::Descending,
-        },
-        Request::Info {
+        }),
+        Request::Info(InfoRequest {
             server: server(),
             backup: "newest".to_owned(),
-        },
-        Request::Verify {
+        }),
+        Request::Verify(VerifyRequest {
             directory: Some("/tmp/v".to_owned()),
             server: server(),
             backup: "oldest".to_owned(),
-            all: true,
-        },
-        Request::Progress {
+            files: Files::All,
+        }),
+        Request::Progress(ProgressRequest {
             server: server(),
             command: "backup".to_owned(),
-        },
-        Request::WalBegin { server: server() },
-        Request::Restore(Restore {
+        }),
+        Request::WalBegin(WalBeginRequest { server: server() }),
+        Request::Restore(RestoreRequest {
             server: server(),
             backup: "newest".to_owned(),
             position: Some("current,primary".to_owned()),
             directory: "/restore".to_owned(),
-            tablespaces: vec![("16384".to_owned(), "/ts".to_owned())],
+            tablespaces: [("16384".to_owned(), "/ts".to_owned())].into(),
             keep_synchronous: true,
-            archive_off: true,
+            archive_mode: ArchiveMode::Off,
             dry_run: true,
         }),
     ];
     for request in requests {
         let envelope = Envelope::new(
             request.command(),
-            request.members(),
+            request.members().unwrap(),
             Codec::PLAIN,
             Output::Json,
         );
@@ -329,11 +330,12 @@ proptest! {
 
     #[test]
     fn every_string_survives_encoding_and_decoding(text in ".*") {
-        let request = Request::Info { server: text.replace('\0', ""), backup: "x".to_owned() };
-        prop_assume!(matches!(&request, Request::Info { server, .. } if !server.is_empty()));
-        let envelope = Envelope::new(Command::Info, request.members(), Codec::PLAIN, Output::Text);
+        let server = text.replace('\0', "");
+        let request = Request::Info(InfoRequest { server, backup: "x".to_owned() });
+        prop_assume!(matches!(&request, Request::Info(info) if !info.server.is_empty()));
+        let envelope = Envelope::new(&INFO, request.members().unwrap(), Codec::PLAIN, Output::Text);
         let read = Envelope::read(&envelope.text().unwrap()).unwrap();
-        prop_assert_eq!(Request::read(Command::Info, read.request()).unwrap(), request);
+        prop_assert_eq!(Request::read(&INFO, read.request()).unwrap(), request);
     }
 }
 
@@ -346,4 +348,27 @@ fn printed_json_has_no_control_characters_and_the_same_content() {
     let control = |c: char| c.is_control() && c != '\n';
     assert!(!printed.chars().any(control), "{printed:?}");
     assert_eq!(&json::parse(&printed).unwrap(), fields);
+}
+
+#[test]
+fn every_command_has_one_row_whose_requests_are_its_own() {
+    for (index, row) in COMMANDS.iter().enumerate() {
+        assert_eq!(Command::find(COMMANDS, row.code.into()), Some(*row));
+        for other in &COMMANDS[..index] {
+            assert_ne!(row.code, other.code, "{row} {other}");
+            assert_ne!(row.words, other.words, "{row} {other}");
+        }
+        let request = Request::read(row, &Members::new()).unwrap();
+        assert_eq!(request.command(), *row);
+        assert_eq!(matches!(request, Request::Other { .. }), !row.implemented);
+        assert_ne!(error_code(Some(row), Cause::Unsupported), 0, "{row}");
+        let groups = GROUPS.iter().filter(|(word, _)| *word == row.words.0);
+        let alone = COMMANDS
+            .iter()
+            .any(|other| other.words == (row.words.0, None));
+        assert_eq!(groups.count(), usize::from(!alone), "{row} has one parent");
+    }
+    for code in [0, -1, 65_536 + 9] {
+        assert_eq!(Command::find(COMMANDS, code), None);
+    }
 }

@@ -7,8 +7,8 @@ use clap::builder::PathBufValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::VERSION;
 use crate::config::FileOptions;
-use crate::protocol::VERSION;
 
 /// A command of `pgmoneta-admin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::arguments::Action;
+use crate::VERSION;
 use crate::error::{Error, Result};
-use crate::protocol::{VERSION, duration_text, pretty};
+use crate::protocol::{duration_text, pretty};
 use crate::unit::local_timestamp;
 
 /// The document for a completed action; `users` if the action is one on users.

@@ -6,7 +6,7 @@ use super::endpoint::Endpoint;
 use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Deadline, Stream};
-use crate::protocol::{Command, Envelope, Frame, Output, Request, Response};
+use crate::protocol::{Command, Envelope, Frame, Output, Request, Response, Run};
 use crate::sys::Stop;
 use crate::unit::Encryption;
 use crate::vault;
@@ -14,7 +14,7 @@ use crate::vault;
 /// Until when a connection must be accepted and the request sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Until when the response must arrive, for commands that are not long-running.
+/// Until when the response to a command that responds at once must arrive.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Sends requests to one daemon.
@@ -63,7 +63,7 @@ impl Client {
         stop: &Stop,
     ) -> std::result::Result<Response, ClientError> {
         let (codec, socket) = (self.endpoint.codec, &self.endpoint.socket);
-        let envelope = Envelope::new(request.command(), request.members(), codec, self.output);
+        let envelope = Envelope::new(request.command(), request.members()?, codec, self.output);
         let frame = Frame::encode(&envelope.text()?, codec, self.key.as_ref())?.bytes()?;
         let connect = Deadline::after(CONNECT_TIMEOUT);
         let mut stream = match Stream::unix(socket, connect, stop) {
@@ -76,21 +76,9 @@ impl Client {
         // A daemon that refuses the connection may respond and close before it has read everything,
         // so the response is read even if the write failed.
         let sent = stream.write_all(&frame, connect);
-        let deadline = match request.command() {
-            Command::Ping
-            | Command::Status
-            | Command::StatusDetails
-            | Command::Progress
-            | Command::ListBackup
-            | Command::Info
-            | Command::Shutdown
-            | Command::ConfLs
-            | Command::ConfGet
-            | Command::ConfSet
-            | Command::ConfReload
-            | Command::Clear
-            | Command::Mode => Deadline::after(RESPONSE_TIMEOUT),
-            _ => Deadline::after(Duration::MAX),
+        let deadline = match request.command().run {
+            Run::Monitoring | Run::Instant => Deadline::after(RESPONSE_TIMEOUT),
+            Run::Unbounded | Run::Operation => Deadline::after(Duration::MAX),
         };
         let received = Frame::read(&mut |buffer| stream.read(buffer, deadline));
         match (received, sent) {
@@ -102,16 +90,11 @@ impl Client {
 }
 
 /// The request was sent, and the connection ended before the response.
-fn lost_response(command: Command, error: Error) -> Error {
+fn lost_response(command: &Command, error: Error) -> Error {
     let error = error.context("wait for the response");
-    match command {
-        Command::Backup => {
-            error.with_hint("`pgmoneta-cli list-backup` shows the backup if it was completed")
-        }
-        Command::Restore => {
-            error.with_hint("the restored files may be incomplete: see the log of the daemon")
-        }
-        _ => error,
+    match command.lost_response {
+        "" => error,
+        hint => error.with_hint(hint),
     }
 }
 

@@ -8,7 +8,7 @@ use super::client::ClientError;
 use super::translate;
 use crate::app::report::{EXIT_FAILURE, EXIT_USAGE, eprint, print, report};
 use crate::error::{Error, ErrorKind, Result};
-use crate::protocol::{Codec, Command, Envelope, Members, Output, Response, pretty};
+use crate::protocol::{Codec, Command, Envelope, Members, Output, Response, Run, pretty};
 
 /// The name of the program.
 pub(super) const NAME: &str = "pgmoneta-cli";
@@ -40,7 +40,7 @@ impl From<Error> for ExitError {
 
 impl ExitError {
     /// For a request that got no response.
-    pub(super) fn no_response(command: Command, cause: ClientError) -> ExitError {
+    pub(super) fn no_response(command: &Command, cause: ClientError) -> ExitError {
         match cause {
             ClientError::NoDaemon(error) => ExitError {
                 status: EXIT_NO_DAEMON,
@@ -62,7 +62,7 @@ impl ExitError {
             eprint("\n");
         }
         report(NAME, &self.error);
-        let (command, status) = (arguments.spec.command, self.status);
+        let (command, status) = (arguments.command, self.status);
         match print_document(
             Some((command, server_member(arguments))),
             output,
@@ -113,15 +113,20 @@ fn requested_output(arguments: impl Iterator<Item = impl AsRef<OsStr>>) -> Outpu
 /// The request member `Server`, for commands that have it.
 fn server_member(arguments: &Arguments) -> Members {
     let mut members = Members::new();
-    if arguments.spec.command.takes_server() {
-        let name = arguments.operands.first().cloned().unwrap_or_default();
-        members.insert("Server".to_owned(), name.into());
+    if arguments.command.takes_server()
+        && let Some((row, name)) = arguments.operands.first()
+    {
+        members.insert(row.member.to_owned(), name.as_str().into());
     }
     members
 }
 
 /// Prints the document of an error; nothing if the output format is text.
-fn print_document(request: Option<(Command, Members)>, output: Output, error: Error) -> Result<()> {
+fn print_document(
+    request: Option<(&Command, Members)>,
+    output: Output,
+    error: Error,
+) -> Result<()> {
     if output == Output::Text {
         return Ok(());
     }
@@ -134,16 +139,14 @@ fn print_document(request: Option<(Command, Members)>, output: Output, error: Er
     })
 }
 
-/// A backup, restore or verification is not cancelled with its client: the daemon completes it.
-fn interrupted(command: Command) -> Error {
+/// A long operation is not cancelled with its client: the daemon completes it.
+fn interrupted(command: &Command) -> Error {
     let error = |text: String| Error::new(ErrorKind::Stopped, text);
-    match command {
-        Command::Backup | Command::Restore | Command::Verify => error(format!(
-            "interrupted; the {command} goes on in the daemon"
-        ))
-        .with_hint("`pgmoneta-cli status` shows it, and the log of the daemon has its outcome"),
-        _ => error("interrupted before the response arrived".to_owned()),
+    if command.run != Run::Operation {
+        return error("interrupted before the response arrived".to_owned());
     }
+    error(format!("interrupted; the {command} goes on in the daemon"))
+        .with_hint("`pgmoneta-cli status` shows it, and the log of the daemon has its outcome")
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 
 mod arguments;
 mod client;
-mod commands;
 mod endpoint;
 mod exit;
+mod operands;
 mod program;
 mod progress;
 mod request;
@@ -13,5 +13,5 @@ mod setting;
 mod text;
 mod translate;
 
-pub use arguments::command;
+pub use arguments::command_line;
 pub use program::main;

@@ -16,7 +16,7 @@ use crate::app::report::{EXIT_FAILURE, EXIT_USAGE, clean, eprint, print, report}
 use crate::config::OutputFormat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging::{self, LogKind};
-use crate::protocol::{Command, Output, Request, Response, pretty};
+use crate::protocol::{CONF_GET, Output, Request, Response, pretty};
 use crate::sys::{self, Stop};
 
 /// Runs the program; returns the exit status.
@@ -87,16 +87,15 @@ fn print_response(
 ) -> Result<u8> {
     let outcome = response.outcome()?;
     let failure = response_error(request, response)?;
-    let key = arguments.operands.first();
-    let key = key.filter(|_| outcome.status && request.command() == Command::ConfGet);
-    let text = match output {
-        _ if key.is_some() => setting_text(response, key.map_or("", String::as_str), output)?,
-        Output::Raw => pretty(response.document())?,
-        Output::Json => pretty(&translate::document(response))?,
+    let selects = outcome.status && arguments.command == &CONF_GET;
+    let text = match (output, arguments.operands.first()) {
+        (_, Some((_, key))) if selects => setting_text(response, key, output)?,
+        (Output::Raw, _) => pretty(response.document())?,
+        (Output::Json, _) => pretty(&translate::document(response))?,
         // Everything about a failed request is on standard error. A verification that found
         // corruption is no failed request: its result is printed.
-        Output::Text if !outcome.status => String::new(),
-        Output::Text => text::render(request, response),
+        (Output::Text, _) if !outcome.status => String::new(),
+        (Output::Text, _) => text::render(request, response),
     };
     print(&text)?;
     if let Some(failure) = &failure {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::text::human_duration;
-use crate::protocol::{Command, Members, Request};
+use crate::protocol::{Command, Members, ProgressRequest, Request, Run};
 use crate::sys::Stop;
 use crate::unit::ByteSize;
 
@@ -23,20 +23,21 @@ pub(super) struct ProgressLine {
 impl ProgressLine {
     /// Starts the thread if the request is long-running and standard error is a terminal.
     pub(super) fn start(client: &Arc<Client>, request: &Request) -> Option<ProgressLine> {
-        let server = match request {
-            Request::Backup { server, .. } | Request::Verify { server, .. } => server.clone(),
-            Request::Restore(restore) if !restore.dry_run => restore.server.clone(),
-            _ => return None,
-        };
+        let command = request.command();
+        if command.run != Run::Operation || request.is_dry_run() {
+            return None;
+        }
+        let members = request.members().ok()?;
+        let server = members.get("Server")?.as_str()?.to_owned();
         if !io::stderr().is_terminal() {
             return None;
         }
         let stop = Stop::new().ok()?;
-        let query = Request::Progress {
+        let query = Request::Progress(ProgressRequest {
             server,
-            command: request.command().to_string(),
-        };
-        let (client, inner, command) = (client.clone(), stop.clone(), request.command());
+            command: command.to_string(),
+        });
+        let (client, inner) = (client.clone(), stop.clone());
         let thread = std::thread::Builder::new().name("progress".to_owned());
         // If the thread cannot be created, only the line is missing.
         let thread = thread
@@ -53,7 +54,7 @@ impl ProgressLine {
     }
 }
 
-fn draw(client: &Client, query: &Request, command: Command, stop: &Stop) {
+fn draw(client: &Client, query: &Request, command: &Command, stop: &Stop) {
     let mut out = io::stderr();
     while stop.pause(REFRESH_INTERVAL).is_ok() {
         let Ok(response) = client.send(query, stop) else {
@@ -67,7 +68,7 @@ fn draw(client: &Client, query: &Request, command: Command, stop: &Stop) {
 }
 
 /// `backup: 12.60MB of 180.86MB, 6 %, 3.15MB/s, 53 s left`
-fn line(command: Command, fields: &Members) -> Option<String> {
+fn line(command: &Command, fields: &Members) -> Option<String> {
     let number = |name: &str| fields.get(name).and_then(serde_json::Value::as_u64);
     if number("ProgressState") != Some(1) {
         return None;
@@ -94,6 +95,7 @@ fn line(command: Command, fields: &Members) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::BACKUP;
     use serde_json::json;
 
     #[test]
@@ -102,7 +104,7 @@ mod tests {
             "ProgressState": 1, "Done": 13_213_696, "Total": 189_638_656, "Percentage": 6, "Elapsed": 4,
             "Remaining": {"value": 53, "string_value": "53s"}
         });
-        let line = |fields: &serde_json::Value| line(Command::Backup, fields.as_object().unwrap());
+        let line = |fields: &serde_json::Value| line(&BACKUP, fields.as_object().unwrap());
         assert_eq!(
             line(&fields).unwrap(),
             "backup: 12.60MB of 180.85MB, 6 %, 3.15MB/s, 53 s left"

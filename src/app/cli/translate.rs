@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::codec::Compression;
-use crate::protocol::{Command, Members, Response};
+use crate::protocol::{COMMANDS, Command, Describes, Members, Response};
 use crate::unit::{ByteSize, Encryption};
 
 /// The size members of a backup, which are added where they are missing.
@@ -34,7 +34,7 @@ pub(super) fn document(response: &Response) -> Members {
         command = header
             .get("Command")
             .and_then(Value::as_i64)
-            .and_then(Command::from_code);
+            .and_then(|code| Command::find(COMMANDS, code));
         translate_header(header, command);
     }
     let status = response.outcome().is_ok_and(|outcome| outcome.status);
@@ -46,9 +46,9 @@ pub(super) fn document(response: &Response) -> Members {
     document
 }
 
-fn translate_header(header: &mut Members, command: Option<Command>) {
+fn translate_header(header: &mut Members, command: Option<&Command>) {
     if let Some(command) = command {
-        header.insert("Command".to_owned(), command.name().into());
+        header.insert("Command".to_owned(), command.name.into());
     }
     replace(header, "Output", |value| match value.as_u64() {
         Some(0) => Some("text".into()),
@@ -58,22 +58,17 @@ fn translate_header(header: &mut Members, command: Option<Command>) {
     translate_methods(header);
 }
 
-fn translate_response(fields: &mut Members, command: Command) {
-    match command {
-        Command::Backup
-        | Command::Restore
-        | Command::Retain
-        | Command::Expunge
-        | Command::Info
-        | Command::Annotate => translate_backup(fields),
-        Command::ListBackup => for_each_object(fields, "Backups", translate_backup),
-        Command::Status | Command::StatusDetails => {
+fn translate_response(fields: &mut Members, command: &Command) {
+    match command.describes {
+        Describes::Other => {}
+        Describes::Backup => translate_backup(fields),
+        Describes::Backups => for_each_object(fields, "Backups", translate_backup),
+        Describes::Servers => {
             for name in ["TotalSpace", "FreeSpace", "UsedSpace"] {
                 format_size(fields, name);
             }
             for_each_object(fields, "Servers", translate_server);
         }
-        _ => {}
     }
 }
 

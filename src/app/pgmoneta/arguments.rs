@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::builder::PathBufValueParser;
 use clap::{Arg, ArgAction, Command};
 
+use crate::VERSION;
 use crate::config::FileOptions;
-use crate::protocol::VERSION;
 
 /// The parsed command line.
 #[derive(Clone, Debug)]

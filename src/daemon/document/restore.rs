@@ -6,11 +6,11 @@ use super::catalogue::{parent, sizes, tablespace_fields};
 use crate::config::Server;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::restore::{Options, Outcome, Summary};
-use crate::protocol::{Fields, Restore, Value};
+use crate::protocol::{ArchiveMode, Fields, RestoreRequest, Value};
 
 /// The options of the job. Directories must be absolute: the daemon does not know the working
 /// directory of the client.
-pub(in crate::daemon) fn restore_options(request: Restore) -> Result<Options> {
+pub(in crate::daemon) fn restore_options(request: RestoreRequest) -> Result<Options> {
     let tablespaces = request.tablespaces.into_iter();
     let tablespaces: Result<Vec<_>> = tablespaces
         .map(|(from, to)| Ok((from, absolute(to, "the new directory of a tablespace")?)))
@@ -21,7 +21,7 @@ pub(in crate::daemon) fn restore_options(request: Restore) -> Result<Options> {
         directory: absolute(request.directory, "the directory")?,
         tablespaces: tablespaces?,
         keep_synchronous: request.keep_synchronous,
-        archive_off: request.archive_off,
+        archive_off: request.archive_mode == ArchiveMode::Off,
         dry_run: request.dry_run,
     })
 }

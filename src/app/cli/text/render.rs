@@ -4,26 +4,26 @@ use super::layout::{FieldList, human_duration};
 use super::values::{number, server, size, text};
 use super::{backups, generic, restore, status, verify};
 use crate::app::report::clean;
-use crate::protocol::{Command, Members, Request, Response};
+use crate::protocol::{Members, Request, Response};
 
 /// The text output of a request that succeeded.
 pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> String {
     let fields = response.fields();
-    match request.command() {
-        Command::Ping => format!(
+    match request {
+        Request::Ping => format!(
             "pgmoneta {} is running.\n",
             clean(&text(&fields, "ServerVersion"))
         ),
-        Command::Shutdown => "The daemon is stopping.\n".to_owned(),
-        Command::Backup => backups::backup(&fields),
-        Command::ListBackup => backups::list(&fields),
-        Command::Info => backups::info(&fields),
-        Command::Status | Command::StatusDetails => status::status(&fields),
-        Command::Verify => verify::verify(&fields),
-        Command::Restore => restore::restore(request, &fields),
-        Command::Progress => progress(&fields),
-        Command::WalBegin => wal_begin(&fields),
-        _ => generic::members(&fields),
+        Request::Shutdown => "The daemon is stopping.\n".to_owned(),
+        Request::Backup(_) => backups::backup(&fields),
+        Request::ListBackup(_) => backups::list(&fields),
+        Request::Info(_) => backups::info(&fields),
+        Request::Status | Request::StatusDetails => status::status(&fields),
+        Request::Verify(_) => verify::verify(&fields),
+        Request::Restore(_) => restore::restore(request.is_dry_run(), &fields),
+        Request::Progress(_) => progress(&fields),
+        Request::WalBegin(_) => wal_begin(&fields),
+        Request::Other { .. } => generic::members(&fields),
     }
 }
 

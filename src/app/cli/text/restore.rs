@@ -5,11 +5,10 @@ use serde_json::Value;
 use super::backups::tablespace;
 use super::layout::FieldList;
 use super::values::{number, objects, server, size, text, texts};
-use crate::protocol::{Members, Request};
+use crate::protocol::Members;
 
 /// The output of `restore`.
-pub(super) fn restore(request: &Request, fields: &Members) -> String {
-    let dry_run = matches!(request, Request::Restore(restore) if restore.dry_run);
+pub(super) fn restore(dry_run: bool, fields: &Members) -> String {
     let mut list = FieldList::new();
     list.add("Backup", text(fields, "Backup"));
     list.add("Server", server(fields));
@@ -72,9 +71,8 @@ mod tests {
             },
             "Warnings": ["one", "another"]
         });
-        let request = Request::Restore(crate::protocol::Restore::default());
         assert_eq!(
-            restore(&request, fields.as_object().unwrap()),
+            restore(false, fields.as_object().unwrap()),
             "Backup       20261122153446\n\
              Server       primary (PostgreSQL 15.18)\n\
              Written      /r/primary-20261122153446\n\

@@ -5,7 +5,7 @@ use super::layout::{FieldList, human_duration};
 use super::values::{flag, number, objects, size, text, texts, version};
 use crate::app::report::clean;
 use crate::error::{Error, ErrorKind};
-use crate::protocol::{Command, Members, Request, Response};
+use crate::protocol::{Members, Request, Response};
 use crate::unit::ByteSize;
 
 /// The disk space of the repository, and a section for each server.
@@ -99,7 +99,7 @@ pub(in crate::app::cli) fn unhealthy_servers(
     request: &Request,
     response: &Response,
 ) -> Option<Error> {
-    if !matches!(request.command(), Command::Status | Command::StatusDetails) {
+    if !matches!(request, Request::Status | Request::StatusDetails) {
         return None;
     }
     let fields = response.fields();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::layout::{Align, FieldList, Table};
 use super::values::{objects, server, text, texts};
 use crate::error::{Error, ErrorKind};
-use crate::protocol::{Members, Request, Response};
+use crate::protocol::{Members, Request, Response, VerifyRequest};
 
 /// The output of `verify`: the result, the bad files and, with `all`, the good ones.
 pub(super) fn verify(fields: &Members) -> String {
@@ -52,7 +52,7 @@ fn files(fields: &Members) -> Option<&Members> {
 
 /// The error for a verification that found bad files; its request succeeded, as in the C program.
 pub(in crate::app::cli) fn verify_error(request: &Request, response: &Response) -> Option<Error> {
-    let Request::Verify { server, .. } = request else {
+    let Request::Verify(VerifyRequest { server, .. }) = request else {
         return None;
     };
     let fields = response.fields();
@@ -81,12 +81,10 @@ mod tests {
 
     #[test]
     fn bad_files_are_an_error_although_the_request_succeeded() {
-        let request = Request::Verify {
+        let request = Request::Verify(VerifyRequest {
             server: "primary".to_owned(),
-            backup: "newest".to_owned(),
-            directory: None,
-            all: false,
-        };
+            ..VerifyRequest::default()
+        });
         assert!(verify_error(&request, &response("{}")).is_none());
         let bad = response(r#"[{"FileName":"data/base/1/2","Reason":"it is missing"}]"#);
         let failure = verify_error(&request, &bad).unwrap();

@@ -1,0 +1,29 @@
+//! `ping` and `shutdown`, which have no members.
+
+use crate::protocol::code::ErrorCodes;
+use crate::protocol::command::{Command, Run};
+
+/// Checks whether the daemon is running.
+pub static PING: Command = Command {
+    words: ("ping", None),
+    name: "ping",
+    summary: "Check whether the daemon is running",
+    example: "pgmoneta-cli ping && echo running",
+    code: 9,
+    errors: ErrorCodes::all(3),
+    run: Run::Monitoring,
+    implemented: true,
+    ..Command::BASE
+};
+
+/// Stops the daemon. Its response has no members, not even the version.
+pub static SHUTDOWN: Command = Command {
+    words: ("shutdown", None),
+    name: "shutdown",
+    summary: "Stop the daemon",
+    example: "pgmoneta-cli shutdown",
+    code: 6,
+    errors: ErrorCodes::all(3),
+    implemented: true,
+    ..Command::BASE
+};

@@ -1,0 +1,243 @@
+//! The commands of the C program that this version does not implement. A row moves to a file of its
+//! own, with its documents, when it is.
+
+use crate::protocol::code::ErrorCodes;
+use crate::protocol::command::{Command, CommandOption, Describes, Operand, Presence, Run};
+
+const CASCADE: CommandOption = CommandOption::flag(
+    "cascade",
+    "Cascade",
+    "Include the backups that this one depends on",
+);
+
+const FILE: Operand = Operand::path("FILE", "SourceFile");
+
+/// Creates a tar file of a backup.
+pub static ARCHIVE: Command = Command {
+    words: ("archive", None),
+    name: "archive",
+    operands: &[
+        Operand::SERVER,
+        Operand::BACKUP,
+        Operand::POSITION,
+        Operand::DIRECTORY,
+    ],
+    summary: "Restore a backup and create a tar file of it",
+    code: 4,
+    errors: ErrorCodes::per_server(901, 908),
+    run: Run::Unbounded,
+    ..Command::BASE
+};
+
+/// Removes a backup.
+pub static DELETE: Command = Command {
+    words: ("delete", None),
+    name: "delete",
+    operands: &[Operand::SERVER, Operand::BACKUP],
+    options: &[CommandOption::flag(
+        "force",
+        "Force",
+        "Delete the backup even if it is retained",
+    )],
+    summary: "Remove a backup",
+    code: 5,
+    errors: ErrorCodes::per_server(403, 509),
+    run: Run::Unbounded,
+    ..Command::BASE
+};
+
+/// Excludes a backup from retention.
+pub static RETAIN: Command = Command {
+    words: ("retain", None),
+    name: "retain",
+    operands: &[Operand::SERVER, Operand::BACKUP],
+    options: &[CASCADE],
+    summary: "Exclude a backup from retention",
+    code: 12,
+    errors: ErrorCodes::per_server(1201, 1204),
+    run: Run::Unbounded,
+    describes: Describes::Backup,
+    ..Command::BASE
+};
+
+/// Includes a retained backup in retention again.
+pub static EXPUNGE: Command = Command {
+    words: ("expunge", None),
+    name: "expunge",
+    operands: &[Operand::SERVER, Operand::BACKUP],
+    options: &[CASCADE],
+    summary: "Include a retained backup in retention again",
+    code: 13,
+    errors: ErrorCodes::per_server(1301, 1304),
+    run: Run::Unbounded,
+    describes: Describes::Backup,
+    ..Command::BASE
+};
+
+/// Changes the comments of a backup.
+pub static ANNOTATE: Command = Command {
+    words: ("annotate", None),
+    name: "annotate",
+    operands: &[
+        Operand::SERVER,
+        Operand::BACKUP,
+        Operand::text("ACTION", "Action"),
+        Operand::text("KEY", "Key"),
+        Operand::text("COMMENT", "Comment").optional(),
+    ],
+    summary: "Change the comments of a backup",
+    code: 20,
+    errors: ErrorCodes::per_server(2501, 2505),
+    run: Run::Unbounded,
+    describes: Describes::Backup,
+    ..Command::BASE
+};
+
+/// Takes a server online or offline.
+pub static MODE: Command = Command {
+    words: ("mode", None),
+    name: "mode",
+    operands: &[Operand::SERVER, Operand::text("online|offline", "Action")],
+    summary: "Take a server online or offline",
+    code: 24,
+    errors: ErrorCodes::per_server(2800, 2804),
+    ..Command::BASE
+};
+
+/// Lists the configuration files.
+pub static CONF_LS: Command = Command {
+    words: ("conf", Some("ls")),
+    name: "conf ls",
+    summary: "List the configuration files of the daemon",
+    code: 21,
+    errors: ErrorCodes::all(2),
+    ..Command::BASE
+};
+
+/// Shows the configuration. The client selects the key from the response.
+pub static CONF_GET: Command = Command {
+    words: ("conf", Some("get")),
+    name: "conf get",
+    operands: &[Operand::text("KEY", "").optional()],
+    summary: "Show the configuration of the daemon",
+    code: 22,
+    errors: ErrorCodes::all(2603),
+    ..Command::BASE
+};
+
+/// Changes the configuration.
+pub static CONF_SET: Command = Command {
+    words: ("conf", Some("set")),
+    name: "conf set",
+    operands: &[
+        Operand::text("KEY", "ConfigKey"),
+        Operand::text("VALUE", "ConfigValue"),
+    ],
+    summary: "Change the configuration of the daemon until it stops",
+    code: 23,
+    errors: ErrorCodes::all(2707),
+    ..Command::BASE
+};
+
+/// Reads the configuration again.
+pub static CONF_RELOAD: Command = Command {
+    words: ("conf", Some("reload")),
+    name: "reload",
+    summary: "Reload the configuration of the daemon",
+    code: 11,
+    errors: ErrorCodes::all(2),
+    ..Command::BASE
+};
+
+/// Resets the metrics.
+pub static CLEAR: Command = Command {
+    words: ("clear", Some("prometheus")),
+    name: "reset",
+    summary: "Reset the metrics",
+    code: 10,
+    errors: ErrorCodes::all(2),
+    ..Command::BASE
+};
+
+/// Encrypts a file.
+pub static ENCRYPT: Command = Command {
+    words: ("encrypt", None),
+    name: "encrypt",
+    operands: &[FILE],
+    summary: "Encrypt a file",
+    code: 15,
+    errors: ErrorCodes::all(1503),
+    run: Run::Unbounded,
+    ..Command::BASE
+};
+
+/// Decrypts a file.
+pub static DECRYPT: Command = Command {
+    words: ("decrypt", None),
+    name: "decrypt",
+    operands: &[FILE],
+    summary: "Decrypt a file",
+    code: 14,
+    errors: ErrorCodes::all(1403),
+    run: Run::Unbounded,
+    ..Command::BASE
+};
+
+/// Compresses a file.
+pub static COMPRESS: Command = Command {
+    words: ("compress", None),
+    name: "compress",
+    operands: &[FILE],
+    summary: "Compress a file",
+    code: 17,
+    errors: ErrorCodes::all(2101),
+    run: Run::Unbounded,
+    ..Command::BASE
+};
+
+/// Decompresses a file.
+pub static DECOMPRESS: Command = Command {
+    words: ("decompress", None),
+    name: "decompress",
+    operands: &[FILE],
+    summary: "Decompress a file",
+    code: 16,
+    errors: ErrorCodes::all(2001),
+    run: Run::Unbounded,
+    ..Command::BASE
+};
+
+/// Lists the backups of a server in a bucket.
+pub static S3_LS: Command = Command {
+    words: ("s3", Some("ls")),
+    name: "s3 ls",
+    operands: &[
+        Operand::SERVER,
+        Operand {
+            presence: Presence::Omitted,
+            ..Operand::text("PREFIX", "S3Prefix")
+        },
+    ],
+    summary: "List the backups of a server in a bucket",
+    code: 200,
+    errors: ErrorCodes::per_server(2900, 2905),
+    run: Run::Unbounded,
+    ..Command::BASE
+};
+
+/// Restores a backup from a bucket.
+pub static S3_RESTORE: Command = Command {
+    words: ("s3", Some("restore")),
+    name: "s3 restore",
+    operands: &[
+        Operand::SERVER,
+        Operand::text("PREFIX", "S3Prefix"),
+        Operand::POSITION,
+        Operand::DIRECTORY,
+    ],
+    summary: "Restore a backup from a bucket",
+    code: 201,
+    errors: ErrorCodes::per_server(3100, 3102),
+    run: Run::Unbounded,
+    ..Command::BASE
+};
