@@ -6,14 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::harness::{
-    Call, Cluster, Daemon, Faults, Load, Process, Random, Reference, Scratch, assert_sound,
-    discard, user,
+    Call, Cluster, Daemon, Faults, Load, Process, Random, Reference, RunningStatement, Scratch,
+    assert_sound, discard, user,
 };
 
 /// The number of crashes in each of the two tests.
@@ -48,8 +47,8 @@ fn crashes(storage: &str) {
     let daemon = faults.daemon(builder).start();
     cluster.wait_streaming("pgmoneta");
     let mut reference = Reference::new(&cluster, &archive);
-    let mut load = Load::start(&cluster, &scratch, 0, 1, Duration::from_millis(2));
-    let mut bulk = start_bulk(&cluster);
+    let load = Load::start(&cluster, 0, 1, Duration::from_millis(2));
+    let bulk = start_bulk(&cluster);
     let mut killer = Killer::new(daemon, faults, &scratch);
     let mut known = check_catalogue(&killer.daemon, &BTreeSet::new());
 
@@ -58,9 +57,9 @@ fn crashes(storage: &str) {
             killer.complete(Job::Backup);
         }
         killer.kill_in_a_job();
-        reference.check(&killer.daemon.wal("primary"), &acknowledged(&cluster));
+        reference.check(&killer.daemon.wal("primary"), cluster.restart_lsn());
         if killer.kill_in_the_start() {
-            reference.check(&killer.daemon.wal("primary"), &acknowledged(&cluster));
+            reference.check(&killer.daemon.wal("primary"), cluster.restart_lsn());
         }
         killer.daemon.start();
         known = check_catalogue(&killer.daemon, &known);
@@ -68,7 +67,7 @@ fn crashes(storage: &str) {
 
     println!("killed at: {:?}", killer.hits);
     load.stop();
-    bulk.kill();
+    drop(bulk);
     cluster.wait_quiet();
     cluster.wait_received("pgmoneta");
     let rows = cluster.fingerprint();
@@ -81,12 +80,7 @@ fn crashes(storage: &str) {
     assert_sound(&restored);
     daemon.stop();
     reference.reset();
-    reference.check(&daemon.wal("primary"), &acknowledged(&cluster));
-}
-
-/// The LSN that the daemon last acknowledged: `restart_lsn` of the slot.
-fn acknowledged(cluster: &Cluster) -> String {
-    cluster.sql("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'")
+    reference.check(&daemon.wal("primary"), cluster.restart_lsn());
 }
 
 /// The operation during which the daemon is killed.
@@ -280,21 +274,12 @@ fn check_catalogue(daemon: &Daemon, known: &BTreeSet<String>) -> BTreeSet<String
 }
 
 /// A client that writes several segments a second.
-fn start_bulk(cluster: &Cluster) -> Process {
-    cluster.sql("CREATE TABLE bulk (n int, x text)");
-    let mut child = quiet(&mut cluster.psql("postgres"))
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    std::thread::spawn(move || {
-        while writeln!(
-            input,
-            "TRUNCATE bulk; INSERT INTO bulk SELECT g, md5(g::text) FROM generate_series(1, 6000) g; \
-             SELECT pg_sleep(0.2);"
-        )
-        .is_ok()
-        {}
-    });
-    Process::new(child, "psql")
+fn start_bulk(cluster: &Cluster) -> RunningStatement {
+    cluster.execute("CREATE TABLE bulk (n int, x text)");
+    RunningStatement::start(
+        cluster,
+        "DO $$ BEGIN LOOP TRUNCATE bulk; COMMIT; \
+         INSERT INTO bulk SELECT g, md5(g::text) FROM generate_series(1, 6000) g; COMMIT; \
+         PERFORM pg_sleep(0.2); END LOOP; END $$",
+    )
 }

@@ -4,7 +4,11 @@
 
 use std::fs;
 
-use super::harness::{Cluster, Daemon, Faults, Process, Scratch, StoppedWalSender, wait_until};
+use postgres::types::PgLsn;
+
+use super::harness::{
+    Cluster, Daemon, Faults, Process, RunningStatement, Scratch, StoppedWalSender, wait_until,
+};
 
 /// A cluster with a daemon whose repository can be made to fail.
 struct Setup {
@@ -27,38 +31,30 @@ impl Setup {
         );
         let daemon = faults.daemon(builder).start();
         cluster.wait_streaming("pgmoneta");
-        cluster.sql("CREATE TABLE t (n int)");
+        cluster.execute("CREATE TABLE t (n int)");
         let setup = Self {
             daemon,
             cluster,
             faults,
             _scratch: scratch,
         };
-        setup.wait_flushed(&setup.write());
+        setup.wait_flushed(setup.write());
         setup
     }
 
     /// Writes some WAL and returns its end.
-    fn write(&self) -> String {
+    fn write(&self) -> PgLsn {
         self.cluster
-            .sql("INSERT INTO t SELECT g FROM generate_series(1, 100) g");
-        self.cluster.sql("SELECT pg_current_wal_flush_lsn()")
-    }
-
-    /// The position that the daemon has acknowledged: the `restart_lsn` of the slot.
-    fn flushed(&self) -> String {
-        self.cluster
-            .sql("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'")
+            .execute("INSERT INTO t SELECT g FROM generate_series(1, 100) g");
+        self.cluster.flush_lsn()
     }
 
     /// Whether a position is acknowledged.
-    fn is_flushed(&self, lsn: &str) -> bool {
-        self.cluster
-            .sql(&format!("SELECT '{}'::pg_lsn >= '{lsn}'", self.flushed()))
-            == "t"
+    fn is_flushed(&self, lsn: PgLsn) -> bool {
+        self.cluster.restart_lsn() >= lsn
     }
 
-    fn wait_flushed(&self, lsn: &str) {
+    fn wait_flushed(&self, lsn: PgLsn) {
         wait_until("the position is acknowledged", 60, || self.is_flushed(lsn));
     }
 }
@@ -67,12 +63,12 @@ impl Setup {
 fn nothing_is_acknowledged_after_a_failed_sync() {
     let setup = Setup::new("wal");
     setup.faults.on("sync");
-    let mut before = setup.flushed();
+    let mut before = setup.cluster.restart_lsn();
     let mut last = setup.write();
     wait_until("a sync has failed", 30, || setup.faults.happened("sync"));
     // A position may be acknowledged while the fault is enabled, but none after.
-    if setup.is_flushed(&last) {
-        before = setup.flushed();
+    if setup.is_flushed(last) {
+        before = setup.cluster.restart_lsn();
         last = setup.write();
     }
     // Over several attempts of the receiver: each ends with the first failed sync.
@@ -83,18 +79,18 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
             setup.faults.times("sync") > times
         });
         assert!(
-            !setup.is_flushed(&last),
+            !setup.is_flushed(last),
             "acknowledged without a sync: {last}"
         );
     }
     assert_eq!(
-        setup.flushed(),
+        setup.cluster.restart_lsn(),
         before,
         "the position moved although no sync has worked"
     );
 
     setup.faults.off("sync");
-    setup.wait_flushed(&last);
+    setup.wait_flushed(last);
 }
 
 #[test]
@@ -102,7 +98,10 @@ fn a_segment_that_the_disk_corrupts_while_sealing_stays_plain() {
     let mut setup = Setup::new("wal");
     setup.faults.on_with("garble", ".zstd.tmp");
     let name = "SELECT pg_walfile_name(pg_switch_wal())";
-    let segment = setup.daemon.wal("primary").join(setup.cluster.sql(name));
+    let segment = setup
+        .daemon
+        .wal("primary")
+        .join(setup.cluster.query_value::<String>(name));
     let sealed = segment.with_extension("zstd");
     setup.daemon.wait_log("cannot be sealed", 30);
     assert!(setup.faults.happened("garble"));
@@ -128,30 +127,22 @@ fn a_commit_waits_for_the_sync() {
     setup.cluster.reload();
     setup
         .cluster
-        .wait_sql("SELECT sync_state FROM pg_stat_replication", "sync", 30);
+        .wait_true("SELECT sync_state = 'sync' FROM pg_stat_replication", 30);
     setup.faults.on("hang");
-    let mut commit = setup
-        .cluster
-        .psql("postgres")
-        .args(["-c", "INSERT INTO t VALUES (-1)"])
-        .spawn()
-        .unwrap();
+    let commit = RunningStatement::start(&setup.cluster, "INSERT INTO t VALUES (-1)");
     wait_until("a sync waits", 30, || setup.faults.happened("hang"));
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
-    setup.cluster.wait_sql(waiting, "1", 30);
+    let waiting = "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    setup.cluster.wait_true(waiting, 30);
     // It keeps waiting.
     for _ in 0..30 {
-        assert_eq!(setup.cluster.sql(waiting), "1");
+        assert!(setup.cluster.query_value::<bool>(waiting));
         assert!(
-            commit.try_wait().unwrap().is_none(),
+            !commit.has_ended(),
             "committed although the sync has not ended"
         );
     }
     setup.faults.off("hang");
-    wait_until("the commit ends", 30, || {
-        commit.try_wait().unwrap().is_some()
-    });
-    assert!(commit.wait().unwrap().success());
+    commit.wait(30).unwrap();
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn grow_all(trees: &[(u32, u32)]) {
 /// A commit that a client saw.
 struct Row {
     number: usize,
-    xid: String,
+    xid: i64,
     /// `clock_timestamp()` after this commit and before the next one.
     time: String,
 }
@@ -85,7 +85,7 @@ impl Tree {
             .server("primary", &cluster)
             .start();
         cluster.wait_streaming("pgmoneta");
-        cluster.sql("CREATE TABLE t (n int, filler text)");
+        cluster.execute("CREATE TABLE t (n int, filler text)");
         daemon.backup("primary");
         let mut tree = Tree {
             scratch,
@@ -109,14 +109,11 @@ impl Tree {
             "INSERT INTO t SELECT {number}, string_agg(md5(random()::text), '') FROM generate_series(0, {blocks}) \
              RETURNING txid_current()"
         );
-        let mut psql = self.live.1.psql("postgres");
-        let output = psql.args(["-c", &insert, "-c", "SELECT clock_timestamp()"]);
-        let output = String::from_utf8(output.output().unwrap().stdout).unwrap();
-        let (xid, time) = output.trim().split_once('\n').expect(&output);
+        let cluster = &self.live.1;
         self.rows.push(Row {
             number,
-            xid: xid.to_owned(),
-            time: time.to_owned(),
+            xid: cluster.query_value(&insert),
+            time: cluster.query_value("SELECT clock_timestamp()::text"),
         });
         self.seen.get_mut(&self.live.0).unwrap().push(number);
     }
@@ -141,7 +138,7 @@ impl Tree {
             self.commit(blocks);
         }
         if random.below(4) == 0 {
-            self.live.1.sql("SELECT pg_switch_wal()");
+            self.live.1.execute("SELECT pg_switch_wal()");
         }
         if random.below(6) == 0 {
             self.steps.push("a backup".to_owned());
@@ -222,9 +219,9 @@ impl Tree {
 
     fn check_timeline(&self) {
         let cluster = &self.live.1;
-        cluster.sql("CHECKPOINT");
-        let timeline = cluster.sql("SELECT timeline_id FROM pg_control_checkpoint()");
-        assert_eq!(timeline, self.live.0.to_string(), "{:?}", self.steps);
+        cluster.execute("CHECKPOINT");
+        let timeline: i32 = cluster.query_value("SELECT timeline_id FROM pg_control_checkpoint()");
+        assert_eq!(timeline as u32, self.live.0, "{:?}", self.steps);
     }
 
     /// A timeline and a number of its rows, fewer than all.
@@ -289,8 +286,8 @@ impl Tree {
 
     /// The row numbers in the cluster.
     fn content(&self, cluster: &Cluster) -> Vec<usize> {
-        let rows = cluster.sql("SELECT n FROM t ORDER BY n");
-        let rows: Vec<usize> = rows.lines().map(|row| row.parse().unwrap()).collect();
+        let rows: Vec<i32> = cluster.query_values("SELECT n FROM t ORDER BY n");
+        let rows: Vec<usize> = rows.into_iter().map(|row| row as usize).collect();
         assert!(rows.iter().all(|row| *row == self.rows[*row].number));
         rows
     }

@@ -48,15 +48,15 @@ fn lose_the_server(round: u32) {
 
     cluster.configure("synchronous_standby_names = 'pgmoneta'");
     cluster.reload();
-    cluster.wait_sql("SELECT sync_state FROM pg_stat_replication", "sync", 30);
-    let mut load = Load::start(&cluster, &scratch, round, 4, Duration::ZERO);
+    cluster.wait_true("SELECT sync_state = 'sync' FROM pg_stat_replication", 30);
+    let load = Load::start(&cluster, round, 4, Duration::ZERO);
     let mut bench = start_pgbench(&scratch, &cluster);
     load.wait_begun(&cluster, round);
     // A random number, so that each round stops the server at another point.
     let enough = MIN_TRANSACTIONS + Random::new().below(300);
     wait_until("enough is committed", 60, || {
-        committed(&cluster, "acknowledged") >= enough
-            && committed(&cluster, "pgbench_history") >= MIN_TRANSACTIONS
+        cluster.count("acknowledged") >= enough
+            && cluster.count("pgbench_history") >= MIN_TRANSACTIONS
     });
 
     cluster.kill_postmaster();
@@ -77,17 +77,11 @@ fn lose_the_server(round: u32) {
     restored.start();
     restored.wait_primary(120);
     assert_all_there(&restored, round, &acknowledged);
-    let history = committed(&restored, "pgbench_history");
+    let history = restored.count("pgbench_history");
     assert!(
         history >= transactions,
         "pgbench saw {transactions} committed; restored: {history}"
     );
-}
-
-/// The number of rows of a table into which each transaction inserts one.
-fn committed(cluster: &Cluster, table: &str) -> u64 {
-    let rows = cluster.sql(&format!("SELECT count(*) FROM {table}"));
-    rows.parse().unwrap()
 }
 
 /// Removes the data directory, while processes of the killed server may still be writing there.

@@ -113,7 +113,7 @@ fn pg_basebackup(scratch: &Scratch, cluster: &Cluster) -> Run {
 
 /// Writes dirty pages to disk, so that the disk is idle.
 fn checkpoint_and_sync(cluster: &Cluster) {
-    cluster.sql("checkpoint");
+    cluster.execute("checkpoint");
     sync_disks();
 }
 

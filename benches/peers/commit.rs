@@ -30,8 +30,8 @@ pub fn run() {
     let cluster = Cluster::builder(&scratch)
         .conf("fsync = on\nautovacuum = off")
         .start();
-    cluster.sql("create table commits (id serial, at timestamptz default now())");
-    cluster.sql("select pg_create_physical_replication_slot('peer', true)");
+    cluster.execute("create table commits (id serial, at timestamptz default now())");
+    cluster.execute("select pg_create_physical_replication_slot('peer', true)");
     let mut daemon = Daemon::builder(&scratch)
         .global("log_level = warn")
         .server("primary", &cluster)
@@ -99,9 +99,8 @@ fn print(ours: &[Latency], theirs: &[Latency]) {
 fn latency_with(cluster: &Cluster, name: &str, script: &Path, log: &Path) -> Latency {
     cluster.wait_streaming(name);
     set_synchronous_standby(cluster, name);
-    cluster.wait_sql(
-        "select sync_state from pg_stat_replication where sync_state = 'sync'",
-        "sync",
+    cluster.wait_true(
+        "select count(*) = 1 from pg_stat_replication where sync_state = 'sync'",
         30,
     );
     sync_disks();
@@ -115,7 +114,7 @@ fn latency_with(cluster: &Cluster, name: &str, script: &Path, log: &Path) -> Lat
 
 /// Sets `synchronous_standby_names`.
 fn set_synchronous_standby(cluster: &Cluster, name: &str) {
-    cluster.sql(&format!(
+    cluster.execute(&format!(
         "alter system set synchronous_standby_names = '{name}'"
     ));
     cluster.reload();

@@ -23,7 +23,7 @@ pub fn cluster(scratch: &Scratch) -> Cluster {
         "vacuum freeze analyze",
         "checkpoint",
     ] {
-        cluster.sql(statement);
+        cluster.execute(statement);
     }
     // Only now durable: for the commit latency, and because pgBackRest requires it.
     cluster.configure("fsync = on");

@@ -10,11 +10,9 @@ const SEGMENTS: u64 = 20;
 pub fn run() {
     let scratch = Scratch::new("sparse");
     let mut cluster = Cluster::builder(&scratch).conf("autovacuum = off").start();
-    cluster.sql("create table sparse (id int)");
-    cluster.sql("insert into sparse values (1)");
-    let path = cluster
-        .data()
-        .join(cluster.sql("select pg_relation_filepath('sparse')").trim());
+    cluster.execute("create table sparse (id int)");
+    cluster.execute("insert into sparse values (1)");
+    let path = cluster.data().join(cluster.relation_path("sparse"));
     cluster.stop();
     for number in 0..SEGMENTS {
         let segment = if number == 0 {

@@ -85,7 +85,7 @@ fn check_warnings_without_privileges(
     assert!(missing, "{warnings_given:?}");
 
     // The role may see the paths.
-    cluster.sql("GRANT pg_read_all_settings TO repl");
+    cluster.execute("GRANT pg_read_all_settings TO repl");
     let warnings_given = warnings(daemon.cli(&BACKUP));
     let conf = etc.join("postgresql.conf").display().to_string();
     let found = warnings_given
@@ -106,9 +106,9 @@ fn check_config_files(major: u32) {
     check_warnings_without_privileges(&cluster, &daemon, &etc, &target);
 
     // The role may read the files.
-    cluster.sql("GRANT pg_read_server_files TO repl");
+    cluster.execute("GRANT pg_read_server_files TO repl");
     let function = "pg_read_binary_file(text, bigint, bigint, boolean)";
-    cluster.sql(&format!("GRANT EXECUTE ON FUNCTION {function} TO repl"));
+    cluster.execute(&format!("GRANT EXECUTE ON FUNCTION {function} TO repl"));
     assert_eq!(warnings(daemon.cli(&BACKUP)), Vec::<String>::new());
     let label = daemon.labels("primary").pop().unwrap();
     let stored = daemon.backups("primary").join(&label);
@@ -151,13 +151,13 @@ fn check_start_with_hint(scratch: &Scratch, major: u32, data: &Path, hint: &str)
     restored.start();
     restored.wait_primary(60);
     assert_eq!(
-        restored.sql("SHOW data_directory"),
+        restored.setting("data_directory"),
         data.display().to_string()
     );
-    assert_eq!(restored.sql("SHOW work_mem"), "7MB");
+    assert_eq!(restored.setting("work_mem"), "7MB");
     assert!(
         restored
-            .sql("SHOW hba_file")
+            .setting("hba_file")
             .starts_with(data.to_str().unwrap())
     );
 }

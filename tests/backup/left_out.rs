@@ -49,17 +49,15 @@ fn prepare(scratch: &Scratch, major: u32) -> (Cluster, Daemon) {
         .conf("autovacuum = off")
         .start();
     let location = scratch.directory(&format!("fast{major}"));
-    cluster.sql(&format!(
+    cluster.execute(&format!(
         "CREATE TABLESPACE fast LOCATION '{}'",
         location.display()
     ));
-    cluster.sql("CREATE DATABASE shop");
-    cluster.sql("CREATE DATABASE depot TABLESPACE fast");
-    cluster.sql_in(
-        "shop",
-        "CREATE TABLE t AS SELECT g FROM generate_series(1, 1000) g",
-    );
-    cluster.sql("CHECKPOINT");
+    cluster.execute("CREATE DATABASE shop");
+    cluster.execute("CREATE DATABASE depot TABLESPACE fast");
+    let table = "CREATE TABLE t AS SELECT g FROM generate_series(1, 1000) g";
+    cluster.connect("shop").batch_execute(table).unwrap();
+    cluster.execute("CHECKPOINT");
     let daemon = Daemon::builder(scratch)
         .name(&format!("moneta{major}"))
         .global("compression = none")
@@ -83,15 +81,17 @@ impl MovablePaths {
     fn new(cluster: &Cluster, scratch: &Scratch) -> MovablePaths {
         let data = cluster.data().to_owned();
         let oid = |name: &str| {
-            cluster.sql(&format!(
-                "SELECT oid FROM pg_database WHERE datname = '{name}'"
+            cluster.query_value::<String>(&format!(
+                "SELECT oid::text FROM pg_database WHERE datname = '{name}'"
             ))
         };
+        let table = "SELECT pg_relation_filepath('t')";
+        let table = cluster.connect("shop").query_one(table, &[]).unwrap();
         let location = scratch.join(format!("fast{}", cluster.major()));
         let version = fs::read_dir(location).unwrap().next().unwrap().unwrap();
         MovablePaths {
             shop: data.join("base").join(oid("shop")),
-            table: data.join(cluster.sql_in("shop", "SELECT pg_relation_filepath('t')")),
+            table: data.join(table.get::<_, String>(0)),
             version: version.path(),
             depot: version.path().join(oid("depot")),
             data,

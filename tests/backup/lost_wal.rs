@@ -30,14 +30,14 @@ impl Waiting {
         let backup = backup.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let backup = Process::new(backup.unwrap(), "backup");
         faults.steps.wait_reached();
-        cluster.sql("CREATE TABLE t (n int)");
+        cluster.execute("CREATE TABLE t (n int)");
         cluster.wait_received("pgmoneta");
         meanwhile();
         let held = Some(StoppedWalSender::stop(cluster, "pgmoneta"));
         let newest = "SELECT pg_walfile_name(pg_current_wal_insert_lsn())";
-        let segment = cluster.sql(newest);
+        let segment: String = cluster.query_value(newest);
         faults.steps.release();
-        cluster.wait_sql(&format!("SELECT ({newest}) > '{segment}'"), "t", 60);
+        cluster.wait_true(&format!("SELECT ({newest}) > '{segment}'"), 60);
         Waiting {
             daemon,
             backup,
@@ -65,17 +65,17 @@ fn a_backup_fails_if_a_part_of_its_wal_is_lost() {
     let scratch = Scratch::new("lostpart");
     let cluster = cluster(&scratch);
     let mut waiting = Waiting::new(&scratch, &cluster, || ());
-    cluster.sql(&format!("ALTER ROLE {REPLICATION_USER} NOLOGIN"));
-    cluster.sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots");
+    cluster.execute(&format!("ALTER ROLE {REPLICATION_USER} NOLOGIN"));
+    cluster.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots");
     drop(waiting.held.take());
-    cluster.wait_sql("SELECT active FROM pg_replication_slots", "f", 60);
-    cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
+    cluster.wait_true("SELECT NOT active FROM pg_replication_slots", 60);
+    cluster.execute("SELECT pg_drop_replication_slot('pgmoneta')");
     let segment = cluster.data().join("pg_wal").join(&waiting.segment);
     wait_until("the server has removed it", 60, || {
-        cluster.sql("CHECKPOINT");
+        cluster.execute("CHECKPOINT");
         !segment.exists()
     });
-    cluster.sql(&format!("ALTER ROLE {REPLICATION_USER} LOGIN"));
+    cluster.execute(&format!("ALTER ROLE {REPLICATION_USER} LOGIN"));
     waiting.fails("the archive has only a part of it");
 }
 
@@ -93,8 +93,8 @@ fn a_backup_fails_if_a_failover_loses_its_end() {
     standby.start();
     standby.promote();
     for _ in 0..2 {
-        standby.sql("CREATE TABLE IF NOT EXISTS later (n int)");
-        standby.sql("SELECT pg_switch_wal()");
+        standby.execute("CREATE TABLE IF NOT EXISTS later (n int)");
+        standby.execute("SELECT pg_switch_wal()");
     }
     waiting.fails("the server is on timeline 2 now");
 }

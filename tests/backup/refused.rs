@@ -15,8 +15,8 @@ fn names(daemon: &Daemon) -> Vec<String> {
 fn a_corrupt_page_fails_the_backup_with_the_path() {
     let scratch = Scratch::new("corrupt");
     let mut cluster = Cluster::builder(&scratch).start();
-    cluster.sql("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 100000) g");
-    let path = cluster.sql("SELECT pg_relation_filepath('t')");
+    cluster.execute("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 100000) g");
+    let path = cluster.relation_path("t");
     cluster.stop();
     let mut file = fs::File::options()
         .write(true)

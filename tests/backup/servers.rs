@@ -20,16 +20,16 @@ fn with_tablespaces(scratch: &Scratch, major: u32) -> Cluster {
         .start();
     for name in ["one", "two"] {
         let location = scratch.directory(&format!("{name}{major}"));
-        cluster.sql(&format!(
+        cluster.execute(&format!(
             "CREATE TABLESPACE {name} LOCATION '{}'",
             location.display()
         ));
     }
-    cluster.sql(
+    cluster.execute(
         "CREATE TABLE t TABLESPACE one AS SELECT g AS n, repeat('x', g % 100) AS x FROM \
          generate_series(1, 30000) g",
     );
-    cluster.sql("CREATE DATABASE d TABLESPACE two");
+    cluster.execute("CREATE DATABASE d TABLESPACE two");
     cluster
 }
 
@@ -72,8 +72,8 @@ fn tablespaces_are_backed_up_on_every_version() {
             .map(|line| line["location"].clone())
             .collect();
         assert_eq!(locations.len(), 2, "PostgreSQL {major}: {locations:?}");
-        let oid = cluster.sql("SELECT oid FROM pg_tablespace WHERE spcname = 'one'");
-        let relation = cluster.sql("SELECT pg_relation_filepath('t')");
+        let oid: u32 = cluster.query_value("SELECT oid FROM pg_tablespace WHERE spcname = 'one'");
+        let relation = cluster.relation_path("t");
         let below = relation.strip_prefix(&format!("pg_tblspc/{oid}/")).unwrap();
         assert!(backup.join(format!("tblspc/{oid}/{below}.zstd")).is_file());
         let target = scratch.join("restored");
@@ -87,13 +87,13 @@ fn tablespaces_are_backed_up_on_every_version() {
 fn a_standby_is_backed_up_while_its_primary_is_idle() {
     let scratch = Scratch::new("standby");
     let primary = Cluster::builder(&scratch).start();
-    primary.sql("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 1000) g");
+    primary.execute("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 1000) g");
     let standby = primary.standby(&scratch, "standby");
     let daemon = Daemon::builder(&scratch)
         .server("standby", &standby)
         .start();
     standby.wait_streaming("pgmoneta");
-    primary.sql("CHECKPOINT");
+    primary.execute("CHECKPOINT");
     let label = daemon.backup("standby");
     let backup = daemon.backups("standby").join(&label);
     check_sums(&backup);
@@ -121,32 +121,32 @@ fn a_standby_is_backed_up_while_its_primary_is_idle() {
 fn a_backup_that_begins_before_the_archive_is_refused_before_the_transfer() {
     let scratch = Scratch::new("before");
     let primary = Cluster::builder(&scratch).start();
-    primary.sql("CHECKPOINT");
+    primary.execute("CHECKPOINT");
     let standby = primary.standby(&scratch, "standby");
     let replayed = || {
-        let written = primary.sql("SELECT pg_current_wal_flush_lsn()");
+        let written = primary.flush_lsn();
         let sql = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'");
-        standby.wait_sql(&sql, "t", 60);
+        standby.wait_true(&sql, 60);
     };
     for number in 0..3 {
-        primary.sql(&format!("CREATE TABLE t{number} (n int)"));
-        primary.sql("SELECT pg_switch_wal()");
+        primary.execute(&format!("CREATE TABLE t{number} (n int)"));
+        primary.execute("SELECT pg_switch_wal()");
     }
     replayed();
     // A slot that retains no WAL: it is received from now on.
-    standby.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
+    standby.execute("SELECT pg_create_physical_replication_slot('pgmoneta')");
     let daemon = Daemon::builder(&scratch)
         .server("standby", &standby)
         .start();
     standby.wait_streaming("pgmoneta");
-    primary.sql("CREATE TABLE later (n int)");
+    primary.execute("CREATE TABLE later (n int)");
     replayed();
     // Until the first flush, earlier segments could still arrive.
     let sql = "SELECT restart_lsn > '0/0' FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
-    standby.wait_sql(sql, "t", 60);
+    standby.wait_true(sql, 60);
     let refused = daemon.cli(&["backup", "standby"]).fails(1, "CHECKPOINT");
     assert!(refused.stderr.contains("would begin at"), "{refused}");
-    primary.sql("CHECKPOINT");
+    primary.execute("CHECKPOINT");
     replayed();
     daemon.backup("standby");
 }

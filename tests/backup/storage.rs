@@ -37,8 +37,9 @@ fn check_storage(compression: &str, suffix: &str) {
     let scratch = Scratch::new("storage");
     // Small segments are sealed before the deadline, so that none is copied.
     let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
-    cluster
-        .sql("CREATE TABLE t AS SELECT g AS n, md5(g::text) AS x FROM generate_series(1, 60000) g");
+    cluster.execute(
+        "CREATE TABLE t AS SELECT g AS n, md5(g::text) AS x FROM generate_series(1, 60000) g",
+    );
     for (encryption, method) in [
         (Encryption::None, "none"),
         (Encryption::Aes256, "aes-256-gcm"),
@@ -86,7 +87,7 @@ fn check_storage(compression: &str, suffix: &str) {
         daemon.cli(&["verify", "primary", &label]).ok();
         daemon.stop();
         // The next daemon has a new archive, which refuses a slot that was used before.
-        cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
+        cluster.execute("SELECT pg_drop_replication_slot('pgmoneta')");
     }
 }
 
@@ -143,10 +144,8 @@ fn sizes_and_positions_in_backup_info_are_correct() {
     )));
     assert!(text.contains(&format!("CHECKPOINT LOCATION: {}", value("CHKPT_WALPOS"))));
     let stopped: i64 = value("STOP_TIME").parse().unwrap();
-    let now: i64 = cluster
-        .sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
-        .parse()
-        .unwrap();
+    let now: i64 =
+        cluster.query_value("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
     assert!(stopped < now && now - stopped < 600_000_000);
     for entry in fs::read_dir(&backup).unwrap() {
         let entry = entry.unwrap();

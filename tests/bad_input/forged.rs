@@ -132,14 +132,14 @@ fn start(scratch: &Scratch, name: &str, cluster: &Cluster, lines: &str) -> Daemo
 fn a_forged_encrypted_backup_is_refused() {
     let scratch = Scratch::new("forged");
     let mut cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
-    cluster.sql("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 1000) g");
-    cluster.sql("CHECKPOINT");
-    let table = cluster.sql("SELECT pg_relation_filepath('t')");
+    cluster.execute("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 1000) g");
+    cluster.execute("CHECKPOINT");
+    let table = cluster.relation_path("t");
     let daemon = start(&scratch, "moneta", &cluster, "encryption = aes-256");
     cluster.wait_streaming("pgmoneta");
     let first = daemon.backup("primary");
-    cluster.sql("UPDATE t SET n = -n");
-    cluster.sql("CHECKPOINT");
+    cluster.execute("UPDATE t SET n = -n");
+    cluster.execute("CHECKPOINT");
     let label = daemon.backup("primary");
     let saved = scratch.join("saved");
     copy_tree(&daemon.backups("primary").join(&label), &saved);
@@ -249,9 +249,9 @@ impl Forger<'_> {
     fn unencrypted_wal(&self, cluster: &mut Cluster) {
         let mut last = String::new();
         for _ in 0..2 {
-            cluster.sql("INSERT INTO t VALUES (7777)");
-            last = cluster.sql("SELECT pg_walfile_name(pg_current_wal_lsn())");
-            cluster.sql("SELECT pg_switch_wal()");
+            cluster.execute("INSERT INTO t VALUES (7777)");
+            last = cluster.query_value("SELECT pg_walfile_name(pg_current_wal_lsn())");
+            cluster.execute("SELECT pg_switch_wal()");
         }
         cluster.wait_received("pgmoneta");
         let encrypted = || {

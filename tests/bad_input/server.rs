@@ -22,7 +22,7 @@ fn a_wrong_password_is_reported_and_can_be_corrected() {
         "a password in the log"
     );
 
-    cluster.sql(&format!(
+    cluster.execute(&format!(
         "ALTER ROLE {REPLICATION_USER} PASSWORD 'not this one'"
     ));
     cluster.wait_streaming("pgmoneta");
@@ -34,7 +34,7 @@ fn a_wrong_password_is_reported_and_can_be_corrected() {
 fn a_role_without_replication_is_reported() {
     let scratch = Scratch::new("role");
     let cluster = Cluster::builder(&scratch).start();
-    cluster.sql(&format!("ALTER ROLE {REPLICATION_USER} NOREPLICATION"));
+    cluster.execute(&format!("ALTER ROLE {REPLICATION_USER} NOREPLICATION"));
     let daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)
         .start();
@@ -46,7 +46,7 @@ fn a_role_without_replication_is_reported() {
     );
     assert!(daemon.labels("primary").is_empty());
 
-    cluster.sql(&format!("ALTER ROLE {REPLICATION_USER} REPLICATION"));
+    cluster.execute(&format!("ALTER ROLE {REPLICATION_USER} REPLICATION"));
     cluster.wait_streaming("pgmoneta");
     daemon.backup("primary");
 }
@@ -115,13 +115,13 @@ fn a_lost_slot_is_reported_with_a_hint() {
     cluster.wait_streaming("pgmoneta");
     daemon.backup("primary");
     daemon.stop();
-    let status = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
+    let lost = "SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
     wait_until("the slot is lost", 60, || {
-        cluster.sql("CREATE TABLE IF NOT EXISTS t (x text)");
-        cluster.sql("INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 5000)");
-        cluster.sql("SELECT pg_switch_wal()");
-        cluster.sql("CHECKPOINT");
-        cluster.sql(status) == "lost"
+        cluster.execute("CREATE TABLE IF NOT EXISTS t (x text)");
+        cluster.execute("INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 5000)");
+        cluster.execute("SELECT pg_switch_wal()");
+        cluster.execute("CHECKPOINT");
+        cluster.query_value(lost)
     });
     daemon.start();
     daemon.wait_log("is lost", 60);
@@ -130,10 +130,10 @@ fn a_lost_slot_is_reported_with_a_hint() {
         "there is no hint"
     );
 
-    cluster.sql("ALTER SYSTEM SET max_slot_wal_keep_size = -1");
+    cluster.execute("ALTER SYSTEM SET max_slot_wal_keep_size = -1");
     cluster.reload();
     // The hint: drop the slot; the daemon creates a new one, and a new backup is taken.
-    cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
+    cluster.execute("SELECT pg_drop_replication_slot('pgmoneta')");
     cluster.wait_streaming("pgmoneta");
     let label = daemon.backup("primary");
     daemon.cli(&["verify", "primary", &label]).ok();
@@ -163,9 +163,8 @@ fn a_server_crash_during_a_backup_leaves_no_files() {
             .unwrap(),
         "pgmoneta-cli",
     );
-    cluster.wait_sql(
-        "SELECT count(*) FROM pg_stat_progress_basebackup WHERE backup_streamed > 0",
-        "1",
+    cluster.wait_true(
+        "SELECT count(*) = 1 FROM pg_stat_progress_basebackup WHERE backup_streamed > 0",
         30,
     );
     cluster.kill();

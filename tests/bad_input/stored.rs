@@ -19,10 +19,10 @@ impl Setup {
     fn new(storage: &str) -> Self {
         let scratch = Scratch::new("stored");
         let cluster = Cluster::builder(&scratch).start();
-        cluster.sql(
+        cluster.execute(
             "CREATE TABLE t AS SELECT g AS n, md5(g::text) AS x FROM generate_series(1, 20000) g",
         );
-        let relation = cluster.sql("SELECT pg_relation_filepath('t')");
+        let relation = cluster.relation_path("t");
         let daemon = Daemon::builder(&scratch)
             .global(storage)
             .server("primary", &cluster)

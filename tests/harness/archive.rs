@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use postgres::types::PgLsn;
+
 use super::cluster::Cluster;
 
 /// The WAL of the server, for comparison: its `archive_command` copies each segment to a directory.
@@ -17,9 +19,10 @@ pub struct Reference {
 impl Reference {
     /// For a cluster whose `archive_command` copies to `archive`.
     pub fn new(cluster: &Cluster, archive: &Path) -> Self {
-        let size = "SELECT setting FROM pg_settings WHERE name = 'wal_segment_size'";
+        let size = "SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'";
+        let size: i64 = cluster.query_value(size);
         Self {
-            segment_size: cluster.sql(size).parse().unwrap(),
+            segment_size: size as u64,
             archive: archive.to_owned(),
             pg_wal: cluster.data().join("pg_wal"),
             seen: BTreeSet::new(),
@@ -29,8 +32,8 @@ impl Reference {
     /// Panics unless the stored WAL has no gap, reaches `acknowledged`, and equals that of the
     /// server up to there. Files that passed before are not read again. No process may write there
     /// meanwhile.
-    pub fn check(&mut self, wal: &Path, acknowledged: &str) {
-        let acknowledged = lsn(acknowledged);
+    pub fn check(&mut self, wal: &Path, acknowledged: PgLsn) {
+        let acknowledged: u64 = acknowledged.into();
         let mut found: BTreeMap<u64, Vec<PathBuf>> = BTreeMap::new();
         for entry in fs::read_dir(wal).unwrap() {
             let path = entry.unwrap().path();
@@ -106,15 +109,6 @@ impl Reference {
         let part = |range: std::ops::Range<usize>| u64::from_str_radix(&base[range], 16).ok();
         Some(part(8..16)? * (0x1_0000_0000 / self.segment_size) + part(16..24)?)
     }
-}
-
-/// An LSN as a number.
-pub fn lsn(text: &str) -> u64 {
-    let (high, low) = text
-        .split_once('/')
-        .unwrap_or_else(|| panic!("{text:?} is no LSN"));
-    let part = |text| u64::from_str_radix(text, 16).unwrap();
-    part(high) << 32 | part(low)
 }
 
 /// The content of a stored segment, uncompressed or zstd.

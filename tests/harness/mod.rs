@@ -16,11 +16,14 @@ mod pages;
 mod port;
 mod process;
 mod random;
+mod running_statement;
 mod scratch;
 mod selftest;
 mod servers;
 #[cfg(target_os = "linux")]
 mod small_disk;
+mod sql;
+mod standby;
 mod steps;
 mod stopped_wal_sender;
 mod user;
@@ -28,7 +31,7 @@ mod vault;
 mod wait;
 
 pub use amcheck::assert_sound;
-pub use archive::{Reference, lsn};
+pub use archive::Reference;
 pub use cluster::{Cluster, SUPERUSER};
 pub use cluster_builder::{Builder, REPLICATION_PASSWORD, REPLICATION_USER, run};
 pub use daemon::{Daemon, Output, program};
@@ -39,6 +42,7 @@ pub use pages::{Pages, check_pages};
 pub use port::{Port, free_port};
 pub use process::Process;
 pub use random::Random;
+pub use running_statement::RunningStatement;
 pub use scratch::{Scratch, discard, write_owned};
 pub use servers::{MAJORS, client, copy_tree, installed, server};
 #[cfg(target_os = "linux")]

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use super::{
     Cluster, Load, MAJORS, Process, Reference, SUPERUSER, Scratch, assert_all_there, assert_sound,
-    check_pages, client, installed, lsn, run, user, wait_until,
+    check_pages, client, installed, run, user,
 };
 
 /// A cluster of each version starts, runs queries, and passes the checks; a damaged page fails
@@ -24,14 +24,14 @@ fn clusters_work_and_damage_is_found() {
     {
         let scratch = Scratch::new("self");
         let mut cluster = Cluster::builder(&scratch).major(major).start();
-        cluster.sql("CREATE TABLE t AS SELECT g AS n, repeat('x', 100) AS x FROM generate_series(1, 2000) g");
-        cluster.sql("CREATE INDEX ON t (n)");
-        let file = cluster.sql("SELECT pg_relation_filepath('t')");
-        assert_eq!(cluster.sql("SELECT count(*) FROM t"), "2000");
+        cluster.execute("CREATE TABLE t AS SELECT g AS n, repeat('x', 100) AS x FROM generate_series(1, 2000) g");
+        cluster.execute("CREATE INDEX ON t (n)");
+        let file = cluster.relation_path("t");
+        assert_eq!(cluster.count("t"), 2000);
         assert_sound(&cluster);
         cluster.kill();
         cluster.start();
-        assert_eq!(cluster.sql("SELECT count(*) FROM t"), "2000");
+        assert_eq!(cluster.count("t"), 2000);
         cluster.stop();
         let pages = check_pages(cluster.data());
         assert!(pages.checked > 500, "PostgreSQL {major}: {pages:?}");
@@ -52,16 +52,14 @@ fn standbys_stream_and_promote() {
     let scratch = Scratch::new("standby");
     let mut primary = Cluster::builder(&scratch).start();
     let standby = primary.standby(&scratch, "standby");
-    primary.sql("CREATE TABLE t AS SELECT 1 AS n");
-    standby.wait_sql("SELECT n FROM t", "1", 30);
+    primary.execute("CREATE TABLE t AS SELECT 1 AS n");
+    standby.wait_true("SELECT n = 1 FROM t", 30);
     primary.stop();
     standby.promote();
-    standby.sql("INSERT INTO t VALUES (2)");
-    standby.sql("CHECKPOINT");
-    assert_eq!(
-        standby.sql("SELECT timeline_id FROM pg_control_checkpoint()"),
-        "2"
-    );
+    standby.execute("INSERT INTO t VALUES (2)");
+    standby.execute("CHECKPOINT");
+    let timeline: i32 = standby.query_value("SELECT timeline_id FROM pg_control_checkpoint()");
+    assert_eq!(timeline, 2);
 }
 
 /// The comparison of WAL accepts the archive of pg_receivewal, but no missing or changed WAL.
@@ -88,17 +86,15 @@ fn missing_and_wrong_wal_is_found() {
         .unwrap();
     let mut receiver = Process::new(receiver, "pg_receivewal");
     cluster.wait_streaming("pg_receivewal");
-    cluster.sql("CREATE TABLE t AS SELECT md5(g::text) FROM generate_series(1, 60000) g");
-    let written = cluster.sql("SELECT pg_current_wal_flush_lsn()");
-    let received = "SELECT write_lsn FROM pg_stat_replication";
-    wait_until("all is received", 30, || {
-        lsn(&cluster.sql(received)) >= lsn(&written)
-    });
+    cluster.execute("CREATE TABLE t AS SELECT md5(g::text) FROM generate_series(1, 60000) g");
+    let written = cluster.flush_lsn();
+    let received = format!("SELECT write_lsn >= '{written}' FROM pg_stat_replication");
+    cluster.wait_true(&received, 30);
     receiver.signal(Signal::INT);
     receiver.wait(30);
 
     let mut reference = Reference::new(&cluster, &archive);
-    reference.check(&wal, &written);
+    reference.check(&wal, written);
     let names = |file: &fs::DirEntry| file.file_name().into_string().unwrap();
     let mut segments: Vec<_> = fs::read_dir(&wal)
         .unwrap()
@@ -108,7 +104,7 @@ fn missing_and_wrong_wal_is_found() {
     assert!(segments.len() > 3, "{segments:?}");
     let mut refuses = |what: &str| {
         reference.reset();
-        let checked = catch_unwind(AssertUnwindSafe(|| reference.check(&wal, &written)));
+        let checked = catch_unwind(AssertUnwindSafe(|| reference.check(&wal, written)));
         assert!(checked.is_err(), "{what} was not seen");
     };
     let middle = wal.join(&segments[1]);
@@ -129,7 +125,7 @@ fn missing_and_wrong_wal_is_found() {
 fn missing_transactions_are_found() {
     let scratch = Scratch::new("load");
     let mut cluster = Cluster::builder(&scratch).start();
-    let mut load = Load::start(&cluster, &scratch, 7, 2, Duration::ZERO);
+    let load = Load::start(&cluster, 7, 2, Duration::ZERO);
     load.wait_begun(&cluster, 7);
     cluster.kill();
     let acknowledged = load.finish();
@@ -140,7 +136,7 @@ fn missing_transactions_are_found() {
     cluster.start();
     assert_all_there(&cluster, 7, &acknowledged);
     let refuses = |sql: &str| {
-        cluster.sql(sql);
+        cluster.execute(sql);
         let checked = catch_unwind(AssertUnwindSafe(|| {
             assert_all_there(&cluster, 7, &acknowledged)
         }));

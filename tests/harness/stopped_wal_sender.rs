@@ -11,11 +11,11 @@ pub struct StoppedWalSender(Pid);
 impl StoppedWalSender {
     /// Stops the WAL sender of a receiver with that application name.
     pub fn stop(cluster: &Cluster, application_name: &str) -> Self {
-        let pid = cluster.sql(&format!(
+        let pid: i32 = cluster.query_value(&format!(
             "SELECT pid FROM pg_stat_replication WHERE application_name = '{application_name}' \
              AND state = 'streaming'"
         ));
-        let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+        let pid = Pid::from_raw(pid).unwrap();
         kill_process(pid, Signal::STOP).unwrap();
         Self(pid)
     }

@@ -174,11 +174,11 @@ fn responses_have_the_members_and_types_of_the_c_daemon() {
     let scratch = Scratch::new("documents");
     let cluster = Cluster::builder(&scratch).start();
     let tablespace = scratch.directory("fast");
-    cluster.sql(&format!(
+    cluster.execute(&format!(
         "CREATE TABLESPACE fast LOCATION '{}'",
         tablespace.display()
     ));
-    cluster.sql("CREATE TABLE t TABLESPACE fast AS SELECT generate_series(1, 1000) AS n");
+    cluster.execute("CREATE TABLE t TABLESPACE fast AS SELECT generate_series(1, 1000) AS n");
     let daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)
         .start();

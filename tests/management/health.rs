@@ -35,7 +35,7 @@ fn status_fails_in_an_alarm_and_the_lag_is_unknown() {
     daemon
         .cli(&["-F", "raw", "status", "details"])
         .fails(1, "replication slot");
-    cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
+    cluster.execute("SELECT pg_create_physical_replication_slot('pgmoneta')");
     cluster.wait_streaming("pgmoneta");
     wait_until("the server is healthy", 60, || {
         let (server, exit) = status(&daemon);
@@ -71,7 +71,7 @@ fn a_repaired_gap_is_not_reported_by_the_next_status() {
         .start();
     cluster.wait_streaming("pgmoneta");
     for _ in 0..4 {
-        cluster.sql("SELECT pg_switch_wal() FROM pg_logical_emit_message(false, 'test', 'x')");
+        cluster.execute("SELECT pg_switch_wal() FROM pg_logical_emit_message(false, 'test', 'x')");
     }
     cluster.wait_received("pgmoneta");
     let segments = || {

@@ -86,15 +86,16 @@ fn every_file_matches_the_manifest() {
         let cluster = Cluster::builder(&scratch).major(major).start();
         let location = scratch.directory("space");
         crate::harness::user().chown(&location);
-        cluster.sql(&format!(
+        cluster.execute(&format!(
             "CREATE TABLESPACE space LOCATION '{}'",
             location.display()
         ));
-        cluster
-            .sql("CREATE TABLE a AS SELECT g, repeat('x', 200) x FROM generate_series(1, 20000) g");
-        cluster.sql("CREATE TABLE b TABLESPACE space AS SELECT * FROM a");
-        let oid = cluster.sql("SELECT oid FROM pg_tablespace WHERE spcname = 'space'");
-        let table = cluster.sql("SELECT pg_relation_filepath('b')");
+        cluster.execute(
+            "CREATE TABLE a AS SELECT g, repeat('x', 200) x FROM generate_series(1, 20000) g",
+        );
+        cluster.execute("CREATE TABLE b TABLESPACE space AS SELECT * FROM a");
+        let oid: u32 = cluster.query_value("SELECT oid FROM pg_tablespace WHERE spcname = 'space'");
+        let table = cluster.relation_path("b");
 
         let taken = take(&login(&cluster), &options()).unwrap();
         let listed = taken.manifest["Files"].as_array().unwrap();
@@ -137,8 +138,8 @@ fn damaged_pages_fail_the_backup_with_their_file_names() {
     {
         let scratch = Scratch::new("pg-damage");
         let mut cluster = Cluster::builder(&scratch).major(major).start();
-        cluster.sql("CREATE TABLE t AS SELECT g FROM generate_series(1, 10000) g");
-        let file = cluster.sql("SELECT pg_relation_filepath('t')");
+        cluster.execute("CREATE TABLE t AS SELECT g FROM generate_series(1, 10000) g");
+        let file = cluster.relation_path("t");
         cluster.stop();
         let damaged = fs::File::options()
             .write(true)
@@ -209,13 +210,14 @@ fn a_stop_ends_the_wait_for_the_checkpoint() {
     let cluster = Cluster::builder(&scratch)
         .conf("checkpoint_timeout = 1h\ncheckpoint_completion_target = 0.9")
         .start();
-    cluster.sql("CREATE TABLE t AS SELECT g, repeat('x', 500) x FROM generate_series(1, 20000) g");
+    cluster
+        .execute("CREATE TABLE t AS SELECT g, repeat('x', 500) x FROM generate_series(1, 20000) g");
     let stop = Stop::new().unwrap();
     let connection = Connection::open(&login(&cluster), Mode::Replication, &stop).unwrap();
     let mut spread = options();
     spread.checkpoint = Checkpoint::Spread;
     let waiter = std::thread::spawn(move || BaseBackup::start(connection, &spread).err());
-    cluster.wait_sql("SELECT count(*) FROM pg_stat_progress_basebackup", "1", 30);
+    cluster.wait_true("SELECT count(*) = 1 FROM pg_stat_progress_basebackup", 30);
     stop.request();
     let begun = Instant::now();
     let failure = waiter.join().unwrap().unwrap();
@@ -225,7 +227,7 @@ fn a_stop_ends_the_wait_for_the_checkpoint() {
         "not at once, but at the end"
     );
     // The server does not wait for the end of the checkpoint either.
-    cluster.wait_sql("SELECT count(*) FROM pg_stat_progress_basebackup", "0", 10);
+    cluster.wait_true("SELECT count(*) = 0 FROM pg_stat_progress_basebackup", 10);
     assert!(cluster.log().contains("user request"));
 }
 
@@ -252,5 +254,5 @@ fn a_stop_ends_the_wait_for_data() {
         "not at once, but at the end"
     );
     drop(backup);
-    cluster.wait_sql("SELECT count(*) FROM pg_stat_progress_basebackup", "0", 10);
+    cluster.wait_true("SELECT count(*) = 0 FROM pg_stat_progress_basebackup", 10);
 }

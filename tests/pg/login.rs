@@ -61,8 +61,8 @@ fn md5_and_clear_text_passwords_must_be_permitted() {
         .create();
     cluster.hba("local all postgres trust\nhost all old 127.0.0.1/32 md5\nhost all bare 127.0.0.1/32 password\n");
     cluster.start();
-    cluster.sql("CREATE ROLE old LOGIN PASSWORD 'p'");
-    cluster.sql("CREATE ROLE bare LOGIN PASSWORD 'p'");
+    cluster.execute("CREATE ROLE old LOGIN PASSWORD 'p'");
+    cluster.execute("CREATE ROLE bare LOGIN PASSWORD 'p'");
     for (user, permitted) in [
         (
             "old",
@@ -141,7 +141,7 @@ fn a_role_without_replication_gets_a_hint() {
     {
         let scratch = Scratch::new("pg-role");
         let cluster = Cluster::builder(&scratch).major(major).start();
-        cluster.sql(&format!("ALTER ROLE {REPLICATION_USER} NOREPLICATION"));
+        cluster.execute(&format!("ALTER ROLE {REPLICATION_USER} NOREPLICATION"));
         let failure = refused(&login(&cluster), Mode::Replication);
         assert_eq!(failure.code(), Some("42501"), "{major}: {failure:?}");
         assert!(
@@ -251,7 +251,7 @@ fn slots_are_created_read_and_found() {
 fn a_role_without_pg_control_system_gets_the_grant_as_hint() {
     let scratch = Scratch::new("pg-grant");
     let cluster = Cluster::builder(&scratch).start();
-    cluster.sql("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
+    cluster.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC");
     let mut sql = open(&login(&cluster), Mode::Sql).unwrap();
     let failure = ServerInfo::read(&mut sql).unwrap_err();
     assert_eq!(failure.code(), Some("42501"));
@@ -262,16 +262,19 @@ fn a_role_without_pg_control_system_gets_the_grant_as_hint() {
 fn without_the_database_postgres_template1_is_used() {
     let scratch = Scratch::new("pg-nodatabase");
     let cluster = Cluster::builder(&scratch).start();
-    cluster.sql("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC");
+    cluster.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC");
     let info = || ServerInfo::read(&mut open(&login(&cluster), Mode::Sql).unwrap()).unwrap();
     info();
-    cluster.sql_in("template1", "DROP DATABASE postgres");
+    let mut client = cluster.connect("template1");
+    // FORCE, as the connection for other statements is kept.
+    client
+        .batch_execute("DROP DATABASE postgres WITH (FORCE)")
+        .unwrap();
     info();
     open(&login(&cluster), Mode::Replication).unwrap();
-    cluster.sql_in(
-        "template1",
-        "REVOKE CONNECT ON DATABASE template1 FROM PUBLIC",
-    );
+    client
+        .batch_execute("REVOKE CONNECT ON DATABASE template1 FROM PUBLIC")
+        .unwrap();
     let failure = refused(&login(&cluster), Mode::Sql);
     assert_eq!(failure.code(), Some("3D000"));
     assert!(hint_contains(&failure, "template1"), "{failure:?}");

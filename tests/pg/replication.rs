@@ -64,18 +64,15 @@ fn wal_is_received_unchanged_and_confirmed() {
         let from = segment.start(size);
         let mut replication =
             Replication::start(connection, "archive", identity.timeline, from).unwrap();
-        cluster.sql("CREATE TABLE t AS SELECT g FROM generate_series(1, 100000) g");
-        let end: Lsn = cluster
-            .sql("SELECT pg_current_wal_flush_lsn()")
-            .parse()
-            .unwrap();
+        cluster.execute("CREATE TABLE t AS SELECT g FROM generate_series(1, 100000) g");
+        let end = Lsn(cluster.flush_lsn().into());
         receive(&mut replication, &mut file, end);
-        let positions = format!("{0}|{0}||pgmoneta", file.position());
-        cluster.wait_sql(
-            "SELECT write_lsn, flush_lsn, replay_lsn, application_name FROM pg_stat_replication",
-            &positions,
-            30,
+        let position = file.position();
+        let reported = format!(
+            "SELECT write_lsn = '{position}' AND flush_lsn = '{position}' AND replay_lsn IS NULL \
+             AND application_name = 'pgmoneta' FROM pg_stat_replication"
         );
+        cluster.wait_true(&reported, 30);
         let slot = Slot::find(&mut open(&login, Mode::Sql).unwrap(), "archive");
         let slot = slot.unwrap().unwrap();
         assert!(slot.active_pid.is_some() && slot.restart_lsn == Some(file.position()));
@@ -119,9 +116,9 @@ fn removed_wal_is_an_error_with_a_hint() {
         .conf("min_wal_size = 32MB\nmax_wal_size = 32MB\nwal_keep_size = 0")
         .start();
     for _ in 0..4 {
-        cluster.sql("CREATE TABLE IF NOT EXISTS t (); DROP TABLE t");
-        cluster.sql("SELECT pg_switch_wal()");
-        cluster.sql("CHECKPOINT");
+        cluster.execute("CREATE TABLE IF NOT EXISTS t (); DROP TABLE t");
+        cluster.execute("SELECT pg_switch_wal()");
+        cluster.execute("CHECKPOINT");
     }
     let connection = open(&login(&cluster), Mode::Replication).unwrap();
     let started = Replication::start(connection, "", Timeline::FIRST, Lsn(1 << 24));
@@ -154,10 +151,10 @@ fn a_lost_slot_is_an_error_with_a_hint() {
         connection.create_replication_slot("archive").unwrap();
         let from = connection.identify_system().unwrap().position;
         for _ in 0..4 {
-            cluster.sql("CREATE TABLE t (); DROP TABLE t");
-            cluster.sql("SELECT pg_switch_wal()");
+            cluster.execute("CREATE TABLE t (); DROP TABLE t");
+            cluster.execute("SELECT pg_switch_wal()");
         }
-        cluster.sql("CHECKPOINT");
+        cluster.execute("CHECKPOINT");
         let slot = Slot::find(&mut open(&login, Mode::Sql).unwrap(), "archive").unwrap();
         assert_eq!(slot.unwrap().wal_status.as_deref(), Some("lost"), "{major}");
         let from = Lsn(from.0 & !0xFF_FFFF);
@@ -182,7 +179,7 @@ fn a_timeline_ends_where_the_next_one_begins() {
     let scratch = Scratch::new("pg-timeline");
     let mut primary = Cluster::builder(&scratch).start();
     let standby = primary.standby(&scratch, "standby");
-    primary.sql("CREATE TABLE t AS SELECT 1 AS n");
+    primary.execute("CREATE TABLE t AS SELECT 1 AS n");
     let login = login(&standby);
     let connection = open(&login, Mode::Replication).unwrap();
     let identity = connection_identity(&login);

@@ -97,9 +97,8 @@ fn the_client_certificate_is_sent_on_request() {
         "local all postgres trust\nhostssl all,replication all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n",
     );
     cluster.reload();
-    cluster.wait_sql(
-        "SELECT count(*) FROM pg_hba_file_rules WHERE options IS NOT NULL",
-        "1",
+    cluster.wait_true(
+        "SELECT count(*) = 1 FROM pg_hba_file_rules WHERE options IS NOT NULL",
         30,
     );
     let failure = refused(&login, Mode::Sql);
@@ -116,9 +115,8 @@ fn the_client_certificate_is_sent_on_request() {
         .hba("local all postgres trust\nhostssl all,replication all 127.0.0.1/32 cert map=any\n");
     write_owned(&cluster.data().join("pg_ident.conf"), "any /^.*$ repl\n");
     cluster.reload();
-    cluster.wait_sql(
-        "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'cert'",
-        "1",
+    cluster.wait_true(
+        "SELECT count(*) = 1 FROM pg_hba_file_rules WHERE auth_method = 'cert'",
         30,
     );
     let failure = refused(&with, Mode::Sql);
@@ -142,7 +140,8 @@ fn large_transfers_over_tls_work() {
     let scratch = Scratch::new("pg-tlsdata");
     let authority = Certificate::authority("authority");
     let (cluster, login) = encrypted(&scratch, &authority.sign("server", "127.0.0.1"), &authority);
-    cluster.sql("CREATE TABLE t AS SELECT g, repeat('x', 500) x FROM generate_series(1, 40000) g");
+    cluster
+        .execute("CREATE TABLE t AS SELECT g, repeat('x', 500) x FROM generate_series(1, 40000) g");
     let options = BaseBackupOptions {
         label: "pgmoneta_1".to_owned(),
         checkpoint: pgmoneta::config::Checkpoint::Fast,
@@ -246,7 +245,7 @@ fn channel_binding_prevents_a_relay_of_the_login() {
     // A client without channel binding can log in, so the attack itself works.
     let unbound = |binding: &str| {
         user()
-            .command(client("psql"))
+            .command(client("psql")) // libpq has channel_binding
             .env("PGPASSWORD", REPLICATION_PASSWORD)
             .env("HOME", scratch.path())
             .args(["-XAtc", "SELECT 'in'"])

@@ -34,12 +34,12 @@ impl Rows {
             .server("primary", &cluster)
             .start();
         cluster.wait_streaming("pgmoneta");
-        cluster.sql("CREATE TABLE t (n int)");
-        cluster.sql("INSERT INTO t VALUES (1)");
+        cluster.execute("CREATE TABLE t (n int)");
+        cluster.execute("INSERT INTO t VALUES (1)");
         daemon.backup("primary");
-        cluster.sql("INSERT INTO t VALUES (2)");
-        let time = cluster.sql("SELECT clock_timestamp()");
-        cluster.sql("INSERT INTO t VALUES (3)");
+        cluster.execute("INSERT INTO t VALUES (2)");
+        let time = cluster.clock();
+        cluster.execute("INSERT INTO t VALUES (3)");
         cluster.wait_received("pgmoneta");
         Rows {
             scratch,
@@ -80,11 +80,11 @@ fn leftovers(data: &Path) -> Vec<String> {
 
 /// Asserts that a row that is inserted on the restored server arrives at its standby.
 fn assert_follows(restored: &Cluster, standby: &Cluster, row: u32) {
-    restored.sql(&format!("INSERT INTO t VALUES ({row})"));
-    standby.wait_sql("SELECT max(n) FROM t", &row.to_string(), 60);
-    assert_eq!(standby.sql("SELECT pg_is_in_recovery()"), "t");
-    assert_eq!(standby.sql("SHOW recovery_target_timeline"), "latest");
-    assert_eq!(standby.sql("SHOW recovery_target_time"), "");
+    restored.execute(&format!("INSERT INTO t VALUES ({row})"));
+    standby.wait_true(&format!("SELECT max(n) = {row} FROM t"), 60);
+    assert!(standby.is_in_recovery());
+    assert_eq!(standby.setting("recovery_target_timeline"), "latest");
+    assert_eq!(standby.setting("recovery_target_time"), "");
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn a_standby_of_a_restored_server_follows_it() {
             let standby = restored.follower(&rows.scratch, &unique("standby"));
             assert_follows(&restored, &standby, 10);
             restored.restart();
-            assert_eq!(restored.sql("SELECT pg_is_in_recovery()"), "f");
-            restored.sql("ALTER SYSTEM SET work_mem = '6MB'");
+            assert!(!restored.is_in_recovery());
+            restored.execute("ALTER SYSTEM SET work_mem = '6MB'");
             assert_eq!(leftovers(restored.data()), [""; 0], "{major} {position}");
             assert_follows(&restored, &standby, 11);
         }
@@ -120,17 +120,17 @@ fn alter_system_and_base_backups_during_a_pause_leave_no_recovery_settings() {
         restored.start();
         wait_paused(&restored);
         let standby = restored.follower(&rows.scratch, &unique("early"));
-        restored.sql("ALTER SYSTEM SET work_mem = '6MB'");
+        restored.execute("ALTER SYSTEM SET work_mem = '6MB'");
         restored.kill();
         restored.start();
         wait_paused(&restored);
         assert_eq!(last_row(&restored), "2");
-        restored.sql("SELECT pg_wal_replay_resume()");
+        restored.execute("SELECT pg_wal_replay_resume()");
         restored.wait_primary(60);
         assert_follows(&restored, &standby, 10);
         assert_eq!(leftovers(restored.data()), [""; 0], "{major}");
         restored.restart();
-        assert_eq!(restored.sql("SHOW work_mem"), "6MB");
+        assert_eq!(restored.setting("work_mem"), "6MB");
         let later = restored.follower(&rows.scratch, &unique("later"));
         assert_follows(&restored, &later, 11);
     }

@@ -26,9 +26,9 @@ impl BranchedScenario {
     fn new(major: u32) -> BranchedScenario {
         let mut scenario = Scenario::new(major, "compression = none");
         scenario.step(6);
-        let six: Lsn = scenario.row(6).lsn.parse().unwrap();
+        let six = Lsn(scenario.row(6).lsn.into());
         let fill = "CREATE TABLE filler AS SELECT repeat('f', 900) FROM generate_series(1, 300)";
-        scenario.cluster.sql(fill);
+        scenario.cluster.execute(fill);
         scenario.step(7);
         fail_over(&mut scenario);
         scenario.step(8);
@@ -63,7 +63,7 @@ impl BranchedScenario {
         let mut restored = self.scenario.restored("newest", position);
         restored.wait_primary(60);
         assert_eq!(last_row(&restored), row, "{position}");
-        restored.sql("INSERT INTO t VALUES (100)");
+        restored.execute("INSERT INTO t VALUES (100)");
         restored.stop();
     }
 }
@@ -132,7 +132,7 @@ fn a_timeline_without_wal_is_not_the_latest() {
 #[test]
 fn the_newest_backup_is_on_the_branch_of_the_server() {
     let mut scenario = Scenario::new(server().0, "compression = none");
-    let two = scenario.row(2).xid.clone();
+    let two = scenario.row(2).xid;
     let recovered = scenario.restore("newest", &format!("xid={two}"));
     assert_eq!(label(&recovered), scenario.a);
     let recovered = Cluster::adopt(&scenario.scratch, scenario.cluster.major(), recovered);
@@ -195,7 +195,7 @@ fn assert_third_timeline(scenario: &mut Scenario, other: &str) {
     scenario.cluster.wait_received("pgmoneta");
     scenario.cluster.stop();
     let standby = scenario.restored("newest", "replica");
-    standby.wait_sql("SELECT max(n) FROM t", "8", 60);
+    standby.wait_true("SELECT max(n) = 8 FROM t", 60);
     for position in ["replica", "replica,timeline=latest"] {
         scenario
             .try_restore(other, position)

@@ -24,7 +24,7 @@ fn new_daemon(scratch: &Scratch, name: &str, cluster: &Cluster, first: &Daemon) 
 fn a_copied_backup_is_verified_and_restored_to_its_end() {
     let scratch = Scratch::new("saved");
     let mut cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
-    cluster.sql("CREATE TABLE t AS SELECT 7 AS n");
+    cluster.execute("CREATE TABLE t AS SELECT 7 AS n");
     let mut first = Daemon::builder(&scratch)
         .global("encryption = aes-192")
         .server("primary", &cluster)

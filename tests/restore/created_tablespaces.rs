@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use postgres::types::PgLsn;
 use serde_json::Value;
 
 use super::scenario::unique;
@@ -13,7 +14,7 @@ struct LaterTablespaces {
     cluster: Cluster,
     daemon: Daemon,
     /// The end of WAL before the tablespaces were created.
-    before: String,
+    before: PgLsn,
 }
 
 impl LaterTablespaces {
@@ -27,23 +28,25 @@ impl LaterTablespaces {
             .start();
         cluster.wait_streaming("pgmoneta");
         daemon.backup("primary");
-        cluster.sql("CREATE TABLE t (n int)");
-        let before = cluster.sql("SELECT pg_current_wal_lsn()");
+        cluster.execute("CREATE TABLE t (n int)");
+        let before = cluster.flush_lsn();
         for name in ["gone", "later"] {
             let at = scratch.directory(name);
             let at = at.display();
-            cluster.sql(&format!("CREATE TABLESPACE {name} LOCATION '{at}'"));
+            cluster.execute(&format!("CREATE TABLESPACE {name} LOCATION '{at}'"));
         }
-        cluster.sql("DROP TABLESPACE gone");
+        cluster.execute("DROP TABLESPACE gone");
         if major >= 15 {
-            let inside = cluster
-                .psql("postgres")
-                .args(["-c", "SET allow_in_place_tablespaces = on"])
-                .args(["-c", "CREATE TABLESPACE inside LOCATION ''"])
-                .status();
-            assert!(inside.unwrap().success());
+            let mut client = cluster.connect("postgres");
+            for sql in [
+                "SET allow_in_place_tablespaces = on",
+                "CREATE TABLESPACE inside LOCATION ''",
+            ] {
+                client.batch_execute(sql).unwrap();
+            }
         }
-        cluster.sql("CREATE TABLE far TABLESPACE later AS SELECT g FROM generate_series(1, 10) g");
+        cluster
+            .execute("CREATE TABLE far TABLESPACE later AS SELECT g FROM generate_series(1, 10) g");
         cluster.wait_received("pgmoneta");
         LaterTablespaces {
             scratch,
@@ -121,7 +124,7 @@ fn a_tablespace_created_after_the_backup_does_not_overwrite_a_live_server() {
         let mut restored = Cluster::adopt(&later.scratch, major, data);
         restored.start();
         restored.wait_primary(60);
-        assert_eq!(restored.sql("SELECT count(*) FROM far"), "10");
+        assert_eq!(restored.count("far"), 10);
         restored.stop();
     }
 }

@@ -11,7 +11,7 @@ struct DryRunTest {
     scratch: Scratch,
     daemon: Daemon,
     _cluster: Cluster,
-    oid: String,
+    oid: u32,
 }
 
 impl DryRunTest {
@@ -60,9 +60,9 @@ fn a_dry_run_finds_what_the_restore_would_refuse() {
         .start();
     cluster.wait_streaming("pgmoneta");
     let at = scratch.directory("ts");
-    cluster.sql(&format!("CREATE TABLESPACE ts LOCATION '{}'", at.display()));
+    cluster.execute(&format!("CREATE TABLESPACE ts LOCATION '{}'", at.display()));
     daemon.backup("primary");
-    let oid = cluster.sql("SELECT oid FROM pg_tablespace WHERE spcname = 'ts'");
+    let oid = cluster.query_value("SELECT oid FROM pg_tablespace WHERE spcname = 'ts'");
     let test = DryRunTest {
         scratch,
         daemon,

@@ -49,8 +49,10 @@ fn commits_wait_for_no_standby_of_the_other_server() {
         rows.cluster
             .configure("synchronous_standby_names = 'pgmoneta'");
         rows.cluster.reload();
-        rows.cluster
-            .wait_sql("SHOW synchronous_standby_names", "pgmoneta", 60);
+        rows.cluster.wait_true(
+            "SELECT current_setting('synchronous_standby_names') = 'pgmoneta'",
+            60,
+        );
         rows.daemon.backup("primary");
         let (answer, mut restored) = restore(&rows, "current", &[]);
         assert_warns(
@@ -59,14 +61,14 @@ fn commits_wait_for_no_standby_of_the_other_server() {
         );
         restored.start();
         restored.wait_primary(60);
-        assert_eq!(restored.sql("SHOW synchronous_standby_names"), "");
-        restored.sql("INSERT INTO t VALUES (4)");
+        assert_eq!(restored.setting("synchronous_standby_names"), "");
+        restored.execute("INSERT INTO t VALUES (4)");
         restored.restart();
-        assert_eq!(restored.sql("SHOW synchronous_standby_names"), "");
+        assert_eq!(restored.setting("synchronous_standby_names"), "");
         restored.stop();
         // Set by ALTER SYSTEM, which wins over postgresql.conf.
         rows.cluster
-            .sql("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (pgmoneta, other)'");
+            .execute("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (pgmoneta, other)'");
         rows.daemon.backup("primary");
         let (answer, mut restored) = restore(&rows, "immediate", &[]);
         assert_warns(
@@ -75,13 +77,13 @@ fn commits_wait_for_no_standby_of_the_other_server() {
         );
         restored.start();
         restored.wait_primary(60);
-        assert_eq!(restored.sql("SHOW synchronous_standby_names"), "");
+        assert_eq!(restored.setting("synchronous_standby_names"), "");
         restored.stop();
         let (answer, mut restored) = restore(&rows, "immediate", &["--keep-synchronous"]);
         assert_warns(&answer, &["synchronous_standby_names", "is kept"]);
         restored.start();
         restored.wait_primary(60);
-        let names = restored.sql("SHOW synchronous_standby_names");
+        let names = restored.setting("synchronous_standby_names");
         assert_eq!(names, "ANY 1 (pgmoneta, other)");
     }
 }
@@ -107,8 +109,8 @@ fn a_restored_server_need_not_archive() {
         assert_warns(&answer, &["archive_mode is off"]);
         restored.start();
         restored.wait_primary(60);
-        assert_eq!(restored.sql("SHOW archive_mode"), "off");
-        restored.sql("SELECT pg_switch_wal()");
+        assert_eq!(restored.setting("archive_mode"), "off");
+        restored.execute("SELECT pg_switch_wal()");
         restored.stop();
         let names = fs::read_dir(&archived).unwrap();
         let of_restored = names
@@ -150,7 +152,7 @@ fn with_backup(scratch: Scratch, cluster: Cluster, lines: &str) -> Rows {
         .server_with("primary", &cluster, lines)
         .start();
     cluster.wait_streaming("pgmoneta");
-    cluster.sql("CREATE TABLE t (n int)");
+    cluster.execute("CREATE TABLE t (n int)");
     daemon.backup("primary");
     cluster.wait_received("pgmoneta");
     Rows {
@@ -177,12 +179,12 @@ fn settings_with_external_paths_are_overridden_or_reported() {
         assert_warns(&answer, &["include", "/etc/none.conf"]);
         restored.start();
         restored.wait_primary(60);
-        let shown = restored.sql("SHOW data_directory");
+        let shown = restored.setting("data_directory");
         assert_eq!(shown, restored.data().to_str().unwrap(), "{major}");
-        assert_eq!(restored.sql("SHOW log_directory"), "log");
+        assert_eq!(restored.setting("log_directory"), "log");
         assert_eq!(fs::read(places.join("pid")).unwrap(), kept, "{major}");
         if major < 15 {
-            assert_eq!(restored.sql("SHOW stats_temp_directory"), "pg_stat_tmp");
+            assert_eq!(restored.setting("stats_temp_directory"), "pg_stat_tmp");
         }
         let conf = fs::read_to_string(restored.data().join("more.d/10.conf")).unwrap();
         let comment = "# Disabled by pgmoneta: DATA_DIRECTORY=";
@@ -194,8 +196,9 @@ fn settings_with_external_paths_are_overridden_or_reported() {
 #[test]
 fn the_plan_lists_settings_without_quotes() {
     let rows = Rows::new(15, "");
-    rows.cluster.sql("SELECT pg_create_restore_point('it''s')");
-    rows.cluster.sql("INSERT INTO t VALUES (4)");
+    rows.cluster
+        .execute("SELECT pg_create_restore_point('it''s')");
+    rows.cluster.execute("INSERT INTO t VALUES (4)");
     rows.cluster.wait_received("pgmoneta");
     for (position, target) in [
         ("immediate", "recovery_target = immediate"),
@@ -270,10 +273,10 @@ fn a_standby_connects_with_the_tls_settings_of_pgmoneta() {
         assert!(conf.contains("sslrootcert=''"), "{conf}");
         let mut replica = with_password(&rows, replica, &conf);
         replica.start();
-        let ssl = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_replication USING (pid) \
+        let ssl = "SELECT count(*) = 1 FROM pg_stat_ssl JOIN pg_stat_replication USING (pid) \
                    WHERE ssl AND application_name LIKE 'primary-%'";
-        rows.cluster.wait_sql(ssl, "1", 60);
-        rows.cluster.sql("INSERT INTO t VALUES (1)");
-        replica.wait_sql("SELECT count(*) FROM t", "1", 60);
+        rows.cluster.wait_true(ssl, 60);
+        rows.cluster.execute("INSERT INTO t VALUES (1)");
+        replica.wait_true("SELECT count(*) = 1 FROM t", 60);
     }
 }

@@ -17,7 +17,7 @@ fn restart_with(rows: &mut Rows, conf: &str) {
 }
 
 fn limits(cluster: &Cluster) -> String {
-    cluster.sql(
+    cluster.query_value(
         "SELECT string_agg(setting, ' ' ORDER BY name) FROM pg_settings WHERE name IN ('max_connections', \
          'max_locks_per_transaction', 'max_prepared_transactions', 'max_wal_senders', 'max_worker_processes')",
     )
@@ -29,9 +29,9 @@ fn limits_that_were_raised_after_the_backup_do_not_stop_recovery() {
         let mut rows = Rows::new(major, "");
         restart_with(&mut rows, HIGH);
         let insert = "INSERT INTO t VALUES (4) RETURNING txid_current()";
-        let xid = rows.cluster.sql(insert);
+        let xid: i64 = rows.cluster.query_value(insert);
         restart_with(&mut rows, LOW);
-        rows.cluster.sql("INSERT INTO t VALUES (5)");
+        rows.cluster.execute("INSERT INTO t VALUES (5)");
         rows.cluster.wait_received("pgmoneta");
 
         let mut restored = rows.restore(&format!("xid={xid},action=pause"));
@@ -47,8 +47,8 @@ fn limits_that_were_raised_after_the_backup_do_not_stop_recovery() {
         assert_eq!(limits(&restored), "90 128 7 12 20", "{major}");
         // A standby needs these limits until the restored server is restarted.
         let standby = restored.follower(&rows.scratch, &unique("standby"));
-        restored.sql("INSERT INTO t VALUES (6)");
-        standby.wait_sql("SELECT max(n) FROM t", "6", 60);
+        restored.execute("INSERT INTO t VALUES (6)");
+        standby.wait_true("SELECT max(n) = 6 FROM t", 60);
 
         // If recovery ends before the change, the limits are not raised.
         let mut restored = rows.restore(&format!("time={}", rows.time));
@@ -105,22 +105,21 @@ fn wal_of_a_server_with_wal_level_minimal_is_refused() {
         let mut rows = Rows::new(major, "wal_keep_size = '512MB'");
         rows.daemon.stop();
         let slot = "SELECT pg_drop_replication_slot('pgmoneta')";
-        rows.cluster.wait_sql(
-            "SELECT active FROM pg_replication_slots WHERE slot_name = 'pgmoneta'",
-            "f",
+        rows.cluster.wait_true(
+            "SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'pgmoneta'",
             60,
         );
-        rows.cluster.sql(slot);
+        rows.cluster.execute(slot);
         rows.cluster
             .configure("wal_level = minimal\nmax_wal_senders = 0");
         rows.cluster.restart();
-        rows.cluster.sql("INSERT INTO t VALUES (4)");
+        rows.cluster.execute("INSERT INTO t VALUES (4)");
         rows.cluster
             .configure("wal_level = replica\nmax_wal_senders = 8");
         rows.cluster.restart();
         rows.daemon.start();
         rows.cluster.wait_streaming("pgmoneta");
-        rows.cluster.sql("INSERT INTO t VALUES (5)");
+        rows.cluster.execute("INSERT INTO t VALUES (5)");
         rows.cluster.wait_received("pgmoneta");
         let output = rows
             .daemon

@@ -71,7 +71,7 @@ impl Mixed {
 fn files_stored_with_other_settings_remain_readable() {
     let scratch = Scratch::new("mixed");
     let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
-    cluster.sql("CREATE TABLE t (n int)");
+    cluster.execute("CREATE TABLE t (n int)");
     // A file name with the suffixes of other settings.
     fs::write(cluster.data().join("notes.gz.aes"), "neither of both").unwrap();
     let mut mixed = Mixed {
@@ -87,12 +87,12 @@ fn files_stored_with_other_settings_remain_readable() {
         mixed.configure(compression, encryption, number + 1);
         cluster.wait_streaming("pgmoneta");
         let label = mixed.daemon.backup("primary");
-        cluster.sql(&format!("INSERT INTO t VALUES ({number})"));
-        ends.push((label, cluster.sql("SELECT pg_current_wal_lsn()")));
+        cluster.execute(&format!("INSERT INTO t VALUES ({number})"));
+        ends.push((label, cluster.flush_lsn()));
         // Complete segments with each setting, in addition to those of the backups.
-        cluster.sql("SELECT pg_switch_wal()");
-        cluster.sql("INSERT INTO t VALUES (-1)");
-        cluster.sql("SELECT pg_switch_wal()");
+        cluster.execute("SELECT pg_switch_wal()");
+        cluster.execute("INSERT INTO t VALUES (-1)");
+        cluster.execute("SELECT pg_switch_wal()");
     }
     cluster.wait_received("pgmoneta");
     mixed.assert_archived(&[".zstd.aes", ".aes", ".gz", ".lz4.aes"]);

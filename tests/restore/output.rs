@@ -27,7 +27,7 @@ impl PausedRestore {
         let builder = Daemon::builder(&scratch).server("primary", &cluster);
         let daemon = faults.daemon(builder).start();
         cluster.wait_streaming("pgmoneta");
-        cluster.sql("CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
+        cluster.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
         let label = daemon.backup("primary");
         PausedRestore {
             target: into.join(format!("primary-{label}")),
@@ -108,7 +108,7 @@ fn of_two_restores_to_one_directory_one_is_refused_and_the_other_completes() {
     let mut restored = Cluster::adopt(&test.scratch, test.cluster.major(), &test.target);
     restored.start();
     restored.wait_primary(60);
-    assert_eq!(restored.sql("SELECT count(*) FROM t"), "1");
+    assert_eq!(restored.count("t"), 1);
     restored.stop();
     test.restore(&second).fails(1, "not an empty directory");
     // Two restores that start at the same time.

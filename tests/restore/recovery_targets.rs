@@ -1,6 +1,8 @@
 //! Recovery reaches every kind of target, and targets that cannot be reached are refused before the
 //! first write.
 
+use postgres::types::PgLsn;
+
 use super::scenario::{BETWEEN, LATER, Scenario, last_row, wait_paused};
 use crate::harness::{Cluster, MAJORS, installed};
 
@@ -62,7 +64,7 @@ fn modifiers_select_timeline_and_inclusive() {
     );
     // At the end of the received WAL there is no record to stop at, but the position is a valid
     // target.
-    let end = scenario.cluster.sql("SELECT pg_current_wal_flush_lsn()");
+    let end = scenario.cluster.flush_lsn();
     assert_eq!(scenario.reaches("newest", &format!("lsn={end}"), "5"), b);
     assert_eq!(scenario.reaches(a, &format!("xid={}", step(3).xid), "3"), a);
 }
@@ -73,16 +75,20 @@ fn assert_paused_where_reported(paused: &Cluster) {
     let reported = conf.lines().find(|line| line.starts_with("# Backup "));
     let reported = reported.unwrap();
     let last = "SELECT to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')";
-    let last = paused.sql(last);
+    let last: Option<String> = paused.query_value(last);
     let found = reported
         .split_once("last transaction ")
         .map_or("", |(_, at)| at);
     // PostgreSQL does not report a transaction that ends at a target LSN (recoveryStopsAfter, 18
     // xlogrecovery.c), as at the end of WAL.
     if !reported.contains("the end of the received WAL") {
-        assert_eq!(found.trim_end_matches("+00:00"), last, "{reported}");
+        assert_eq!(
+            found.trim_end_matches("+00:00"),
+            last.unwrap_or_default(),
+            "{reported}"
+        );
     }
-    let at = paused.sql("SELECT pg_last_wal_replay_lsn()");
+    let at: PgLsn = paused.query_value("SELECT pg_last_wal_replay_lsn()");
     assert!(
         reported.contains(&format!("position {at} of timeline 1")),
         "{reported} and {at}"
@@ -104,7 +110,7 @@ fn the_server_pauses_or_shuts_down_at_the_target() {
         wait_paused(&paused);
         assert_paused_where_reported(&paused);
         assert_eq!(last_row(&paused), row, "{position}");
-        assert_eq!(paused.sql("SELECT pg_is_in_recovery()"), "t");
+        assert!(paused.is_in_recovery());
         paused.stop();
     }
     let data = scenario.restore("newest", &format!("time={},action=shutdown", step.time));
@@ -130,7 +136,7 @@ fn refused(scenario: &Scenario, backup: &str, position: &str, texts: &[&str]) {
 fn targets_after_the_end_of_wal_are_refused_with_the_range() {
     let scenario = Scenario::new(crate::harness::server().0, "compression = none");
     let a = scenario.a.as_str();
-    let end = scenario.cluster.sql("SELECT pg_current_wal_flush_lsn()");
+    let end = scenario.cluster.flush_lsn().to_string();
     let time = format!("time={}", scenario.row(5).time);
     for (position, texts) in [
         (

@@ -27,21 +27,22 @@ fn with_tablespaces() -> TablespaceCluster {
     cluster.wait_streaming("pgmoneta");
     for name in ["one", "two"] {
         let location = scratch.directory(name);
-        cluster.sql(&format!(
+        cluster.execute(&format!(
             "CREATE TABLESPACE {name} LOCATION '{}'",
             location.display()
         ));
-        cluster.sql(&format!(
+        cluster.execute(&format!(
             "CREATE TABLE {name}_t TABLESPACE {name} AS SELECT g FROM generate_series(1, 3000) g"
         ));
     }
-    let oids = cluster
-        .sql("SELECT oid FROM pg_tablespace WHERE spcname IN ('one', 'two') ORDER BY spcname");
+    let oids = cluster.query_values(
+        "SELECT oid::text FROM pg_tablespace WHERE spcname IN ('one', 'two') ORDER BY spcname",
+    );
     let label = daemon.backup("primary");
-    cluster.sql("INSERT INTO two_t VALUES (-1)");
+    cluster.execute("INSERT INTO two_t VALUES (-1)");
     cluster.wait_received("pgmoneta");
     TablespaceCluster {
-        oids: oids.lines().map(str::to_owned).collect(),
+        oids,
         scratch,
         cluster,
         daemon,
@@ -86,8 +87,8 @@ fn tablespaces_are_mapped() {
     let mut restored = Cluster::adopt(&test.scratch, test.cluster.major(), &data);
     restored.start();
     restored.wait_primary(60);
-    assert_eq!(restored.sql("SELECT count(*) FROM one_t"), "3000");
-    assert_eq!(restored.sql("SELECT count(*) FROM two_t"), "3001");
+    assert_eq!(restored.count("one_t"), 3000);
+    assert_eq!(restored.count("two_t"), 3001);
     restored.stop();
     assert!(check_pages(&data).bad.is_empty());
     // Again into the same directory.
@@ -146,13 +147,13 @@ fn settings_of_an_earlier_recovery_have_no_effect() {
         .server("primary", &cluster)
         .start();
     cluster.wait_streaming("pgmoneta");
-    cluster.sql("ALTER SYSTEM SET recovery_target_action = 'shutdown'");
-    cluster.sql("ALTER SYSTEM SET restore_command = 'exit 200'");
-    cluster.sql("ALTER SYSTEM SET work_mem = '5MB'");
-    cluster.sql("CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
+    cluster.execute("ALTER SYSTEM SET recovery_target_action = 'shutdown'");
+    cluster.execute("ALTER SYSTEM SET restore_command = 'exit 200'");
+    cluster.execute("ALTER SYSTEM SET work_mem = '5MB'");
+    cluster.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
     daemon.backup("primary");
-    let xid = cluster.sql("INSERT INTO t VALUES (2) RETURNING txid_current()");
-    cluster.sql("INSERT INTO t VALUES (3)");
+    let xid: i64 = cluster.query_value("INSERT INTO t VALUES (2) RETURNING txid_current()");
+    cluster.execute("INSERT INTO t VALUES (3)");
     cluster.wait_received("pgmoneta");
     for (position, row) in [
         ("immediate".to_owned(), "1"),
@@ -164,7 +165,7 @@ fn settings_of_an_earlier_recovery_have_no_effect() {
         restored.start();
         restored.wait_primary(60);
         assert_eq!(last_row(&restored), row, "{position}");
-        assert_eq!(restored.sql("SHOW work_mem"), "5MB");
+        assert_eq!(restored.setting("work_mem"), "5MB");
         let conf = fs::read_to_string(restored.data().join("postgresql.auto.conf")).unwrap();
         assert!(conf.contains("#restore_command"), "{conf}");
         assert!(!conf.contains("password"), "{conf}");
@@ -196,9 +197,9 @@ fn a_replica_streams_from_the_server() {
     );
     write_owned(&data.join("postgresql.auto.conf"), conf);
     replica.start();
-    assert_eq!(replica.sql("SELECT pg_is_in_recovery()"), "t");
-    scenario.cluster.sql("INSERT INTO t VALUES (6)");
-    replica.wait_sql("SELECT max(n) FROM t", "6", 60);
+    assert!(replica.is_in_recovery());
+    scenario.cluster.execute("INSERT INTO t VALUES (6)");
+    replica.wait_true("SELECT max(n) = 6 FROM t", 60);
     replica.stop();
 }
 
@@ -252,8 +253,8 @@ fn a_stopped_restore_removes_everything() {
         assert_ne!(fs::read_dir(&directory).unwrap().count(), 0);
         daemon.signal(rustix::process::Signal::TERM);
         // The receivers stop first, then the jobs.
-        let receivers = "SELECT count(*) FROM pg_stat_replication";
-        cluster.wait_sql(receivers, "0", 30);
+        let receivers = "SELECT count(*) = 0 FROM pg_stat_replication";
+        cluster.wait_true(receivers, 30);
         faults.steps.release();
         assert!(daemon.process().wait(30).success());
         daemon.kill();
@@ -281,23 +282,20 @@ fn a_stopped_restore_removes_everything() {
 fn a_backup_of_a_standby_is_restored() {
     let scratch = Scratch::new("standby");
     let primary = Cluster::builder(&scratch).start();
-    primary.sql("CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
+    primary.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
     let standby = primary.standby(&scratch, "standby");
     let daemon = Daemon::builder(&scratch)
         .server("primary", &standby)
         .start();
     standby.wait_streaming("pgmoneta");
     // A backup of a standby begins at a checkpoint of the primary.
-    primary.sql("CHECKPOINT");
-    primary.sql("INSERT INTO t VALUES (2)");
-    standby.wait_sql("SELECT max(n) FROM t", "2", 30);
+    primary.execute("CHECKPOINT");
+    primary.execute("INSERT INTO t VALUES (2)");
+    standby.wait_true("SELECT max(n) = 2 FROM t", 30);
     daemon.backup("primary");
-    let xid = primary.sql("INSERT INTO t VALUES (3) RETURNING txid_current()");
-    primary.sql("INSERT INTO t VALUES (4)");
-    let end: pgmoneta::unit::Lsn = primary
-        .sql("SELECT pg_current_wal_flush_lsn()")
-        .parse()
-        .unwrap();
+    let xid: i64 = primary.query_value("INSERT INTO t VALUES (3) RETURNING txid_current()");
+    primary.execute("INSERT INTO t VALUES (4)");
+    let end = pgmoneta::unit::Lsn(primary.flush_lsn().into());
     wait_until("all is received", 30, || {
         let dry = daemon.cli(&[
             "restore",

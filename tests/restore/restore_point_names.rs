@@ -15,8 +15,8 @@ fn restore_points_of_any_name_and_dates_alone_are_reached() {
         .server("primary", &cluster)
         .start();
     cluster.wait_streaming("pgmoneta");
-    cluster.sql("CREATE TABLE t (n int); INSERT INTO t VALUES (0)");
-    cluster.sql("CREATE DATABASE bytes ENCODING 'SQL_ASCII' TEMPLATE template0");
+    cluster.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (0)");
+    cluster.execute("CREATE DATABASE bytes ENCODING 'SQL_ASCII' TEMPLATE template0");
     daemon.backup("primary");
     let names: [(&str, &[u8]); 5] = [
         ("a,b", b"name=a,b"),
@@ -26,11 +26,11 @@ fn restore_points_of_any_name_and_dates_alone_are_reached() {
         ("last", br"name=l\x61st,timeline=1"),
     ];
     for (row, (name, _)) in (1..).zip(names) {
-        cluster.sql(&format!("INSERT INTO t VALUES ({row})"));
+        cluster.execute(&format!("INSERT INTO t VALUES ({row})"));
         let point = format!("SELECT pg_create_restore_point(E'{name}')");
-        cluster.sql_in("bytes", &point);
+        cluster.connect("bytes").batch_execute(&point).unwrap();
     }
-    cluster.sql("INSERT INTO t VALUES (6)");
+    cluster.execute("INSERT INTO t VALUES (6)");
     cluster.wait_received("pgmoneta");
     for (row, (_, position)) in (1..).zip(names) {
         let into = scratch.directory(&unique("n"));

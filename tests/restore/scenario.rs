@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Cluster, Daemon, Output, Scratch, wait_until};
+use postgres::types::PgLsn;
+
+use crate::harness::{Cluster, Daemon, Output, Scratch};
 
 /// The events: row 1, backup A, row 2, restore point, row 3, backup B, row 4, restore point, row 5.
 pub struct Scenario {
@@ -19,11 +21,11 @@ pub struct Scenario {
 /// A row that was inserted.
 pub struct Step {
     /// The transaction ID.
-    pub xid: String,
+    pub xid: i64,
     /// A time between its commit and the next step.
     pub time: String,
     /// The end of WAL after it.
-    pub lsn: String,
+    pub lsn: PgLsn,
 }
 
 /// The name of the restore point between the backups; it needs quoting in configuration files.
@@ -43,7 +45,7 @@ impl Scenario {
             .server("primary", &cluster)
             .start();
         cluster.wait_streaming("pgmoneta");
-        cluster.sql("CREATE TABLE t (n int)");
+        cluster.execute("CREATE TABLE t (n int)");
         let mut scenario = Scenario {
             a: String::new(),
             b: String::new(),
@@ -52,7 +54,7 @@ impl Scenario {
             cluster,
             daemon,
         };
-        scenario.cluster.sql("INSERT INTO t VALUES (1)");
+        scenario.cluster.execute("INSERT INTO t VALUES (1)");
         scenario.a = scenario.daemon.backup("primary");
         scenario.step(2);
         scenario.restore_point(BETWEEN);
@@ -67,11 +69,11 @@ impl Scenario {
 
     /// Inserts a row.
     pub fn step(&mut self, row: u32) {
-        let xid = self.cluster.sql(&format!(
+        let xid = self.cluster.query_value(&format!(
             "INSERT INTO t VALUES ({row}) RETURNING txid_current()"
         ));
-        let time = self.cluster.sql("SELECT clock_timestamp()");
-        let lsn = self.cluster.sql("SELECT pg_current_wal_lsn()");
+        let time = self.cluster.clock();
+        let lsn = self.cluster.flush_lsn();
         self.steps.push(Step { xid, time, lsn });
     }
 
@@ -79,7 +81,7 @@ impl Scenario {
     pub fn restore_point(&self, name: &str) {
         let name = name.replace('\'', "''");
         self.cluster
-            .sql(&format!("SELECT pg_create_restore_point('{name}')"));
+            .execute(&format!("SELECT pg_create_restore_point('{name}')"));
     }
 
     /// The insert of a row, from row 2 on.
@@ -124,7 +126,7 @@ impl Scenario {
         let mut restored = self.restored(backup, position);
         restored.wait_primary(60);
         assert_eq!(last_row(&restored), row, "{backup} {position}");
-        restored.sql("INSERT INTO t VALUES (100)");
+        restored.execute("INSERT INTO t VALUES (100)");
         restored.stop();
         label(restored.data())
     }
@@ -132,7 +134,7 @@ impl Scenario {
 
 /// The number of the last row.
 pub fn last_row(cluster: &Cluster) -> String {
-    cluster.sql("SELECT max(n) FROM t")
+    cluster.query_value("SELECT max(n)::text FROM t")
 }
 
 /// The label in the name of a data directory.
@@ -156,9 +158,5 @@ pub fn unique(what: &str) -> String {
 
 /// Waits until recovery pauses at its target.
 pub fn wait_paused(cluster: &Cluster) {
-    wait_until("recovery pauses", 60, || {
-        cluster
-            .try_sql("SELECT pg_is_wal_replay_paused()")
-            .is_ok_and(|answer| answer == "t")
-    });
+    cluster.wait_true("SELECT pg_is_wal_replay_paused()", 60);
 }

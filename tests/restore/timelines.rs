@@ -13,9 +13,9 @@ pub fn fail_over(scenario: &mut Scenario) {
     scenario.cluster.wait_streaming("pgmoneta");
 }
 
-fn timeline(cluster: &crate::harness::Cluster) -> String {
-    cluster.sql("CHECKPOINT");
-    cluster.sql("SELECT timeline_id FROM pg_control_checkpoint()")
+fn timeline(cluster: &crate::harness::Cluster) -> i32 {
+    cluster.execute("CHECKPOINT");
+    cluster.query_value("SELECT timeline_id FROM pg_control_checkpoint()")
 }
 
 #[test]
@@ -24,18 +24,18 @@ fn recovery_follows_timelines_or_stays_on_the_specified_one() {
     fail_over(&mut scenario);
     scenario.step(6);
     scenario.cluster.wait_received("pgmoneta");
-    assert_eq!(timeline(&scenario.cluster), "2");
+    assert_eq!(timeline(&scenario.cluster), 2);
 
     let mut latest = scenario.restored("newest", "current");
     latest.wait_primary(60);
     assert_eq!(last_row(&latest), "6");
-    assert_eq!(timeline(&latest), "3");
+    assert_eq!(timeline(&latest), 3);
     latest.stop();
     let mut stays = scenario.restored("newest", "current,timeline=current");
     stays.wait_primary(60);
     assert_eq!(last_row(&stays), "5");
     // A number that no other server uses, although this server was never on timeline 2.
-    assert_eq!(timeline(&stays), "3");
+    assert_eq!(timeline(&stays), 3);
     stays.stop();
     let before = format!("xid={},timeline=1", scenario.row(4).xid);
     assert_eq!(scenario.reaches("newest", &before, "4"), scenario.b);
@@ -68,10 +68,10 @@ fn recovery_ends_on_the_timeline_of_its_target() {
         rows.cluster.start();
         rows.cluster.promote();
         rows.cluster.wait_streaming("pgmoneta");
-        let xid = rows
+        let xid: i64 = rows
             .cluster
-            .sql("INSERT INTO t VALUES (4) RETURNING txid_current()");
-        rows.cluster.sql("INSERT INTO t VALUES (5)");
+            .query_value("INSERT INTO t VALUES (4) RETURNING txid_current()");
+        rows.cluster.execute("INSERT INTO t VALUES (5)");
         rows.cluster.wait_received("pgmoneta");
         // Timeline 3 was never archived, but its number is in use, since it is below 4.
         let wal = rows.daemon.wal("primary");
@@ -87,7 +87,7 @@ fn recovery_ends_on_the_timeline_of_its_target() {
             restored.start();
             restored.wait_primary(60);
             assert_eq!(last_row(&restored), row, "{major} {position}");
-            assert_eq!(timeline(&restored), "5", "{major} {position}");
+            assert_eq!(timeline(&restored), 5, "{major} {position}");
             let history = restored.data().join("pg_wal/00000005.history");
             let history = std::fs::read_to_string(history).unwrap();
             let found = history.lines().filter_map(|line| line.split('\t').next());
@@ -104,8 +104,8 @@ fn a_gap_is_reported_and_wal_before_it_can_be_restored() {
     for row in 6..10 {
         scenario.step(row);
         let name = "SELECT pg_walfile_name(pg_current_wal_lsn())";
-        segments.push(scenario.cluster.sql(name));
-        scenario.cluster.sql("SELECT pg_switch_wal()");
+        segments.push(scenario.cluster.query_value::<String>(name));
+        scenario.cluster.execute("SELECT pg_switch_wal()");
     }
     scenario.cluster.wait_received("pgmoneta");
     // The segment of row 7, once it is sealed.
@@ -139,20 +139,20 @@ fn a_gap_is_reported_and_wal_before_it_can_be_restored() {
 #[test]
 fn damage_in_the_open_segment_is_not_the_end_of_wal() {
     let scenario = Scenario::new(server().0, "compression = none");
-    scenario
-        .cluster
-        .sql("CREATE TABLE filler AS SELECT repeat('f', 900) AS f FROM generate_series(1, 500)");
+    scenario.cluster.execute(
+        "CREATE TABLE filler AS SELECT repeat('f', 900) AS f FROM generate_series(1, 500)",
+    );
     scenario.cluster.wait_received("pgmoneta");
-    let lsn: pgmoneta::unit::Lsn = scenario.row(4).lsn.parse().unwrap();
-    let name = scenario
+    let lsn = scenario.row(4).lsn;
+    let name: String = scenario
         .cluster
-        .sql(&format!("SELECT pg_walfile_name('{lsn}')"));
+        .query_value(&format!("SELECT pg_walfile_name('{lsn}')"));
     let partial = scenario
         .daemon
         .wal("primary")
         .join(format!("{name}.partial"));
     let mut bytes = std::fs::read(&partial).unwrap();
-    let at = usize::try_from(lsn.0 % (16 << 20)).unwrap() - 20;
+    let at = usize::try_from(u64::from(lsn) % (16 << 20)).unwrap() - 20;
     bytes[at] ^= 0x40;
     // In place, since the receiver has the file open.
     let file = std::fs::File::options().write(true).open(&partial).unwrap();

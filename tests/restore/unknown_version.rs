@@ -25,7 +25,7 @@ fn make_newer(scenario: &Scenario) {
 #[test]
 fn targets_that_need_records_of_an_unknown_version_are_refused_and_others_work() {
     let mut scenario = Scenario::new(crate::harness::server().0, "compression = none");
-    let lsn = scenario.row(4).lsn.clone();
+    let lsn = scenario.row(4).lsn;
     scenario.daemon.stop();
     scenario.cluster.stop();
     make_newer(&scenario);

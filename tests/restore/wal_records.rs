@@ -8,6 +8,7 @@ use std::process::Command;
 
 use pgmoneta::format::wal::{Decoder, Event, Record};
 use pgmoneta::unit::{Lsn, Segment, SegmentSize};
+use postgres::types::PgLsn;
 
 use crate::harness::{Cluster, MAJORS, Scratch, installed};
 
@@ -74,13 +75,13 @@ fn reference(cluster: &mut Cluster, start: Lsn, end: Lsn) -> Option<Vec<String>>
         return None;
     }
     cluster.start();
-    cluster.sql("CREATE EXTENSION pg_walinspect");
-    let text = cluster.sql(&format!(
+    cluster.execute("CREATE EXTENSION pg_walinspect");
+    let records = cluster.query_values(&format!(
         "SELECT start_lsn || ' ' || xid || ' ' || record_length || ' ' || prev_lsn \
          FROM pg_get_wal_records_info('{start}', '{end}') ORDER BY start_lsn"
     ));
     cluster.stop();
-    Some(text.lines().map(str::to_owned).collect())
+    Some(records)
 }
 
 /// `rmgr: Heap len (rec/tot): 59/ 59, tx: 739, lsn: 0/0177A0B8, prev 0/0177A080, desc: …`
@@ -100,17 +101,17 @@ fn parse_waldump(text: &str) -> String {
 
 /// Generates records of many kinds and lengths, some across many pages.
 fn generate_records(cluster: &Cluster) {
-    cluster.sql("CREATE TABLE t (n int, x text); CREATE INDEX ON t (n)");
-    cluster.sql("ALTER TABLE t ALTER x SET STORAGE EXTERNAL");
-    cluster.sql(
+    cluster.execute("CREATE TABLE t (n int, x text); CREATE INDEX ON t (n)");
+    cluster.execute("ALTER TABLE t ALTER x SET STORAGE EXTERNAL");
+    cluster.execute(
         "INSERT INTO t SELECT g, repeat(md5(g::text), g % 60) FROM generate_series(1, 3000) g",
     );
-    cluster.sql("SELECT pg_logical_emit_message(false, 'long', repeat('x', 3000000))");
-    cluster.sql("DO $$ BEGIN FOR i IN 1..200 LOOP BEGIN INSERT INTO t VALUES (i); EXCEPTION WHEN others THEN NULL; END; END LOOP; END $$");
-    cluster.sql("VACUUM FULL t");
-    cluster.sql("SELECT pg_switch_wal()");
-    cluster.sql("CHECKPOINT");
-    cluster.sql("UPDATE t SET n = n + 1 WHERE n % 7 = 0");
+    cluster.execute("SELECT pg_logical_emit_message(false, 'long', repeat('x', 3000000))");
+    cluster.execute("DO $$ BEGIN FOR i IN 1..200 LOOP BEGIN INSERT INTO t VALUES (i); EXCEPTION WHEN others THEN NULL; END; END LOOP; END $$");
+    cluster.execute("VACUUM FULL t");
+    cluster.execute("SELECT pg_switch_wal()");
+    cluster.execute("CHECKPOINT");
+    cluster.execute("UPDATE t SET n = n + 1 WHERE n % 7 = 0");
 }
 
 #[test]
@@ -127,14 +128,12 @@ fn decoded_records_match_those_of_postgresql() {
                 .conf("max_prepared_transactions = 5\nwal_keep_size = 1GB\nautovacuum = off")
                 .start();
             let size = SegmentSize::new(u64::from(mib) << 20).unwrap();
-            cluster.sql("CHECKPOINT");
-            let start: Lsn = cluster
-                .sql("SELECT redo_lsn FROM pg_control_checkpoint()")
-                .parse()
-                .unwrap();
+            cluster.execute("CHECKPOINT");
+            let start: PgLsn = cluster.query_value("SELECT redo_lsn FROM pg_control_checkpoint()");
+            let start = Lsn(start.into());
             generate_records(&cluster);
             let expected = run_transactions(&cluster);
-            cluster.sql("SELECT pg_create_restore_point('it''s \"here\"')");
+            cluster.execute("SELECT pg_create_restore_point('it''s \"here\"')");
             cluster.stop();
             let found = decode(cluster.data(), start, size);
             assert!(found.lines.len() > 5000, "{}", found.lines.len());
@@ -161,22 +160,37 @@ struct ExpectedTransactions {
 }
 
 fn run_transactions(cluster: &Cluster) -> ExpectedTransactions {
-    let xid = |sql: &str| cluster.sql(sql).lines().next().unwrap().parse().unwrap();
+    let mut client = cluster.connect("postgres");
+    let mut xid = |sql: &str, end: &str| {
+        client.batch_execute(sql).unwrap();
+        let xid: i64 = client
+            .query_one("SELECT txid_current()", &[])
+            .unwrap()
+            .get(0);
+        client.batch_execute(end).unwrap();
+        xid as u32
+    };
     let prepared = xid(
-        "BEGIN; CREATE TABLE p AS SELECT txid_current() AS n; SAVEPOINT a; INSERT INTO p VALUES (1); \
-         DROP TABLE IF EXISTS nothing; SELECT txid_current(); PREPARE TRANSACTION 'one'",
+        "BEGIN; CREATE TABLE p AS SELECT txid_current() AS n; SAVEPOINT a; \
+         INSERT INTO p VALUES (1); DROP TABLE IF EXISTS nothing",
+        "PREPARE TRANSACTION 'one'",
     );
     let rolled_back = xid(
-        "BEGIN; DROP TABLE t; SAVEPOINT b; CREATE TABLE q (n int); SELECT txid_current(); PREPARE TRANSACTION 'two'",
+        "BEGIN; DROP TABLE t; SAVEPOINT b; CREATE TABLE q (n int)",
+        "PREPARE TRANSACTION 'two'",
     );
-    cluster.sql("COMMIT PREPARED 'one'");
-    cluster.sql("ROLLBACK PREPARED 'two'");
-    let aborted = xid("BEGIN; INSERT INTO t VALUES (1); SELECT txid_current(); ROLLBACK");
+    cluster.execute("COMMIT PREPARED 'one'");
+    cluster.execute("ROLLBACK PREPARED 'two'");
+    let aborted = xid("BEGIN; INSERT INTO t VALUES (1)", "ROLLBACK");
     let mut committed = Vec::new();
     for _ in 0..3 {
-        let row = cluster.sql("INSERT INTO t VALUES (1) RETURNING txid_current(), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
-        let (xid, time) = row.split_once('|').unwrap();
-        committed.push((xid.parse().unwrap(), time.parse().unwrap()));
+        let row = client.query_one(
+            "INSERT INTO t VALUES (1) RETURNING txid_current(), \
+             (extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+            &[],
+        );
+        let row = row.unwrap();
+        committed.push((row.get::<_, i64>(0) as u32, row.get(1)));
     }
     ExpectedTransactions {
         committed,

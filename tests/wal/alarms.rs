@@ -25,7 +25,7 @@ fn a_missing_slot_is_created_only_if_configured() {
             .count()
     };
     assert_eq!(errors(), 1);
-    cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta', true)");
+    cluster.execute("SELECT pg_create_physical_replication_slot('pgmoneta', true)");
     receiver.wait_streaming();
     assert_eq!(errors(), 1, "{:?}", receiver.log());
     assert!(
@@ -44,10 +44,10 @@ fn a_logical_slot_is_refused() {
         .conf("wal_level = logical")
         .start();
     if cluster
-        .try_sql("SELECT pg_create_logical_replication_slot('pgmoneta', 'test_decoding')")
+        .try_execute("SELECT pg_create_logical_replication_slot('pgmoneta', 'test_decoding')")
         .is_err()
     {
-        cluster.sql("SELECT pg_create_logical_replication_slot('pgmoneta', 'pgoutput')");
+        cluster.execute("SELECT pg_create_logical_replication_slot('pgmoneta', 'pgoutput')");
     }
     let receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     receiver.wait_alarm("is a logical slot");
@@ -57,7 +57,7 @@ fn a_logical_slot_is_refused() {
 fn a_slot_in_use_is_retried() {
     let scratch = Scratch::new("wal-busy");
     let cluster = Cluster::builder(&scratch).start();
-    cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta', true)");
+    cluster.execute("SELECT pg_create_physical_replication_slot('pgmoneta', true)");
     let mut other = user().command(client("pg_receivewal"));
     other
         .args(["-n", "-S", "pgmoneta", "-U", "postgres", "-h"])
@@ -65,7 +65,7 @@ fn a_slot_in_use_is_retried() {
         .args(["-p", &cluster.port().to_string(), "-D"])
         .arg(scratch.directory("other"));
     let mut other = other.spawn().unwrap();
-    cluster.wait_sql("SELECT active FROM pg_replication_slots", "t", 30);
+    cluster.wait_true("SELECT active FROM pg_replication_slots", 30);
     let receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     wait_until(
         "the slot is found in use",
@@ -102,8 +102,8 @@ fn a_lost_slot_is_an_alarm_and_a_new_slot_continues_after_the_gap() {
     receiver.stop();
     wait_until("the slot is lost", 60, || {
         write_wal(&cluster, 4);
-        cluster.sql("CHECKPOINT");
-        cluster.sql("SELECT wal_status FROM pg_replication_slots") == "lost"
+        cluster.execute("CHECKPOINT");
+        cluster.query_value("SELECT wal_status = 'lost' FROM pg_replication_slots")
     });
     receiver.start();
     let message = receiver.wait_alarm("is lost");
@@ -115,7 +115,7 @@ fn a_lost_slot_is_an_alarm_and_a_new_slot_continues_after_the_gap() {
     let before = receiver.wal_end();
 
     // As the hint says.
-    cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
+    cluster.execute("SELECT pg_drop_replication_slot('pgmoneta')");
     receiver.wait_streaming();
     write_wal(&cluster, 1);
     receiver.wait_flushed(&cluster);
@@ -163,7 +163,7 @@ fn another_cluster_is_refused() {
     receiver.wait_alarm("is another cluster");
     receiver.stop();
     assert_eq!(receiver.names(), names);
-    assert_eq!(second.sql("SELECT count(*) FROM pg_replication_slots"), "0");
+    assert_eq!(second.count("pg_replication_slots"), 0);
 }
 
 #[test]
@@ -198,13 +198,13 @@ fn a_server_reset_to_an_older_state_is_refused_and_nothing_is_overwritten() {
     let message = receiver.wait_alarm("the archive has it up to");
     assert!(message.contains("nothing is overwritten"), "{message}");
     // It writes other WAL of the same timeline, beyond the archive's end.
-    while cluster.sql(&format!("SELECT pg_current_wal_flush_lsn() > '{end}'")) != "t" {
+    while u64::from(cluster.flush_lsn()) <= end.0 {
         write_wal(&cluster, 1);
     }
     let message = receiver.wait_alarm("differs at");
     assert!(message.contains("is kept"), "{message}");
-    let acknowledged = format!("SELECT restart_lsn < '{end}' FROM pg_replication_slots");
-    assert_eq!(cluster.sql(&acknowledged), "t", "clients may wait for it");
+    let acknowledged: u64 = cluster.restart_lsn().into();
+    assert!(acknowledged < end.0, "clients may wait for it");
     receiver.stop();
     let names = receiver.names();
     let read = |name: &String| fs::read(receiver.wal_path().join(name)).unwrap();
@@ -215,7 +215,7 @@ fn a_server_reset_to_an_older_state_is_refused_and_nothing_is_overwritten() {
 fn missing_replication_privilege_and_minimal_wal_level_are_alarms() {
     let scratch = Scratch::new("wal-role");
     let cluster = Cluster::builder(&scratch).start();
-    cluster.sql("ALTER ROLE repl NOREPLICATION");
+    cluster.execute("ALTER ROLE repl NOREPLICATION");
     let receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     let message = receiver.wait_alarm("eplication");
     assert!(message.contains("ALTER ROLE"), "{message}");

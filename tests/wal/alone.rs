@@ -43,7 +43,7 @@ fn a_receiver_is_stopped_and_started_alone_and_nothing_is_lost() {
     receivers.start(&first.context).unwrap();
     first.wait_streaming();
     write_wal(one, 2);
-    one.sql("SELECT pg_switch_wal()");
+    one.execute("SELECT pg_switch_wal()");
     first.wait_flushed(one);
     for receiver in [&first, &second] {
         receiver.wait_sealed();

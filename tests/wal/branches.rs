@@ -26,7 +26,7 @@ fn small_cluster(scratch: &Scratch) -> Cluster {
 }
 
 fn restore_point(cluster: &Cluster, name: &str) {
-    cluster.sql(&format!("SELECT pg_create_restore_point('{name}')"));
+    cluster.execute(&format!("SELECT pg_create_restore_point('{name}')"));
 }
 
 /// The content of every file of the archive.
@@ -202,10 +202,9 @@ fn another_timeline_with_the_same_id_is_refused_and_nothing_is_written() {
         message
     };
     write_wal(&primary, 1);
-    primary.wait_sql(
-        "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'two' AND replay_lsn = \
-         pg_current_wal_lsn()",
-        "1",
+    primary.wait_true(
+        "SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = 'two' \
+         AND replay_lsn = pg_current_wal_lsn()",
         60,
     );
 
@@ -231,7 +230,7 @@ fn another_timeline_with_the_same_id_is_refused_and_nothing_is_written() {
             "{message}"
         );
     }
-    assert_eq!(two.sql("SELECT count(*) FROM pg_replication_slots"), "0");
+    assert_eq!(two.count("pg_replication_slots"), 0);
 
     // The server that the archive follows is received again.
     follow(&mut receiver, &one, 2);
@@ -252,7 +251,7 @@ fn a_refused_start_creates_no_slot() {
     receiver.configure(&older, "", CREATE);
     receiver.start();
     let message = receiver.wait_alarm("the archive has it up to");
-    assert_eq!(older.sql("SELECT count(*) FROM pg_replication_slots"), "0");
+    assert_eq!(older.count("pg_replication_slots"), 0);
     receiver.stop();
 
     // It wrote other WAL on timeline 1, from which its new timeline branches.
@@ -262,7 +261,7 @@ fn a_refused_start_creates_no_slot() {
     receiver.wait_alarm("differs at");
     receiver.stop();
     assert!(content(&receiver) == kept, "{:?}", receiver.names());
-    assert_eq!(older.sql("SELECT count(*) FROM pg_replication_slots"), "0");
+    assert_eq!(older.count("pg_replication_slots"), 0);
 
     // As the hint says: the older state on a timeline of its own.
     assert!(message.contains("standby.signal"), "{message}");
@@ -299,7 +298,7 @@ fn timelines_with_the_same_history_are_distinguished_by_their_wal() {
         receiver.stop();
         assert!(message.contains("is kept"), "{message}");
         assert!(content(receiver) == kept, "{:?}", receiver.names());
-        assert_eq!(two.sql("SELECT count(*) FROM pg_replication_slots"), "0");
+        assert_eq!(two.count("pg_replication_slots"), 0);
     };
     refused(&mut receiver);
 
@@ -307,7 +306,7 @@ fn timelines_with_the_same_history_are_distinguished_by_their_wal() {
     receiver.configure(&one, "", CREATE);
     receiver.start();
     receiver.wait_streaming();
-    one.sql("SELECT pg_switch_wal()");
+    one.execute("SELECT pg_switch_wal()");
     receiver.wait_flushed(&one);
     receiver.stop();
     write_wal(&two, 2);

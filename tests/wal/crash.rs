@@ -16,7 +16,7 @@ struct Setup {
     faults: Faults,
     reference: Reference,
     random: Random,
-    scratch: Scratch,
+    _scratch: Scratch,
 }
 
 impl Setup {
@@ -43,12 +43,12 @@ impl Setup {
             daemon,
             faults,
             random,
-            scratch,
+            _scratch: scratch,
         }
     }
 
     fn load(&self) -> Load {
-        Load::start(&self.cluster, &self.scratch, 0, 2, Duration::from_millis(1))
+        Load::start(&self.cluster, 0, 2, Duration::from_millis(1))
     }
 
     /// Counts the calls of each kind while some segments are received and sealed.
@@ -88,20 +88,13 @@ impl Setup {
         });
     }
 
-    /// The `restart_lsn` of the slot: the last acknowledged position.
-    fn acknowledged(&self) -> String {
-        let sql = "SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
-        self.cluster.sql(sql)
-    }
-
     fn check(&mut self) {
-        let acknowledged = self.acknowledged();
         self.reference
-            .check(&self.daemon.wal("primary"), &acknowledged);
+            .check(&self.daemon.wal("primary"), self.cluster.restart_lsn());
     }
 
     /// All WAL is received in the end, and is correct.
-    fn finish(mut self, mut load: Load) {
+    fn finish(mut self, load: Load) {
         load.stop();
         self.cluster.wait_quiet();
         self.cluster.wait_received("pgmoneta");

@@ -35,7 +35,6 @@ fn an_older_copy_of_an_archive_is_continued_only_after_wal_begin() {
         .wal_segment_mib(1)
         .conf("min_wal_size = 2MB\nmax_wal_size = 4MB")
         .start();
-    let restart = || cluster.sql("SELECT restart_lsn FROM pg_replication_slots");
     let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     receiver.wait_streaming();
     write_wal(&cluster, 2);
@@ -51,18 +50,18 @@ fn an_older_copy_of_an_archive_is_continued_only_after_wal_begin() {
     let newer = content(&receiver);
     let last = end.file.segment.name(receiver.wal().segment_size());
     wait_until("the server has removed what the copy lacks", 60, || {
-        cluster.sql("CHECKPOINT");
+        cluster.execute("CHECKPOINT");
         !cluster.data().join("pg_wal").join(&last).exists()
     });
 
     replace_archive(&receiver, &older);
-    let restart_lsn = restart();
+    let restart_lsn = cluster.restart_lsn();
     receiver.start();
     let message = receiver.wait_alarm("pgmoneta-cli wal begin");
     assert!(message.contains("mounted"), "{message}");
     write_wal(&cluster, 1);
     receiver.stop();
-    assert_eq!(restart(), restart_lsn);
+    assert_eq!(cluster.restart_lsn(), restart_lsn);
     assert!(content(&receiver) == older, "{:?}", receiver.names());
 
     // The right archive continues at its end.
@@ -90,8 +89,8 @@ fn an_older_copy_of_an_archive_is_continued_only_after_wal_begin() {
 
     // An unused slot does not mean that no WAL was received before.
     replace_archive(&receiver, &Content::new());
-    cluster.sql("SELECT pg_drop_replication_slot('pgmoneta')");
-    cluster.sql("SELECT pg_create_physical_replication_slot('pgmoneta')");
+    cluster.execute("SELECT pg_drop_replication_slot('pgmoneta')");
+    cluster.execute("SELECT pg_create_physical_replication_slot('pgmoneta')");
     receiver.start();
     receiver.wait_alarm("pgmoneta-cli wal begin");
     assert_eq!(receiver.names(), Vec::<String>::new());

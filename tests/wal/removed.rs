@@ -17,7 +17,7 @@ fn nothing_is_acknowledged_from_a_removed_or_replaced_segment() {
     receiver.wait_streaming();
     write_wal(&cluster, 1);
     // An archive without a segment would count as lost.
-    cluster.sql("SELECT pg_switch_wal()");
+    cluster.execute("SELECT pg_switch_wal()");
     write_wal(&cluster, 1);
     for (how, message) in [
         ("removed", "not there any more"),
@@ -33,10 +33,9 @@ fn nothing_is_acknowledged_from_a_removed_or_replaced_segment() {
             fs::copy(&path, &copy).unwrap();
             fs::rename(&copy, &path).unwrap();
         }
-        cluster.sql("CREATE TABLE IF NOT EXISTS later (n int)");
-        cluster.sql("INSERT INTO later VALUES (1)");
-        let end = cluster.sql("SELECT pg_current_wal_flush_lsn()");
-        let end: Lsn = end.parse().unwrap();
+        cluster.execute("CREATE TABLE IF NOT EXISTS later (n int)");
+        cluster.execute("INSERT INTO later VALUES (1)");
+        let end = Lsn(cluster.flush_lsn().into());
         wait_until("the commit is acknowledged", 60, || {
             flush_lsn(&cluster).is_some_and(|flushed| flushed >= end)
         });

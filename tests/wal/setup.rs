@@ -17,6 +17,7 @@ use pgmoneta::status::{Phase, ReceiverState};
 use pgmoneta::sys::Stop;
 use pgmoneta::unit::{Lsn, Timeline};
 use pgmoneta::vault::Vault;
+use postgres::types::PgLsn;
 
 use super::log;
 use crate::harness::{Cluster, REPLICATION_USER, Scratch, wait_until};
@@ -129,13 +130,11 @@ impl Receiver {
     /// Waits until all WAL that the server has flushed is on stable storage in the archive. Returns
     /// its end.
     pub fn wait_flushed(&self, cluster: &Cluster) -> Lsn {
-        let end: Lsn = cluster
-            .sql(
-                "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE \
-                 pg_current_wal_flush_lsn() END",
-            )
-            .parse()
-            .unwrap();
+        let end: PgLsn = cluster.query_value(
+            "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE \
+             pg_current_wal_flush_lsn() END",
+        );
+        let end = Lsn(end.into());
         wait_until("all WAL is flushed", 60, || self.state().flushed >= end);
         end
     }
@@ -264,16 +263,20 @@ fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> Server
 
 /// Writes about `mib` MiB of WAL.
 pub fn write_wal(cluster: &Cluster, mib: u32) {
-    cluster.sql("CREATE TABLE IF NOT EXISTS filler (t text)");
+    cluster.execute("CREATE TABLE IF NOT EXISTS filler (t text)");
     for _ in 0..mib {
-        cluster.sql(
+        cluster.execute(
             "INSERT INTO filler SELECT string_agg(md5(random()::text), '') FROM generate_series(1, \
              32000) g, generate_series(1, 1) GROUP BY g % 16",
         );
     }
 }
 
+/// The position that the receiver has reported as flushed; `None` before its first report, or
+/// without a receiver.
 pub fn flush_lsn(cluster: &Cluster) -> Option<Lsn> {
-    let sql = "SELECT flush_lsn FROM pg_stat_replication WHERE application_name = 'pgmoneta'";
-    cluster.sql(sql).parse().ok()
+    let sql = "SELECT flush_lsn FROM pg_stat_replication \
+               WHERE application_name = 'pgmoneta' AND flush_lsn IS NOT NULL";
+    let lsns: Vec<PgLsn> = cluster.query_values(sql);
+    lsns.first().map(|lsn| Lsn((*lsn).into()))
 }

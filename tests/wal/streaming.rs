@@ -1,15 +1,17 @@
 //! WAL is received and sealed, and streaming resumes after errors.
 
 use std::fs;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use pgmoneta::status::Phase;
 use pgmoneta::unit::Lsn;
+use postgres::types::PgLsn;
 
 use super::relay::Relay;
 use super::setup::{Receiver, flush_lsn, write_wal};
-use crate::harness::{Cluster, Daemon, MAJORS, Scratch, StoppedWalSender, installed, wait_until};
+use crate::harness::{
+    Cluster, Daemon, MAJORS, RunningStatement, Scratch, StoppedWalSender, installed, wait_until,
+};
 
 const CREATE: &str = "create_slot = yes";
 const KEEP: &str = "wal_keep_size = '4GB'\nmax_wal_size = '4GB'\n";
@@ -34,7 +36,7 @@ fn every_version_and_segment_size_streams_byte_for_byte() {
         let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
         receiver.wait_streaming();
         write_wal(&cluster, 3);
-        cluster.sql("SELECT pg_switch_wal()");
+        cluster.execute("SELECT pg_switch_wal()");
         write_wal(&cluster, 2);
         let end = receiver.wait_flushed(&cluster);
         cluster.wait_received("pgmoneta");
@@ -66,7 +68,7 @@ fn segments_are_sealed_and_can_be_read() {
     let mut receiver = Receiver::new(&scratch, &cluster, global, CREATE).started();
     receiver.wait_streaming();
     write_wal(&cluster, 6);
-    cluster.sql("SELECT pg_switch_wal()");
+    cluster.execute("SELECT pg_switch_wal()");
     receiver.wait_flushed(&cluster);
     receiver.wait_sealed();
     assert!(receiver.state().sealed >= 5);
@@ -156,10 +158,7 @@ fn the_acknowledged_position_never_goes_back() {
     let cluster = Cluster::builder(&scratch).conf(KEEP).start();
     let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     receiver.wait_streaming();
-    let restart = || {
-        let sql = "SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
-        cluster.sql(sql).parse::<Lsn>().unwrap()
-    };
+    let restart = || Lsn(cluster.restart_lsn().into());
     let mut last = restart();
     for _ in 0..5 {
         write_wal(&cluster, 1);
@@ -188,31 +187,32 @@ fn synchronous_commits_wait_for_the_receiver_only() {
         .start();
     let mut receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
     cluster.wait_streaming("pgmoneta");
-    cluster.sql("CREATE TABLE t (n int)");
-    let commit =
-        "SET synchronous_commit = on; INSERT INTO t VALUES (1); SELECT pg_current_wal_flush_lsn()";
+    cluster.execute("CREATE TABLE t (n int)");
+    let mut client = cluster.connect("postgres");
+    client.batch_execute("SET synchronous_commit = on").unwrap();
     for _ in 0..20 {
-        let answer = cluster.sql(commit);
-        let end: Lsn = answer.lines().last().unwrap().parse().unwrap();
+        let mut transaction = client.transaction().unwrap();
+        let insert = "INSERT INTO t VALUES (1)";
+        transaction.batch_execute(insert).unwrap();
+        let end = transaction.query_one("SELECT pg_current_wal_insert_lsn()", &[]);
+        let end: PgLsn = end.unwrap().get(0);
+        transaction.commit().unwrap();
         // WAL of a commit that the client saw is in the open segment file.
         let received = receiver.wal_end().received;
-        assert!(received.0 + 8 >= end.0, "{received} {end}");
+        assert!(received.0 >= end.into(), "{received} {end}");
     }
     receiver.stop();
-    let mut waiting = cluster.psql("postgres");
-    let waiting = waiting.arg("-c").arg(commit);
-    let mut waiting = waiting.stdout(Stdio::null()).spawn().unwrap();
-    cluster.wait_sql(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
-        "1",
+    let waiting = RunningStatement::start(
+        &cluster,
+        "SET synchronous_commit = on; INSERT INTO t VALUES (1)",
+    );
+    cluster.wait_true(
+        "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
         30,
     );
-    assert!(
-        waiting.try_wait().unwrap().is_none(),
-        "it committed without the receiver"
-    );
+    assert!(!waiting.has_ended(), "it committed without the receiver");
     receiver.start();
-    assert!(waiting.wait().unwrap().success());
+    waiting.wait(30).unwrap();
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_completed_segment_is_reported_immediately() {
     receiver.wait_streaming();
     let mut quickest = Duration::MAX;
     for _ in 0..5 {
-        cluster.sql("SELECT pg_logical_emit_message(false, 'x', 'y'); SELECT pg_switch_wal()");
+        cluster.execute("SELECT pg_logical_emit_message(false, 'x', 'y'); SELECT pg_switch_wal()");
         // The server sends the rest of the segment and nothing after it.
         let begun = Instant::now();
         receiver.wait_flushed(&cluster);
@@ -242,9 +242,8 @@ fn a_silent_server_is_disconnected_after_the_timeout() {
     let mut receiver = Receiver::new(&scratch, &cluster, "", &section).started();
     receiver.wait_streaming();
     let logged = receiver.log().len();
-    cluster.wait_sql(
+    cluster.wait_true(
         "SELECT now() - backend_start > '9 s' FROM pg_stat_replication",
-        "t",
         30,
     );
     assert!(
@@ -364,7 +363,7 @@ fn valid_wal_from_before_a_restart_is_not_received_again() {
     };
     let message = |mib: u32| {
         let length = mib << 20;
-        cluster.sql(&format!(
+        cluster.execute(&format!(
             "SELECT pg_logical_emit_message(true, 'x', repeat('y', {length}))"
         ));
     };
@@ -380,7 +379,7 @@ fn valid_wal_from_before_a_restart_is_not_received_again() {
     receiver.wait_sealed();
     near_end(restart(&mut receiver, &cluster));
     // A segment without received WAL.
-    cluster.sql("SELECT pg_switch_wal()");
+    cluster.execute("SELECT pg_switch_wal()");
     receiver.wait_flushed(&cluster);
     restart(&mut receiver, &cluster);
 
@@ -421,10 +420,7 @@ fn a_large_segment_is_not_received_again_after_a_kill() {
     cluster.wait_streaming("pgmoneta");
     write_wal(&cluster, 20);
     cluster.wait_received("pgmoneta");
-    let end: Lsn = cluster
-        .sql("SELECT pg_current_wal_flush_lsn()")
-        .parse()
-        .unwrap();
+    let end = Lsn(cluster.flush_lsn().into());
     daemon.kill();
     daemon.start();
     wait_until("all is acknowledged again", 60, || {

@@ -156,16 +156,14 @@ fn independently_promoted_standbys_are_not_mixed() {
     let one = primary.standby(&scratch, "one");
     let two = primary.standby(&scratch, "two");
     write_wal(&primary, 1);
-    primary.wait_sql(
-        "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()",
-        "2",
+    primary.wait_true(
+        "SELECT count(*) = 2 FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()",
         60,
     );
     one.promote();
     write_wal(&primary, 1);
-    primary.wait_sql(
-        "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()",
-        "1",
+    primary.wait_true(
+        "SELECT count(*) = 1 FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()",
         60,
     );
     two.promote();
@@ -193,7 +191,7 @@ fn wal_beyond_a_failover_is_kept_and_logged() {
     receiver.wait_streaming();
     write_wal(&primary, 2);
     receiver.wait_flushed(&primary);
-    standby.sql("SELECT pg_create_physical_replication_slot('pgmoneta', true)");
+    standby.execute("SELECT pg_create_physical_replication_slot('pgmoneta', true)");
     // The standby does not receive the last WAL.
     standby.stop();
     write_wal(&primary, 3);
@@ -244,7 +242,7 @@ fn a_timeline_is_not_left_before_all_its_wal_is_received() {
     receiver.wait_flushed(&cluster);
     receiver.stop();
     // The switch is in the segment after the one that is open here.
-    cluster.sql("SELECT pg_switch_wal()");
+    cluster.execute("SELECT pg_switch_wal()");
     promote_again(&mut cluster);
     relay.drop_wal(true);
     receiver.start();
@@ -297,33 +295,30 @@ fn commits_after_a_timeline_switch_do_not_wait_for_wal_of_the_old_timeline() {
         .start();
     let mut standby = primary.standby(&scratch, "standby");
     standby.stop();
-    primary.sql("CREATE TABLE reached (n int)");
-    let target = primary.sql("SELECT pg_current_wal_flush_lsn()");
+    primary.execute("CREATE TABLE reached (n int)");
+    let target = primary.flush_lsn();
     standby.configure(&format!(
         "recovery_target_lsn = '{target}'\nrecovery_target_action = pause"
     ));
     standby.start();
-    standby.wait_sql("SELECT pg_is_wal_replay_paused()", "t", 60);
+    standby.wait_true("SELECT pg_is_wal_replay_paused()", 60);
     let receiver = Receiver::new(&scratch, &standby, "", CREATE).started();
     receiver.wait_streaming();
     write_wal(&primary, 1);
-    let left = primary.sql("SELECT pg_current_wal_flush_lsn()");
+    let left = primary.flush_lsn();
     let acknowledged = format!("SELECT restart_lsn >= '{left}' FROM pg_replication_slots");
-    standby.wait_sql(&acknowledged, "t", 60);
+    standby.wait_true(&acknowledged, 60);
     primary.stop();
     // The standby is promoted before the end of the WAL that it and the receiver have.
-    standby.sql("SELECT pg_wal_replay_resume()");
+    standby.execute("SELECT pg_wal_replay_resume()");
     standby.wait_primary(60);
     wait_until("the new timeline is received", 60, || {
         receiver.state().timeline == Some(timeline(2))
     });
-    standby.sql("CREATE TABLE committed (n int)");
-    let behind = format!("SELECT pg_current_wal_flush_lsn() < '{left}'");
-    assert_eq!(standby.sql(&behind), "t");
-    let end: Lsn = standby
-        .sql("SELECT pg_current_wal_flush_lsn()")
-        .parse()
-        .unwrap();
+    standby.execute("CREATE TABLE committed (n int)");
+    let end = standby.flush_lsn();
+    assert!(end < left, "{end}, {left}");
+    let end = Lsn(end.into());
     wait_until("the commit is acknowledged", 60, || {
         flush_lsn(&standby).is_some_and(|flushed| flushed >= end)
     });
