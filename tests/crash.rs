@@ -44,8 +44,7 @@ fn crashes(storage: &str) {
     let builder = Daemon::builder(&scratch)
         .global(storage)
         .server("primary", &cluster);
-    let daemon = faults.daemon(builder).start();
-    cluster.wait_streaming("pgmoneta");
+    let daemon = faults.daemon(builder).start_streaming();
     let mut reference = Reference::new(&cluster, &archive);
     let load = Load::start(&cluster, 0, 1, Duration::from_millis(2));
     let bulk = start_bulk(&cluster);

@@ -50,8 +50,7 @@ fn round_trip(major: u32, storage: &str) {
     let daemon = Daemon::builder(&scratch)
         .global(storage)
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     fill(&scratch, &cluster);
 
     let load = Load::start(&cluster, 0, 2, Duration::from_millis(5));

@@ -29,8 +29,7 @@ impl Setup {
             &cluster,
             "wal_receiver_timeout = 600s",
         );
-        let daemon = faults.daemon(builder).start();
-        cluster.wait_streaming("pgmoneta");
+        let daemon = faults.daemon(builder).start_streaming();
         cluster.execute("CREATE TABLE t (n int)");
         let setup = Self {
             daemon,

@@ -83,8 +83,7 @@ impl Tree {
         let daemon = Daemon::builder(&scratch)
             .global(storage)
             .server("primary", &cluster)
-            .start();
-        cluster.wait_streaming("pgmoneta");
+            .start_streaming();
         cluster.execute("CREATE TABLE t (n int, filler text)");
         daemon.backup("primary");
         let mut tree = Tree {

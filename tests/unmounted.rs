@@ -19,6 +19,18 @@ fn write(cluster: &Cluster) {
     }
 }
 
+/// A cluster with segments of 1 MiB, and a daemon that has received a few of them.
+fn with_wal(name: &str) -> (Scratch, Cluster, Daemon) {
+    let scratch = Scratch::new(name);
+    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start_streaming();
+    write(&cluster);
+    cluster.wait_received("pgmoneta");
+    (scratch, cluster, daemon)
+}
+
 /// Waits until `status` reports a problem with `text`.
 fn wait_problem(daemon: &Daemon, text: &str) {
     wait_until(&format!("status says {text:?}"), 120, || {
@@ -108,14 +120,7 @@ fn a_daemon_without_its_repository_does_not_start() {
 
 #[test]
 fn a_repository_that_disappears_is_reported_until_it_is_back() {
-    let scratch = Scratch::new("unmounted");
-    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
-    write(&cluster);
-    cluster.wait_received("pgmoneta");
+    let (scratch, cluster, daemon) = with_wal("unmounted");
     daemon.backup("primary");
     for lost in ["", "primary", "primary/wal", "primary/basebackup"] {
         let (here, away) = (daemon.base_dir().join(lost), scratch.join("away"));
@@ -146,14 +151,7 @@ fn a_repository_that_disappears_is_reported_until_it_is_back() {
 
 #[test]
 fn a_lost_archive_is_started_again_only_by_wal_begin() {
-    let scratch = Scratch::new("lostwal");
-    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
-    let mut daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
-    write(&cluster);
-    cluster.wait_received("pgmoneta");
+    let (_scratch, cluster, mut daemon) = with_wal("lostwal");
     daemon.backup("primary");
     daemon
         .cli(&["wal", "begin", "primary"])
@@ -204,8 +202,9 @@ fn a_lost_archive_is_started_again_only_by_wal_begin() {
 fn a_new_archive_has_no_state_of_the_old_one() {
     let scratch = Scratch::new("reborn");
     let mut old = Cluster::builder(&scratch).wal_segment_mib(1).start();
-    let daemon = Daemon::builder(&scratch).server("primary", &old).start();
-    old.wait_streaming("pgmoneta");
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &old)
+        .start_streaming();
     for _ in 0..4 {
         write(&old);
     }
@@ -240,12 +239,7 @@ fn a_new_archive_has_no_state_of_the_old_one() {
 /// identifier.
 #[test]
 fn an_archive_without_system_info_is_not_bound_to_another_cluster() {
-    let scratch = Scratch::new("whose");
-    let mut right = Cluster::builder(&scratch).wal_segment_mib(1).start();
-    let mut daemon = Daemon::builder(&scratch).server("primary", &right).start();
-    right.wait_streaming("pgmoneta");
-    write(&right);
-    right.wait_received("pgmoneta");
+    let (scratch, mut right, mut daemon) = with_wal("whose");
     daemon.stop();
     right.stop();
     let system = daemon.base_dir().join("primary/system.info");
@@ -271,8 +265,7 @@ fn a_new_archive_does_not_use_the_slot_of_another_one() {
     let mut first = Daemon::builder(&scratch)
         .name("first")
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     write(&cluster);
     cluster.wait_received("pgmoneta");
     first.stop();
@@ -303,8 +296,7 @@ fn a_new_archive_does_not_use_the_slot_of_another_one() {
     let _third = Daemon::builder(&scratch)
         .name("third")
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     write(&cluster);
     cluster.wait_received("pgmoneta");
 }

@@ -37,8 +37,7 @@ fn lose_the_server(round: u32) {
             "compression = zstd"
         })
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     let tables = pgbench(&cluster)
         .args(["-q", "-i", "-s", "1"])
         .output()

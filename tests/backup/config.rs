@@ -100,8 +100,7 @@ fn check_config_files(major: u32) {
     let daemon = Daemon::builder(&scratch)
         .global("encryption = aes-256-gcm")
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     let target = scratch.directory("r");
     check_warnings_without_privileges(&cluster, &daemon, &etc, &target);
 

@@ -86,8 +86,7 @@ fn names_that_are_not_utf8_and_files_from_before_1970_are_kept() {
     let dates = set_times(cluster.data());
     let daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     let label = daemon.backup("primary");
     daemon.cli(&["verify", "primary", &label]).ok();
     check_sums(&daemon.backups("primary").join(&label));

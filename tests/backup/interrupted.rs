@@ -28,11 +28,9 @@ fn unfinished_paths(daemon: &Daemon) -> Vec<std::path::PathBuf> {
 
 /// A daemon whose backups take ten minutes (`max_rate`).
 fn with_slow_backups(scratch: &Scratch, cluster: &Cluster) -> Daemon {
-    let daemon = Daemon::builder(scratch)
+    Daemon::builder(scratch)
         .server_with("primary", cluster, "max_rate = 32k")
-        .start();
-    cluster.wait_streaming("pgmoneta");
-    daemon
+        .start_streaming()
 }
 
 #[test]
@@ -67,8 +65,7 @@ fn a_backup_continues_when_its_client_disconnects() {
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
         .server_with("primary", &cluster, "wal_receiver_timeout = 600s")
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     let held = StoppedWalSender::stop(&cluster, "pgmoneta");
     start_backup(&daemon).kill();
     assert!(daemon.labels("primary").is_empty());

@@ -62,8 +62,7 @@ fn prepare(scratch: &Scratch, major: u32) -> (Cluster, Daemon) {
         .name(&format!("moneta{major}"))
         .global("compression = none")
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     (cluster, daemon)
 }
 

@@ -23,8 +23,7 @@ impl Waiting {
         let faults = Faults::new(scratch, &below);
         let builder =
             Daemon::builder(scratch).server_with("primary", cluster, "wal_receiver_timeout = 600s");
-        let daemon = faults.daemon(builder).start();
-        cluster.wait_streaming("pgmoneta");
+        let daemon = faults.daemon(builder).start_streaming();
         faults.steps.hold_at("", Call::Create, 20);
         let mut backup = daemon.cli_command(&["backup", "primary"]);
         let backup = backup.stdout(Stdio::null()).stderr(Stdio::null()).spawn();

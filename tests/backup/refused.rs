@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 
 use super::by_hand::check_sums;
-use crate::harness::{Cluster, Daemon, Process, Scratch, StoppedWalSender, wait_until};
+use crate::harness::{
+    Cluster, Daemon, Process, Scratch, StoppedWalSender, streaming_daemon, wait_until,
+};
 
 /// The names of all backups, unfinished ones included.
 fn names(daemon: &Daemon) -> Vec<String> {
@@ -27,8 +29,7 @@ fn a_corrupt_page_fails_the_backup_with_the_path() {
     cluster.start();
     let daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     daemon.cli(&["backup", "primary"]).fails(1, &path);
     assert!(names(&daemon).is_empty());
 }
@@ -39,8 +40,7 @@ fn a_second_backup_is_refused_and_the_first_goes_on() {
     let cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
         .server_with("primary", &cluster, "wal_receiver_timeout = 600s")
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     let held = StoppedWalSender::stop(&cluster, "pgmoneta");
     let child = daemon.cli_command(&["backup", "primary"]).spawn().unwrap();
     let mut first = Process::new(child, "backup");
@@ -62,12 +62,7 @@ fn a_second_backup_is_refused_and_the_first_goes_on() {
 
 #[test]
 fn a_backup_without_wal_streaming_is_refused() {
-    let scratch = Scratch::new("nowal");
-    let mut cluster = Cluster::builder(&scratch).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+    let (_scratch, mut cluster, daemon) = streaming_daemon("nowal");
     cluster.stop();
     daemon.wait_log("connect", 60);
     wait_until("the backup is refused", 60, || {

@@ -60,8 +60,7 @@ fn tablespaces_are_backed_up_on_every_version() {
         let cluster = with_tablespaces(&scratch, major);
         let daemon = Daemon::builder(&scratch)
             .server("primary", &cluster)
-            .start();
-        cluster.wait_streaming("pgmoneta");
+            .start_streaming();
         let label = daemon.backup("primary");
         let backup = daemon.backups("primary").join(&label);
         check_sums(&backup);
@@ -91,8 +90,7 @@ fn a_standby_is_backed_up_while_its_primary_is_idle() {
     let standby = primary.standby(&scratch, "standby");
     let daemon = Daemon::builder(&scratch)
         .server("standby", &standby)
-        .start();
-    standby.wait_streaming("pgmoneta");
+        .start_streaming();
     primary.execute("CHECKPOINT");
     let label = daemon.backup("standby");
     let backup = daemon.backups("standby").join(&label);
@@ -137,8 +135,7 @@ fn a_backup_that_begins_before_the_archive_is_refused_before_the_transfer() {
     standby.execute("SELECT pg_create_physical_replication_slot('pgmoneta')");
     let daemon = Daemon::builder(&scratch)
         .server("standby", &standby)
-        .start();
-    standby.wait_streaming("pgmoneta");
+        .start_streaming();
     primary.execute("CREATE TABLE later (n int)");
     replayed();
     // Until the first flush, earlier segments could still arrive.

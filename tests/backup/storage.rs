@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use pgmoneta::unit::Encryption;
 
 use super::by_hand::{ManifestLines, check_sums, key, restore, verify};
-use crate::harness::{Cluster, Daemon, Scratch};
+use crate::harness::{Cluster, Daemon, Scratch, streaming_daemon};
 
 #[test]
 fn none() {
@@ -52,8 +52,7 @@ fn check_storage(compression: &str, suffix: &str) {
                 "compression = {compression}\nencryption = {method}"
             ))
             .server("primary", &cluster)
-            .start();
-        cluster.wait_streaming("pgmoneta");
+            .start_streaming();
         let label = daemon.backup("primary");
         let backup = daemon.backups("primary").join(&label);
         check_sums(&backup);
@@ -93,12 +92,7 @@ fn check_storage(compression: &str, suffix: &str) {
 
 #[test]
 fn sizes_and_positions_in_backup_info_are_correct() {
-    let scratch = Scratch::new("sizes");
-    let cluster = Cluster::builder(&scratch).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+    let (scratch, cluster, daemon) = streaming_daemon("sizes");
     let label = daemon.backup("primary");
     let backup = daemon.backups("primary").join(&label);
     let target = scratch.join("restored");

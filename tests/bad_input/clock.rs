@@ -9,8 +9,7 @@ fn labels_stay_unique_and_ordered_when_the_clock_is_set_back() {
     let faults = Faults::new(&scratch, &scratch.join("nowhere"));
     let mut daemon = faults
         .daemon(Daemon::builder(&scratch).server("primary", &cluster))
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     let first = daemon.backup("primary");
     faults.on_with("clock", "-7200");
     daemon.cli(&["backup", "primary"]).ok();

@@ -114,8 +114,7 @@ fn a_restore_fails_if_a_write_fails() {
     let faults = Faults::new(&scratch, &target);
     let daemon = faults
         .daemon(Daemon::builder(&scratch).server("primary", &cluster))
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     daemon.backup("primary");
     faults.on("full");
     daemon
@@ -137,8 +136,7 @@ fn a_backup_fails_if_a_write_fails() {
     let faults = Faults::new(&scratch, &repository);
     let daemon = faults
         .daemon(Daemon::builder(&scratch).server("primary", &cluster))
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     faults.on("full");
     daemon.cli(&["backup", "primary"]).fails(1, "space");
     assert!(faults.happened("full"));

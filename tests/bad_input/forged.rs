@@ -356,8 +356,7 @@ fn a_backup_of_another_cluster_is_refused() {
         .global("compression = none\nencryption = aes-256")
         .server("one", &one)
         .server("other", &other)
-        .start();
-    one.wait_streaming("pgmoneta");
+        .start_streaming();
     other.wait_streaming("pgmoneta");
     let label = daemon.backup("other");
     daemon.cli(&["verify", "other", &label]).ok();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Cluster, Daemon, Scratch, write_owned};
+use crate::harness::{Cluster, Daemon, Scratch, streaming_daemon, write_owned};
 
 /// Invalid names of servers and backups.
 fn names() -> Vec<String> {
@@ -27,12 +27,7 @@ fn names() -> Vec<String> {
 
 #[test]
 fn invalid_names_from_clients_are_refused() {
-    let scratch = Scratch::new("names");
-    let cluster = Cluster::builder(&scratch).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+    let (scratch, _cluster, daemon) = streaming_daemon("names");
     let label = daemon.backup("primary");
     let target = scratch.directory("target");
     let directory = target.to_str().unwrap();
@@ -71,12 +66,7 @@ fn invalid_names_from_clients_are_refused() {
 
 #[test]
 fn invalid_restore_directories_are_refused() {
-    let scratch = Scratch::new("dirs");
-    let cluster = Cluster::builder(&scratch).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+    let (scratch, _cluster, daemon) = streaming_daemon("dirs");
     daemon.backup("primary");
     let file = scratch.write("file", "x").to_str().unwrap().to_owned();
     let long = scratch.join("x".repeat(300)).to_str().unwrap().to_owned();
@@ -102,12 +92,7 @@ fn invalid_restore_directories_are_refused() {
 
 #[test]
 fn a_restore_directory_may_contain_a_newline() {
-    let scratch = Scratch::new("newline");
-    let cluster = Cluster::builder(&scratch).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+    let (_scratch, _cluster, daemon) = streaming_daemon("newline");
     daemon.backup("primary");
     let output = daemon.restore_output("primary", "newest", None, "a\nb");
     // Either completely restored, or refused; never to another directory.

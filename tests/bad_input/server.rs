@@ -111,8 +111,7 @@ fn a_lost_slot_is_reported_with_a_hint() {
         .start();
     let mut daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     daemon.backup("primary");
     daemon.stop();
     let lost = "SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = 'pgmoneta'";
@@ -152,8 +151,7 @@ fn a_server_crash_during_a_backup_leaves_no_files() {
     let mut cluster = Cluster::builder(&scratch).start();
     let daemon = Daemon::builder(&scratch)
         .server_with("primary", &cluster, "max_rate = 32k")
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     let mut backup = Process::new(
         daemon
             .cli_command(&["backup", "primary"])

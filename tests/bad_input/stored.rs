@@ -26,8 +26,7 @@ impl Setup {
         let daemon = Daemon::builder(&scratch)
             .global(storage)
             .server("primary", &cluster)
-            .start();
-        cluster.wait_streaming("pgmoneta");
+            .start_streaming();
         let label = daemon.backup("primary");
         daemon.cli(&["verify", "primary", &label]).ok();
         let backup = daemon.backups("primary").join(label);

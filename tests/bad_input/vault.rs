@@ -44,8 +44,7 @@ fn an_encrypted_backup_needs_its_master_key() {
     let mut daemon = Daemon::builder(&scratch)
         .global("encryption = aes-256-gcm")
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     daemon.backup("primary");
     daemon.stop();
     let other = Daemon::builder(&scratch)

@@ -17,6 +17,8 @@ const LONG_TIMEOUTS: [(&str, &str); 2] = [
 /// The options of a new daemon.
 pub struct DaemonBuilder<'a> {
     scratch: &'a Scratch,
+    /// The clusters of its servers.
+    clusters: Vec<&'a Cluster>,
     name: String,
     global: String,
     servers: String,
@@ -29,6 +31,7 @@ impl<'a> DaemonBuilder<'a> {
     pub(super) fn new(scratch: &'a Scratch) -> Self {
         Self {
             scratch,
+            clusters: Vec::new(),
             name: "moneta".to_owned(),
             global: String::new(),
             servers: String::new(),
@@ -51,12 +54,13 @@ impl<'a> DaemonBuilder<'a> {
     }
 
     /// Adds a server.
-    pub fn server(self, name: &str, cluster: &Cluster) -> Self {
+    pub fn server(self, name: &str, cluster: &'a Cluster) -> Self {
         self.server_with(name, cluster, "")
     }
 
     /// Adds a server, with more lines in its section.
-    pub fn server_with(mut self, name: &str, cluster: &Cluster, lines: &str) -> Self {
+    pub fn server_with(mut self, name: &str, cluster: &'a Cluster, lines: &str) -> Self {
+        self.clusters.push(cluster);
         write!(
             self.servers,
             "\n[{name}]\nhost = 127.0.0.1\nport = {}\nuser = {REPLICATION_USER}\n\
@@ -124,4 +128,24 @@ impl<'a> DaemonBuilder<'a> {
         daemon.start();
         daemon
     }
+
+    /// As [`DaemonBuilder::start`], then waits until it streams from all of its servers.
+    pub fn start_streaming(self) -> Daemon {
+        let clusters = self.clusters.clone();
+        let daemon = self.start();
+        for cluster in clusters {
+            cluster.wait_streaming("pgmoneta");
+        }
+        daemon
+    }
+}
+
+/// A cluster, and a daemon that streams its WAL as the server `primary`: how most tests begin.
+pub fn streaming_daemon(name: &str) -> (Scratch, Cluster, Daemon) {
+    let scratch = Scratch::new(name);
+    let cluster = Cluster::builder(&scratch).start();
+    let daemon = Daemon::builder(&scratch)
+        .server("primary", &cluster)
+        .start_streaming();
+    (scratch, cluster, daemon)
 }

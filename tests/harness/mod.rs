@@ -35,7 +35,7 @@ pub use archive::Reference;
 pub use cluster::{Cluster, SUPERUSER};
 pub use cluster_builder::{Builder, REPLICATION_PASSWORD, REPLICATION_USER, run};
 pub use daemon::{Daemon, Output, program};
-pub use daemon_builder::DaemonBuilder;
+pub use daemon_builder::{DaemonBuilder, streaming_daemon};
 pub use faults::Faults;
 pub use load::{Load, assert_all_there};
 pub use pages::{Pages, check_pages};

@@ -1,7 +1,5 @@
 //! SQL in a cluster: typed values, and errors with their SQLSTATE.
 
-use std::sync::PoisonError;
-
 use postgres::types::{FromSqlOwned, PgLsn};
 use postgres::{Client, Config, Error, NoTls};
 
@@ -31,23 +29,14 @@ impl Cluster {
         &self,
         action: impl FnOnce(&mut Client) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let lock = || {
-            self.connection
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        let mut kept = lock().take();
-        if let Some(client) = &mut kept
-            && client.is_valid(test_timeout(0)).is_err()
-        {
-            kept = None;
-        }
-        let mut client = match kept {
+        let mut kept = self.connection.lock().unwrap().take();
+        let valid = |client: &mut Client| client.is_valid(test_timeout(0)).is_ok();
+        let mut client = match kept.take_if(valid) {
             Some(client) => client,
             None => self.try_connect("postgres")?,
         };
         let result = action(&mut client);
-        *lock() = Some(client);
+        *self.connection.lock().unwrap() = Some(client);
         result
     }
 

@@ -1,6 +1,6 @@
 //! The output and exit status of the client.
 
-use crate::harness::{Cluster, Daemon, Output, Scratch};
+use crate::harness::{Cluster, Daemon, Output, Scratch, streaming_daemon};
 
 #[test]
 fn exit_statuses_distinguish_success_failure_usage_and_no_daemon() {
@@ -105,12 +105,7 @@ fn every_compression_and_encryption_of_messages_works() {
 
 #[test]
 fn the_default_output_of_status_is_text() {
-    let scratch = Scratch::new("people");
-    let cluster = Cluster::builder(&scratch).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+    let (_scratch, _cluster, daemon) = streaming_daemon("people");
     let text = daemon.cli(&["status"]).ok().stdout;
     assert!(text.starts_with("Repository: "), "{text}");
     for line in [

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Cluster, Daemon, Scratch, wait_until};
+use crate::harness::{Cluster, Daemon, Scratch, streaming_daemon, wait_until};
 
 /// The members of the only server, and the exit status.
 fn status(daemon: &Daemon) -> (Value, i32) {
@@ -45,12 +45,7 @@ fn status_fails_in_an_alarm_and_the_lag_is_unknown() {
 
 #[test]
 fn status_fails_while_a_server_is_stopped() {
-    let scratch = Scratch::new("away");
-    let mut cluster = Cluster::builder(&scratch).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+    let (_scratch, mut cluster, daemon) = streaming_daemon("away");
     wait_until("WAL arrives", 60, || status(&daemon).1 == 0);
     cluster.stop();
     wait_until("the stop is reported", 60, || status(&daemon).1 == 1);
@@ -68,8 +63,7 @@ fn a_repaired_gap_is_not_reported_by_the_next_status() {
     let daemon = Daemon::builder(&scratch)
         .global("compression = none")
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     for _ in 0..4 {
         cluster.execute("SELECT pg_switch_wal() FROM pg_logical_emit_message(false, 'test', 'x')");
     }
@@ -99,12 +93,7 @@ fn a_repaired_gap_is_not_reported_by_the_next_status() {
 
 #[test]
 fn a_backup_that_cannot_be_restored_makes_the_server_unhealthy() {
-    let scratch = Scratch::new("damage");
-    let cluster = Cluster::builder(&scratch).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+    let (scratch, _cluster, daemon) = streaming_daemon("damage");
     let label = daemon.backup("primary");
     assert_eq!(status(&daemon).1, 0);
     let directory = daemon.backups("primary").join(&label);

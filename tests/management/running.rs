@@ -15,8 +15,7 @@ fn with_max_rate(scratch: &Scratch, rate: &str) -> (Cluster, Daemon) {
     let section = format!("max_rate = {rate}\nwal_receiver_timeout = 600s");
     let daemon = Daemon::builder(scratch)
         .server_with("primary", &cluster, &section)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     (cluster, daemon)
 }
 

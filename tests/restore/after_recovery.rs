@@ -32,8 +32,7 @@ impl Rows {
             .start();
         let daemon = Daemon::builder(&scratch)
             .server("primary", &cluster)
-            .start();
-        cluster.wait_streaming("pgmoneta");
+            .start_streaming();
         cluster.execute("CREATE TABLE t (n int)");
         cluster.execute("INSERT INTO t VALUES (1)");
         daemon.backup("primary");

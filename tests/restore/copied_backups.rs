@@ -28,8 +28,7 @@ fn a_copied_backup_is_verified_and_restored_to_its_end() {
     let mut first = Daemon::builder(&scratch)
         .global("encryption = aes-192")
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     let label = first.backup("primary");
     let saved = scratch.join("saved");
     copy_tree(&first.backups("primary").join(&label), &saved);

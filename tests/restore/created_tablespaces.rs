@@ -25,8 +25,7 @@ impl LaterTablespaces {
         let cluster = Cluster::builder(&scratch).major(major).start();
         let daemon = Daemon::builder(&scratch)
             .server("primary", &cluster)
-            .start();
-        cluster.wait_streaming("pgmoneta");
+            .start_streaming();
         daemon.backup("primary");
         cluster.execute("CREATE TABLE t (n int)");
         let before = cluster.flush_lsn();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::scenario::unique;
-use crate::harness::{Cluster, Daemon, Scratch, User, user, write_owned};
+use crate::harness::{Cluster, Daemon, Scratch, User, streaming_daemon, user, write_owned};
 
 struct DryRunTest {
     scratch: Scratch,
@@ -53,12 +53,7 @@ fn set_mode(path: &Path, mode: u32) {
 
 #[test]
 fn a_dry_run_finds_what_the_restore_would_refuse() {
-    let scratch = Scratch::new("dry");
-    let cluster = Cluster::builder(&scratch).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+    let (scratch, cluster, daemon) = streaming_daemon("dry");
     let at = scratch.directory("ts");
     cluster.execute(&format!("CREATE TABLESPACE ts LOCATION '{}'", at.display()));
     daemon.backup("primary");

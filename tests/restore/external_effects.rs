@@ -150,8 +150,7 @@ fn with_external_paths(major: u32, places: &Scratch) -> Rows {
 fn with_backup(scratch: Scratch, cluster: Cluster, lines: &str) -> Rows {
     let daemon = Daemon::builder(&scratch)
         .server_with("primary", &cluster, lines)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     cluster.execute("CREATE TABLE t (n int)");
     daemon.backup("primary");
     cluster.wait_received("pgmoneta");

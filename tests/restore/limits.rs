@@ -71,8 +71,7 @@ fn limits_of_the_command_line_are_those_of_the_control_file() {
         cluster.start();
         let daemon = Daemon::builder(&scratch)
             .server("primary", &cluster)
-            .start();
-        cluster.wait_streaming("pgmoneta");
+            .start_streaming();
         daemon.backup("primary");
         let data = daemon.restore("primary", "newest", None, "r");
         let mut restored = Cluster::adopt(&scratch, major, data);

@@ -25,8 +25,7 @@ impl PausedRestore {
         let into = scratch.directory("r");
         let faults = Faults::new(&scratch, &into);
         let builder = Daemon::builder(&scratch).server("primary", &cluster);
-        let daemon = faults.daemon(builder).start();
-        cluster.wait_streaming("pgmoneta");
+        let daemon = faults.daemon(builder).start_streaming();
         cluster.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (1)");
         let label = daemon.backup("primary");
         PausedRestore {

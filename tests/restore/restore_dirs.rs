@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::scenario::{Scenario, last_row, unique};
 use crate::harness::{
-    Cluster, Daemon, Output, Scratch, check_pages, client, server, user, wait_until, write_owned,
+    Cluster, Daemon, Output, Scratch, check_pages, client, server, streaming_daemon, user,
+    wait_until, write_owned,
 };
 
 struct TablespaceCluster {
@@ -19,12 +20,7 @@ struct TablespaceCluster {
 
 /// A cluster with two tablespaces and a backup of it.
 fn with_tablespaces() -> TablespaceCluster {
-    let scratch = Scratch::new("spread");
-    let cluster = Cluster::builder(&scratch).start();
-    let daemon = Daemon::builder(&scratch)
-        .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+    let (scratch, cluster, daemon) = streaming_daemon("spread");
     for name in ["one", "two"] {
         let location = scratch.directory(name);
         cluster.execute(&format!(
@@ -145,8 +141,7 @@ fn settings_of_an_earlier_recovery_have_no_effect() {
         .start();
     let daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     cluster.execute("ALTER SYSTEM SET recovery_target_action = 'shutdown'");
     cluster.execute("ALTER SYSTEM SET restore_command = 'exit 200'");
     cluster.execute("ALTER SYSTEM SET work_mem = '5MB'");
@@ -242,8 +237,7 @@ fn a_stopped_restore_removes_everything() {
     let builder = Daemon::builder(&scratch)
         .global("workers = 1")
         .server("primary", &cluster);
-    let mut daemon = faults.daemon(builder).start();
-    cluster.wait_streaming("pgmoneta");
+    let mut daemon = faults.daemon(builder).start_streaming();
     daemon.backup("primary");
     loop {
         let restore = ["restore", "primary", "newest", directory.to_str().unwrap()];
@@ -286,8 +280,7 @@ fn a_backup_of_a_standby_is_restored() {
     let standby = primary.standby(&scratch, "standby");
     let daemon = Daemon::builder(&scratch)
         .server("primary", &standby)
-        .start();
-    standby.wait_streaming("pgmoneta");
+        .start_streaming();
     // A backup of a standby begins at a checkpoint of the primary.
     primary.execute("CHECKPOINT");
     primary.execute("INSERT INTO t VALUES (2)");

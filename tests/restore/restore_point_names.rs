@@ -13,8 +13,7 @@ fn restore_points_of_any_name_and_dates_alone_are_reached() {
     let daemon = Daemon::builder(&scratch)
         .env("TZ", "UTC")
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     cluster.execute("CREATE TABLE t (n int); INSERT INTO t VALUES (0)");
     cluster.execute("CREATE DATABASE bytes ENCODING 'SQL_ASCII' TEMPLATE template0");
     daemon.backup("primary");

@@ -43,8 +43,7 @@ impl Scenario {
         let daemon = Daemon::builder(&scratch)
             .global(storage)
             .server("primary", &cluster)
-            .start();
-        cluster.wait_streaming("pgmoneta");
+            .start_streaming();
         cluster.execute("CREATE TABLE t (n int)");
         let mut scenario = Scenario {
             a: String::new(),

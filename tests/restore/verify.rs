@@ -11,8 +11,7 @@ fn unexpected_files_changed_lists_and_missing_wal_are_found() {
     let daemon = Daemon::builder(&scratch)
         .global("compression = zstd\nencryption = aes-256-gcm")
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     let label = daemon.backup("primary");
     let backup = daemon.backups("primary").join(&label);
     let verify = || daemon.cli(&["verify", "primary", &label]);

@@ -35,8 +35,7 @@ impl Setup {
         let builder = Daemon::builder(&scratch)
             .global(global)
             .server("primary", &cluster);
-        let daemon = faults.daemon(builder).start();
-        cluster.wait_streaming("pgmoneta");
+        let daemon = faults.daemon(builder).start_streaming();
         Setup {
             reference: Reference::new(&cluster, &archive),
             cluster,

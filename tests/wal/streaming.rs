@@ -416,8 +416,7 @@ fn a_large_segment_is_not_received_again_after_a_kill() {
         .start();
     let mut daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)
-        .start();
-    cluster.wait_streaming("pgmoneta");
+        .start_streaming();
     write_wal(&cluster, 20);
     cluster.wait_received("pgmoneta");
     let end = Lsn(cluster.flush_lsn().into());
