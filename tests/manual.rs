@@ -3,14 +3,15 @@
 //! The list of options in `man/pgmoneta.conf.5` is generated from the table:
 //! `PGMONETA_WRITE_MANUAL=1 cargo test manual` updates it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::harness::{Output, program, user};
+use super::harness::{Output, Scratch, program, user};
 
 use pgmoneta::codec::Compression;
-use pgmoneta::config::{CLIENT_OPTIONS, OPTIONS, Scope, Setting, Support, ValueKind};
+use pgmoneta::config::{
+    CLIENT_OPTIONS, Config, Field, Files, OPTIONS, Scope, Setting, Support, ValueKind,
+};
 use pgmoneta::unit::Encryption;
 
 const BEGIN: &str = ".\\\" The options, made from the table by tests/manual.rs\n";
@@ -50,7 +51,7 @@ fn list(options: &[Setting]) -> String {
         text.push_str(&format!(
             ".It Ic {} = Ar {}\n{}\n",
             option.key,
-            value_name(option.kind),
+            value_name(&option.kind()),
             option.help
         ));
         text.push_str(&properties(option));
@@ -80,14 +81,14 @@ fn list(options: &[Setting]) -> String {
 /// Section, values, default and unit of an option.
 fn properties(option: &Setting) -> String {
     let mut properties = Vec::new();
-    match option.scope {
+    match option.scope() {
         Scope::Main => {}
         Scope::Server => properties.push("In the section of a server".to_owned()),
         Scope::Both => properties
             .push("In either section; a server without it takes that of\n.Bq pgmoneta".to_owned()),
     }
-    if let ValueKind::Enum(words) | ValueKind::EnumList(words) = option.kind {
-        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+    let kind = option.kind();
+    if let ValueKind::Enum(words) | ValueKind::EnumList(words) = &kind {
         properties.push(format!("Values: {}", words.join(", ")));
     }
     if option.required {
@@ -95,8 +96,16 @@ fn properties(option: &Setting) -> String {
     } else if !option.default.is_empty() {
         properties.push(format!("Default: {}", option.default));
     }
-    if !option.unit.is_empty() {
-        properties.push(format!("A bare number means {}", option.unit));
+    let unit = match kind {
+        ValueKind::Time => "seconds",
+        ValueKind::Size => "bytes",
+        _ => "",
+    };
+    let unit = Some(option.unit)
+        .filter(|unit| !unit.is_empty())
+        .unwrap_or(unit);
+    if !unit.is_empty() {
+        properties.push(format!("A bare number means {unit}"));
     }
     properties
         .iter()
@@ -104,21 +113,19 @@ fn properties(option: &Setting) -> String {
         .collect()
 }
 
-fn value_name(kind: ValueKind) -> &'static str {
+fn value_name(kind: &ValueKind) -> &'static str {
     match kind {
         ValueKind::Text => "text",
-        ValueKind::Path | ValueKind::PlainPath => "path",
-        ValueKind::Pattern => "pattern",
-        ValueKind::Boolean | ValueKind::InheritedBoolean => "on | off",
-        ValueKind::Integer(..) => "number",
-        ValueKind::Time(_) => "time",
+        ValueKind::Path => "path",
+        ValueKind::Boolean => "on | off",
+        ValueKind::Integer => "number",
+        ValueKind::Time => "time",
         ValueKind::Size => "size",
-        ValueKind::Rate | ValueKind::ServerRate => "size",
         ValueKind::Level => "number | auto",
         ValueKind::Retention => "days[, weeks[, months[, years]]]",
         ValueKind::Enum(_) => "word",
         ValueKind::EnumList(_) => "word[, word ...]",
-        ValueKind::List(..) => "list",
+        ValueKind::List(_) => "list",
     }
 }
 
@@ -178,20 +185,9 @@ fn the_keys_of_the_sample_files_are_known_and_active() {
         ("conf/pgmoneta.conf", OPTIONS),
         ("conf/pgmoneta_cli.conf", CLIENT_OPTIONS),
     ] {
-        let known: BTreeSet<_> = options
-            .iter()
-            .filter(|option| option.support == Support::Active)
-            .map(|option| option.key)
-            .collect();
         let text = fs::read_to_string(path(name)).unwrap();
-        let mut keys = 0;
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            if let Some((key, _)) = line.split_once(" = ") {
-                assert!(known.contains(key), "{name}: {key}");
-                keys += 1;
-            }
-        }
-        assert!(keys > 0, "{name} has no keys");
+        assert!(!keys(&text).is_empty(), "{name} has no keys");
+        assert_eq!(inactive_keys(&text, options), [""; 0], "{name}");
     }
 }
 
@@ -210,4 +206,58 @@ fn every_method_is_in_the_sample_file_and_the_manual() {
         let range = format!("{compression}: {lowest} to {highest}");
         assert!(level.help.contains(&range), "{range}");
     }
+}
+
+fn keys(text: &str) -> Vec<&str> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let keys = lines.filter_map(|line| line.split_once(" = "));
+    keys.map(|(key, _)| key).collect()
+}
+
+/// The keys of a sample file that are not known, or that have no effect.
+fn inactive_keys<'a>(text: &'a str, options: &[Setting]) -> Vec<&'a str> {
+    let active = |key: &str| {
+        let mut options = options.iter();
+        options.any(|option| option.key == key && option.support == Support::Active)
+    };
+    let keys = keys(text).into_iter();
+    keys.filter(|key| !active(key)).collect()
+}
+
+/// The list "One more configuration key" in CONTRIBUTING.md: a row and its field are enough for the
+/// manual, the sample file, the reader and the list of values.
+#[test]
+fn one_more_key_is_a_row_and_a_field() {
+    // A field that no other row has stands for the new one.
+    let row = Setting::new(
+        "example_file",
+        Field::Daemon(|config| &mut config.admins_path),
+        "/example",
+        "An example.",
+    );
+    let rows = [OPTIONS, &[row]].concat();
+    let entry = ".It Ic example_file = Ar path\nAn example.\nDefault: /example.\n";
+    assert!(list(&rows).contains(entry));
+
+    let scratch = Scratch::new("one-more-key");
+    let sample = fs::read_to_string(path("conf/pgmoneta.conf")).unwrap();
+    let sample = sample.replace("/run/pgmoneta", &scratch.path().display().to_string());
+    let read = |text: &str| {
+        let files = Files {
+            main: scratch.write("pgmoneta.conf", text),
+            users: scratch.join("pgmoneta_users.conf"),
+            admins: None,
+        };
+        assert!(Config::load(&files).is_err() || text == sample, "{text}");
+        assert_eq!(inactive_keys(text, &rows), [""; 0]);
+        let config = Config::load_by(&rows, &files).unwrap().config;
+        let values = config.values(&rows).unwrap();
+        let value = values.into_iter().find(|value| value.1 == "example_file");
+        (config.admins_path, value.unwrap().2)
+    };
+    let default = (Some(PathBuf::from("/example")), "/example".to_owned());
+    assert_eq!(read(&sample), default);
+    let text = sample.replace("[pgmoneta]", "[pgmoneta]\nexample_file = /else/where");
+    let set = (Some(PathBuf::from("/else/where")), "/else/where".to_owned());
+    assert_eq!(read(&text), set);
 }

@@ -1,108 +1,95 @@
-//! A configuration file as sections of keys and values, the result of parsing either syntax.
+//! A configuration file as sections of keys and texts, the result of parsing either syntax.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use toml::Table;
+use super::setting::Setting;
+use super::value::ValueKind;
 
-use super::problem::{Diagnostics, invalid};
-use super::{ini, toml_file};
-use crate::error::{Context, Result};
-use crate::unit::without_bom;
-
-/// The maximum size of a configuration file, in bytes.
-const MAX_FILE_SIZE: u64 = 4 << 20;
-
-/// A parsed file, not yet checked against the option table.
+/// A section of a file; its values are not read yet.
 #[derive(Debug, Default)]
-pub(super) struct Document {
-    /// The sections, in the order of the file.
-    pub sections: Vec<RawSection>,
-}
-
-/// A section of a file, before its values are read by the option table.
-#[derive(Debug)]
-pub(super) struct RawSection {
+pub(super) struct Section {
     /// The text between `[` and `]`; empty for keys before the first title.
     pub title: String,
     /// The line number of the title, from 1.
     pub line: usize,
-    /// Keys and values; all values are strings in the INI syntax, which has no types.
-    pub table: Table,
-    /// The line number of each key, from 1.
-    pub lines: BTreeMap<String, usize>,
+    entries: BTreeMap<String, Entry>,
 }
 
-impl RawSection {
+/// The text of a key, and its line number from 1.
+#[derive(Debug)]
+struct Entry {
+    text: String,
+    line: usize,
+}
+
+impl Section {
     /// A section without keys.
-    pub fn new(title: &str, line: usize) -> RawSection {
-        RawSection {
+    pub fn new(title: &str, line: usize) -> Section {
+        Section {
             title: title.to_owned(),
             line,
-            table: Table::new(),
-            lines: BTreeMap::new(),
+            entries: BTreeMap::new(),
         }
+    }
+
+    /// Sets a key; returns the line where it was set before.
+    pub fn insert(&mut self, key: &str, text: String, line: usize) -> Option<usize> {
+        let old = self.entries.insert(key.to_owned(), Entry { text, line });
+        old.map(|entry| entry.line)
+    }
+
+    /// All keys with text and line.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &str, usize)> {
+        let entries = self.entries.iter();
+        entries.map(|(key, entry)| (key.as_str(), entry.text.as_str(), entry.line))
+    }
+
+    /// Whether the section has a key, even without a text.
+    pub fn contains(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// The text of a key; `None` for an empty one, which counts as not set.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        let text = self.entries.get(key).map(|entry| entry.text.as_str());
+        text.filter(|text| !text.trim().is_empty())
+    }
+
+    /// The line number of a key, else that of the title.
+    pub fn line_of(&self, key: &str) -> usize {
+        self.entries.get(key).map_or(self.line, |entry| entry.line)
     }
 }
 
-/// How titles and paths are parsed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ParseOptions {
+/// How titles and values are parsed.
+#[derive(Clone, Copy)]
+pub(super) struct ParseOptions<'a> {
     /// Whether keys may precede the first title, and titles may repeat: true for the file of the
     /// client.
     pub lenient: bool,
-    /// Whether the value of a key is a path in which environment variables are expanded.
-    pub expand_variables: fn(&str) -> bool,
+    /// The keys that the file may have.
+    pub rows: &'a [Setting],
 }
 
-/// Parses `file`: TOML if its name ends in `.toml`, else INI. `None` if it cannot be read at all.
-pub(super) fn read(
-    file: &Path,
-    options: ParseOptions,
-    diagnostics: &mut Diagnostics,
-) -> Option<Document> {
-    let text = match bytes(file) {
-        Ok(text) => text,
-        Err(failure) => {
-            diagnostics.add(None, "", failure);
-            return None;
-        }
-    };
-    let text = without_bom(&text);
-    let text = match std::str::from_utf8(text) {
-        Ok(text) => text,
-        Err(error) => {
-            let before = text.get(..error.valid_up_to()).unwrap_or_default();
-            diagnostics.add(
-                Some(line_number(before)),
-                "",
-                invalid("the text is not UTF-8"),
-            );
-            return None;
-        }
-    };
-    if file
-        .extension()
-        .is_some_and(|extension| extension == "toml")
-    {
-        toml_file::read(text, options, diagnostics)
-    } else {
-        Some(ini::read(text, options, diagnostics))
+impl ParseOptions<'_> {
+    /// Whether a key is a path in which environment variables are expanded, in any section.
+    pub fn is_path(self, key: &str) -> bool {
+        self.kinds(key).any(|kind| kind == ValueKind::Path)
     }
-}
 
-fn bytes(file: &Path) -> Result<Vec<u8>> {
-    let metadata = file.metadata().context("read")?;
-    if !metadata.is_file() {
-        return Err(invalid("it is not a file"));
+    /// The character between the items of a list.
+    pub fn separator(self, key: &str) -> char {
+        let separator = self.kinds(key).find_map(|kind| match kind {
+            ValueKind::List(separator) => Some(separator),
+            _ => None,
+        });
+        separator.unwrap_or(',')
     }
-    if metadata.len() > MAX_FILE_SIZE {
-        return Err(invalid(format!(
-            "it has {} bytes; the maximum is {MAX_FILE_SIZE}",
-            metadata.len()
-        )));
+
+    fn kinds(self, key: &str) -> impl Iterator<Item = ValueKind> {
+        let rows = self.rows.iter().filter(move |row| row.key == key);
+        rows.map(Setting::kind)
     }
-    std::fs::read(file).context("read")
 }
 
 /// The number of the line, from 1, in which the text `before` ends.

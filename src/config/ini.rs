@@ -5,16 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use toml::Value;
-
-use super::document::{Document, ParseOptions, RawSection};
+use super::document::{ParseOptions, Section};
 use super::expand::{self, Quotes};
 use super::problem::{Diagnostics, invalid};
 use crate::error::Error;
 
 /// Parses the text of a file; lines with errors are skipped and reported in `diagnostics`.
-pub(super) fn read(text: &str, options: ParseOptions, diagnostics: &mut Diagnostics) -> Document {
-    let mut document = Document::default();
+pub(super) fn read(
+    text: &str,
+    options: ParseOptions<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Section> {
+    let mut sections = Vec::new();
     let mut titles = BTreeMap::new();
     for (index, line) in text.split('\n').enumerate() {
         let (number, line) = (index + 1, line.trim());
@@ -31,16 +33,16 @@ pub(super) fn read(text: &str, options: ParseOptions, diagnostics: &mut Diagnost
                     number,
                     options,
                     &mut titles,
-                    &mut document,
+                    &mut sections,
                     diagnostics,
                 ),
                 Err(problem) => diagnostics.add(Some(number), "", problem),
             }
         } else {
-            entry(line, number, options, &mut document, diagnostics);
+            entry(line, number, options, &mut sections, diagnostics);
         }
     }
-    document
+    sections
 }
 
 fn title(rest: &str) -> Result<&str, Error> {
@@ -60,9 +62,9 @@ fn title(rest: &str) -> Result<&str, Error> {
 fn start_section<'a>(
     title: &'a str,
     number: usize,
-    options: ParseOptions,
+    options: ParseOptions<'_>,
     titles: &mut BTreeMap<&'a str, usize>,
-    document: &mut Document,
+    sections: &mut Vec<Section>,
     diagnostics: &mut Diagnostics,
 ) {
     if let Some(first) = titles.insert(title, number)
@@ -71,14 +73,14 @@ fn start_section<'a>(
         let text = format!("section [{title}] is already defined in line {first}");
         diagnostics.add(Some(number), "", invalid(text));
     }
-    document.sections.push(RawSection::new(title, number));
+    sections.push(Section::new(title, number));
 }
 
 fn entry(
     line: &str,
     number: usize,
-    options: ParseOptions,
-    document: &mut Document,
+    options: ParseOptions<'_>,
+    sections: &mut Vec<Section>,
     diagnostics: &mut Diagnostics,
 ) {
     let Some((key, value)) = line.split_once('=') else {
@@ -91,7 +93,7 @@ fn entry(
         diagnostics.add(Some(number), "", invalid("there is no key before the ="));
         return;
     }
-    let value = if (options.expand_variables)(key) {
+    let value = if options.is_path(key) {
         expand::expand(value.trim_start(), Quotes::Removed)
     } else {
         unquote(value.trim_start())
@@ -103,23 +105,22 @@ fn entry(
             return;
         }
     };
-    if document.sections.is_empty() {
+    if sections.is_empty() {
         if !options.lenient {
             let problem = invalid("it precedes the first section")
                 .with_hint("put the settings of the daemon after a line [pgmoneta]");
             diagnostics.add(Some(number), key, problem);
             return;
         }
-        document.sections.push(RawSection::new("", number));
+        sections.push(Section::new("", number));
     }
-    let Some(section) = document.sections.last_mut() else {
+    let Some(section) = sections.last_mut() else {
         return;
     };
-    if let Some(first) = section.lines.insert(key.to_owned(), number) {
+    if let Some(first) = section.insert(key, value, number) {
         let text = format!("{key} is also set in line {first}; this value is used");
         diagnostics.warning(Some(number), text);
     }
-    section.table.insert(key.to_owned(), Value::String(value));
 }
 
 /// The value of a key that is not a path: the text in quotes, or up to a comment.

@@ -5,32 +5,30 @@
 //! default and scope of each key. The result is typed: no other module parses a setting. All errors
 //! are reported together, with file and line.
 
-mod build;
-mod client;
+mod check;
 mod document;
-mod enums;
 mod expand;
 mod files;
 mod ini;
 mod load;
 mod model;
-mod option;
 mod problem;
-mod section;
-mod server;
-mod suggest;
+mod setting;
 mod table;
-mod tls;
 mod toml_file;
+mod unused;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
-pub use client::{CLIENT_OPTIONS, ClientConfig, OutputFormat};
 pub use files::{DIRECTORY_VARIABLE, FileOptions, Files, locate, locate_main};
 pub use load::Loaded;
-pub use model::{AuthMethods, Checkpoint, Config, Host, Retention, Server, TlsFiles, TlsMode};
-pub use option::{EnumValues, Reload, Scope, Setting, Support, ValueKind};
+pub use model::{
+    AuthMethods, Checkpoint, ClientConfig, Config, Host, OutputFormat, Retention, Server, TlsFiles,
+    TlsMode, UnusedValues,
+};
 pub use problem::{Problem, Problems};
-pub use table::OPTIONS;
+pub use setting::{Field, Reload, Scope, Setting, Support, Target};
+pub use table::{CLIENT_OPTIONS, OPTIONS};
+pub use value::{Limits, Value, ValueKind};

@@ -1,14 +1,23 @@
 //! The types of the checked configuration.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::thread::available_parallelism;
 
+use super::problem::invalid;
 use crate::codec::{Compression, Level};
+use crate::error::Error;
 use crate::logging::LogSettings;
-use crate::unit::{ByteSize, Encryption, ServerName, Span};
+use crate::unit::{ByteSize, Encryption, Keyword, Names, ServerName, Span};
+
+/// The values of keys that are checked, but that no feature uses yet, as text.
+pub type UnusedValues = BTreeMap<&'static str, String>;
 
 /// The checked configuration of the daemon.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// The absolute path of the main file.
     pub path: PathBuf,
@@ -30,12 +39,6 @@ pub struct Config {
     pub compression_level: Level,
     /// How backups and WAL are encrypted.
     pub encryption: Encryption,
-    /// Threads of the pool; at least 1 (0 in the file means one per CPU).
-    pub workers: usize,
-    /// `workers` as configured: 0 is one for each CPU.
-    pub configured_workers: u32,
-    /// How long backups are kept.
-    pub retention: Retention,
     /// The timeout of blocking operations, such as waiting for the WAL that a backup needs.
     pub blocking_timeout: Span,
     /// The timeout of a log-in, to a server or of a client.
@@ -48,12 +51,19 @@ pub struct Config {
     pub backlog: u32,
     /// The settings of the log.
     pub log: LogSettings,
+    /// The values of `[pgmoneta]` that servers inherit.
+    pub server_defaults: Server,
     /// The servers, in the order of the file.
     pub servers: Vec<Server>,
+    /// The values of other keys of `[pgmoneta]`.
+    pub unused: UnusedValues,
     /// One warning for each key that is set and whose feature is not implemented, to be logged at
     /// startup.
     pub not_implemented: Vec<String>,
 }
+
+/// The file name of the management socket.
+const SOCKET_NAME: &str = ".s.pgmoneta";
 
 impl Config {
     /// The server with this name.
@@ -65,12 +75,12 @@ impl Config {
 
     /// The path of the management socket.
     pub fn socket_path(&self) -> PathBuf {
-        self.unix_socket_dir.join(".s.pgmoneta")
+        self.unix_socket_dir.join(SOCKET_NAME)
     }
 }
 
 /// A PostgreSQL server to back up. Global settings that it inherits are resolved.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Server {
     /// The title of its section.
     pub name: ServerName,
@@ -86,10 +96,8 @@ pub struct Server {
     pub create_slot: bool,
     /// The `application_name` of connections, which `synchronous_standby_names` may list.
     pub application_name: String,
-    /// The number of threads for the operations of this server; at least 1.
-    pub workers: usize,
-    /// `workers` as configured, for the server or globally: 0 is one for each CPU.
-    pub configured_workers: u32,
+    /// The number of threads as configured; 0 is one for each CPU.
+    pub workers: u32,
     /// The maximum rate of a base backup, in bytes per second; `None` for no limit.
     pub max_rate: Option<ByteSize>,
     /// Whether the checkpoint of a backup is fast or spread.
@@ -104,6 +112,18 @@ pub struct Server {
     pub tls_files: TlsFiles,
     /// The authentication methods that are allowed besides SCRAM-SHA-256.
     pub auth: AuthMethods,
+    /// The values of other keys of its section, and of `[pgmoneta]` that it inherits.
+    pub unused: UnusedValues,
+}
+
+impl Server {
+    /// The number of threads for its operations; at least 1.
+    pub fn threads(&self) -> usize {
+        match usize::try_from(self.workers) {
+            Ok(0) | Err(_) => available_parallelism().map_or(1, usize::from),
+            Ok(number) => number,
+        }
+    }
 }
 
 /// The address on which a server listens.
@@ -113,6 +133,57 @@ pub enum Host {
     Tcp(String),
     /// The directory of its Unix socket.
     Unix(PathBuf),
+}
+
+impl Default for Host {
+    fn default() -> Host {
+        Host::Tcp(String::new())
+    }
+}
+
+impl FromStr for Host {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Host, Error> {
+        if text.starts_with('/') {
+            return Ok(Host::Unix(PathBuf::from(text)));
+        }
+        // As in URLs; the brackets are not part of the address.
+        let inside = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let name = inside.filter(|text| is_ipv6(text)).unwrap_or(text);
+        if is_host_name(name) || is_ipv6(name) {
+            return Ok(Host::Tcp(name.to_owned()));
+        }
+        let problem = invalid(format!("{name:?} is neither a host name nor an address"));
+        Err(if name.contains(',') {
+            problem.with_hint("a server has one host: add a section for each other host")
+        } else if name.contains(':') {
+            problem.with_hint("host takes no port and no scheme: set the port with port =")
+        } else {
+            problem
+        })
+    }
+}
+
+/// The maximum length of a host name in bytes (RFC 1035, section 2.3.4).
+const MAX_HOST_NAME: usize = 253;
+
+/// Whether a text may be a host name: letters, digits, `-`, `_` and dots.
+fn is_host_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    name.len() <= MAX_HOST_NAME && name.chars().all(fits) && !name.starts_with(['-', '.'])
+}
+
+/// Whether a text is an IPv6 address, with or without a zone (`fe80::1%eth0`).
+fn is_ipv6(text: &str) -> bool {
+    let address = match text.split_once('%') {
+        Some((address, zone)) if !zone.is_empty() => address,
+        Some(_) => return false,
+        None => text,
+    };
+    address.parse::<Ipv6Addr>().is_ok()
 }
 
 impl fmt::Display for Host {
@@ -134,6 +205,17 @@ pub enum Checkpoint {
     Spread,
 }
 
+impl Keyword for Checkpoint {
+    const ALL: &'static [Checkpoint] = &[Checkpoint::Fast, Checkpoint::Spread];
+
+    fn names(self) -> Names {
+        match self {
+            Checkpoint::Fast => ("fast", &[]),
+            Checkpoint::Spread => ("spread", &[]),
+        }
+    }
+}
+
 /// The TLS mode of a connection to PostgreSQL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsMode {
@@ -144,6 +226,18 @@ pub enum TlsMode {
     On,
     /// Encrypted; the certificate must be signed by a known authority and name the host.
     Verify,
+}
+
+impl Keyword for TlsMode {
+    const ALL: &'static [TlsMode] = &[TlsMode::Off, TlsMode::On, TlsMode::Verify];
+
+    fn names(self) -> Names {
+        match self {
+            TlsMode::Off => ("off", &["false", "no", "0"]),
+            TlsMode::On => ("on", &["true", "yes", "1"]),
+            TlsMode::Verify => ("verify", &[]),
+        }
+    }
 }
 
 /// The files for TLS connections to a server.
@@ -168,8 +262,69 @@ pub struct AuthMethods {
     /// No authentication request, as with `trust`, `peer` and `ident`, which a client cannot tell
     /// apart.
     pub trust: bool,
+    /// As `trust`, over a Unix socket only.
+    pub peer: bool,
     /// No authentication request over TLS, where a client certificate is presented.
     pub cert: bool,
+}
+
+/// A method by which a server authenticates pgmoneta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AuthMethod {
+    ScramSha256,
+    Md5,
+    Password,
+    Trust,
+    Peer,
+    Cert,
+}
+
+impl Keyword for AuthMethod {
+    const ALL: &'static [AuthMethod] = &[
+        AuthMethod::ScramSha256,
+        AuthMethod::Md5,
+        AuthMethod::Password,
+        AuthMethod::Trust,
+        AuthMethod::Peer,
+        AuthMethod::Cert,
+    ];
+
+    fn names(self) -> Names {
+        match self {
+            AuthMethod::ScramSha256 => ("scram-sha-256", &[]),
+            AuthMethod::Md5 => ("md5", &[]),
+            AuthMethod::Password => ("password", &[]),
+            AuthMethod::Trust => ("trust", &[]),
+            AuthMethod::Peer => ("peer", &[]),
+            AuthMethod::Cert => ("cert", &[]),
+        }
+    }
+}
+
+impl AuthMethods {
+    /// These methods and SCRAM-SHA-256.
+    pub(super) fn of(methods: &[AuthMethod]) -> AuthMethods {
+        let has = |method| methods.contains(&method);
+        AuthMethods {
+            md5: has(AuthMethod::Md5),
+            password: has(AuthMethod::Password),
+            trust: has(AuthMethod::Trust),
+            peer: has(AuthMethod::Peer),
+            cert: has(AuthMethod::Cert),
+        }
+    }
+
+    /// Whether a method is allowed.
+    pub(super) fn allows(self, method: AuthMethod) -> bool {
+        match method {
+            AuthMethod::ScramSha256 => true,
+            AuthMethod::Md5 => self.md5,
+            AuthMethod::Password => self.password,
+            AuthMethod::Trust => self.trust,
+            AuthMethod::Peer => self.peer,
+            AuthMethod::Cert => self.cert,
+        }
+    }
 }
 
 /// How many days, weeks, months and years backups are kept; `None` where unset.
@@ -183,4 +338,52 @@ pub struct Retention {
     pub months: Option<u32>,
     /// One backup a year for this many years.
     pub years: Option<u32>,
+}
+
+/// The output format of the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// Tables for people.
+    #[default]
+    Text,
+    /// JSON in which sizes, times and codes are translated to text.
+    Json,
+    /// JSON as the daemon sent it.
+    Raw,
+}
+
+impl Keyword for OutputFormat {
+    const ALL: &'static [OutputFormat] =
+        &[OutputFormat::Text, OutputFormat::Json, OutputFormat::Raw];
+
+    fn names(self) -> Names {
+        match self {
+            OutputFormat::Text => ("text", &[]),
+            OutputFormat::Json => ("json", &[]),
+            OutputFormat::Raw => ("raw", &[]),
+        }
+    }
+}
+
+/// The configuration of the client.
+#[derive(Clone, Debug, Default)]
+pub struct ClientConfig {
+    /// The absolute path of the file.
+    pub path: PathBuf,
+    /// The host of the daemon, for remote management; empty for none.
+    pub host: String,
+    /// The port of remote management; 0 for none.
+    pub port: u16,
+    /// The directory of the management socket.
+    pub unix_socket_dir: Option<PathBuf>,
+    /// How messages are compressed.
+    pub compression: Compression,
+    /// How messages are encrypted.
+    pub encryption: Encryption,
+    /// The output format where no option of the command line names one.
+    pub output: OutputFormat,
+    /// The settings of the log.
+    pub log: LogSettings,
+    /// Warnings about the file, to be logged.
+    pub warnings: Vec<String>,
 }

@@ -1,42 +1,76 @@
-//! The option table: every key of `pgmoneta.conf`, in the order of the manual page.
+//! The option table: every key of `pgmoneta.conf` and of `pgmoneta_cli.conf`, in the order of the
+//! manual pages.
 
-use super::enums;
-use super::option::Scope::{Both, Main, Server};
-use super::option::Setting;
-use super::option::ValueKind::{
-    Boolean, Enum, EnumList, InheritedBoolean, Integer, Level, List, Path, Pattern, PlainPath,
-    Rate, Retention, ServerRate, Size, Text, Time,
-};
+use std::path::PathBuf;
+
+use super::check;
+use super::model::{ClientConfig, Config, Server};
+use super::setting::Scope::{Both, Main, Server as InServer};
+use super::setting::{Field, Scope, Setting};
+use super::unused::{self, AnyOf, Items, OneOf};
+use super::value::Value;
+use crate::logging::check_pattern;
+use crate::unit::{ByteSize, Span};
+
+type Key = &'static str;
+type Text = &'static str;
 
 const fn main(
-    key: &'static str,
-    kind: super::option::ValueKind,
-    default: &'static str,
-    help: &'static str,
+    key: Key,
+    field: fn(&mut Config) -> &mut dyn Value,
+    default: Text,
+    help: Text,
 ) -> Setting {
-    Setting::new(Main, key, kind, default, help)
+    Setting::new(key, Field::Daemon(field), default, help)
 }
 
 const fn server(
-    key: &'static str,
-    kind: super::option::ValueKind,
-    default: &'static str,
-    help: &'static str,
+    key: Key,
+    field: fn(&mut Server) -> &mut dyn Value,
+    default: Text,
+    help: Text,
 ) -> Setting {
-    Setting::new(Server, key, kind, default, help)
+    Setting::new(key, Field::Server(field), default, help)
 }
 
 const fn both(
-    key: &'static str,
-    kind: super::option::ValueKind,
-    default: &'static str,
-    help: &'static str,
+    key: Key,
+    field: fn(&mut Server) -> &mut dyn Value,
+    default: Text,
+    help: Text,
 ) -> Setting {
-    Setting::new(Both, key, kind, default, help)
+    Setting::new(key, Field::Inherited(field), default, help)
 }
 
+const fn client(
+    key: Key,
+    field: fn(&mut ClientConfig) -> &mut dyn Value,
+    default: Text,
+    help: Text,
+) -> Setting {
+    Setting::new(key, Field::Client(field), default, help)
+}
+
+const fn unused(
+    scope: Scope,
+    key: Key,
+    new: fn() -> Box<dyn Value>,
+    default: Text,
+    help: Text,
+) -> Setting {
+    Setting::new(key, Field::Unused(scope, new), default, help)
+}
+
+// The types of keys that no feature uses.
+const TEXT: fn() -> Box<dyn Value> = || Box::new(String::new());
+const PATH: fn() -> Box<dyn Value> = || Box::new(PathBuf::new());
+const BOOLEAN: fn() -> Box<dyn Value> = || Box::new(false);
+const NUMBER: fn() -> Box<dyn Value> = || Box::new(0_u32);
+const PORT: fn() -> Box<dyn Value> = || Box::new(0_u16);
+const TIME: fn() -> Box<dyn Value> = || Box::new(Span(0));
+const SIZE: fn() -> Box<dyn Value> = || Box::new(ByteSize(0));
+
 const MAX_BACKLOG: i64 = 1 << 16;
-const MAX_PORT: i64 = u16::MAX as i64;
 
 const METRICS: &str = "the metrics service";
 const CONSOLE: &str = "the web console";
@@ -44,111 +78,121 @@ const REMOTE: &str = "remote management";
 const STORAGE: &str = "remote storage";
 const HOT_STANDBY: &str = "the hot standby";
 
-/// The options of the daemon, with kind, default and help.
+/// The options of the daemon, with field, default and help.
 #[rustfmt::skip] // One row per line.
 pub const OPTIONS: &[Setting] = &[
     // Locations.
-    main("host", Text, "", "The address on which TCP services listen, * for all; also part of the default name of the pid file.").required(),
-    main("unix_socket_dir", Path, "", "The directory of the management socket .s.pgmoneta; it must exist.").required(),
-    main("base_dir", Path, "", "The directory that holds the backups and the WAL of all servers; it is created with pgmoneta-admin repository create.").required(),
-    main("pidfile", Path, "", "The pid file; by default pgmoneta.HOST.pid in unix_socket_dir, with all in place of *."),
+    main("host", |c| &mut c.host, "", "The address on which TCP services listen, * for all; also part of the default name of the pid file.").required(),
+    main("unix_socket_dir", |c| &mut c.unix_socket_dir, "", "The directory of the management socket .s.pgmoneta; it must exist.").checked(check::socket_directory).required(),
+    main("base_dir", |c| &mut c.base_dir, "", "The directory that holds the backups and the WAL of all servers; it is created with pgmoneta-admin repository create.").checked(check::base_directory).required(),
+    main("pidfile", |c| &mut c.pidfile, "", "The pid file; by default pgmoneta.HOST.pid in unix_socket_dir, with all in place of *."),
     // Connections.
-    main("blocking_timeout", Time(1), "30s", "The timeout of a blocking operation, such as waiting for the WAL that a backup needs.").reloadable(),
-    main("authentication_timeout", Time(1), "5s", "The timeout of connecting and logging in.").reloadable(),
-    main("keep_alive", Boolean, "on", "Whether TCP keepalive is on, which probes idle connections.").reloadable(),
-    main("nodelay", Boolean, "on", "Whether TCP_NODELAY is on, which sends small packets at once.").reloadable(),
-    main("backlog", Integer(0, MAX_BACKLOG), "16", "The length of the queue of connections to accept, listen(2); at least 16 is used.").reloadable(),
+    main("blocking_timeout", |c| &mut c.blocking_timeout, "30s", "The timeout of a blocking operation, such as waiting for the WAL that a backup needs.").at_least(1).reloadable(),
+    main("authentication_timeout", |c| &mut c.authentication_timeout, "5s", "The timeout of connecting and logging in.").at_least(1).reloadable(),
+    main("keep_alive", |c| &mut c.keep_alive, "on", "Whether TCP keepalive is on, which probes idle connections.").reloadable(),
+    main("nodelay", |c| &mut c.nodelay, "on", "Whether TCP_NODELAY is on, which sends small packets at once.").reloadable(),
+    main("backlog", |c| &mut c.backlog, "16", "The length of the queue of connections to accept, listen(2); at least 16 is used.").at_most(MAX_BACKLOG).reloadable(),
     // Backups.
-    main("compression", Enum(enums::COMPRESSION), "zstd", "How backups and WAL are compressed.").reloadable(),
-    main("compression_level", Level, "auto", "The compression level; auto chooses it for each file. gzip: 1 to 9, zstd: -131072 to 22, lz4: 1 to 12, bzip2: 1 to 9.").reloadable(),
-    main("encryption", Enum(enums::ENCRYPTION), "none", "How backups and WAL are encrypted from now on, with the master key; what is stored stays readable."),
-    main("workers", Integer(0, 1024), "0", "How many threads compress, encrypt, verify and restore; 0 is one for each CPU."),
-    server("workers", Integer(-1, 1024), "-1", "As in [pgmoneta], for this server; -1 inherits that value."),
-    main("max_rate", Rate, "0", "The maximum rate of a backup in bytes per second; 0 is no limit.").reloadable(),
-    server("max_rate", ServerRate, "-1", "As in [pgmoneta], for this server; -1 inherits that value.").reloadable(),
-    both("checkpoint", Enum(enums::CHECKPOINT), "fast", "Whether the checkpoint at the start of a backup is done at once or spread over time.").reloadable(),
-    both("create_slot", Boolean, "off", "Whether a missing replication slot is created.").reloadable(),
-    both("application_name", Text, "pgmoneta", "The application_name of the connections, which synchronous_standby_names may list."),
-    both("wal_receiver_timeout", Time(1), "60s", "How long the WAL receiver waits for a message of the server before it reconnects."),
-    both("retention", Retention, "7", "How long backups are kept: days, weeks, months, years; - where there is no rule.").reloadable().planned("the removal of old backups"),
-    main("retention_interval", Integer(1, i32::MAX as i64), "300", "How often old backups are removed.").unit("seconds").planned("the removal of old backups"),
-    main("verification", Time(0), "0", "How often all backups are verified; 0 is never.").planned("the regular verification"),
-    both("workspace", Path, "", "The directory for temporary files.").planned("work that needs temporary files"),
-    both("progress", InheritedBoolean, "off", "Whether the progress of backups is kept for the progress command.").reloadable().planned("the progress command"),
+    main("compression", |c| &mut c.compression, "zstd", "How backups and WAL are compressed.").reloadable(),
+    main("compression_level", |c| &mut c.compression_level, "auto", "The compression level; auto chooses it for each file. gzip: 1 to 9, zstd: -131072 to 22, lz4: 1 to 12, bzip2: 1 to 9.").reloadable(),
+    main("encryption", |c| &mut c.encryption, "none", "How backups and WAL are encrypted from now on, with the master key; what is stored stays readable."),
+    both("workers", |s| &mut s.workers, "0", "How many threads compress, encrypt, verify and restore; 0 is one for each CPU. For a server, -1 is the value of [pgmoneta].").at_most(1024).minus_one_inherits(),
+    both("max_rate", |s| &mut s.max_rate, "0", "The maximum rate of a backup in bytes per second; 0 is no limit. For a server, -1 is the value of [pgmoneta].").unit("bytes per second").minus_one_inherits().reloadable(),
+    both("checkpoint", |s| &mut s.checkpoint, "fast", "Whether the checkpoint at the start of a backup is done at once or spread over time.").reloadable(),
+    both("create_slot", |s| &mut s.create_slot, "off", "Whether a missing replication slot is created.").reloadable(),
+    both("application_name", |s| &mut s.application_name, "pgmoneta", "The application_name of the connections, which synchronous_standby_names may list.").checked(check::application_name),
+    both("wal_receiver_timeout", |s| &mut s.wal_receiver_timeout, "60s", "How long the WAL receiver waits for a message of the server before it reconnects.").at_least(1),
+    both("retention", |s| &mut s.retention, "7", "How long backups are kept: days, weeks, months, years; - where there is no rule.").reloadable().planned("the removal of old backups"),
+    unused(Main, "retention_interval", NUMBER, "300", "How often old backups are removed.").at_least(1).at_most((1 << 31) - 1).unit("seconds").planned("the removal of old backups"),
+    unused(Main, "verification", TIME, "0", "How often all backups are verified; 0 is never.").planned("the regular verification"),
+    unused(Both, "workspace", PATH, "", "The directory for temporary files.").planned("work that needs temporary files"),
+    unused(Both, "progress", BOOLEAN, "off", "Whether the progress of backups is kept for the progress command.").minus_one_inherits().reloadable().planned("the progress command"),
     // The log.
-    main("log_type", Enum(enums::LOG_TYPE), "console", "Where the log goes."),
-    main("log_level", Enum(enums::LOG_LEVEL), "info", "The lowest level of messages that is logged.").reloadable(),
-    main("log_path", Path, "pgmoneta.log", "The log file, a strftime pattern.").reloadable(),
-    main("log_line_prefix", Pattern, "%Y-%m-%d %H:%M:%S", "The prefix of each line, a strftime pattern.").reloadable(),
-    main("log_mode", Enum(enums::LOG_MODE), "append", "Whether an existing log file is appended to or truncated.").reloadable(),
-    main("log_rotation_age", Time(0), "0", "The age at which the log file is rotated; 0 is never.").reloadable(),
-    main("log_rotation_size", Size, "0", "The size at which the log file is rotated; 0 is never.").reloadable(),
+    main("log_type", |c| &mut c.log.kind, "console", "Where the log goes."),
+    main("log_level", |c| &mut c.log.level, "info", "The lowest level of messages that is logged.").reloadable(),
+    main("log_path", |c| &mut c.log.path, "pgmoneta.log", "The log file, a strftime pattern.").checked(check_pattern).reloadable(),
+    main("log_line_prefix", |c| &mut c.log.line_prefix, "%Y-%m-%d %H:%M:%S", "The prefix of each line, a strftime pattern.").checked(check_pattern).reloadable(),
+    main("log_mode", |c| &mut c.log.mode, "append", "Whether an existing log file is appended to or truncated.").reloadable(),
+    main("log_rotation_age", |c| &mut c.log.rotation_age, "0", "The age at which the log file is rotated; 0 is never.").reloadable(),
+    main("log_rotation_size", |c| &mut c.log.rotation_size, "0", "The size at which the log file is rotated; 0 is never.").reloadable(),
     // Servers.
-    server("host", Text, "", "The name or address of the server, or the directory of its Unix socket.").required(),
-    server("port", Integer(1, MAX_PORT), "", "The port of the server.").required(),
-    server("user", Text, "", "The role with REPLICATION to log in as; its password is in the users file.").required(),
-    server("wal_slot", Text, "", "The physical replication slot: lower case letters, digits and _.").required(),
-    server("auth", EnumList(enums::AUTH), "scram-sha-256", "How the server may authenticate pgmoneta; scram-sha-256 is always allowed. Where the key is not set, trust and peer are allowed over a Unix socket, and cert with tls = verify and tls_cert_file."),
-    server("tls", Enum(enums::TLS), "off", "Whether the connection is encrypted, and the certificate verified; on by default if a tls file is set, verify if tls_ca_file is."),
-    server("tls_cert_file", Path, "", "The client certificate for the server, PEM."),
-    server("tls_key_file", Path, "", "The key of the certificate, PEM."),
-    server("tls_ca_file", Path, "", "The certificate authorities (CA) that sign the certificate of the server, PEM."),
-    server("follow", Text, "", "The server whose WAL is received while this one is down.").planned("the take-over from a server that is down"),
-    server("wal_shipping", PlainPath, "", "A directory that gets a copy of the WAL.").planned("WAL shipping"),
-    server("hot_standby", List(',', 8), "", "Directories that are kept as a copy of the newest backup.").reloadable().planned(HOT_STANDBY),
-    server("hot_standby_overrides", List('|', 8), "", "Directories whose files replace those of the copy, for each copy.").reloadable().planned(HOT_STANDBY),
-    server("hot_standby_tablespaces", List('|', 8), "", "Where the tablespaces of each copy are: from->to.").reloadable().planned(HOT_STANDBY),
-    server("extra", List(',', 64), "", "More files of the server that a backup takes.").reloadable().planned("the backup of extra files"),
+    server("host", |s| &mut s.host, "", "The name or address of the server, or the directory of its Unix socket.").required(),
+    server("port", |s| &mut s.port, "", "The port of the server.").at_least(1).required(),
+    server("user", |s| &mut s.user, "", "The role with REPLICATION to log in as; its password is in the users file.").required(),
+    server("wal_slot", |s| &mut s.wal_slot, "", "The physical replication slot: lower case letters, digits and _.").checked(check::slot_name).required(),
+    server("auth", |s| &mut s.auth, "scram-sha-256", "How the server may authenticate pgmoneta; scram-sha-256 is always allowed. Where the key is not set, trust and peer are allowed over a Unix socket, and cert with tls = verify and tls_cert_file."),
+    server("tls", |s| &mut s.tls, "off", "Whether the connection is encrypted, and the certificate verified; on by default if a tls file is set, verify if tls_ca_file is."),
+    server("tls_cert_file", |s| &mut s.tls_files.certificate, "", "The client certificate for the server, PEM."),
+    server("tls_key_file", |s| &mut s.tls_files.key, "", "The key of the certificate, PEM."),
+    server("tls_ca_file", |s| &mut s.tls_files.authority, "", "The certificate authorities (CA) that sign the certificate of the server, PEM."),
+    unused(InServer, "follow", TEXT, "", "The server whose WAL is received while this one is down.").planned("the take-over from a server that is down"),
+    unused(InServer, "wal_shipping", TEXT, "", "A directory that gets a copy of the WAL.").planned("WAL shipping"),
+    unused(InServer, "hot_standby", || Box::new(Items(',', 8, Vec::new())), "", "Directories that are kept as a copy of the newest backup.").reloadable().planned(HOT_STANDBY),
+    unused(InServer, "hot_standby_overrides", || Box::new(Items('|', 8, Vec::new())), "", "Directories whose files replace those of the copy, for each copy.").reloadable().planned(HOT_STANDBY),
+    unused(InServer, "hot_standby_tablespaces", || Box::new(Items('|', 8, Vec::new())), "", "Where the tablespaces of each copy are: from->to.").reloadable().planned(HOT_STANDBY),
+    unused(InServer, "extra", || Box::new(Items(',', 64, Vec::new())), "", "More files of the server that a backup takes.").reloadable().planned("the backup of extra files"),
     // Services.
-    main("metrics", Integer(0, MAX_PORT), "0", "The port of the metrics service; 0 is off.").reloadable().planned(METRICS),
-    main("metrics_cache_max_age", Time(0), "0", "How long an answer of the metrics service is used again; 0 is off.").reloadable().planned(METRICS),
-    main("metrics_cache_max_size", Size, "0", "The size of the cache of the metrics service.").planned(METRICS),
-    main("metrics_cert_file", PlainPath, "", "The certificate of the metrics service, PEM.").planned(METRICS),
-    main("metrics_key_file", PlainPath, "", "The key of the certificate, PEM.").planned(METRICS),
-    main("metrics_ca_file", PlainPath, "", "The certificate authorities (CA) of its clients, PEM.").planned(METRICS),
-    main("nagios", Integer(0, MAX_PORT), "0", "The port of the Nagios service; 0 is off.").planned("the Nagios service"),
-    main("console", Integer(0, MAX_PORT), "0", "The port of the web console; 0 is off.").reloadable().planned(CONSOLE),
-    main("management", Integer(0, MAX_PORT), "0", "The port of remote management; 0 is off.").reloadable().planned(REMOTE),
-    main("tls", Boolean, "off", "Whether remote management is encrypted.").planned(REMOTE),
-    main("tls_cert_file", Path, "", "The certificate of remote management, PEM.").planned(REMOTE),
-    main("tls_key_file", Path, "", "The key of the certificate, PEM.").planned(REMOTE),
-    main("tls_ca_file", Path, "", "The certificate authorities (CA) of its clients, PEM.").planned(REMOTE),
+    unused(Main, "metrics", PORT, "0", "The port of the metrics service; 0 is off.").reloadable().planned(METRICS),
+    unused(Main, "metrics_cache_max_age", TIME, "0", "How long an answer of the metrics service is used again; 0 is off.").reloadable().planned(METRICS),
+    unused(Main, "metrics_cache_max_size", SIZE, "0", "The size of the cache of the metrics service.").planned(METRICS),
+    unused(Main, "metrics_cert_file", TEXT, "", "The certificate of the metrics service, PEM.").planned(METRICS),
+    unused(Main, "metrics_key_file", TEXT, "", "The key of the certificate, PEM.").planned(METRICS),
+    unused(Main, "metrics_ca_file", TEXT, "", "The certificate authorities (CA) of its clients, PEM.").planned(METRICS),
+    unused(Main, "nagios", PORT, "0", "The port of the Nagios service; 0 is off.").planned("the Nagios service"),
+    unused(Main, "console", PORT, "0", "The port of the web console; 0 is off.").reloadable().planned(CONSOLE),
+    unused(Main, "management", PORT, "0", "The port of remote management; 0 is off.").reloadable().planned(REMOTE),
+    unused(Main, "tls", BOOLEAN, "off", "Whether remote management is encrypted.").planned(REMOTE),
+    unused(Main, "tls_cert_file", PATH, "", "The certificate of remote management, PEM.").planned(REMOTE),
+    unused(Main, "tls_key_file", PATH, "", "The key of the certificate, PEM.").planned(REMOTE),
+    unused(Main, "tls_ca_file", PATH, "", "The certificate authorities (CA) of its clients, PEM.").planned(REMOTE),
     // Remote storage.
-    main("storage_engine", EnumList(enums::STORAGE), "local", "Where backups are kept.").planned(STORAGE),
-    main("ssh_hostname", Text, "", "The host that backups are copied to.").planned(STORAGE),
-    main("ssh_username", Text, "", "The user on that host.").planned(STORAGE),
-    main("ssh_port", Integer(0, MAX_PORT), "0", "The port on that host; 0 is 22.").planned(STORAGE),
-    main("ssh_base_dir", Path, "", "The directory on that host.").planned(STORAGE),
-    main("ssh_ciphers", Text, "", "The ciphers for that host.").planned(STORAGE),
-    main("ssh_public_key_file", Path, "", "The public key for that host.").planned(STORAGE),
-    main("ssh_private_key_file", Path, "", "The private key for that host.").planned(STORAGE),
-    both("s3_endpoint", Text, "", "The S3 service.").planned(STORAGE),
-    both("s3_port", Integer(0, MAX_PORT), "0", "The port of the S3 service; 0 is 443 with TLS, 80 without.").planned(STORAGE),
-    both("s3_use_tls", Boolean, "off", "Whether the connection to it is encrypted.").planned(STORAGE),
-    both("s3_region", Text, "", "The region of the bucket.").planned(STORAGE),
-    both("s3_access_key_id", Text, "", "The access key ID.").planned(STORAGE),
-    both("s3_secret_access_key", Text, "", "The key for it.").secret().planned(STORAGE),
-    both("s3_bucket", Text, "", "The bucket.").planned(STORAGE),
-    both("s3_base_dir", PlainPath, "", "The directory in the bucket.").planned(STORAGE),
-    both("s3_storage_class", Text, "", "The storage class of what is stored.").planned(STORAGE),
-    main("azure_storage_account", Text, "", "The Azure storage account.").planned(STORAGE),
-    main("azure_container", Text, "", "The container in it.").planned(STORAGE),
-    main("azure_shared_key", Text, "", "The key for it.").secret().planned(STORAGE),
-    main("azure_base_dir", PlainPath, "", "The directory in the container.").planned(STORAGE),
-    main("azure_endpoint", Text, "", "Another service that speaks this protocol.").planned(STORAGE),
-    main("azure_port", Integer(0, MAX_PORT), "0", "The port of that service; 0 is 443.").planned(STORAGE),
-    main("azure_use_tls", Boolean, "off", "Whether the connection to that service is encrypted.").planned(STORAGE),
+    unused(Main, "storage_engine", || Box::new(AnyOf(unused::STORAGE, Vec::new())), "local", "Where backups are kept.").planned(STORAGE),
+    unused(Main, "ssh_hostname", TEXT, "", "The host that backups are copied to.").planned(STORAGE),
+    unused(Main, "ssh_username", TEXT, "", "The user on that host.").planned(STORAGE),
+    unused(Main, "ssh_port", PORT, "0", "The port on that host; 0 is 22.").planned(STORAGE),
+    unused(Main, "ssh_base_dir", PATH, "", "The directory on that host.").planned(STORAGE),
+    unused(Main, "ssh_ciphers", TEXT, "", "The ciphers for that host.").planned(STORAGE),
+    unused(Main, "ssh_public_key_file", PATH, "", "The public key for that host.").planned(STORAGE),
+    unused(Main, "ssh_private_key_file", PATH, "", "The private key for that host.").planned(STORAGE),
+    unused(Both, "s3_endpoint", TEXT, "", "The S3 service.").planned(STORAGE),
+    unused(Both, "s3_port", PORT, "0", "The port of the S3 service; 0 is 443 with TLS, 80 without.").planned(STORAGE),
+    unused(Both, "s3_use_tls", BOOLEAN, "off", "Whether the connection to it is encrypted.").planned(STORAGE),
+    unused(Both, "s3_region", TEXT, "", "The region of the bucket.").planned(STORAGE),
+    unused(Both, "s3_access_key_id", TEXT, "", "The access key ID.").planned(STORAGE),
+    unused(Both, "s3_secret_access_key", TEXT, "", "The key for it.").secret().planned(STORAGE),
+    unused(Both, "s3_bucket", TEXT, "", "The bucket.").planned(STORAGE),
+    unused(Both, "s3_base_dir", TEXT, "", "The directory in the bucket.").planned(STORAGE),
+    unused(Both, "s3_storage_class", TEXT, "", "The storage class of what is stored.").planned(STORAGE),
+    unused(Main, "azure_storage_account", TEXT, "", "The Azure storage account.").planned(STORAGE),
+    unused(Main, "azure_container", TEXT, "", "The container in it.").planned(STORAGE),
+    unused(Main, "azure_shared_key", TEXT, "", "The key for it.").secret().planned(STORAGE),
+    unused(Main, "azure_base_dir", TEXT, "", "The directory in the container.").planned(STORAGE),
+    unused(Main, "azure_endpoint", TEXT, "", "Another service that speaks this protocol.").planned(STORAGE),
+    unused(Main, "azure_port", PORT, "0", "The port of that service; 0 is 443.").planned(STORAGE),
+    unused(Main, "azure_use_tls", BOOLEAN, "off", "Whether the connection to that service is encrypted.").planned(STORAGE),
     // Accepted for compatibility with the C program.
-    main("non_blocking", Boolean, "on", "No effect.").reloadable().ignored("no connection here blocks another"),
-    main("libev", Enum(enums::LIBEV), "auto", "No effect.").ignored("there is no event library to choose"),
-    main("hugepage", Enum(enums::HUGEPAGE), "try", "No effect.").ignored("there is no shared memory"),
-    main("direct_io", Enum(enums::DIRECT_IO), "off", "No effect.").ignored("files are synced before anything depends on them"),
-    main("update_process_title", Enum(enums::TITLE), "verbose", "No effect.").ignored("there is one process; its threads have names"),
-    main("link", Boolean, "on", "No effect.").ignored("unchanged files are always stored once"),
+    unused(Main, "non_blocking", BOOLEAN, "on", "No effect.").reloadable().ignored("no connection here blocks another"),
+    unused(Main, "libev", || Box::new(OneOf(unused::LIBEV, "")), "auto", "No effect.").ignored("there is no event library to choose"),
+    unused(Main, "hugepage", || Box::new(OneOf(unused::HUGEPAGE, "")), "try", "No effect.").ignored("there is no shared memory"),
+    unused(Main, "direct_io", || Box::new(OneOf(unused::DIRECT_IO, "")), "off", "No effect.").ignored("files are synced before anything depends on them"),
+    unused(Main, "update_process_title", || Box::new(OneOf(unused::TITLE, "")), "verbose", "No effect.").ignored("there is one process; its threads have names"),
+    unused(Main, "link", BOOLEAN, "on", "No effect.").ignored("unchanged files are always stored once"),
 ];
 
-/// The row of a key in `[pgmoneta]` (or, for `false`, in the section of a server).
-pub(super) fn find(rows: &'static [Setting], key: &str, main: bool) -> Option<&'static Setting> {
-    rows.iter()
-        .find(|setting| setting.key == key && setting.allowed(main))
-}
+/// The options of the client, with field, default and help.
+#[rustfmt::skip] // One row per line.
+pub const CLIENT_OPTIONS: &[Setting] = &[
+    client("host", |c| &mut c.host, "", "The host of the daemon, for remote management."),
+    client("port", |c| &mut c.port, "0", "The port of remote management; 0 is none."),
+    client("unix_socket_dir", |c| &mut c.unix_socket_dir, "", "The directory of the management socket, where host and port are not both set."),
+    client("compression", |c| &mut c.compression, "none", "How messages are compressed."),
+    client("encryption", |c| &mut c.encryption, "none", "How messages are encrypted, with the master key."),
+    client("output", |c| &mut c.output, "text", "The output format."),
+    client("log_type", |c| &mut c.log.kind, "console", "Where the log goes."),
+    client("log_level", |c| &mut c.log.level, "info", "The lowest level of messages that is logged."),
+    client("log_path", |c| &mut c.log.path, "pgmoneta-cli.log", "The log file, a strftime pattern.").checked(check_pattern),
+    client("log_line_prefix", |c| &mut c.log.line_prefix, "%Y-%m-%d %H:%M:%S", "The prefix of each line, a strftime pattern.").checked(check_pattern),
+    client("log_mode", |c| &mut c.log.mode, "append", "Whether an existing log file is appended to or truncated."),
+    client("log_rotation_age", |c| &mut c.log.rotation_age, "0", "The age at which the log file is rotated; 0 is never."),
+    client("log_rotation_size", |c| &mut c.log.rotation_size, "0", "The size at which the log file is rotated; 0 is never."),
+];

@@ -2,19 +2,18 @@
 
 use std::ops::Range;
 
-use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::document::{Document, ParseOptions, RawSection, line_number};
+use super::document::{ParseOptions, Section, line_number};
 use super::expand::{self, Quotes};
 use super::problem::{Diagnostics, invalid};
 
 /// Parses the text of a file; `None` if it is not TOML.
 pub(super) fn read(
     text: &str,
-    options: ParseOptions,
+    options: ParseOptions<'_>,
     diagnostics: &mut Diagnostics,
-) -> Option<Document> {
+) -> Option<Vec<Section>> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         for error in errors {
@@ -27,13 +26,13 @@ pub(super) fn read(
     let mut reader = Reader {
         text,
         options,
-        document: Document::default(),
+        sections: Vec::new(),
         diagnostics,
     };
     reader.root(root.get_ref());
-    let mut document = reader.document;
-    document.sections.sort_by_key(|section| section.line);
-    Some(document)
+    let mut sections = reader.sections;
+    sections.sort_by_key(|section| section.line);
+    Some(sections)
 }
 
 /// The number of the line where `span` begins.
@@ -43,8 +42,8 @@ fn line_at(text: &str, span: Range<usize>) -> usize {
 
 struct Reader<'a> {
     text: &'a str,
-    options: ParseOptions,
-    document: Document,
+    options: ParseOptions<'a>,
+    sections: Vec<Section>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -58,9 +57,9 @@ impl Reader<'_> {
                 }
                 DeValue::Table(table) => self.section(title.get_ref(), at, table),
                 _ if self.options.lenient => {
-                    let mut section = RawSection::new("", at);
+                    let mut section = Section::new("", at);
                     self.entry(title.get_ref(), at, value.get_ref(), &mut section);
-                    self.document.sections.push(section);
+                    self.sections.push(section);
                 }
                 _ => {
                     let problem = invalid("it precedes the first section")
@@ -85,7 +84,7 @@ impl Reader<'_> {
     }
 
     fn section(&mut self, title: &str, at: usize, table: &DeTable<'_>) {
-        let mut known = self.document.sections.iter();
+        let mut known = self.sections.iter();
         if let Some(other) = known.find(|section| section.title == title)
             && !self.options.lenient
         {
@@ -93,27 +92,27 @@ impl Reader<'_> {
             let text = format!("section [{title}] is already defined in line {first}");
             self.diagnostics.add(Some(second), "", invalid(text));
         }
-        let mut section = RawSection::new(title, at);
+        let mut section = Section::new(title, at);
         for (key, value) in table {
             let at = line_at(self.text, key.span());
             self.entry(key.get_ref(), at, value.get_ref(), &mut section);
         }
-        self.document.sections.push(section);
+        self.sections.push(section);
     }
 
-    fn entry(&mut self, key: &str, at: usize, value: &DeValue<'_>, section: &mut RawSection) {
-        let value = match value {
-            DeValue::String(text) if (self.options.expand_variables)(key) => {
+    fn entry(&mut self, key: &str, at: usize, value: &DeValue<'_>, section: &mut Section) {
+        let text = match value {
+            DeValue::String(text) if self.options.is_path(key) => {
                 match expand::expand(text, Quotes::Kept) {
-                    Ok(value) => Value::String(value),
+                    Ok(text) => text,
                     Err(problem) => return self.diagnostics.add(Some(at), key, problem),
                 }
             }
-            DeValue::String(text) => Value::String(text.clone().into_owned()),
-            DeValue::Boolean(value) => Value::Boolean(*value),
+            DeValue::String(text) => text.clone().into_owned(),
+            DeValue::Boolean(value) => value.to_string(),
             DeValue::Integer(number) => {
                 match i64::from_str_radix(number.as_str(), number.radix()) {
-                    Ok(number) => Value::Integer(number),
+                    Ok(number) => number.to_string(),
                     Err(_) => {
                         let text = format!("{} is too large", number.as_str());
                         return self.diagnostics.add(Some(at), key, invalid(text));
@@ -122,12 +121,12 @@ impl Reader<'_> {
             }
             DeValue::Array(items) => {
                 let items = items.iter().map(|item| match item.get_ref() {
-                    DeValue::String(text) => Some(Value::String(text.clone().into_owned())),
-                    DeValue::Integer(number) => Some(Value::String(number.as_str().to_owned())),
+                    DeValue::String(text) => Some(text.as_ref()),
+                    DeValue::Integer(number) => Some(number.as_str()),
                     _ => None,
                 });
                 match items.collect::<Option<Vec<_>>>() {
-                    Some(items) => Value::Array(items),
+                    Some(items) => items.join(&self.options.separator(key).to_string()),
                     None => {
                         let problem = invalid("the items of a list must be strings");
                         return self.diagnostics.add(Some(at), key, problem);
@@ -146,7 +145,6 @@ impl Reader<'_> {
                 return self.diagnostics.add(Some(at), key, invalid(text));
             }
         };
-        section.lines.insert(key.to_owned(), at);
-        section.table.insert(key.to_owned(), value);
+        section.insert(key, text, at);
     }
 }

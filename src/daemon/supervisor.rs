@@ -43,7 +43,7 @@ impl Supervisor {
             let events = EventLoop::new(listener)?;
             sweep(&config, &base, &key);
             let daemon = DaemonContext {
-                pool: Arc::new(Pool::new(config.workers)?),
+                pool: Arc::new(Pool::new(config.server_defaults.threads())?),
                 stop: Stop::new()?,
                 config,
                 base,

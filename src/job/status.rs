@@ -54,7 +54,7 @@ pub fn run(daemon: &DaemonContext, servers: &[ServerContext]) -> Result<Outcome>
     Ok(Outcome {
         space: Filesystem::space(&daemon.config.base_dir)?,
         used,
-        workers: daemon.config.configured_workers,
+        workers: daemon.config.server_defaults.workers,
         servers,
     })
 }

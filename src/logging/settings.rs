@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::unit::{ByteSize, Span};
+use crate::unit::{ByteSize, Keyword, Names, Span};
 
 /// The settings of the log, from the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogSettings {
     /// The destination of messages.
     pub kind: LogKind,
@@ -61,4 +61,49 @@ pub enum LogMode {
     Append,
     /// The file is truncated.
     Create,
+}
+
+impl Keyword for LogKind {
+    const ALL: &'static [LogKind] = &[LogKind::Console, LogKind::File, LogKind::Syslog];
+
+    fn names(self) -> Names {
+        match self {
+            LogKind::Console => ("console", &[]),
+            LogKind::File => ("file", &[]),
+            LogKind::Syslog => ("syslog", &[]),
+        }
+    }
+}
+
+impl Keyword for LogLevel {
+    const ALL: &'static [LogLevel] = &[
+        LogLevel::Fatal,
+        LogLevel::Error,
+        LogLevel::Warn,
+        LogLevel::Info,
+        LogLevel::Debug,
+        LogLevel::Trace,
+    ];
+
+    fn names(self) -> Names {
+        match self {
+            LogLevel::Fatal => ("fatal", &[]),
+            LogLevel::Error => ("error", &[]),
+            LogLevel::Warn => ("warn", &[]),
+            LogLevel::Info => ("info", &[]),
+            LogLevel::Debug => ("debug", &["debug1"]),
+            LogLevel::Trace => ("debug2", &["debug3", "debug4", "debug5"]),
+        }
+    }
+}
+
+impl Keyword for LogMode {
+    const ALL: &'static [LogMode] = &[LogMode::Append, LogMode::Create];
+
+    fn names(self) -> Names {
+        match self {
+            LogMode::Append => ("append", &["a"]),
+            LogMode::Create => ("create", &["c"]),
+        }
+    }
 }

@@ -55,7 +55,7 @@ pub(super) fn authenticate(wire: &mut Wire, login: &Login, deadline: Deadline) -
 /// then: any process that listens on the port could be it.
 fn accepts_no_auth(wire: &Wire, login: &Login) -> bool {
     let certificate_presented = wire.stream().encrypted() && login.tls_files.certificate.is_some();
-    login.auth.trust || login.auth.cert && certificate_presented
+    login.auth.trust || login.auth.peer || login.auth.cert && certificate_presented
 }
 
 /// The next authentication request: its code and its data.

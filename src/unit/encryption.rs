@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Names, is_name};
+use super::{Keyword, Names, is_name};
 
 /// The encryption method of a stored file: AES in Galois/Counter Mode, by key size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,6 +89,14 @@ impl Encryption {
     /// The length of the key in bytes.
     pub fn key_length(self) -> usize {
         self.method().key_length
+    }
+}
+
+impl Keyword for Encryption {
+    const ALL: &'static [Encryption] = &Encryption::ALL;
+
+    fn names(self) -> Names {
+        self.method().names
     }
 }
 

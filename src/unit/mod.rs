@@ -5,6 +5,7 @@
 
 mod buffer;
 mod encryption;
+mod keyword;
 mod label;
 mod lsn;
 mod name;
@@ -18,6 +19,7 @@ mod version;
 
 pub use buffer::{after, first, first_mut, read_full, read_some, to_u64, to_usize};
 pub use encryption::Encryption;
+pub use keyword::Keyword;
 pub use label::Label;
 pub use lsn::Lsn;
 pub use name::ServerName;

@@ -18,6 +18,13 @@ impl ServerName {
     }
 }
 
+impl Default for ServerName {
+    /// The reserved name of the section with the values that servers inherit.
+    fn default() -> ServerName {
+        ServerName(String::from("pgmoneta"))
+    }
+}
+
 impl fmt::Display for ServerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -86,6 +86,7 @@ fn md5_and_clear_text_passwords_must_be_permitted() {
             md5: !permitted.md5,
             password: !permitted.password,
             trust: true,
+            peer: true,
             cert: true,
         };
         for auth in [AuthMethods::default(), other] {
@@ -119,6 +120,7 @@ fn trust_authentication_must_be_permitted() {
                 password: true,
                 cert,
                 trust: false,
+                peer: false,
             };
             let failure = refused(&login, Mode::Replication);
             assert_eq!(failure.kind(), ErrorKind::Authentication);

@@ -35,7 +35,7 @@ pub(super) fn find_endpoint(options: &Options) -> Result<(Endpoint, ClientConfig
     let socket = match socket {
         _ if remote => return Err(no_remote("leave -h and -p out")),
         Some(socket) => socket,
-        None if config.host.is_some() => return Err(no_remote("set unix_socket_dir")),
+        None if !config.host.is_empty() => return Err(no_remote("set unix_socket_dir")),
         None => {
             let missing = format!("{}: unix_socket_dir is not set", config.path.display());
             return Err(Error::new(ErrorKind::Configuration, missing)
@@ -46,10 +46,8 @@ pub(super) fn find_endpoint(options: &Options) -> Result<(Endpoint, ClientConfig
     let compression = options.compress.as_deref().and_then(Compression::from_name);
     let encryption = options.encrypt.as_deref().and_then(Encryption::from_name);
     let codec = Codec {
-        compression: compression
-            .or(config.compression)
-            .unwrap_or(Compression::None),
-        encryption: encryption.or(config.encryption).unwrap_or(Encryption::None),
+        compression: compression.unwrap_or(config.compression),
+        encryption: encryption.unwrap_or(config.encryption),
     };
     Ok((Endpoint { socket, codec }, config))
 }

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::unit::after;
 
 pub const METHOD: Method = Method {
-    names: ("gzip", &["gz", "client-gzip"]),
+    names: ("gzip", &["gz", "client-gzip", "server-gzip"]),
     suffix: ".gz",
     code: 1,
     levels: (1, 9),

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::unit::to_u64;
 
 pub const METHOD: Method = Method {
-    names: ("lz4", &["client-lz4"]),
+    names: ("lz4", &["client-lz4", "server-lz4"]),
     suffix: ".lz4",
     code: 3,
     levels: (1, 12),

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::method::Method;
 use super::{bzip2, gzip, lz4, none, zstd};
-use crate::unit::{Names, is_name};
+use crate::unit::{Keyword, Names, is_name};
 
 /// The compression method of a stored file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +96,14 @@ impl Compression {
             Compression::Lz4 => &lz4::METHOD,
             Compression::Bzip2 => &bzip2::METHOD,
         }
+    }
+}
+
+impl Keyword for Compression {
+    const ALL: &'static [Compression] = &Compression::ALL;
+
+    fn names(self) -> Names {
+        self.method().names
     }
 }
 

@@ -11,7 +11,7 @@ use super::frames::{Decode, FrameSequence, Step, read_message};
 use super::method::Method;
 
 pub const METHOD: Method = Method {
-    names: ("zstd", &["client-zstd"]),
+    names: ("zstd", &["client-zstd", "server-zstd"]),
     suffix: ".zstd",
     code: 2,
     levels: (-131_072, 22),

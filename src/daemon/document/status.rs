@@ -62,7 +62,7 @@ fn server(status: &ServerStatus) -> Fields {
         .with("RetentionYears", unset(retention.years))
         .with("RetentionInForce", false)
         .with("ServerSize", status.catalogue.size)
-        .with("Workers", server.configured_workers)
+        .with("Workers", server.workers)
         .with("Healthy", status.problems.is_empty())
         .with("Problems", status.problems.clone())
         .with("WorkspaceFreeSpace", 0)

@@ -303,7 +303,7 @@ impl Job<'_> {
         staging: &mut Staging,
     ) -> Result<BackupLabel> {
         let context = self.context;
-        let workers = self.context.server.workers;
+        let workers = self.context.server.threads();
         let mut pipeline = Pipeline::new(
             &context.daemon.pool,
             workers,
@@ -339,7 +339,7 @@ impl Job<'_> {
         let (pool, stop) = (&self.context.daemon.pool, &self.context.stop);
         let mut pipeline = Pipeline::new(
             pool,
-            self.context.server.workers,
+            self.context.server.threads(),
             stop,
             self.progress,
             staging,

@@ -119,7 +119,7 @@ fn fill(
     let writer = writer.clone();
     for_each(
         &context.daemon.pool,
-        context.server.workers,
+        context.server.threads(),
         tasks,
         move |&index, cancelled| writer.write(index, cancelled),
     )

@@ -59,7 +59,7 @@ pub(super) fn check(
     let worker = checker.clone();
     for_each(
         &context.daemon.pool,
-        context.server.workers,
+        context.server.threads(),
         files,
         move |file, _| worker.file(file),
     )?;
