@@ -177,7 +177,7 @@ impl Value for ByteSize {
     }
 }
 
-/// A value that may be absent. The default of its type is what the file has for none: 0, or nothing.
+/// A value that may be absent. The file has the default of its type for none: 0, or nothing.
 impl<T: Value + Default + PartialEq> Value for Option<T> {
     fn kind(&self) -> ValueKind {
         T::default().kind()

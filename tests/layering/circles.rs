@@ -5,15 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::source::{Source, Use};
 
 /// Files that may still use each other, and why.
-const OPEN_CIRCLES: [(&[&str], &str); 4] = [
-    (
-        &["config/document.rs", "config/ini.rs", "config/toml_file.rs"],
-        "the two readers of configuration files return the document that selects them",
-    ),
-    (
-        &["config/build.rs", "config/server.rs"],
-        "they share their checks",
-    ),
+const OPEN_CIRCLES: [(&[&str], &str); 2] = [
     (
         &["protocol/envelope.rs", "protocol/response.rs"],
         "the version of the program is beside the response",

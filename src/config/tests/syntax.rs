@@ -193,6 +193,7 @@ proptest! {
         let options = ParseOptions { lenient: false, rows: &[] };
         let sections = read(&path, options, &mut diagnostics).unwrap();
         prop_assert!(diagnostics.is_ok());
-        prop_assert_eq!(sections[0].text("host"), Some(value.as_str()));
+        let entry = sections[0].entries().next();
+        prop_assert_eq!(entry, Some(("host", value.as_str(), 2)));
     }
 }
