@@ -12,4 +12,4 @@ mod server;
 
 pub use progress::{Progress, Snapshot};
 pub use receiver::{Phase, ReceiverState};
-pub use server::{Activity, OperationGuard, ServerState};
+pub use server::{Activity, OperationGuard, Scope, ServerState};

@@ -6,25 +6,89 @@ use std::time::{Duration, Instant};
 
 use super::{Phase, Progress, ReceiverState};
 use crate::error::{Error, ErrorKind, Result};
-use crate::unit::{Lsn, ServerName, Timeline};
+use crate::unit::{Label, Lsn, ServerName, Timeline};
 
 /// An operation on the backups of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Activity {
-    /// Takes a backup. One at a time for a server.
+    /// Takes a backup.
     Backup,
-    /// Restores a backup. Any number at a time.
+    /// Restores a backup.
     Restore,
-    /// Verifies a backup. Any number at a time.
+    /// Verifies a backup.
     Verify,
 }
 
-impl Activity {
-    /// Whether it may run concurrently with `other` on the same server. Readers need no lock: a
-    /// backup becomes visible when it is complete, and is immutable from then on.
-    fn compatible_with(self, other: Activity) -> bool {
-        !(self == Activity::Backup && other == Activity::Backup)
+/// What an operation works on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// It adds a backup to the server.
+    NewBackup,
+    /// It may read any backup, such as while it chooses one.
+    ReadAny,
+    /// It reads one backup.
+    Read(Label),
+    /// It changes or removes one backup.
+    Change(Label),
+}
+
+/// When two operations on the same server exclude each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Excludes {
+    /// They run at the same time.
+    Never,
+    /// Only one of them runs at a time.
+    Always,
+    /// Only one of them runs at a time if both are about the same backup.
+    SameBackup,
+}
+
+/// What excludes what, in the order of the variants of [`Scope`]. A new backup is listed when it is
+/// complete, so it disturbs nobody; two at a time would wait for the same WAL and load the server
+/// twice. Complete backups are not changed while they are read.
+const EXCLUSIONS: [[Excludes; 4]; 4] = {
+    use Excludes::{Always, Never, SameBackup};
+    [
+        [Always, Never, Never, Never],
+        [Never, Never, Never, Always],
+        [Never, Never, Never, SameBackup],
+        [Never, Always, SameBackup, SameBackup],
+    ]
+};
+
+impl Scope {
+    fn index(&self) -> usize {
+        match self {
+            Scope::NewBackup => 0,
+            Scope::ReadAny => 1,
+            Scope::Read(_) => 2,
+            Scope::Change(_) => 3,
+        }
     }
+
+    fn label(&self) -> Option<&Label> {
+        match self {
+            Scope::NewBackup | Scope::ReadAny => None,
+            Scope::Read(label) | Scope::Change(label) => Some(label),
+        }
+    }
+
+    /// Whether an operation on `other` must not run at the same time.
+    fn excludes(&self, other: &Scope) -> bool {
+        let row = EXCLUSIONS.get(self.index());
+        match row.and_then(|row| row.get(other.index())) {
+            Some(Excludes::Never) => false,
+            Some(Excludes::SameBackup) => self.label() == other.label(),
+            Some(Excludes::Always) | None => true,
+        }
+    }
+}
+
+/// An operation that is running.
+struct Running {
+    activity: Activity,
+    scope: Scope,
+    progress: Arc<Progress>,
 }
 
 #[derive(Default)]
@@ -34,7 +98,7 @@ struct Inner {
     waiting: usize,
     /// The number of the operation that was started last.
     last: u64,
-    running: BTreeMap<u64, (Activity, Arc<Progress>)>,
+    running: BTreeMap<u64, Running>,
 }
 
 /// The state of one server, shared by all threads.
@@ -56,6 +120,15 @@ impl OperationGuard {
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
+
+    /// Ends the exclusion of changes to other backups than `label`, once it is chosen.
+    pub fn read_only_from(&self, label: &Label) {
+        if let Some(running) = self.server.lock().running.get_mut(&self.number)
+            && running.scope == Scope::ReadAny
+        {
+            running.scope = Scope::Read(label.clone());
+        }
+    }
 }
 
 impl Drop for OperationGuard {
@@ -74,15 +147,16 @@ impl ServerState {
         })
     }
 
-    /// Starts an operation; [`ErrorKind::Busy`] if an incompatible one is running.
-    pub fn begin(self: &Arc<ServerState>, activity: Activity) -> Result<OperationGuard> {
+    /// Starts an operation; [`ErrorKind::Busy`] if one is running that excludes it.
+    pub fn begin(
+        self: &Arc<ServerState>,
+        activity: Activity,
+        scope: Scope,
+    ) -> Result<OperationGuard> {
         let mut state = self.lock();
-        if let Some((other, _)) = state
-            .running
-            .values()
-            .find(|(other, _)| !activity.compatible_with(*other))
-        {
-            let other = format!("{other:?}").to_lowercase();
+        let mut running = state.running.values();
+        if let Some(other) = running.find(|other| scope.excludes(&other.scope)) {
+            let other = format!("{:?}", other.activity).to_lowercase();
             return Err(Error::new(
                 ErrorKind::Busy,
                 format!("a {other} of server {} is running already", self.name),
@@ -92,7 +166,12 @@ impl ServerState {
         state.last += 1;
         let number = state.last;
         let progress = Arc::new(Progress::new());
-        state.running.insert(number, (activity, progress.clone()));
+        let running = Running {
+            activity,
+            scope,
+            progress: progress.clone(),
+        };
+        state.running.insert(number, running);
         Ok(OperationGuard {
             server: self.clone(),
             number,
@@ -102,7 +181,11 @@ impl ServerState {
 
     /// The running operations, oldest first.
     pub fn running(&self) -> Vec<(Activity, Arc<Progress>)> {
-        self.lock().running.values().cloned().collect()
+        let state = self.lock();
+        let running = state.running.values();
+        running
+            .map(|running| (running.activity, running.progress.clone()))
+            .collect()
     }
 
     /// The state of the WAL receiver.
@@ -193,21 +276,62 @@ mod tests {
         ServerState::new(&"primary".parse().unwrap())
     }
 
+    fn label(text: &str) -> Label {
+        text.parse().unwrap()
+    }
+
     #[test]
-    fn a_second_backup_is_refused_and_the_first_goes_on() {
+    fn what_excludes_what_is_the_table_and_the_first_goes_on() {
+        let [one, other] = ["20260101000000", "20260102000000"].map(label);
+        let scopes = [
+            Scope::NewBackup,
+            Scope::ReadAny,
+            Scope::Read(one.clone()),
+            Scope::Read(other.clone()),
+            Scope::Change(one.clone()),
+            Scope::Change(other),
+        ];
+        let excluded = [
+            [true, false, false, false, false, false],
+            [false, false, false, false, true, true],
+            [false, false, false, false, true, false],
+            [false, false, false, false, false, true],
+            [false, true, true, false, true, false],
+            [false, true, false, true, false, true],
+        ];
+        for (first, row) in scopes.iter().zip(excluded) {
+            for (second, excluded) in scopes.iter().zip(row) {
+                let server = server();
+                let guard = server.begin(Activity::Backup, first.clone()).unwrap();
+                for _ in 0..2 {
+                    let result = server.begin(Activity::Verify, second.clone());
+                    let refused = result.err().map(|failure| failure.kind());
+                    let expected = excluded.then_some(ErrorKind::Busy);
+                    assert_eq!(refused, expected, "{first:?} and {second:?}");
+                }
+                assert_eq!(server.running().len(), 1, "a refusal ended the first one");
+                let elsewhere = ServerState::new(&"other".parse().unwrap());
+                assert!(elsewhere.begin(Activity::Verify, second.clone()).is_ok());
+                drop(guard);
+                assert!(server.begin(Activity::Verify, second.clone()).is_ok());
+            }
+        }
+        for (number, row) in EXCLUSIONS.iter().enumerate() {
+            for (other, cell) in row.iter().enumerate() {
+                assert_eq!(*cell, EXCLUSIONS[other][number], "it is symmetric");
+            }
+        }
+    }
+
+    #[test]
+    fn once_a_backup_is_chosen_others_can_be_changed() {
         let server = server();
-        let first = server.begin(Activity::Backup).unwrap();
-        let refused = server.begin(Activity::Backup).err().unwrap();
-        assert_eq!(refused.kind(), ErrorKind::Busy);
-        assert!(
-            server.begin(Activity::Backup).is_err(),
-            "the refusal did not end the first backup"
-        );
-        let _restore = server.begin(Activity::Restore).unwrap();
-        let other = ServerState::new(&"other".parse().unwrap());
-        assert!(other.begin(Activity::Backup).is_ok());
-        drop(first);
-        assert!(server.begin(Activity::Backup).is_ok());
+        let [one, other] = ["20260101000000", "20260102000000"].map(label);
+        let change = |label: &Label| server.begin(Activity::Backup, Scope::Change(label.clone()));
+        let restore = server.begin(Activity::Restore, Scope::ReadAny).unwrap();
+        assert!(change(&one).is_err() && change(&other).is_err());
+        restore.read_only_from(&one);
+        assert!(change(&one).is_err() && change(&other).is_ok());
     }
 
     #[test]
@@ -215,7 +339,7 @@ mod tests {
         let server = server();
         let inner = server.clone();
         let job = std::thread::spawn(move || {
-            let _guard = inner.begin(Activity::Backup).unwrap();
+            let _guard = inner.begin(Activity::Backup, Scope::NewBackup).unwrap();
             panic!("on purpose");
         });
         assert!(job.join().is_err());

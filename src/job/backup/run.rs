@@ -15,7 +15,7 @@ use crate::pg::{
     BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Mode, ServerInfo, Warning,
 };
 use crate::repository::{Backup, BackupInfo, SystemInfo, TablespaceInfo, WalDirectory};
-use crate::status::{Activity, Phase, Progress};
+use crate::status::{Activity, Phase, Progress, Scope};
 use crate::unit::{Encryption, Label, Lsn, Timeline, to_u64};
 
 /// How long a receiver that was just started may take until it streams.
@@ -27,7 +27,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Takes a backup of `server`: [`ErrorKind::Busy`] if one is running, [`ErrorKind::Network`] if WAL
 /// is not being received. On failure all its files are removed.
 pub fn run(context: &ServerContext, _options: &Options) -> Result<Outcome> {
-    let guard = context.status.begin(Activity::Backup)?;
+    let guard = context.status.begin(Activity::Backup, Scope::NewBackup)?;
     let job = Job {
         context,
         progress: guard.progress(),

@@ -14,7 +14,7 @@ use crate::error::{ErrorKind, Result};
 use crate::format::{BackupManifest, ManifestEntry};
 use crate::pool::Pool;
 use crate::repository::{Backup, BackupInfo, Repository, TablespaceInfo};
-use crate::status::{Activity, ServerState};
+use crate::status::{Activity, Scope, ServerState};
 use crate::sys::Stop;
 use crate::unit::{Encryption, Label};
 
@@ -62,7 +62,7 @@ impl Scratch {
         archives: &[TarArchive],
         manifest: &BackupManifest,
     ) -> Result<Backup> {
-        let guard = self.state.begin(Activity::Backup)?;
+        let guard = self.state.begin(Activity::Backup, Scope::NewBackup)?;
         let label: Label = "20260101000000".parse().unwrap();
         let mut staging = Staging::create(&self.repository, &label, 7, coding)?;
         let tablespaces: Vec<_> = archives

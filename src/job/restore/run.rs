@@ -16,7 +16,7 @@ use super::{Options, Outcome};
 use crate::error::Result;
 use crate::job::context::ServerContext;
 use crate::pool::for_each;
-use crate::status::Activity;
+use crate::status::{Activity, Scope};
 
 /// The temporary name of `global/pg_control`, until everything else is durable.
 const CONTROL_FILE_TEMPORARY: &str = "global/pg_control.pgmoneta";
@@ -27,8 +27,9 @@ const CONTROL_FILE_TEMPORARY: &str = "global/pg_control.pgmoneta";
 /// [`crate::error::ErrorKind::Unreachable`] has the range that can be reached.
 pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
     let target = RecoveryTarget::parse(options.position.as_deref())?;
-    let guard = context.status.begin(Activity::Restore)?;
+    let guard = context.status.begin(Activity::Restore, Scope::ReadAny)?;
     let mut choice = choice::find(context, &options.backup, &target)?;
+    guard.read_only_from(&choice.backup.label);
     let mut plan = plan(context, options, &target, &mut choice)?;
     access::check_directories(&plan)?;
     let (backup, summary) = (choice.backup.clone(), plan.summary.clone());

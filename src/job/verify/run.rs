@@ -6,14 +6,15 @@ use crate::error::Result;
 use crate::job::authentic;
 use crate::job::context::ServerContext;
 use crate::repository::{Backup, Manifest};
-use crate::status::Activity;
+use crate::status::{Activity, Scope};
 
 /// Verifies a backup of `server`; its problems are in the outcome. Fails if there is no such
 /// backup, or on errors that are not of the backup.
 pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
-    let guard = context.status.begin(Activity::Verify)?;
+    let guard = context.status.begin(Activity::Verify, Scope::ReadAny)?;
     let repository = context.repository()?;
     let backup = repository.find(&options.backup)?;
+    guard.read_only_from(&backup.label);
     let mut outcome = Outcome {
         label: backup.label.clone(),
         warnings: Vec::new(),
