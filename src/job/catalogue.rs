@@ -1,9 +1,11 @@
 //! The catalogue: the backups of a server, and the size of their WAL.
 
+use crate::codec::Suffixes;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
-use crate::repository::{Authenticity, Backup, Repository};
-use crate::unit::{Lsn, PgVersion};
+use crate::job::wal::report_gaps;
+use crate::repository::{Authenticity, Backup, Repository, WalDirectory, WalFile};
+use crate::unit::{Lsn, PgVersion, SegmentSize};
 
 /// A backup, and its distance from the next older one and from the end of the archive.
 #[derive(Clone, Debug)]
@@ -29,11 +31,36 @@ pub struct Catalogue {
     pub size: u64,
 }
 
-/// Reads the catalogue of `server`.
+/// Reads the catalogue of a server.
 pub fn list(context: &ServerContext) -> Result<Catalogue> {
-    let repository = context.repository()?;
+    read(context, &context.repository()?, |_, _, _| Ok(()))
+}
+
+/// As [`list`], after a check for gaps: WAL files may have been removed, or put back.
+pub(super) fn list_and_check_gaps(context: &ServerContext) -> Result<Catalogue> {
+    read(context, &context.repository()?, |wal, segments, backups| {
+        report_gaps(context, wal, segments, backups)
+    })
+}
+
+/// Reads the catalogue. `check` is called with the WAL archive, if there is one.
+fn read(
+    context: &ServerContext,
+    repository: &Repository,
+    check: impl FnOnce(&WalDirectory, &[WalFile], &[Backup]) -> Result<()>,
+) -> Result<Catalogue> {
     let backups = repository.backups()?;
-    let archive = ArchiveExtent::read(context, &repository)?;
+    let system = repository.system()?;
+    let mut archive = ArchiveExtent {
+        end: context.status.receiver().flushed,
+        size: 0,
+    };
+    if let Some(system) = &system {
+        let wal = repository.wal_with_segment_size(system.segment_size);
+        let segments = wal.segments()?;
+        check(&wal, &segments, &backups)?;
+        archive.add(&segments, system.segment_size);
+    }
     let mut size = archive.size;
     let mut before = None;
     let mut entries = Vec::with_capacity(backups.len());
@@ -48,8 +75,9 @@ pub fn list(context: &ServerContext) -> Result<Catalogue> {
         });
         before = Some(start);
     }
+    let reported = context.status.receiver().version;
     Ok(Catalogue {
-        version: version(context)?,
+        version: reported.or(system.map(|system| system.version)),
         entries,
         size,
     })
@@ -57,16 +85,14 @@ pub fn list(context: &ServerContext) -> Result<Catalogue> {
 
 /// Finds one backup by `oldest`, `newest`, `latest`, its label, or an unambiguous prefix of it.
 pub fn find(context: &ServerContext, identifier: &str) -> Result<Entry> {
-    let repository = context.repository()?;
-    let backup = repository
-        .find(identifier)
+    let entries = list(context)?.entries;
+    let backups = entries.iter().map(|entry| entry.backup.clone()).collect();
+    let found = Backup::select(backups, identifier)
         .with_context(|| format!("server {}", context.server.name))?;
-    let entries = list(context)?.entries.into_iter();
-    let listed = entries
+    let entry = entries
         .into_iter()
-        .find(|entry| entry.backup.label == backup.label);
-    let gone = || Error::new(ErrorKind::NotFound, "it has just been removed");
-    listed.ok_or_else(gone)
+        .find(|entry| entry.backup.label == found.label);
+    entry.ok_or_else(|| Error::new(ErrorKind::Internal, "the backup is not in its list"))
 }
 
 /// The version of a server: from its last connection, else from the repository.
@@ -86,21 +112,19 @@ struct ArchiveExtent {
 }
 
 impl ArchiveExtent {
-    fn read(context: &ServerContext, repository: &Repository) -> Result<ArchiveExtent> {
-        let mut archive = ArchiveExtent {
-            end: context.status.receiver().flushed,
-            size: 0,
-        };
-        if let Some(wal) = repository.wal()? {
-            for file in wal.segments()? {
-                // Since the listing it may have been renamed by sealing, or removed.
-                let size = std::fs::metadata(&file.path).map_or(0, |metadata| metadata.len());
-                archive.size = archive.size.saturating_add(size);
-                if !file.partial {
-                    archive.end = archive.end.max(file.segment.end(wal.segment_size()));
-                }
+    fn add(&mut self, segments: &[WalFile], segment_size: SegmentSize) {
+        for file in segments {
+            // A file that is not encoded has the size of a segment. Another one may have been
+            // renamed or removed since the listing.
+            let size = if file.suffixes == Suffixes::NONE {
+                segment_size.bytes()
+            } else {
+                std::fs::metadata(&file.path).map_or(0, |metadata| metadata.len())
+            };
+            self.size = self.size.saturating_add(size);
+            if !file.partial {
+                self.end = self.end.max(file.segment.end(segment_size));
             }
         }
-        Ok(archive)
     }
 }

@@ -6,7 +6,6 @@ use crate::config::Server;
 use crate::error::Result;
 use crate::job::catalogue::{self, Catalogue};
 use crate::job::context::{DaemonContext, ServerContext};
-use crate::job::wal;
 use crate::status::{Activity, ReceiverState};
 use crate::storage::{Filesystem, Space};
 
@@ -63,7 +62,7 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
     let running = context.status.running().into_iter();
     let mut problems = Vec::new();
     // An error of one server does not hide the others.
-    let catalogue = read_catalogue(context).unwrap_or_else(|failure| {
+    let catalogue = catalogue::list_and_check_gaps(context).unwrap_or_else(|failure| {
         problems.push(failure.message().to_owned());
         Catalogue::default()
     });
@@ -78,10 +77,4 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
         running: running.map(|(activity, _)| activity).collect(),
         catalogue,
     })
-}
-
-/// Reads the catalogue, after a check for gaps: WAL files may have been removed, or put back.
-fn read_catalogue(context: &ServerContext) -> Result<Catalogue> {
-    wal::check_gaps(context)?;
-    catalogue::list(context)
 }

@@ -1,13 +1,13 @@
-//! Complete backups: listing, finding and reading them.
+//! A complete backup, and reading its files.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::layout::{INFO, MANIFEST, STAGING_PREFIX};
+use super::layout::{INFO, MANIFEST};
 use super::signature::{Authenticity, Signature};
 use super::wal_directory::is_segment_start;
-use super::{BackupInfo, Manifest, ManifestFile, Origin, Repository};
+use super::{BackupInfo, Manifest, ManifestFile, Origin};
 use crate::codec::{StoredReader, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -29,6 +29,8 @@ pub struct Backup {
     pub origin: Origin,
     /// The HMAC of `backup.info`, if it has one.
     pub(super) signature: Option<Signature>,
+    /// Whether there is no `backup.manifest`.
+    manifest_is_missing: bool,
 }
 
 impl Backup {
@@ -41,7 +43,36 @@ impl Backup {
             info,
             origin: Origin::Own,
             signature,
+            manifest_is_missing: false,
         })
+    }
+
+    /// Reads `backup.info` in the directory `path`; `own` if only this program writes there. One
+    /// that cannot be read is not valid.
+    pub(super) fn read(label: Label, path: PathBuf, own: bool) -> Backup {
+        let read = BackupInfo::read(&path, &label);
+        let (info, signature) = read.unwrap_or_else(|failure| {
+            log::warn!("the backup {label} is not valid: {failure}");
+            (BackupInfo::unreadable(), None)
+        });
+        let origin = if own {
+            Origin::Own
+        } else {
+            Origin::detect(&path)
+        };
+        Backup {
+            manifest_is_missing: is_missing(&path.join(MANIFEST)),
+            label,
+            path,
+            info,
+            origin,
+            signature,
+        }
+    }
+
+    /// Where a file of the backup is stored.
+    pub fn stored_path(&self, file: &ManifestFile) -> PathBuf {
+        self.path.join(&file.stored_path)
     }
 
     /// Whether `backup.info`, and by its digest the manifest, were written with this master key and
@@ -73,7 +104,7 @@ impl Backup {
 
     /// Opens a file of the backup to read its plain bytes, with the format from the manifest.
     pub fn open(&self, file: &ManifestFile, key: &Arc<MasterKey>) -> Result<StoredReader> {
-        let path = self.path.join(&file.stored_path);
+        let path = self.stored_path(file);
         if let Some(stored) = file.stored {
             let source = StoredReader::open(&path, stored, Some(key.clone()))?;
             return Ok(source.with_max_size(file.size));
@@ -104,7 +135,7 @@ impl Backup {
             return None;
         } else if !self.info.valid {
             format!("{INFO} cannot be read, or says that the backup is not valid")
-        } else if is_missing(&self.path.join(MANIFEST)) {
+        } else if self.manifest_is_missing {
             format!("{MANIFEST} is missing")
         } else {
             return None;
@@ -130,41 +161,11 @@ impl Backup {
     }
 }
 
-impl Repository {
-    /// The directory of the complete backup `label`.
-    pub fn backup_directory(&self, label: &Label) -> PathBuf {
-        self.backup_path().join(label.as_str())
-    }
-
-    /// The directory of the backup `label` while it is incomplete.
-    pub fn staging_directory(&self, label: &Label) -> PathBuf {
-        self.backup_path().join(format!("{STAGING_PREFIX}{label}"))
-    }
-
-    /// All complete backups, oldest first, including those of the C program. A backup whose
-    /// `backup.info` cannot be read is listed as not valid.
-    pub fn backups(&self) -> Result<Vec<Backup>> {
-        let mut backups: Vec<Backup> = Vec::new();
-        for directory in [self.backup_path(), self.c_backup_path()] {
-            for label in complete_labels(&directory)? {
-                let path = directory.join(label.as_str());
-                if backups.iter().any(|known| known.label == label) {
-                    let path = path.display();
-                    log::warn!("{path} is not listed: another backup has the same label");
-                    continue;
-                }
-                let own = directory == self.backup_path();
-                backups.push(read_backup(label, path, own));
-            }
-        }
-        backups.sort_by(|one, other| one.label.cmp(&other.label));
-        Ok(backups)
-    }
-
-    /// `oldest`, `newest`, `latest` (the same), a label, or an unambiguous prefix of one. The words
-    /// find valid backups only; a label also finds a backup that is not valid.
-    pub fn find(&self, identifier: &str) -> Result<Backup> {
-        let mut backups = self.backups()?;
+impl Backup {
+    /// One of `backups`, which are sorted: `oldest`, `newest`, `latest` (the same), a label, or an
+    /// unambiguous prefix of one. The words find valid backups only; a label also finds a backup
+    /// that is not valid.
+    pub fn select(mut backups: Vec<Backup>, identifier: &str) -> Result<Backup> {
         match identifier {
             "oldest" | "newest" | "latest" => {
                 backups.retain(|backup| backup.info.valid);
@@ -194,83 +195,12 @@ impl Repository {
             }
         }
     }
-
-    /// The newest label in use, of a complete or an incomplete backup.
-    pub fn newest_label(&self) -> Result<Option<Label>> {
-        let mut newest = None;
-        for directory in [self.backup_path(), self.c_backup_path()] {
-            let labels = labels(&directory)?.into_iter();
-            newest = newest.max(labels.map(|(label, _)| label).max());
-        }
-        Ok(newest)
-    }
-}
-
-/// Reads `backup.info` of a backup; `own` if its directory is written by this program only.
-fn read_backup(label: Label, path: PathBuf, own: bool) -> Backup {
-    let read = BackupInfo::read(&path, &label);
-    let (info, signature) = read.unwrap_or_else(|failure| {
-        log::warn!("the backup {label} is not valid: {failure}");
-        (BackupInfo::unreadable(), None)
-    });
-    let origin = if own {
-        Origin::Own
-    } else {
-        Origin::detect(&path)
-    };
-    Backup {
-        label,
-        path,
-        info,
-        origin,
-        signature,
-    }
 }
 
 /// Whether the path does not exist.
 fn is_missing(path: &Path) -> bool {
     let found = path.symlink_metadata();
     found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-}
-
-/// The labels of the complete backups in a directory.
-pub(super) fn complete_labels(directory: &Path) -> Result<Vec<Label>> {
-    let labels = labels(directory)?.into_iter();
-    let complete = labels.filter(|(_, staging)| !staging);
-    Ok(complete.map(|(label, _)| label).collect())
-}
-
-/// The labels in use in a directory, and whether each belongs to an incomplete backup.
-fn labels(directory: &Path) -> Result<Vec<(Label, bool)>> {
-    let mut labels = Vec::new();
-    for name in file_names(directory)? {
-        let (digits, staging) = match name.strip_prefix(STAGING_PREFIX) {
-            Some(rest) => (rest, true),
-            None => (name.as_str(), false),
-        };
-        let Ok(label) = digits.parse() else {
-            continue;
-        };
-        let found = directory.join(&name).symlink_metadata();
-        if found.is_ok_and(|found| found.is_dir()) {
-            labels.push((label, staging));
-        }
-    }
-    Ok(labels)
-}
-
-/// The names in a directory; empty if it does not exist. Names that are not UTF-8 are ignored.
-pub(super) fn file_names(directory: &Path) -> Result<Vec<String>> {
-    let action = || format!("list {}", directory.display());
-    let entries = match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        result => result.with_context(action)?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.extend(entry.with_context(action)?.file_name().into_string().ok());
-    }
-    Ok(names)
 }
 
 fn not_found(identifier: &str) -> Error {

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::layout::LOCK;
 use super::{Repository, RepositoryInfo};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{self, PinnedPath, PinnedPaths};
@@ -64,7 +65,7 @@ impl BaseDirectory {
             return Err(missing_info(path));
         }
         let directory = PinnedPath::open(path)?;
-        let lock = LockFile::acquire(&path.join(".lock"), 0o600)?;
+        let lock = LockFile::acquire(&path.join(LOCK), 0o600)?;
         if info.is_none() {
             log::info!(
                 "{} was used as a repository before: it gets a repository.info",

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Repository;
-use super::backup::complete_labels;
+use super::backups::complete_labels;
 use super::layout::{
     BACKUP_DIRECTORY, BACKUPS_EXIST, C_BACKUP_DIRECTORY, SYSTEM_INFO, WAL_DIRECTORY,
 };
@@ -69,7 +69,7 @@ impl Repository {
         Ok(Repository {
             root: root.to_owned(),
             paths,
-            system_info_lock: Arc::default(),
+            shared: Arc::default(),
         })
     }
 

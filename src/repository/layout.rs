@@ -25,6 +25,24 @@ pub(super) const WAL_START: &str = "wal.begin";
 /// The prefix of the directory of an incomplete backup.
 pub(super) const STAGING_PREFIX: &str = ".new-";
 
+/// The lock of a repository, in `base_dir`.
+pub(super) const LOCK: &str = ".lock";
+
+/// Marks `base_dir` as a repository.
+pub(super) const REPOSITORY_INFO: &str = "repository.info";
+
+/// In the directory of a backup: the files of the data directory.
+pub const DATA_DIRECTORY: &str = "data";
+
+/// In the directory of a backup: the files of each tablespace, in a directory named by its OID.
+pub const TABLESPACES_DIRECTORY: &str = "tblspc";
+
+/// In the directory of a backup: the WAL that it needs.
+pub const BACKUP_WAL_DIRECTORY: &str = "wal";
+
+/// In the directory of a backup: the configuration files from outside of the data directory.
+pub const CONFIG_DIRECTORY: &str = "config";
+
 /// In the directory of a backup: its summary.
 pub const INFO: &str = "backup.info";
 

@@ -6,7 +6,9 @@
 
 mod backup;
 mod backup_info;
+mod backups;
 mod base_directory;
+mod catalogue;
 mod directories;
 mod layout;
 mod manifest;
@@ -28,7 +30,10 @@ mod wal_start;
 pub use backup::Backup;
 pub use backup_info::{BackupInfo, TablespaceInfo};
 pub use base_directory::BaseDirectory;
-pub use layout::{INFO, MANIFEST, METADATA_FILES, SUMS};
+pub use layout::{
+    BACKUP_WAL_DIRECTORY, CONFIG_DIRECTORY, DATA_DIRECTORY, INFO, MANIFEST, METADATA_FILES, SUMS,
+    TABLESPACES_DIRECTORY,
+};
 pub use manifest::Manifest;
 pub use manifest_file::ManifestFile;
 pub use manifest_writer::ManifestWriter;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
+use super::layout::REPOSITORY_INFO;
 use crate::crypto;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage;
@@ -25,7 +26,7 @@ pub struct RepositoryInfo {
 
 impl RepositoryInfo {
     /// The name of the file.
-    pub const NAME: &str = "repository.info";
+    pub const NAME: &str = REPOSITORY_INFO;
 
     /// The marker of a new repository, with a new ID.
     pub fn new() -> Result<RepositoryInfo> {

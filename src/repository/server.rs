@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::catalogue::Catalogue;
 use super::layout::{BACKUP_DIRECTORY, C_BACKUP_DIRECTORY, SYSTEM_INFO, WAL_DIRECTORY};
 use super::{Backup, SystemInfo, WalDirectory, system_info};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -18,8 +19,15 @@ const MAX_SYSTEM_INFO: u64 = 1 << 20;
 pub struct Repository {
     pub(super) root: PathBuf,
     pub(super) paths: PinnedPaths,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What all clones of a repository share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
     /// Serializes updates of `system.info` by the receiver and a first backup.
-    pub(super) system_info_lock: Arc<Mutex<()>>,
+    system_info_lock: Mutex<()>,
+    catalogue: Mutex<Catalogue>,
 }
 
 impl Repository {
@@ -139,8 +147,14 @@ impl Repository {
     }
 
     fn lock_system_info(&self) -> MutexGuard<'_, ()> {
-        let lock = self.system_info_lock.lock();
+        let lock = self.shared.system_info_lock.lock();
         lock.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The backups that were read.
+    pub(super) fn catalogue(&self) -> MutexGuard<'_, Catalogue> {
+        let catalogue = self.shared.catalogue.lock();
+        catalogue.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn system_path(&self) -> PathBuf {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::backup::{complete_labels, file_names};
+use super::backups::{complete_labels, file_names};
 use super::layout::STAGING_PREFIX;
 use super::{BackupInfo, Manifest, ManifestFile, Origin, Repository};
 use crate::codec::Suffixes;
@@ -32,7 +32,7 @@ impl Repository {
         }
         for directory in self.own_directories()? {
             for name in file_names(&directory)? {
-                if name.starts_with('.') && name.ends_with(".tmp") {
+                if storage::is_temporary(&name) {
                     storage::remove_file(&directory.join(name))?;
                     count += 1;
                 }

@@ -10,11 +10,8 @@ use crate::crypto::MasterKey;
 use crate::error::{Context, Result};
 use crate::format::TimelineHistory;
 use crate::format::wal::PageHeader;
-use crate::storage::{self, PinnedPaths};
+use crate::storage::{self, PARTIAL_SUFFIX, PinnedPaths};
 use crate::unit::{Segment, SegmentSize, Timeline};
-
-/// The suffix of the segment that is being received.
-const PARTIAL: &str = ".partial";
 
 /// The WAL archive of a server, `<base_dir>/<server>/wal`.
 #[derive(Clone, Debug)]
@@ -126,7 +123,7 @@ impl WalDirectory {
     pub fn files_for_segment(&self, segment: Segment) -> Result<Vec<WalFile>> {
         let plain = segment.name(self.segment_size);
         // In the order in which one replaces the other, so that a concurrent rename is not missed.
-        let mut names = vec![format!("{plain}{PARTIAL}"), plain.clone()];
+        let mut names = vec![format!("{plain}{PARTIAL_SUFFIX}"), plain.clone()];
         let sealed = Suffixes::all().filter(|suffixes| *suffixes != Suffixes::NONE);
         names.extend(sealed.map(|suffixes| format!("{plain}{}", suffixes.text())));
         let mut found = Vec::new();
@@ -197,9 +194,7 @@ impl WalDirectory {
     pub fn sweep(&self) -> Result<usize> {
         let mut swept = 0;
         for name in self.names()? {
-            let ours =
-                name.starts_with(".spare.") || name.starts_with('.') && name.ends_with(".tmp");
-            if ours {
+            if storage::is_temporary(&name) {
                 storage::remove_file(&self.path.join(name))?;
                 swept += 1;
             }
@@ -230,7 +225,7 @@ impl WalDirectory {
     }
 
     fn wal_file(&self, name: &str) -> Option<WalFile> {
-        let (plain, suffixes, partial) = match name.strip_suffix(PARTIAL) {
+        let (plain, suffixes, partial) = match name.strip_suffix(PARTIAL_SUFFIX) {
             Some(plain) => (plain, Suffixes::NONE, true),
             None => {
                 let (plain, suffixes) = Suffixes::split_name(name);

@@ -64,17 +64,22 @@ impl WalDirectory {
     /// branches that no backup needs may be missing. A plain segment of another size counts as
     /// missing, and so does a partial one with WAL after it.
     pub fn gaps(&self, backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
-        let mut gaps = self.find_gaps(backups)?;
+        self.gaps_in(&self.segments()?, backups)
+    }
+
+    /// As [`WalDirectory::gaps`], where the segments were listed before.
+    pub fn gaps_in(&self, segments: &[WalFile], backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
+        let mut gaps = self.find_gaps(segments, backups)?;
         if !gaps.is_empty() {
-            // A file that was renamed during the scan is found by the second one.
-            let again = self.find_gaps(backups)?;
+            // A file that was renamed since the listing is found by another one.
+            let again = self.find_gaps(&self.segments()?, backups)?;
             gaps.retain(|gap| again.contains(gap));
         }
         Ok(gaps)
     }
 
-    fn find_gaps(&self, backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
-        let present = self.present()?;
+    fn find_gaps(&self, segments: &[WalFile], backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
+        let present = self.present(segments)?;
         let mut missing = Vec::new();
         for &timeline in present.keys() {
             let history = match self.history(timeline)? {
@@ -87,10 +92,10 @@ impl WalDirectory {
         Ok(merge(missing, self.segment_size()))
     }
 
-    fn present(&self) -> Result<Present> {
+    fn present(&self, segments: &[WalFile]) -> Result<Present> {
         let size = self.segment_size();
         let mut present = Present::new();
-        for file in &self.segments()? {
+        for file in segments {
             let numbers = present.entry(file.segment.timeline).or_default();
             // They are sorted: a later segment means that the partial one is not the last.
             numbers.partial = None;

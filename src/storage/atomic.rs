@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::directory::{parent, sync_directory};
+use super::names::TEMPORARY_SUFFIX;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys;
 
@@ -32,7 +33,7 @@ impl AtomicFile {
         })?;
         let mut hidden = OsString::from(".");
         hidden.push(name);
-        hidden.push(".tmp");
+        hidden.push(TEMPORARY_SUFFIX);
         let temporary = path.with_file_name(hidden);
         match std::fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -11,6 +11,7 @@ mod directory;
 mod durable;
 mod filesystem;
 mod lock;
+mod names;
 mod pinned_path;
 mod regular;
 mod segment;
@@ -28,6 +29,7 @@ pub use directory::{
 pub use durable::Durable;
 pub use filesystem::{Filesystem, Space};
 pub use lock::DirectoryLock;
+pub use names::{PARTIAL_SUFFIX, is_temporary};
 pub use pinned_path::{PinnedPath, PinnedPaths};
 pub use regular::{open_file, read_file};
 pub use segment::{SegmentFile, no_durable_position, sync_archive_end, written_length};

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::names::SPARE_PREFIX;
 use crate::error::{Context, Result};
 use crate::unit::{SegmentSize, to_u64};
 
@@ -79,7 +80,7 @@ fn new_file(directory: &Path) -> Result<(File, PathBuf)> {
     let mut attempts = 0;
     loop {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!(".spare.{number}"));
+        let path = directory.join(format!("{SPARE_PREFIX}{number}"));
         let made = OpenOptions::new()
             .read(true)
             .write(true)

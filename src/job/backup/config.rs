@@ -7,11 +7,9 @@ use super::wal::store;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::ConfigFile;
 use crate::pg::{ConfigFiles, Connection};
+use crate::repository::CONFIG_DIRECTORY;
 use crate::storage;
 use crate::unit::to_u64;
-
-/// The directory in the backup; below it each file has its path on the server.
-const DIRECTORY: &str = "config";
 
 /// The privileges to see where the files are, and to read them.
 const GRANTS: &str = "roles pg_read_all_settings and pg_read_server_files, and EXECUTE on \
@@ -80,7 +78,8 @@ impl ConfigCopier<'_> {
         let content = self.connection.read_config_file(path)?;
         let content = content.ok_or_else(|| Error::new(ErrorKind::Server, "it was removed"))?;
         let coding = self.staging.coding().clone();
-        let mut stored = Path::new(DIRECTORY).join(relative).into_os_string();
+        // Below this directory each file has its path on the server.
+        let mut stored = Path::new(CONFIG_DIRECTORY).join(relative).into_os_string();
         stored.push(coding.stored().suffix());
         let header = FileHeader {
             path: relative.to_owned(),

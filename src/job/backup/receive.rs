@@ -8,7 +8,7 @@ use super::staging::FileHeader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::BackupLabel;
 use crate::format::tar::{Entries, Entry, EntryKind};
-use crate::repository::TablespaceInfo;
+use crate::repository::{DATA_DIRECTORY, TABLESPACES_DIRECTORY, TablespaceInfo};
 
 /// `backup_label` has about 500 bytes; it is parsed up to this size.
 const MAX_LABEL_SIZE: u64 = 64 << 10;
@@ -26,7 +26,7 @@ impl ArchiveRoot {
     pub(super) fn data() -> ArchiveRoot {
         ArchiveRoot {
             logical: PathBuf::new(),
-            stored: "data".into(),
+            stored: DATA_DIRECTORY.into(),
         }
     }
 
@@ -34,7 +34,7 @@ impl ArchiveRoot {
     pub(super) fn tablespace(oid: u32) -> ArchiveRoot {
         ArchiveRoot {
             logical: format!("pg_tblspc/{oid}").into(),
-            stored: format!("tblspc/{oid}").into(),
+            stored: format!("{TABLESPACES_DIRECTORY}/{oid}").into(),
         }
     }
 

@@ -9,7 +9,8 @@ use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::{BackupManifest, ConfigFile};
 use crate::repository::{
-    Backup, BackupInfo, INFO, ManifestFile, ManifestWriter, Repository, TablespaceInfo,
+    BACKUP_WAL_DIRECTORY, Backup, BackupInfo, DATA_DIRECTORY, INFO, ManifestFile, ManifestWriter,
+    Repository, TABLESPACES_DIRECTORY, TablespaceInfo,
 };
 use crate::storage::{self, Filesystem, PinnedPaths, StagedFile};
 use crate::unit::Label;
@@ -79,7 +80,7 @@ impl Staging {
         let path = repository.staging_directory(label);
         storage::create_directory(&path)?;
         let cleanup = RemoveOnDrop(Some(path.clone()));
-        for name in ["data", "wal"] {
+        for name in [DATA_DIRECTORY, BACKUP_WAL_DIRECTORY] {
             storage::create_directory(&path.join(name))?;
         }
         let manifest = ManifestWriter::create(&path, label, system_identifier, coding.stored())?;
@@ -111,8 +112,9 @@ impl Staging {
 
     /// Adds a tablespace, whose files go to `tblspc/<oid>`.
     pub(super) fn tablespace(&mut self, tablespace: &TablespaceInfo) -> Result<()> {
-        storage::create_directory(&self.path.join("tblspc"))?;
-        storage::create_directory(&self.path.join(format!("tblspc/{}", tablespace.oid)))?;
+        let directory = self.path.join(TABLESPACES_DIRECTORY);
+        storage::create_directory(&directory)?;
+        storage::create_directory(&directory.join(tablespace.oid.to_string()))?;
         self.writer()?.tablespace(tablespace)
     }
 

@@ -13,7 +13,7 @@ use crate::codec::{
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{TimelineHistory, WalRange};
 use crate::job::context::ServerContext;
-use crate::repository::{ManifestFile, WalDirectory, WalFile};
+use crate::repository::{BACKUP_WAL_DIRECTORY, ManifestFile, WalDirectory, WalFile};
 use crate::storage;
 use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline, first_mut, to_u64, to_usize};
 
@@ -258,7 +258,7 @@ impl WalAttacher<'_> {
             return self.copy(name, path, suffixes, (size, size));
         }
         let file_name = path.file_name().unwrap_or_default();
-        let stored_path = Path::new("wal").join(file_name);
+        let stored_path = Path::new(BACKUP_WAL_DIRECTORY).join(file_name);
         let link = self.staging.path().join(&stored_path);
         match storage::hard_link(path, &link) {
             Ok(()) => {}
@@ -316,7 +316,8 @@ impl WalAttacher<'_> {
         let coding = self.staging.coding().clone();
         let header = FileHeader {
             path: pg_wal_path(name),
-            stored_path: format!("wal/{name}{}", coding.stored().suffix()).into(),
+            stored_path: format!("{BACKUP_WAL_DIRECTORY}/{name}{}", coding.stored().suffix())
+                .into(),
             size,
             modified: modified(path)?,
             mode: 0o600,

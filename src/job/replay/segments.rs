@@ -278,7 +278,7 @@ impl Segments {
             Err(failure) => Err(failure),
             Ok(source) => Ok(Some(OpenedSegment {
                 source,
-                path: backup.path.join(&file.stored_path),
+                path: backup.stored_path(file),
                 // How much of the last segment was received when the backup ended is unknown.
                 written_until: (!self.ends_within_backup(segment))
                     .then_some(segment.start(self.size())),

@@ -106,7 +106,7 @@ pub(super) fn check_stored(writer: &Writer, auto_conf: Option<&ManifestFile>) ->
     let mut sample: Option<&ManifestFile> = None;
     for file in writer.files().chain(auto_conf) {
         writer.stop.check()?;
-        check_file(&writer.backup.path.join(&file.stored_path), file)
+        check_file(&writer.backup.stored_path(file), file)
             .with_context(|| format!("restore {}", file.path.display()))?;
         let smaller = sample.is_none_or(|sample| file.size < sample.size);
         if smaller && (1..=MAX_SAMPLE).contains(&file.size) {

@@ -13,6 +13,7 @@ use crate::job::context::ServerContext;
 use crate::pool::for_each;
 use crate::repository::{Backup, METADATA_FILES, Manifest, ManifestFile};
 use crate::status::Progress;
+use crate::storage;
 use crate::sys::Stop;
 use crate::unit::{read_some, to_u64, to_usize};
 
@@ -213,7 +214,7 @@ fn list_files(root: &Path) -> Result<Vec<PathBuf>> {
             let name = path.to_string_lossy();
             if entry.file_type().with_context(action)?.is_dir() {
                 directories.push(path);
-            } else if !(name.starts_with('.') && name.ends_with(".tmp")) {
+            } else if !storage::is_temporary(&name) {
                 files.push(path);
             }
         }

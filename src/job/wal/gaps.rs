@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::error::Result;
 use crate::job::context::ServerContext;
 use crate::pool::TaskHandle;
-use crate::repository::{Repository, WalDirectory};
+use crate::repository::{Backup, Repository, WalDirectory, WalFile};
 
 /// How often to check, besides at the start and where a gap is expected.
 const INTERVAL: Duration = Duration::from_secs(3600);
@@ -68,14 +68,23 @@ pub fn check_gaps(context: &ServerContext) -> Result<()> {
     }
 }
 
+fn check(context: &ServerContext, repository: &Repository, directory: &WalDirectory) -> Result<()> {
+    let backups = repository.backups()?;
+    report_gaps(context, directory, &directory.segments()?, &backups)
+}
+
 /// Publishes the gaps between the backups and the ends of the archive in the status, and logs the
 /// new ones.
-fn check(context: &ServerContext, repository: &Repository, directory: &WalDirectory) -> Result<()> {
+pub(in crate::job) fn report_gaps(
+    context: &ServerContext,
+    directory: &WalDirectory,
+    segments: &[WalFile],
+    backups: &[Backup],
+) -> Result<()> {
     let server = &context.server.name;
-    let backups = repository.backups()?;
     let valid = backups.iter().filter(|backup| backup.info.valid);
     let starts: Vec<_> = valid.map(|backup| backup.info.start).collect();
-    let gaps = directory.gaps(&starts)?;
+    let gaps = directory.gaps_in(segments, &starts)?;
     let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
     let known = context.status.receiver().gaps;
     for gap in gaps.iter().filter(|gap| !known.contains(gap)) {

@@ -22,6 +22,7 @@ mod validation;
 mod wal_begin;
 
 pub use gaps::check_gaps;
+pub(super) use gaps::report_gaps;
 pub use receiver::run;
 pub use session::report_server_info;
 pub use wal_begin::{WalBegin, begin};

@@ -18,7 +18,7 @@ impl Scratch {
     }
 
     fn put(&self, name: &str) {
-        let plain = name.len() == 24 || name.ends_with(PARTIAL);
+        let plain = name.len() == 24 || name.ends_with(PARTIAL_SUFFIX);
         let file = File::create(self.0.path.join(name)).unwrap();
         file.set_len(if plain { 1 << 20 } else { 10 }).unwrap();
     }

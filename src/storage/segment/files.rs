@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::storage::names::{PARTIAL_SUFFIX, TEMPORARY_SUFFIX};
 use crate::storage::spare_segment::write_zeros;
 use crate::storage::{Durable, SpareSegment, open_file, sync_directory};
 use crate::unit::{Lsn, Segment, SegmentSize, first_mut, to_u64, to_usize};
@@ -50,12 +51,12 @@ pub fn written_length(file: &File) -> Result<u64> {
 
 /// `<24 digits>.partial`
 pub(super) fn partial_name(segment: Segment, size: SegmentSize) -> String {
-    format!("{}.partial", segment.name(size))
+    format!("{}{PARTIAL_SUFFIX}", segment.name(size))
 }
 
 /// The name of the file that will replace a partial one.
 pub(super) fn hidden_name(segment: Segment, size: SegmentSize) -> String {
-    format!(".{}.partial.tmp", segment.name(size))
+    format!(".{}{TEMPORARY_SUFFIX}", partial_name(segment, size))
 }
 
 /// Extends an existing partial segment to its full size and returns the end of what was received.
