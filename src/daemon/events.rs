@@ -96,12 +96,12 @@ impl EventLoop {
         self.waker.clone()
     }
 
-    /// Waits for an event, at most [`CHECK_INTERVAL`]; `false` if the daemon is to stop.
-    pub(super) fn wait(&mut self) -> Result<bool> {
+    /// Waits for an event, at most [`CHECK_INTERVAL`] and until the next scheduled task is due;
+    /// `false` if the daemon is to stop.
+    pub(super) fn wait(&mut self, next_task: Option<Duration>) -> Result<bool> {
         let mut events = Events::with_capacity(16);
-        let timeout = self
-            .retry
-            .map_or(CHECK_INTERVAL, |retry| retry.min(CHECK_INTERVAL));
+        let timeouts = [self.retry, next_task].into_iter().flatten();
+        let timeout = timeouts.fold(CHECK_INTERVAL, Duration::min);
         match self.poll.poll(&mut events, Some(timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => result.context("wait for requests and signals")?,

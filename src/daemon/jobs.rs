@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::connection;
 use super::dispatch::Services;
 use super::events::Waker;
+use super::schedule::DueTask;
 use crate::job;
 use crate::job::context::ServerContext;
 
@@ -16,7 +17,7 @@ const MAX_REQUESTS: usize = 64;
 /// How long to wait for the jobs at shutdown before logging which ones still run.
 const WARN_AFTER: Duration = Duration::from_secs(5);
 
-/// The threads `job/<n>` and `refresh/<server>`.
+/// The threads `job/<n>`, `refresh/<server>` and `<scheduled task>/<server>`.
 pub(super) struct Jobs {
     threads: Vec<JoinHandle<()>>,
     next: u64,
@@ -68,24 +69,39 @@ impl Jobs {
 
     /// Runs [`job::refresh`] for each server, in threads of their own: a server may be slow.
     pub(super) fn refresh(&mut self, servers: &[ServerContext]) {
-        self.reap();
         for context in servers {
-            let (context, guard) = (context.clone(), WakeOnDrop(self.waker.clone()));
-            let name = context.server.name.clone();
-            let thread = std::thread::Builder::new().name(format!("refresh/{name}"));
-            let thread = thread.spawn(move || {
-                let _guard = guard;
+            let context = context.clone();
+            self.spawn(format!("refresh/{}", context.server.name), move || {
                 if let Err(failure) = job::refresh::run(&context) {
-                    let why = failure.message_with_hint();
+                    let (name, why) = (&context.server.name, failure.message_with_hint());
                     log::warn!("server {name}: refresh its state: {why}");
                 }
             });
-            match thread {
-                Ok(thread) => self.threads.push(thread),
-                Err(error) => {
-                    log::error!("start a thread to refresh the state of a server: {error}")
-                }
+        }
+    }
+
+    /// Runs a scheduled task in a thread of its own.
+    pub(super) fn run_task(&mut self, due: DueTask<ServerContext>) {
+        let name = format!("{}/{}", due.task.name, due.server.server.name);
+        self.spawn(name, move || {
+            if let Err(failure) = (due.task.run)(&due.server) {
+                let (server, why) = (&due.server.server.name, failure.message_with_hint());
+                log::error!("server {server}: {}: {why}", due.task.name);
             }
+        });
+    }
+
+    fn spawn(&mut self, name: String, work: impl FnOnce() + Send + 'static) {
+        self.reap();
+        let guard = WakeOnDrop(self.waker.clone());
+        let thread = std::thread::Builder::new().name(name.clone());
+        let thread = thread.spawn(move || {
+            let _guard = guard;
+            work();
+        });
+        match thread {
+            Ok(thread) => self.threads.push(thread),
+            Err(error) => log::error!("start thread {name}: {error}"),
         }
     }
 

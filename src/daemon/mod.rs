@@ -12,6 +12,7 @@ mod jobs;
 mod lock;
 mod receivers;
 mod run;
+mod schedule;
 mod socket;
 mod startup;
 mod supervisor;

@@ -7,12 +7,13 @@ use super::dispatch::Services;
 use super::events::{CHECK_INTERVAL, EventLoop};
 use super::jobs::Jobs;
 use super::receivers::Receivers;
+use super::schedule::{Schedule, TASKS};
 use super::startup::{Locks, Startup};
 use crate::VERSION;
 use crate::config::Config;
 use crate::crypto::MasterKey;
 use crate::error::Result;
-use crate::job::context::DaemonContext;
+use crate::job::context::{DaemonContext, ServerContext};
 use crate::pool::Pool;
 use crate::repository::BaseDirectory;
 use crate::sys::{Stop, notify};
@@ -23,6 +24,7 @@ pub(super) struct Supervisor {
     jobs: Jobs,
     services: Services,
     receivers: Receivers,
+    schedule: Schedule<ServerContext>,
     locks: Locks,
 }
 
@@ -59,6 +61,7 @@ impl Supervisor {
         });
         match started {
             Ok((events, daemon, servers, receivers)) => Ok(Supervisor {
+                schedule: Schedule::new(TASKS, &servers, Instant::now()),
                 jobs: Jobs::new(events.waker()),
                 services: Services {
                     daemon,
@@ -111,8 +114,11 @@ impl Supervisor {
 
     fn serve(&mut self) -> Result<()> {
         let mut checked = Instant::now();
-        while self.events.wait()? {
+        while self.events.wait(self.schedule.timeout(Instant::now()))? {
             self.jobs.reap();
+            for due in self.schedule.take_due(Instant::now()) {
+                self.jobs.run_task(due);
+            }
             let sighup = self.events.take_sighup();
             if sighup {
                 self.jobs.refresh(&self.services.servers);

@@ -1,5 +1,7 @@
 //! The catalogue: the backups of a server, and the size of their WAL.
 
+use std::time::Instant;
+
 use crate::codec::Suffixes;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
@@ -38,8 +40,9 @@ pub fn list(context: &ServerContext) -> Result<Catalogue> {
 
 /// As [`list`], after a check for gaps: WAL files may have been removed, or put back.
 pub(super) fn list_and_check_gaps(context: &ServerContext) -> Result<Catalogue> {
+    let begun = Instant::now();
     read(context, &context.repository()?, |wal, segments, backups| {
-        report_gaps(context, wal, segments, backups)
+        report_gaps(context, wal, (segments, backups), begun)
     })
 }
 

@@ -45,6 +45,8 @@ pub struct ReceiverState {
     /// The WAL that is missing in the archive after the start of the oldest backup, one text for
     /// each gap.
     pub gaps: Vec<String>,
+    /// When the check began that found `gaps`.
+    pub gaps_as_of: Option<Instant>,
     /// How many complete segments are not sealed yet.
     pub unsealed: usize,
     /// How many segments were sealed since the start.
@@ -62,7 +64,8 @@ impl ReceiverState {
     pub fn reset_archive(&mut self) {
         self.timeline = None;
         (self.received, self.flushed, self.server_end) = (Lsn::ZERO, Lsn::ZERO, Lsn::ZERO);
-        self.gaps.clear();
+        // The result of a check that is running is of the archive before.
+        (self.gaps, self.gaps_as_of) = (Vec::new(), Some(Instant::now()));
         self.unsealed = 0;
         self.seal_error = None;
     }

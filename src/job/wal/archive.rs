@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::gaps::GapChecker;
+use super::gaps;
 use super::sealer::Sealer;
 use super::validation::Validation;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +32,6 @@ pub(super) struct ArchiveWriter {
     /// WAL there: nothing is acknowledged before it has sent this range.
     resent_until: Lsn,
     sealer: Sealer,
-    gaps: GapChecker,
     /// Whether to check for gaps when the next segment is opened.
     gap_expected: bool,
     repository: Repository,
@@ -55,7 +54,6 @@ impl ArchiveWriter {
         report_stray_files(&context.server.name, &directory)?;
         let mut archive = ArchiveWriter {
             context: context.clone(),
-            gaps: GapChecker::new(context, repository, &directory),
             sealer: Sealer::new(context, &directory),
             directory,
             timeline: Timeline::FIRST,
@@ -70,7 +68,7 @@ impl ArchiveWriter {
             last_checked: Instant::now(),
         };
         archive.sealer.recover()?;
-        archive.gaps.poll();
+        gaps::check_in_pool(context, repository, &archive.directory);
         Ok(archive)
     }
 
@@ -280,8 +278,7 @@ impl ArchiveWriter {
                 let file = SegmentFile::open(self.directory.path(), segment, size, spare)?;
                 self.prepare_spare();
                 if std::mem::take(&mut self.gap_expected) {
-                    self.gaps.schedule_now();
-                    self.gaps.poll();
+                    gaps::check_in_pool(&self.context, &self.repository, &self.directory);
                 }
                 file
             }
@@ -336,10 +333,9 @@ impl ArchiveWriter {
         self.durable
     }
 
-    /// Drives sealing and gap checks. Does not wait.
+    /// Drives sealing. Does not wait.
     pub(super) fn poll(&mut self) {
         self.sealer.poll();
-        self.gaps.poll();
     }
 
     /// Schedules a gap check for when the next segment is opened: there will be a gap before it.

@@ -1,62 +1,26 @@
 //! Checks the archive for missing WAL.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::Result;
 use crate::job::context::ServerContext;
-use crate::pool::TaskHandle;
 use crate::repository::{Backup, Repository, WalDirectory, WalFile};
 
-/// How often to check, besides at the start and where a gap is expected.
-const INTERVAL: Duration = Duration::from_secs(3600);
-
-/// Checks for gaps at intervals, in the pool: an archive may have many files.
-pub(super) struct GapChecker {
-    context: ServerContext,
-    repository: Repository,
-    directory: WalDirectory,
-    next: Instant,
-    running: Option<TaskHandle<Result<()>>>,
-}
-
-impl GapChecker {
-    /// The first [`GapChecker::poll`] checks.
-    pub(super) fn new(
-        context: &ServerContext,
-        repository: &Repository,
-        directory: &WalDirectory,
-    ) -> GapChecker {
-        GapChecker {
-            context: context.clone(),
-            repository: repository.clone(),
-            directory: directory.clone(),
-            next: Instant::now(),
-            running: None,
-        }
-    }
-
-    /// Makes the next [`GapChecker::poll`] check.
-    pub(super) fn schedule_now(&mut self) {
-        self.next = Instant::now();
-    }
-
-    /// Starts a check if one is due. Does not wait.
-    pub(super) fn poll(&mut self) {
-        if let Some(handle) = self.running.take_if(|handle| handle.is_done())
-            && let Err(failure) = handle.wait().and_then(|result| result)
-        {
-            let server = &self.context.server.name;
-            let why = failure.message_with_hint();
+/// As [`check_gaps`], in the pool: an archive may have many files.
+pub(super) fn check_in_pool(
+    context: &ServerContext,
+    repository: &Repository,
+    directory: &WalDirectory,
+) {
+    let (repository, directory) = (repository.clone(), directory.clone());
+    let (context, pool) = (context.clone(), &context.daemon.pool);
+    // Nobody waits for the result, which it publishes.
+    drop(pool.submit_unbounded(move || {
+        if let Err(failure) = check(&context, &repository, &directory) {
+            let (server, why) = (&context.server.name, failure.message_with_hint());
             log::error!("server {server}: the WAL archive cannot be checked for gaps: {why}");
         }
-        if self.running.is_none() && Instant::now() >= self.next {
-            self.next = Instant::now() + INTERVAL;
-            let (repository, directory) = (self.repository.clone(), self.directory.clone());
-            let context = self.context.clone();
-            let work = move || check(&context, &repository, &directory);
-            self.running = Some(self.context.daemon.pool.submit_unbounded(work));
-        }
-    }
+    }));
 }
 
 /// Checks the archive of a server for gaps and publishes them in the status.
@@ -69,17 +33,24 @@ pub fn check_gaps(context: &ServerContext) -> Result<()> {
 }
 
 fn check(context: &ServerContext, repository: &Repository, directory: &WalDirectory) -> Result<()> {
+    let begun = Instant::now();
     let backups = repository.backups()?;
-    report_gaps(context, directory, &directory.segments()?, &backups)
+    report_gaps(
+        context,
+        directory,
+        (&directory.segments()?, &backups),
+        begun,
+    )
 }
 
 /// Publishes the gaps between the backups and the ends of the archive in the status, and logs the
-/// new ones.
+/// new ones. The segments and the backups were listed after `begun`: the result of a check that
+/// began later stays.
 pub(in crate::job) fn report_gaps(
     context: &ServerContext,
     directory: &WalDirectory,
-    segments: &[WalFile],
-    backups: &[Backup],
+    (segments, backups): (&[WalFile], &[Backup]),
+    begun: Instant,
 ) -> Result<()> {
     let server = &context.server.name;
     let valid = backups.iter().filter(|backup| backup.info.valid);
@@ -93,6 +64,10 @@ pub(in crate::job) fn report_gaps(
              up to it only, take a full backup now"
         );
     }
-    context.status.update_receiver(|state| state.gaps = gaps);
+    context.status.update_receiver(|state| {
+        if state.gaps_as_of <= Some(begun) {
+            (state.gaps, state.gaps_as_of) = (gaps, Some(begun));
+        }
+    });
     Ok(())
 }

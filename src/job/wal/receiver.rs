@@ -95,7 +95,7 @@ impl Receiver<'_> {
             .archive
             .take()
             .filter(|archive| archive.belongs_to(&repository));
-        // Sealing and gap checks continue while the server cannot be reached.
+        // Sealing continues while the server cannot be reached.
         let bound = repository.system().map_err(ReceiveError::archive)?;
         let open = |size| {
             context.status.update_receiver(ReceiverState::reset_archive);
