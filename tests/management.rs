@@ -7,6 +7,8 @@ mod exclusion;
 mod frames;
 mod health;
 mod lifecycle;
+#[cfg(target_os = "linux")]
+mod many;
 mod paths;
 mod running;
 mod wire;

@@ -5,11 +5,12 @@
 //!   medians are compared.
 //! - Peak memory of the daemon during a backup of a 20 GB cluster of sparse content.
 //! - CPU time of the idle daemon with one server.
+//! - Start, answers and memory of a daemon with 1,000 backups and 100,000 WAL segments.
 //! - Commit latency under synchronous replication: pgmoneta and `pg_receivewal --synchronous`.
 //!
 //! They need 15 GB in the directory for temporary files, and the Debian packages `postgresql`,
-//! `pgbackrest` and `time`. `PGMONETA_BENCH` selects the parts (`backup sparse idle commit`); all
-//! if unset.
+//! `pgbackrest` and `time`. `PGMONETA_BENCH` selects the parts (`backup sparse idle many
+//! commit`); all if unset.
 #![allow(missing_docs)]
 #![allow(
     clippy::unwrap_used,
@@ -31,6 +32,7 @@ mod backup;
 mod commit;
 mod data;
 mod idle;
+mod many;
 mod measure;
 mod sparse;
 
@@ -49,6 +51,9 @@ fn main() {
     }
     if wanted("idle") {
         idle::run();
+    }
+    if wanted("many") {
+        many::run();
     }
     if wanted("commit") {
         commit::run();

@@ -83,6 +83,14 @@ pub fn daemon(pid: Pid, work: impl FnOnce()) -> Run {
     }
 }
 
+/// The resident set of a process in KiB, proc(5).
+pub fn resident(pid: Pid) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let figure = line.and_then(|rest| rest.split_whitespace().next());
+    figure.unwrap().parse().unwrap()
+}
+
 /// The CPU time of a process in seconds, proc(5).
 pub fn cpu_seconds(pid: Pid) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap();
