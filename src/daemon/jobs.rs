@@ -11,6 +11,9 @@ use super::schedule::DueTask;
 use crate::job;
 use crate::job::context::ServerContext;
 
+/// The names of the threads that serve requests begin with this.
+const REQUEST_PREFIX: &str = "job/";
+
 /// How many requests may be served at a time.
 const MAX_REQUESTS: usize = 64;
 
@@ -45,14 +48,19 @@ impl Jobs {
     /// Serves one client in a thread of its own, or refuses it if there are too many.
     pub(super) fn start(&mut self, socket: UnixStream, services: &Services) {
         self.reap();
-        if self.threads.len() >= MAX_REQUESTS {
+        let names = self
+            .threads
+            .iter()
+            .filter_map(|thread| thread.thread().name());
+        let requests = names.filter(|name| name.starts_with(REQUEST_PREFIX));
+        if requests.count() >= MAX_REQUESTS {
             let busy = format!("{MAX_REQUESTS} requests are being served, which is the maximum");
             return connection::refuse_overload(socket, &busy);
         }
         self.next += 1;
         let (services, guard) = (services.clone(), WakeOnDrop(self.waker.clone()));
         let second = socket.try_clone();
-        let thread = std::thread::Builder::new().name(format!("job/{}", self.next));
+        let thread = std::thread::Builder::new().name(format!("{REQUEST_PREFIX}{}", self.next));
         let thread = thread.spawn(move || {
             let _guard = guard;
             connection::serve(socket, &services);
