@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use super::harness::{Output, Scratch, program, user};
 
+use pgmoneta::app::cli::command_line;
 use pgmoneta::codec::Compression;
 use pgmoneta::config::{
     CLIENT_OPTIONS, Config, Field, Files, OPTIONS, Scope, Setting, Support, ValueKind,
 };
+use pgmoneta::protocol::{COMMANDS, Command, CommandOption, Operand};
 use pgmoneta::unit::Encryption;
 
 const BEGIN: &str = ".\\\" The options, made from the table by tests/manual.rs\n";
@@ -157,6 +159,58 @@ fn every_command_line_is_in_the_manual() {
             }
         }
         assert!(options > 3, "{name} has no options");
+    }
+}
+
+/// The implemented commands and their options that a manual page lacks.
+fn missing_commands(page: &str, table: &[&Command]) -> Vec<String> {
+    let rows = table.iter().filter(|row| row.implemented);
+    let words = rows.flat_map(|row| {
+        let options = row.options.iter();
+        let options = options.map(|option| (format!("Fl -{}", option.long), option.long.into()));
+        let command = (format!(" {}", row.full_name()), row.full_name());
+        std::iter::once(command).chain(options)
+    });
+    words
+        .filter(|(text, _)| !page.contains(text))
+        .map(|(_, name)| name)
+        .collect()
+}
+
+#[test]
+fn every_row_of_the_commands_is_in_the_help_and_in_the_manual() {
+    static LABEL: Command = Command {
+        words: ("relabel", None),
+        name: "relabel",
+        operands: &[Operand::SERVER, Operand::BACKUP],
+        options: &[CommandOption::flag(
+            "unseen",
+            "Unseen",
+            "Print nothing of it",
+        )],
+        summary: "Change the label of a backup",
+        code: 12_345,
+        implemented: true,
+        ..Command::BASE
+    };
+    let page = fs::read_to_string(path("man/pgmoneta-cli.1")).unwrap();
+    assert_eq!(missing_commands(&page, COMMANDS), Vec::<String>::new());
+    let table = [COMMANDS, &[&LABEL]].concat();
+    assert_eq!(missing_commands(&page, &table), ["relabel", "unseen"]);
+    let mut command_line = command_line(&table);
+    let help = command_line.render_help().to_string();
+    for row in &table {
+        assert!(help.contains(&format!("\n  {} ", row.words.0)), "{row}");
+    }
+    assert!(help.contains("Change the label of a backup\n"), "{help}");
+    let relabel = command_line.find_subcommand_mut("relabel").unwrap();
+    let help = relabel.render_help().to_string();
+    for text in [
+        "relabel <SERVER> <BACKUP>",
+        "--unseen",
+        "Print nothing of it",
+    ] {
+        assert!(help.contains(text), "{help}");
     }
 }
 

@@ -8,7 +8,7 @@ use super::events::Waker;
 use crate::error::{Error, ErrorKind};
 use crate::job;
 use crate::job::context::{DaemonContext, ServerContext};
-use crate::protocol::{Cause, Command, Envelope, Fields, Files, Request, RequestError, Run};
+use crate::protocol::{Cause, Command, Envelope, Members, Request, RequestError, Run, members};
 
 /// What a request handler needs.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub(super) struct Services {
 }
 
 /// The members of the response, `None` for a command without any; or the error.
-pub(super) type HandlerResult = Result<Option<Fields>, RequestError>;
+pub(super) type HandlerResult = Result<Option<Members>, RequestError>;
 
 /// Runs the command of a request.
 pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> HandlerResult {
@@ -41,50 +41,50 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> HandlerResul
 fn run(request: Request, services: &Services) -> HandlerResult {
     let status = || job::status::run(&services.daemon, &services.servers);
     Ok(Some(match request {
-        Request::Ping => Fields::new(),
+        Request::Ping => members(&document::ping())?,
         Request::Shutdown => return Ok(None),
-        Request::Status => document::status(&status()?),
-        Request::StatusDetails => document::status_details(&status()?),
+        Request::Status => members(&document::status(&status()?))?,
+        Request::StatusDetails => members(&document::status_details(&status()?))?,
         Request::Backup(request) => {
             let context = find(services, &request.server)?;
             if request.backup.is_some() {
                 return Err(not_implemented("an incremental backup"));
             }
             let done = job::backup::run(context, &job::backup::Options::default())?;
-            document::backup(&context.server, &done)
+            members(&document::backup(&context.server, &done))?
         }
         Request::ListBackup(request) => {
             let context = find(services, &request.server)?;
             let catalogue = job::catalogue::list(context)?;
-            document::list(&context.server, &catalogue, request.sort)
+            members(&document::list(&context.server, &catalogue, request.sort))?
         }
         Request::Info(request) => {
             let context = find(services, &request.server)?;
             let entry = job::catalogue::find(context, &request.backup)?;
-            document::info(&context.server, &entry)
+            members(&document::info(&context.server, &entry))?
         }
         Request::Verify(request) => {
             let context = find(services, &request.server)?;
-            let options = job::verify::Options {
-                backup: request.backup,
-                all: request.files == Files::All,
-            };
-            let done = job::verify::run(context, &options)?;
-            document::verify(&context.server, job::catalogue::version(context)?, &done)
+            let done = job::verify::run(context, &document::verify_options(request))?;
+            let version = job::catalogue::version(context)?;
+            members(&document::verify(&context.server, version, &done))?
         }
         Request::Restore(request) => {
             let context = find(services, &request.server)?;
-            let options = document::restore_options(request)?;
-            document::restore(&context.server, &job::restore::run(context, &options)?)
+            let done = job::restore::run(context, &document::restore_options(request)?)?;
+            members(&document::restore(&context.server, &done))?
         }
         Request::Progress(request) => {
             let context = find(services, &request.server)?;
             let version = job::catalogue::version(context)?;
-            document::progress(context, version, &request.command)
+            members(&document::progress(context, version, &request.command))?
         }
         Request::WalBegin(request) => {
             let context = find(services, &request.server)?;
-            document::wal_begin(&context.server, &job::wal::begin(context)?)
+            members(&document::wal_begin(
+                &context.server,
+                &job::wal::begin(context)?,
+            ))?
         }
         Request::Other { command, .. } => {
             return Err(not_implemented(&format!("the command {command}")));

@@ -9,7 +9,6 @@ mod code;
 mod command;
 mod document;
 mod envelope;
-mod fields;
 mod frame;
 mod json;
 mod members;
@@ -25,7 +24,6 @@ pub use command::{
 };
 pub use document::*;
 pub use envelope::{Envelope, Output};
-pub use fields::Fields;
 pub use frame::{Frame, MAX_PAYLOAD};
 pub use json::pretty;
 pub use members::{Members, Value, members};

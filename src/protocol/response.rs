@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::envelope::QUOTES;
-use super::members::wrong_type;
-use super::{Cause, Envelope, Fields, Members, error_code, json};
+use super::members::{read, wrong_type};
+use super::{Cause, Envelope, Members, error_code, json};
 use crate::VERSION;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -33,7 +35,8 @@ impl From<Error> for RequestError {
 pub struct Response(Members);
 
 /// The member `Outcome` of a response.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct Outcome {
     /// Whether the request succeeded.
     pub status: bool,
@@ -50,17 +53,15 @@ pub struct Outcome {
 }
 
 impl Response {
-    /// The response to a request that succeeded; `fields` is `None` for the commands without a
+    /// The response to a request that succeeded; `reply` is `None` for the commands without a
     /// result.
-    pub fn success(envelope: &Envelope, elapsed: Duration, fields: Option<Fields>) -> Response {
-        let outcome = Fields::new()
-            .with("Status", true)
-            .with("Time", duration_text(elapsed));
+    pub fn success(envelope: &Envelope, elapsed: Duration, reply: Option<Members>) -> Response {
+        let outcome = json!({"Status": true, "Time": duration_text(elapsed)});
         let mut document = envelope.echo();
-        document.insert("Outcome".to_owned(), outcome.into());
-        if let Some(fields) = fields {
-            let fields = fields.with("ServerVersion", VERSION);
-            document.insert("Response".to_owned(), fields.into());
+        document.insert("Outcome".to_owned(), outcome);
+        if let Some(mut reply) = reply {
+            reply.insert("ServerVersion".to_owned(), VERSION.into());
+            document.insert("Response".to_owned(), reply.into());
         }
         Response(document)
     }
@@ -69,24 +70,28 @@ impl Response {
     /// C program has neither `Message` nor `Hint`.
     pub fn failure(envelope: Option<&Envelope>, error: &RequestError) -> Response {
         let command = envelope.and_then(Envelope::command);
-        let not_started = !matches!(error.cause, Cause::Failed(_));
+        let started = matches!(error.cause, Cause::Failed(_));
         let workflow = command
-            .filter(|_| !not_started)
+            .filter(|_| started)
             .map_or("main", |command| command.workflow);
-        let mut outcome = Fields::new()
-            .with("Error", error_code(command, error.cause))
-            .with("Status", false)
-            .with("Workflow", workflow)
-            .with("Message", error.failure.message());
-        if let Some(hint) = error.failure.hint() {
-            outcome = outcome.with("Hint", hint);
-        }
-        let fields = Fields::new()
-            .with("Server", envelope.and_then(Envelope::server))
-            .with("ServerVersion", VERSION);
+        let outcome = [
+            ("Error", error_code(command, error.cause).into()),
+            ("Status", false.into()),
+            ("Workflow", workflow.into()),
+            ("Message", error.failure.message().into()),
+        ];
+        let hint = error.failure.hint().map(|hint| ("Hint", hint.into()));
+        let outcome = outcome.into_iter().chain(hint);
+        let outcome: Members = outcome
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let server = envelope.and_then(Envelope::server);
         let mut document = envelope.map(Envelope::echo).unwrap_or_default();
         document.insert("Outcome".to_owned(), outcome.into());
-        document.insert("Response".to_owned(), fields.into());
+        document.insert(
+            "Response".to_owned(),
+            json!({"Server": server, "ServerVersion": VERSION}),
+        );
         Response(document)
     }
 
@@ -118,28 +123,24 @@ impl Response {
     }
 
     /// The members of `Response`; empty if there are none.
-    pub fn fields(&self) -> Members {
+    pub fn members(&self) -> Members {
         match self.0.get("Response") {
-            Some(Value::Object(fields)) => fields.clone(),
+            Some(Value::Object(members)) => members.clone(),
             _ => Members::new(),
         }
     }
 
+    /// The member `Response`, typed. Members that the daemon does not send have default values.
+    pub fn reply<T: DeserializeOwned>(&self) -> Result<T> {
+        read(&self.members()).context("read the response")
+    }
+
     /// The outcome of the request; an error if the document does not have it.
     pub fn outcome(&self) -> Result<Outcome> {
-        let Some(Value::Object(outcome)) = self.0.get("Outcome") else {
-            return Err(wrong_type("Outcome", "an object"));
-        };
-        let text = |name: &str| outcome.get(name).and_then(Value::as_str).map(str::to_owned);
-        let status = outcome.get("Status").and_then(Value::as_bool);
-        Ok(Outcome {
-            status: status.ok_or_else(|| wrong_type("Status", "true or false"))?,
-            error: outcome.get("Error").and_then(Value::as_u64),
-            workflow: text("Workflow"),
-            time: text("Time"),
-            message: text("Message"),
-            hint: text("Hint"),
-        })
+        match self.0.get("Outcome") {
+            Some(Value::Object(outcome)) => read(outcome).context("read the outcome"),
+            _ => Err(wrong_type("Outcome", "an object")),
+        }
     }
 }
 

@@ -261,7 +261,7 @@ fn the_response_to_ping_is_that_of_the_c_program_byte_for_byte() {
     let response = Response::success(
         &envelope,
         Duration::from_micros(72_345_678),
-        Some(Fields::new()),
+        Some(Members::new()),
     );
     assert_eq!(
         response.text().unwrap(),
@@ -304,17 +304,17 @@ fn a_failed_response_has_error_code_message_and_hint() {
 
 #[test]
 fn an_unknown_version_is_sent_as_zero() {
-    let fields = Fields::for_server("primary", None);
     assert_eq!(
-        Value::from(fields),
+        Value::from(members(&ServerMembers::new("primary", None)).unwrap()),
         json!({"Server": "primary", "MajorVersion": 0, "MinorVersion": 0})
     );
     let version = PgVersion {
         major: 17,
         minor: 10,
     };
-    let fields = Value::from(Fields::for_server("primary", Some(version)));
-    assert_eq!(fields["MajorVersion"], 17);
+    let server = ServerMembers::new("primary", Some(version));
+    assert_eq!(members(&server).unwrap()["MajorVersion"], 17);
+    assert_eq!(server.version(), Some(version));
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use super::operands::{assign, operands_to_utf8};
 use crate::VERSION;
 use crate::codec::Compression;
-use crate::protocol::{COMMANDS, Command, CommandOption, GROUPS, MemberKind, Operand};
+use crate::protocol::{Command, CommandOption, GROUPS, MemberKind, Operand};
 use crate::unit::{Encryption, Names};
 
 /// The parsed command line.
@@ -48,12 +48,14 @@ pub(super) struct Options {
 }
 
 impl Arguments {
-    /// Parses the command line; `--help` and `--version` are returned as errors with exit status 0.
+    /// Parses the command line of a table of commands; `--help` and `--version` are returned as
+    /// errors with exit status 0.
     pub(super) fn parse(
+        table: &[&'static Command],
         arguments: impl Iterator<Item = OsString>,
     ) -> Result<Arguments, clap::Error> {
-        let matches = command_line(COMMANDS).try_get_matches_from(arguments)?;
-        let invalid = |kind, message: String| command_line(COMMANDS).error(kind, message);
+        let matches = command_line(table).try_get_matches_from(arguments)?;
+        let invalid = |kind, message: String| command_line(table).error(kind, message);
         let missing = || {
             let message = "a command is missing".to_owned();
             invalid(clap::error::ErrorKind::MissingSubcommand, message)
@@ -63,7 +65,7 @@ impl Arguments {
             Some((second, innermost)) => (Some(second), innermost),
             None => (None, inner),
         };
-        let mut rows = COMMANDS.iter();
+        let mut rows = table.iter();
         let command = rows.find(|row| row.words == (word, second));
         let command = command.ok_or_else(missing)?;
         let operands: Vec<OsString> = match innermost.try_get_many::<OsString>("operands") {
@@ -309,11 +311,11 @@ fn global_options() -> [Arg; 11] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Presence;
+    use crate::protocol::{COMMANDS, Presence};
 
     fn parse(line: &[&str]) -> Result<Arguments, clap::Error> {
         let line = [&["pgmoneta-cli"], line].concat();
-        Arguments::parse(line.into_iter().map(OsString::from))
+        Arguments::parse(COMMANDS, line.into_iter().map(OsString::from))
     }
 
     fn values(arguments: &Arguments) -> Vec<&str> {

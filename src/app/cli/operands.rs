@@ -69,6 +69,7 @@ fn escape_invalid(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::app::cli::arguments::Arguments;
+    use crate::protocol::COMMANDS;
 
     #[test]
     fn only_a_position_may_have_bytes_that_are_not_utf8() {
@@ -91,9 +92,21 @@ mod tests {
                 OsString::from_vec(operand)
             })
         };
-        let arguments = Arguments::parse(line(4)).unwrap();
+        let arguments = Arguments::parse(COMMANDS, line(4)).unwrap();
         assert_eq!(arguments.operands[2].1, r"name=ü\\\xe9");
-        assert_eq!(Arguments::parse(line(3)).err().unwrap().exit_code(), 2);
-        assert_eq!(Arguments::parse(line(5)).err().unwrap().exit_code(), 2);
+        assert_eq!(
+            Arguments::parse(COMMANDS, line(3))
+                .err()
+                .unwrap()
+                .exit_code(),
+            2
+        );
+        assert_eq!(
+            Arguments::parse(COMMANDS, line(5))
+                .err()
+                .unwrap()
+                .exit_code(),
+            2
+        );
     }
 }

@@ -16,12 +16,12 @@ use crate::app::report::{EXIT_FAILURE, EXIT_USAGE, clean, eprint, print, report}
 use crate::config::OutputFormat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging::{self, LogKind};
-use crate::protocol::{CONF_GET, Output, Request, Response, pretty};
+use crate::protocol::{COMMANDS, CONF_GET, Outcome, Output, Request, Response, pretty};
 use crate::sys::{self, Stop};
 
 /// Runs the program; returns the exit status.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args_os()) {
+    let arguments = match Arguments::parse(COMMANDS, std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => return print_parse_error(&error),
     };
@@ -86,16 +86,22 @@ fn print_response(
     output: Output,
 ) -> Result<u8> {
     let outcome = response.outcome()?;
-    let failure = response_error(request, response)?;
+    // Everything about a failed request is on standard error. A verification that found bad files
+    // is no failed request: its result is printed.
+    let view = match outcome.status {
+        true => text::render(request, response),
+        false => Err(request_error(request, &outcome)),
+    };
+    let (shown, failure) = match view {
+        Ok(view) => (view.text, view.failure),
+        Err(error) => (String::new(), Some(error)),
+    };
     let selects = outcome.status && arguments.command == &CONF_GET;
     let text = match (output, arguments.operands.first()) {
         (_, Some((_, key))) if selects => setting_text(response, key, output)?,
         (Output::Raw, _) => pretty(response.document())?,
         (Output::Json, _) => pretty(&translate::document(response))?,
-        // Everything about a failed request is on standard error. A verification that found
-        // corruption is no failed request: its result is printed.
-        (Output::Text, _) if !outcome.status => String::new(),
-        (Output::Text, _) => text::render(request, response),
+        (Output::Text, _) => shown,
     };
     print(&text)?;
     if let Some(failure) = &failure {
@@ -114,7 +120,7 @@ fn print_response(
 /// The output of `conf get key`: the value, or as JSON the document with only this key in its
 /// response.
 fn setting_text(response: &Response, key: &str, output: Output) -> Result<String> {
-    let (name, value) = setting::find(&response.fields(), key)?;
+    let (name, value) = setting::find(&response.members(), key)?;
     if output != Output::Json {
         return Ok(text::value(&value));
     }
@@ -124,22 +130,17 @@ fn setting_text(response: &Response, key: &str, output: Output) -> Result<String
     pretty(&document)
 }
 
-/// The error for a request that failed, or that found corruption or unhealthy servers.
-fn response_error(request: &Request, response: &Response) -> Result<Option<Error>> {
-    let outcome = response.outcome()?;
-    if outcome.status {
-        return Ok(text::verify_error(request, response)
-            .or_else(|| text::unhealthy_servers(request, response)));
-    }
-    let message = outcome.message.unwrap_or_else(|| {
+/// The error for a request that failed.
+fn request_error(request: &Request, outcome: &Outcome) -> Error {
+    let message = outcome.message.clone().unwrap_or_else(|| {
         // The daemon of the C program sends the error code only.
         let (command, error) = (request.command(), outcome.error.unwrap_or(0));
-        let workflow = outcome.workflow.unwrap_or_default();
+        let workflow = outcome.workflow.as_deref().unwrap_or_default();
         format!("{command} failed: error {error} (workflow {workflow}); see the log of the daemon")
     });
     let failure = Error::new(ErrorKind::Internal, clean(&message));
-    Ok(Some(match outcome.hint {
-        Some(hint) => failure.with_hint(clean(&hint)),
+    match &outcome.hint {
+        Some(hint) => failure.with_hint(clean(hint)),
         None => failure,
-    }))
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::text::human_duration;
-use crate::protocol::{Command, Members, ProgressRequest, Request, Run};
+use crate::protocol::{Command, ProgressReply, ProgressRequest, Request, Run};
 use crate::sys::Stop;
 use crate::unit::ByteSize;
 
@@ -57,10 +57,10 @@ impl ProgressLine {
 fn draw(client: &Client, query: &Request, command: &Command, stop: &Stop) {
     let mut out = io::stderr();
     while stop.pause(REFRESH_INTERVAL).is_ok() {
-        let Ok(response) = client.send(query, stop) else {
+        let Ok(Ok(reply)) = client.send(query, stop).map(|response| response.reply()) else {
             continue;
         };
-        if let Some(line) = line(command, &response.fields()) {
+        if let Some(line) = line(command, &reply) {
             let _ = write!(out, "\r\x1b[K{line}").and_then(|()| out.flush());
         }
     }
@@ -68,25 +68,19 @@ fn draw(client: &Client, query: &Request, command: &Command, stop: &Stop) {
 }
 
 /// `backup: 12.60MB of 180.86MB, 6 %, 3.15MB/s, 53 s left`
-fn line(command: &Command, fields: &Members) -> Option<String> {
-    let number = |name: &str| fields.get(name).and_then(serde_json::Value::as_u64);
-    if number("ProgressState") != Some(1) {
+fn line(command: &Command, reply: &ProgressReply) -> Option<String> {
+    if !reply.is_running() {
         return None;
     }
-    let (done, total) = (number("Done")?, number("Total")?);
-    let elapsed = number("Elapsed")?;
-    let mut line = format!("{command}: {}", ByteSize(done));
-    if total > 0 {
-        let percentage = number("Percentage")?;
-        line.push_str(&format!(" of {}, {percentage} %", ByteSize(total)));
+    let mut line = format!("{command}: {}", ByteSize(reply.done));
+    if reply.total > 0 {
+        let (total, percentage) = (ByteSize(reply.total), reply.percentage);
+        line.push_str(&format!(" of {total}, {percentage} %"));
     }
-    if let Some(rate) = done.checked_div(elapsed) {
+    if let Some(rate) = reply.done.checked_div(reply.elapsed) {
         line.push_str(&format!(", {}/s", ByteSize(rate)));
     }
-    let remaining = fields
-        .get("Remaining")
-        .and_then(|remaining| remaining.get("value")?.as_u64());
-    if let Some(seconds) = remaining.filter(|&seconds| seconds > 0) {
+    if let Some(seconds) = reply.remaining.seconds() {
         line.push_str(&format!(", {} left", human_duration(seconds)));
     }
     Some(line)
@@ -104,7 +98,9 @@ mod tests {
             "ProgressState": 1, "Done": 13_213_696, "Total": 189_638_656, "Percentage": 6, "Elapsed": 4,
             "Remaining": {"value": 53, "string_value": "53s"}
         });
-        let line = |fields: &serde_json::Value| line(&BACKUP, fields.as_object().unwrap());
+        let line = |fields: &serde_json::Value| {
+            line(&BACKUP, &serde_json::from_value(fields.clone()).unwrap())
+        };
         assert_eq!(
             line(&fields).unwrap(),
             "backup: 12.60MB of 180.85MB, 6 %, 3.15MB/s, 53 s left"

@@ -87,14 +87,17 @@ fn absolute(path: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{ArchiveMode, Files, RestoreRequest};
+    use crate::protocol::{
+        ArchiveMode, COMMANDS, Cause, Codec, Command, CommandOption, Envelope, ErrorCodes, Files,
+        Output, RestoreRequest, error_code,
+    };
     use serde_json::json;
     use std::ffi::OsString;
 
     fn parse(line: &str) -> Result<Request> {
         let line = format!("pgmoneta-cli {line}");
         let line = line.split(' ').map(OsString::from);
-        request(&Arguments::parse(line).unwrap())
+        request(&Arguments::parse(COMMANDS, line).unwrap())
     }
 
     #[test]
@@ -179,5 +182,46 @@ mod tests {
         }
         let verify = parse("verify primary oldest /tmp/v").unwrap();
         assert_eq!(verify.members().unwrap()["Directory"], "/tmp/v");
+    }
+
+    static LABEL: Command = Command {
+        words: ("wal", Some("label")),
+        name: "wal label",
+        operands: &[
+            Operand::SERVER,
+            Operand::text("TEXT", "Text").optional(),
+            Operand::DIRECTORY,
+        ],
+        options: &[CommandOption::flag("quiet", "Quiet", "Print nothing")],
+        code: 12_345,
+        errors: ErrorCodes::per_server(7, 8),
+        ..Command::BASE
+    };
+
+    /// A row is all that the client needs to send a request, and the daemon to decode it.
+    #[test]
+    fn a_command_line_becomes_a_request_as_its_row_says() {
+        let table = [COMMANDS, &[&LABEL]].concat();
+        for (line, members) in [
+            (
+                "--quiet wal label primary /d",
+                json!({"Server": "primary", "Text": null, "Directory": "/d", "Quiet": true}),
+            ),
+            (
+                "wal label primary text /d",
+                json!({"Server": "primary", "Text": "text", "Directory": "/d", "Quiet": false}),
+            ),
+        ] {
+            let line = format!("pgmoneta-cli {line}");
+            let line = line.split(' ').map(OsString::from);
+            let request = request(&Arguments::parse(&table, line).unwrap()).unwrap();
+            let sent = request.members().unwrap();
+            let sent = Envelope::new(request.command(), sent, Codec::PLAIN, Output::Text);
+            let read = Envelope::read(&sent.text().unwrap()).unwrap();
+            assert_eq!(Command::find(&table, read.code()), Some(&LABEL));
+            assert_eq!(Value::Object(read.request().clone()), members);
+        }
+        assert!(LABEL.takes_server());
+        assert_eq!(error_code(Some(&LABEL), Cause::UnknownServer), 7);
     }
 }

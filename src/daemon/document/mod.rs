@@ -1,7 +1,5 @@
-//! Builds the response documents from the outcomes of the jobs.
-//!
-//! The members are those of the C program, with the same meaning. Members that it does not have are
-//! noted as such.
+//! Builds the documents of the responses from the outcomes of the jobs, and the options of the jobs
+//! from those of the requests.
 
 mod catalogue;
 mod progress;
@@ -13,6 +11,6 @@ mod wal_begin;
 pub(super) use catalogue::{backup, info, list};
 pub(super) use progress::progress;
 pub(super) use restore::{restore, restore_options};
-pub(super) use status::{status, status_details};
-pub(super) use verify::verify;
+pub(super) use status::{ping, status, status_details};
+pub(super) use verify::{verify, verify_options};
 pub(super) use wal_begin::wal_begin;

@@ -1,19 +1,17 @@
 //! The document of `progress`.
 
-use std::time::Duration;
-
 use crate::job::context::ServerContext;
-use crate::protocol::Fields;
-use crate::status::{Activity, Snapshot};
+use crate::protocol::{ProgressReply, Seconds, ServerMembers};
+use crate::status::Activity;
 use crate::unit::PgVersion;
 
 /// The response to `progress`: the newest operation of the type `command`, or of any type if it is
-/// another word. Activity is not in the C program.
+/// another word.
 pub(in crate::daemon) fn progress(
     context: &ServerContext,
     version: Option<PgVersion>,
     command: &str,
-) -> Fields {
+) -> ProgressReply {
     let wanted = match command {
         "backup" => Some(Activity::Backup),
         "restore" => Some(Activity::Restore),
@@ -25,33 +23,22 @@ pub(in crate::daemon) fn progress(
         .filter(|(activity, _)| wanted.is_none_or(|wanted| wanted == *activity))
         .map(|(activity, progress)| (activity, progress.snapshot()))
         .next();
-    let fields = Fields::for_server(context.server.name.as_str(), version);
-    match found {
-        None => fields
-            .with("ProgressState", 0)
-            .with("Done", 0)
-            .with("Total", 0)
-            .with("Percentage", 0)
-            .with("Elapsed", 0)
-            .with("Remaining", span(Duration::ZERO)),
-        Some((activity, snapshot)) => fields
-            .with("Activity", format!("{activity:?}").to_lowercase())
-            .and(running_fields(snapshot)),
+    let server = ServerMembers::new(context.server.name.as_str(), version);
+    let Some((activity, snapshot)) = found else {
+        return ProgressReply {
+            server,
+            remaining: Seconds::new(0),
+            ..ProgressReply::default()
+        };
+    };
+    ProgressReply {
+        server,
+        progress_state: 1,
+        activity: Some(format!("{activity:?}").to_lowercase()),
+        done: snapshot.done,
+        total: snapshot.total,
+        percentage: snapshot.percentage(),
+        elapsed: snapshot.elapsed.as_secs(),
+        remaining: Seconds::new(snapshot.remaining().unwrap_or_default().as_secs()),
     }
-}
-
-fn running_fields(snapshot: Snapshot) -> Fields {
-    Fields::new()
-        .with("ProgressState", 1)
-        .with("Done", snapshot.done)
-        .with("Total", snapshot.total)
-        .with("Percentage", snapshot.percentage())
-        .with("Elapsed", snapshot.elapsed.as_secs())
-        .with("Remaining", span(snapshot.remaining().unwrap_or_default()))
-}
-
-fn span(span: Duration) -> Fields {
-    Fields::new()
-        .with("value", span.as_secs())
-        .with("string_value", format!("{}s", span.as_secs()))
 }

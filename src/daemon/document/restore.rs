@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::catalogue::{parent, sizes, tablespace_fields};
+use super::catalogue::{backup_members, parent, tablespace};
 use crate::config::Server;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::restore::{Options, Outcome, Summary};
-use crate::protocol::{ArchiveMode, Fields, RestoreRequest, Value};
+use crate::protocol::{
+    ArchiveMode, List, PlanMembers, RestoreReply, RestoreRequest, RestoredTablespace, ServerMembers,
+};
 
 /// The options of the job. Directories must be absolute: the daemon does not know the working
 /// directory of the client.
@@ -40,32 +42,33 @@ fn absolute(path: String, what: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The response to `restore`. Plan and Warnings are not in the C program.
-pub(in crate::daemon) fn restore(server: &Server, outcome: &Outcome) -> Fields {
+/// The response to `restore`.
+pub(in crate::daemon) fn restore(server: &Server, outcome: &Outcome) -> RestoreReply {
     let info = &outcome.backup.info;
-    Fields::for_server(server.name.as_str(), Some(info.version))
-        .and(sizes(&outcome.backup))
-        .and(parent(&outcome.backup))
-        .with("Comments", info.comments.as_str())
-        .with("Plan", plan(&outcome.summary))
-        .with("Warnings", outcome.summary.warnings.clone())
+    RestoreReply {
+        server: ServerMembers::new(server.name.as_str(), Some(info.version)),
+        backup: backup_members(&outcome.backup),
+        parent: parent(&outcome.backup),
+        comments: info.comments.clone(),
+        plan: Some(plan(&outcome.summary)),
+        warnings: List(outcome.summary.warnings.clone()),
+    }
 }
 
-fn plan(summary: &Summary) -> Fields {
+fn plan(summary: &Summary) -> PlanMembers {
     let tablespaces = summary.tablespaces.iter();
-    let tablespaces: Vec<Value> = tablespaces
-        .map(|(tablespace, to)| {
-            let fields = tablespace_fields(tablespace).with("Directory", to.to_string_lossy());
-            fields.into()
-        })
-        .collect();
-    Fields::new()
-        .with("Target", summary.data_directory.to_string_lossy())
-        .with("Tablespaces", tablespaces)
-        .with("Files", summary.files)
-        .with("Bytes", summary.bytes)
-        .with("WAL", summary.wal.clone())
-        .with("WALBytes", summary.wal_bytes)
-        .with("Position", summary.stops_at.as_str())
-        .with("Settings", summary.settings.clone())
+    let tablespaces = tablespaces.map(|(info, to)| RestoredTablespace {
+        tablespace: tablespace(info),
+        directory: to.to_string_lossy().into_owned(),
+    });
+    PlanMembers {
+        target: summary.data_directory.to_string_lossy().into_owned(),
+        tablespaces: tablespaces.collect(),
+        files: summary.files,
+        bytes: summary.bytes,
+        wal: List(summary.wal.clone()),
+        wal_bytes: summary.wal_bytes,
+        position: summary.stops_at.clone(),
+        settings: List(summary.settings.clone()),
+    }
 }

@@ -1,75 +1,82 @@
-//! The documents of `status` and `status details`.
+//! The documents of `status`, `status details` and `ping`.
 
 use std::time::Instant;
 
-use super::catalogue::list_element;
+use super::catalogue::summary;
+use crate::VERSION;
 use crate::job::status::{Outcome, ServerStatus};
-use crate::protocol::{Fields, Value};
+use crate::protocol::{
+    List, PingReply, ReceiverMembers, RetentionCount, ServerMembers, StatusReply, StatusServer,
+};
 use crate::status::{Activity, Phase, ReceiverState};
 use crate::unit::{Lsn, Timeline};
 
+/// The response to `ping`.
+pub(in crate::daemon) fn ping() -> PingReply {
+    PingReply {
+        server_version: VERSION.to_owned(),
+    }
+}
+
 /// The response to `status`.
-pub(in crate::daemon) fn status(outcome: &Outcome) -> Fields {
-    let servers = outcome.servers.iter();
-    document(
-        outcome,
-        servers.map(|status| server(status).into()).collect(),
-    )
+pub(in crate::daemon) fn status(outcome: &Outcome) -> StatusReply {
+    StatusReply {
+        free_space: outcome.space.free,
+        total_space: outcome.space.total,
+        used_space: outcome.used,
+        number_of_servers: outcome.servers.len(),
+        servers: outcome.servers.iter().map(server).collect(),
+        workers: outcome.workers,
+        pgmoneta_fips: None,
+    }
 }
 
 /// The response to `status details`.
-pub(in crate::daemon) fn status_details(outcome: &Outcome) -> Fields {
-    let servers = outcome.servers.iter();
-    let servers = servers.map(|status| {
-        let backups = status.catalogue.entries.iter();
-        let backups: Vec<Value> = backups.map(|entry| list_element(entry).into()).collect();
-        let fields = server(status).with("Backups", backups).with("Fips", false);
-        fields.into()
+pub(in crate::daemon) fn status_details(outcome: &Outcome) -> StatusReply {
+    let servers = outcome.servers.iter().map(|status| StatusServer {
+        backups: Some(status.catalogue.entries.iter().map(summary).collect()),
+        fips: Some(false),
+        ..server(status)
     });
-    document(outcome, servers.collect()).with("PgmonetaFips", false)
+    StatusReply {
+        servers: servers.collect(),
+        pgmoneta_fips: Some(false),
+        ..self::status(outcome)
+    }
 }
 
-fn document(outcome: &Outcome, servers: Vec<Value>) -> Fields {
-    Fields::new()
-        .with("FreeSpace", outcome.space.free)
-        .with("TotalSpace", outcome.space.total)
-        .with("UsedSpace", outcome.used)
-        .with("NumberOfServers", servers.len())
-        .with("Servers", servers)
-        .with("Workers", outcome.workers)
-}
-
-/// One server. MajorVersion, MinorVersion, ActiveVerify, Healthy, Problems, RetentionInForce and
-/// the members that begin with Wal, except WalStreaming, are not in the C program.
-fn server(status: &ServerStatus) -> Fields {
+fn server(status: &ServerStatus) -> StatusServer {
     let (server, retention) = (&status.server, &status.server.retention);
-    let unset = |number: Option<u32>| number.map_or(-1, i64::from);
-    Fields::for_server(server.name.as_str(), status.catalogue.version)
-        .with("ActiveArchive", false)
-        .with("ActiveBackup", status.is_running(Activity::Backup))
-        .with("ActiveDelete", false)
-        .with("ActiveRestore", status.is_running(Activity::Restore))
-        .with("ActiveRetention", false)
-        .with("ActiveVerify", status.is_running(Activity::Verify))
-        .with("Checksums", status.receiver.checksums == Some(true))
-        .with("HotStandbySize", 0)
-        .with("NumberOfBackups", status.catalogue.entries.len())
-        .with("Online", status.receiver.is_streaming())
-        .with("Primary", status.receiver.in_recovery == Some(false))
-        .with("RetentionDays", unset(retention.days))
-        .with("RetentionMonths", unset(retention.months))
-        .with("RetentionWeeks", unset(retention.weeks))
-        .with("RetentionYears", unset(retention.years))
-        .with("RetentionInForce", false)
-        .with("ServerSize", status.catalogue.size)
-        .with("Workers", server.workers)
-        .with("Healthy", status.problems.is_empty())
-        .with("Problems", status.problems.clone())
-        .with("WorkspaceFreeSpace", 0)
-        .and(receiver(&status.receiver))
+    StatusServer {
+        server: ServerMembers::new(server.name.as_str(), status.catalogue.version),
+        active_archive: false,
+        active_backup: status.is_running(Activity::Backup),
+        active_delete: false,
+        active_restore: status.is_running(Activity::Restore),
+        active_retention: false,
+        active_verify: status.is_running(Activity::Verify),
+        checksums: status.receiver.checksums == Some(true),
+        hot_standby_size: 0,
+        number_of_backups: status.catalogue.entries.len(),
+        online: status.receiver.is_streaming(),
+        primary: status.receiver.in_recovery == Some(false),
+        retention_days: RetentionCount(retention.days),
+        retention_months: RetentionCount(retention.months),
+        retention_weeks: RetentionCount(retention.weeks),
+        retention_years: RetentionCount(retention.years),
+        retention_in_force: Some(false),
+        server_size: status.catalogue.size,
+        workers: server.workers,
+        workspace_free_space: 0,
+        healthy: Some(status.problems.is_empty()),
+        problems: List(status.problems.clone()),
+        receiver: receiver(&status.receiver),
+        backups: None,
+        fips: None,
+    }
 }
 
-fn receiver(receiver: &ReceiverState) -> Fields {
+fn receiver(receiver: &ReceiverState) -> ReceiverMembers {
     let (phase, message) = match &receiver.phase {
         Phase::Starting => ("starting", ""),
         Phase::Streaming => ("streaming", ""),
@@ -81,17 +88,18 @@ fn receiver(receiver: &ReceiverState) -> Fields {
         .last_message_at
         .map(|at| Instant::now().duration_since(at).as_secs());
     let known = |lsn: Lsn| Some(lsn.to_string()).filter(|_| lsn != Lsn::ZERO);
-    Fields::new()
-        .with("WalStreaming", receiver.is_streaming())
-        .with("WalPhase", phase)
-        .with("WalMessage", message)
-        .with("WalTimeline", receiver.timeline.map(Timeline::number))
-        .with("WalFlushed", known(receiver.flushed))
-        .with("WalReceived", known(receiver.received))
-        .with("WalServerEnd", known(receiver.server_end))
-        .with("WalLag", receiver.lag())
-        .with("WalHeard", seconds)
-        .with("WalGaps", receiver.gaps.clone())
-        .with("WalUnsealed", receiver.unsealed)
-        .with("WalSealing", receiver.seal_error.as_deref())
+    ReceiverMembers {
+        wal_streaming: Some(receiver.is_streaming()),
+        wal_phase: phase.to_owned(),
+        wal_message: message.to_owned(),
+        wal_timeline: receiver.timeline.map(Timeline::number),
+        wal_flushed: known(receiver.flushed),
+        wal_received: known(receiver.received),
+        wal_server_end: known(receiver.server_end),
+        wal_lag: receiver.lag(),
+        wal_heard: seconds,
+        wal_gaps: List(receiver.gaps.clone()),
+        wal_unsealed: receiver.unsealed,
+        wal_sealing: receiver.seal_error.clone(),
+    }
 }

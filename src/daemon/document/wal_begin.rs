@@ -2,11 +2,12 @@
 
 use crate::config::Server;
 use crate::job::wal::WalBegin;
-use crate::protocol::{Fields, Value};
+use crate::protocol::{ServerMembers, WalBeginReply};
 
-/// The response to `wal begin`, a command that the C program does not have.
-pub(in crate::daemon) fn wal_begin(server: &Server, outcome: &WalBegin) -> Fields {
-    let position = outcome.position.map(|position| position.to_string());
-    Fields::for_server(server.name.as_str(), Some(outcome.version))
-        .with("Position", position.map_or(Value::Null, Value::from))
+/// The response to `wal begin`.
+pub(in crate::daemon) fn wal_begin(server: &Server, outcome: &WalBegin) -> WalBeginReply {
+    WalBeginReply {
+        server: ServerMembers::new(server.name.as_str(), Some(outcome.version)),
+        position: outcome.position.map(|position| position.to_string()),
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::values::{BackupMembers, List, ParentMembers, ServerMembers, Valid};
 use crate::protocol::code::ErrorCodes;
 use crate::protocol::command::{Command, Describes, Operand, Run};
 
@@ -45,4 +46,25 @@ pub struct BackupRequest {
     pub server: String,
     /// The parent of an incremental backup; `None` for a full one.
     pub backup: Option<String>,
+}
+
+/// The response to a backup.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BackupReply {
+    /// Its server.
+    #[serde(flatten)]
+    pub server: ServerMembers,
+    /// The backup.
+    #[serde(flatten)]
+    pub backup: BackupMembers,
+    /// Its parent.
+    #[serde(flatten)]
+    pub parent: ParentMembers,
+    /// Whether it is valid.
+    pub valid: Valid,
+    /// Its duration in seconds; not in the C program.
+    pub elapsed: f64,
+    /// The warnings of the server; not in the C program.
+    pub warnings: List<String>,
 }

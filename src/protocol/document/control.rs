@@ -1,4 +1,6 @@
-//! `ping` and `shutdown`, which have no members.
+//! `ping` and `shutdown`, whose requests have no members.
+
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::code::ErrorCodes;
 use crate::protocol::command::{Command, Run};
@@ -27,3 +29,11 @@ pub static SHUTDOWN: Command = Command {
     implemented: true,
     ..Command::BASE
 };
+
+/// The response to `ping`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PingReply {
+    /// The version of the daemon, which every response with members has.
+    pub server_version: String,
+}

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::values::{BackupMembers, List, ParentMembers, ServerMembers, Valid};
 use crate::protocol::code::ErrorCodes;
 use crate::protocol::command::{Command, CommandOption, Describes, MemberKind, Operand};
 
@@ -72,4 +73,63 @@ impl TryFrom<String> for Sort {
             _ => Err("Sort is neither asc nor desc"),
         }
     }
+}
+
+/// The response with the backups of a server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ListBackupReply {
+    /// The server.
+    #[serde(flatten)]
+    pub server: ServerMembers,
+    /// How many backups there are.
+    pub number_of_backups: usize,
+    /// The backups, in the requested order.
+    pub backups: List<ListedBackup>,
+}
+
+/// A backup in the response to `list-backup`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ListedBackup {
+    /// The name of its server.
+    pub server: String,
+    /// Its parent.
+    #[serde(flatten)]
+    pub parent: ParentMembers,
+    /// What `status details` has too.
+    #[serde(flatten)]
+    pub summary: BackupSummary,
+}
+
+/// A backup in a list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BackupSummary {
+    /// The backup.
+    #[serde(flatten)]
+    pub backup: BackupMembers,
+    /// The comments, as in `backup.info`.
+    pub comments: String,
+    /// Whether it is excluded from retention.
+    pub keep: Option<bool>,
+    /// Whether it is valid.
+    pub valid: Valid,
+    /// Whether this program supports its format; not in the C program.
+    pub readable: Option<bool>,
+    /// Whether its HMAC is valid; not in the C program.
+    pub authentic: Option<bool>,
+    /// Bytes of WAL from its start to the end of the archive.
+    #[serde(rename = "WAL")]
+    pub wal: u64,
+    /// Bytes of WAL from the start of the next older backup to its own.
+    pub delta: u64,
+    /// Its duration in seconds; not in the C program.
+    pub elapsed: f64,
+    /// The LSN where recovery is consistent; not in the C program.
+    pub end: String,
+    /// The timeline of that LSN; not in the C program.
+    pub end_timeline: u32,
+    /// The version of PostgreSQL; not in the C program.
+    pub version: String,
 }

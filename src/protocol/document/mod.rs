@@ -12,19 +12,28 @@ mod planned;
 mod progress;
 mod restore;
 mod status;
+mod values;
 mod verify;
 mod wal_begin;
 
-pub use backup::{BACKUP, BackupRequest};
-pub use control::{PING, SHUTDOWN};
-pub use info::{INFO, InfoRequest};
-pub use list_backup::{LIST_BACKUP, ListBackupRequest, Sort};
+pub use backup::{BACKUP, BackupReply, BackupRequest};
+pub use control::{PING, PingReply, SHUTDOWN};
+pub use info::{INFO, InfoReply, InfoRequest};
+pub use list_backup::{
+    BackupSummary, LIST_BACKUP, ListBackupReply, ListBackupRequest, ListedBackup, Sort,
+};
 pub use planned::{
     ANNOTATE, ARCHIVE, CLEAR, COMPRESS, CONF_GET, CONF_LS, CONF_RELOAD, CONF_SET, DECOMPRESS,
     DECRYPT, DELETE, ENCRYPT, EXPUNGE, MODE, RETAIN, S3_LS, S3_RESTORE,
 };
-pub use progress::{PROGRESS, ProgressRequest};
-pub use restore::{ArchiveMode, RESTORE, RestoreRequest};
-pub use status::{STATUS, STATUS_DETAILS};
-pub use verify::{Files, VERIFY, VerifyRequest};
-pub use wal_begin::{WAL_BEGIN, WalBeginRequest};
+pub use progress::{PROGRESS, ProgressReply, ProgressRequest};
+pub use restore::{
+    ArchiveMode, PlanMembers, RESTORE, RestoreReply, RestoreRequest, RestoredTablespace,
+};
+pub use status::{ReceiverMembers, STATUS, STATUS_DETAILS, StatusReply, StatusServer};
+pub use values::{
+    BackupMembers, CompressionNumber, EncryptionNumber, List, ParentMembers, RetentionCount,
+    Seconds, ServerMembers, TablespaceMembers, Valid,
+};
+pub use verify::{BadFile, Files, VERIFY, VerifiedFile, VerifiedFiles, VerifyReply, VerifyRequest};
+pub use wal_begin::{WAL_BEGIN, WalBeginReply, WalBeginRequest};

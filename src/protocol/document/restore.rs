@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::values::{BackupMembers, List, ParentMembers, ServerMembers, TablespaceMembers};
 use crate::protocol::code::ErrorCodes;
 use crate::protocol::command::{Command, CommandOption, Describes, MemberKind, Operand, Run};
 
@@ -142,4 +143,60 @@ impl TryFrom<String> for ArchiveMode {
             _ => Err("ArchiveMode is not off or preserve"),
         }
     }
+}
+
+/// The response to a restore.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RestoreReply {
+    /// The server of the backup.
+    #[serde(flatten)]
+    pub server: ServerMembers,
+    /// The backup that was chosen.
+    #[serde(flatten)]
+    pub backup: BackupMembers,
+    /// Its parent.
+    #[serde(flatten)]
+    pub parent: ParentMembers,
+    /// The comments, as in `backup.info`.
+    pub comments: String,
+    /// What was written, or would be; not in the C program.
+    pub plan: Option<PlanMembers>,
+    /// What the user must know before the server is started; not in the C program.
+    pub warnings: List<String>,
+}
+
+/// What a restore writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PlanMembers {
+    /// The new data directory.
+    pub target: String,
+    /// The tablespaces.
+    pub tablespaces: List<RestoredTablespace>,
+    /// The number of files of the backup.
+    pub files: u64,
+    /// The total size of these files in bytes.
+    pub bytes: u64,
+    /// The names of the WAL segments and history files for `pg_wal`.
+    #[serde(rename = "WAL")]
+    pub wal: List<String>,
+    /// The total size of these in bytes.
+    #[serde(rename = "WALBytes")]
+    pub wal_bytes: u64,
+    /// Where recovery will end, as text.
+    pub position: String,
+    /// The settings that are written, as `name = value` without quotes.
+    pub settings: List<String>,
+}
+
+/// A tablespace and where it is restored to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RestoredTablespace {
+    /// The tablespace.
+    #[serde(flatten)]
+    pub tablespace: TablespaceMembers,
+    /// Its new directory.
+    pub directory: String,
 }

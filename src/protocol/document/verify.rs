@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::values::{List, ServerMembers};
+use crate::error::{Error, ErrorKind};
 use crate::protocol::code::ErrorCodes;
 use crate::protocol::command::{Command, Operand, Run};
 
@@ -68,5 +70,72 @@ impl From<String> for Files {
         } else {
             Files::Failed
         }
+    }
+}
+
+/// The response to a verification. As in the C program it is a success also with bad files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VerifyReply {
+    /// The server.
+    #[serde(flatten)]
+    pub server: ServerMembers,
+    /// The label of the backup.
+    pub backup: String,
+    /// The files.
+    pub files: VerifiedFiles,
+    /// Problems other than bad files; not in the C program.
+    pub warnings: List<String>,
+}
+
+/// The files in the response to a verification.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VerifiedFiles {
+    /// The good ones, if they were requested.
+    pub all: List<VerifiedFile>,
+    /// The bad ones.
+    pub failed: List<BadFile>,
+}
+
+/// A file that was verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct VerifiedFile {
+    /// The directory to which the C program restored it; `None` here.
+    pub directory: Option<String>,
+    /// Its path in the data directory, or in the backup if it is not part of that.
+    pub file_name: String,
+    /// The digest that was compared.
+    pub hash_algorithm: String,
+    /// The digest in the manifest, hexadecimal.
+    pub original: String,
+}
+
+/// A bad file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct BadFile {
+    /// The file.
+    #[serde(flatten)]
+    pub file: VerifiedFile,
+    /// The digest of the file, hexadecimal.
+    pub calculated: String,
+    /// What is wrong with it; not in the C program.
+    pub reason: String,
+}
+
+impl VerifyReply {
+    /// The error for bad files, with which the client ends although the request succeeded.
+    pub fn failure(&self) -> Option<Error> {
+        let (backup, server) = (&self.backup, &self.server.server);
+        let bad = match self.files.failed.len() {
+            0 => return None,
+            1 => "1 file is bad".to_owned(),
+            count => format!("{count} files are bad"),
+        };
+        let text = format!("backup {backup} of server {server} cannot be trusted: {bad}");
+        let hint = "take a new backup now, and find the cause: a disk error, or modified files";
+        Some(Error::new(ErrorKind::Corrupt, text).with_hint(hint))
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::values::ServerMembers;
 use crate::protocol::code::ErrorCodes;
 use crate::protocol::command::{Command, Operand, Run};
 
@@ -34,4 +35,15 @@ It applies once: after another loss run it again.";
 pub struct WalBeginRequest {
     /// The name of the server, unchecked.
     pub server: String,
+}
+
+/// The response to `wal begin`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct WalBeginReply {
+    /// The server.
+    #[serde(flatten)]
+    pub server: ServerMembers,
+    /// The LSN from which WAL will be received; `None` if there is no slot.
+    pub position: Option<String>,
 }

@@ -12,5 +12,3 @@ mod verify;
 pub(super) use generic::value;
 pub(super) use layout::human_duration;
 pub(super) use render::render;
-pub(super) use status::unhealthy_servers;
-pub(super) use verify::verify_error;

@@ -1,37 +1,59 @@
 //! The text output of a response.
 
 use super::layout::{FieldList, human_duration};
-use super::values::{number, server, size, text};
+use super::values::{server, size};
 use super::{backups, generic, restore, status, verify};
 use crate::app::report::clean;
-use crate::protocol::{Members, Request, Response};
+use crate::error::{Error, Result};
+use crate::protocol::{
+    PingReply, ProgressReply, Request, Response, StatusReply, VerifyReply, WalBeginReply,
+};
 
-/// The text output of a request that succeeded.
-pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> String {
-    let fields = response.fields();
-    match request {
-        Request::Ping => format!(
-            "pgmoneta {} is running.\n",
-            clean(&text(&fields, "ServerVersion"))
-        ),
-        Request::Shutdown => "The daemon is stopping.\n".to_owned(),
-        Request::Backup(_) => backups::backup(&fields),
-        Request::ListBackup(_) => backups::list(&fields),
-        Request::Info(_) => backups::info(&fields),
-        Request::Status | Request::StatusDetails => status::status(&fields),
-        Request::Verify(_) => verify::verify(&fields),
-        Request::Restore(_) => restore::restore(request.is_dry_run(), &fields),
-        Request::Progress(_) => progress(&fields),
-        Request::WalBegin(_) => wal_begin(&fields),
-        Request::Other { .. } => generic::members(&fields),
-    }
+/// A response for the user.
+#[derive(Debug)]
+pub(in crate::app::cli) struct View {
+    /// The text output.
+    pub text: String,
+    /// Why the client fails although the request succeeded: bad files, unhealthy servers.
+    pub failure: Option<Error>,
 }
 
-fn wal_begin(fields: &Members) -> String {
-    let (server, name) = (server(fields), clean(&text(fields, "Server")));
-    let from = match text(fields, "Position") {
-        lsn if lsn.is_empty() => "WAL will be received as soon as the slot exists".to_owned(),
-        lsn => format!("WAL is received from {lsn} on"),
+/// The view of the response to a request that succeeded.
+pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> Result<View> {
+    let mut failure = None;
+    let text = match request {
+        Request::Ping => ping(&response.reply()?),
+        Request::Shutdown => "The daemon is stopping.\n".to_owned(),
+        Request::Backup(_) => backups::backup(&response.reply()?),
+        Request::ListBackup(_) => backups::list(&response.reply()?),
+        Request::Info(_) => backups::info(&response.reply()?),
+        Request::Status | Request::StatusDetails => {
+            let reply: StatusReply = response.reply()?;
+            failure = reply.failure();
+            status::status(&reply)
+        }
+        Request::Verify(_) => {
+            let reply: VerifyReply = response.reply()?;
+            failure = reply.failure();
+            verify::verify(&reply)
+        }
+        Request::Restore(request) => restore::restore(request.dry_run, &response.reply()?),
+        Request::Progress(_) => progress(&response.reply()?),
+        Request::WalBegin(_) => wal_begin(&response.reply()?),
+        Request::Other { .. } => generic::members(&response.members()),
+    };
+    Ok(View { text, failure })
+}
+
+fn ping(reply: &PingReply) -> String {
+    format!("pgmoneta {} is running.\n", clean(&reply.server_version))
+}
+
+fn wal_begin(reply: &WalBeginReply) -> String {
+    let (server, name) = (server(&reply.server), clean(&reply.server.server));
+    let from = match &reply.position {
+        None => "WAL will be received as soon as the slot exists".to_owned(),
+        Some(lsn) => format!("WAL is received from {lsn} on"),
     };
     format!(
         "A new WAL archive of {server} is allowed.\n{from}; earlier WAL is not in the archive.\n\
@@ -39,31 +61,21 @@ fn wal_begin(fields: &Members) -> String {
     )
 }
 
-fn progress(fields: &Members) -> String {
+fn progress(reply: &ProgressReply) -> String {
     let mut list = FieldList::new();
-    list.add("Server", server(fields));
-    if number(fields, "ProgressState") != Some(1) {
+    list.add("Server", server(&reply.server));
+    if !reply.is_running() {
         list.add("Running", "nothing");
         return list.text("");
     }
-    list.add("Running", text(fields, "Activity"));
-    list.add("Done", size(fields, "Done"));
-    if number(fields, "Total").is_some_and(|total| total > 0) {
-        let percentage = number(fields, "Percentage").unwrap_or(0);
-        list.add("Of", format!("{} ({percentage} %)", size(fields, "Total")));
+    list.add("Running", reply.activity.clone().unwrap_or_default());
+    list.add("Done", size(reply.done));
+    if reply.total > 0 {
+        let (total, percentage) = (size(reply.total), reply.percentage);
+        list.add("Of", format!("{total} ({percentage} %)"));
     }
-    list.add(
-        "Since",
-        number(fields, "Elapsed").map_or_else(String::new, human_duration),
-    );
-    let remaining = fields
-        .get("Remaining")
-        .and_then(|remaining| remaining.get("value")?.as_u64());
-    list.add(
-        "Left",
-        remaining
-            .filter(|&seconds| seconds > 0)
-            .map_or_else(String::new, human_duration),
-    );
+    list.add("Since", human_duration(reply.elapsed));
+    let left = reply.remaining.seconds();
+    list.add("Left", left.map_or_else(String::new, human_duration));
     list.text("")
 }

@@ -1,45 +1,47 @@
 //! The output of `restore`, with and without `--dry-run`.
 
-use serde_json::Value;
-
 use super::backups::tablespace;
 use super::layout::FieldList;
-use super::values::{number, objects, server, size, text, texts};
-use crate::protocol::Members;
+use super::values::{server, size};
+use crate::protocol::{PlanMembers, RestoreReply};
 
 /// The output of `restore`.
-pub(super) fn restore(dry_run: bool, fields: &Members) -> String {
+pub(super) fn restore(dry_run: bool, reply: &RestoreReply) -> String {
     let mut list = FieldList::new();
-    list.add("Backup", text(fields, "Backup"));
-    list.add("Server", server(fields));
-    if let Some(Value::Object(plan)) = fields.get("Plan") {
-        plan_fields(&mut list, plan, dry_run);
-    } else {
-        list.add("Size", size(fields, "RestoreSize"));
+    list.add("Backup", reply.backup.backup.as_str());
+    list.add("Server", server(&reply.server));
+    match &reply.plan {
+        Some(plan) => plan_fields(&mut list, plan, dry_run),
+        None => list.add("Size", size(reply.backup.restore_size)),
     }
-    list.add("Warnings", texts(fields, "Warnings").join("\n"));
+    list.add("Warnings", reply.warnings.join("\n"));
     list.text("")
 }
 
-fn plan_fields(list: &mut FieldList, plan: &Members, dry_run: bool) {
-    let files = number(plan, "Files").unwrap_or(0);
-    let tablespaces = objects(plan, "Tablespaces").into_iter();
+fn plan_fields(list: &mut FieldList, plan: &PlanMembers, dry_run: bool) {
+    let tablespaces = plan.tablespaces.iter();
     let tablespaces: Vec<String> = tablespaces
-        .map(|fields| format!("{} to {}", tablespace(fields), text(fields, "Directory")))
+        .map(|restored| {
+            format!(
+                "{} to {}",
+                tablespace(&restored.tablespace),
+                restored.directory
+            )
+        })
         .collect();
+    let written = if dry_run { "Would write" } else { "Written" };
+    list.add(written, plan.target.as_str());
     list.add(
-        if dry_run { "Would write" } else { "Written" },
-        text(plan, "Target"),
+        "Data",
+        format!("{} files, {}", plan.files, size(plan.bytes)),
     );
-    list.add("Data", format!("{files} files, {}", size(plan, "Bytes")));
-    list.add("WAL", wal(&texts(plan, "WAL"), &size(plan, "WALBytes")));
+    list.add("WAL", wal(&plan.wal, &size(plan.wal_bytes)));
     list.add("Tablespaces", tablespaces.join("\n"));
-    list.add("Recovers to", text(plan, "Position"));
+    list.add("Recovers to", plan.position.as_str());
     // Settings that are only cleared, and the command that removes the file, are of no interest.
-    let relevant =
-        |line: &String| !line.ends_with(" =") && !line.starts_with("recovery_end_command");
-    let settings = texts(plan, "Settings").into_iter().filter(relevant);
-    let settings: Vec<String> = settings.collect();
+    let relevant = |line: &&str| !line.ends_with(" =") && !line.starts_with("recovery_end_command");
+    let settings = plan.settings.iter().map(String::as_str).filter(relevant);
+    let settings: Vec<&str> = settings.collect();
     list.add("Settings", settings.join("\n"));
 }
 
@@ -72,7 +74,7 @@ mod tests {
             "Warnings": ["one", "another"]
         });
         assert_eq!(
-            restore(false, fields.as_object().unwrap()),
+            restore(false, &serde_json::from_value(fields).unwrap()),
             "Backup       20261122153446\n\
              Server       primary (PostgreSQL 15.18)\n\
              Written      /r/primary-20261122153446\n\

@@ -2,178 +2,137 @@
 
 use super::backups::table;
 use super::layout::{FieldList, human_duration};
-use super::values::{flag, number, objects, size, text, texts, version};
+use super::values::size;
 use crate::app::report::clean;
-use crate::error::{Error, ErrorKind};
-use crate::protocol::{Members, Request, Response};
-use crate::unit::ByteSize;
+use crate::protocol::{ReceiverMembers, StatusReply, StatusServer};
 
 /// The disk space of the repository, and a section for each server.
-pub(super) fn status(fields: &Members) -> String {
+pub(super) fn status(reply: &StatusReply) -> String {
     let mut out = format!(
         "Repository: {} used, {} free of {}\n",
-        size(fields, "UsedSpace"),
-        size(fields, "FreeSpace"),
-        size(fields, "TotalSpace")
+        size(reply.used_space),
+        size(reply.free_space),
+        size(reply.total_space)
     );
-    for server in objects(fields, "Servers") {
-        out.push_str(&format!("\nServer {}\n", clean(&text(server, "Server"))));
+    for server in reply.servers.iter() {
+        out.push_str(&format!("\nServer {}\n", clean(&server.server.server)));
         out.push_str(&server_fields(server).text("  "));
-        let backups = objects(server, "Backups");
-        if !backups.is_empty() {
-            out.push_str(&table(&backups).text("  "));
+        if let Some(backups) = server.backups.as_ref().filter(|list| !list.is_empty()) {
+            out.push_str(&table(backups.iter()).text("  "));
         }
     }
     out
 }
 
-fn server_fields(server: &Members) -> FieldList {
+fn server_fields(server: &StatusServer) -> FieldList {
+    let receiver = &server.receiver;
+    let on_disk = receiver.wal_flushed.as_ref();
     let mut list = FieldList::new();
     list.add("PostgreSQL", postgresql(server));
-    list.add("WAL", wal(server));
-    list.add("Reason", text(server, "WalMessage"));
-    list.add("Missing", texts(server, "WalGaps").join("\n"));
-    list.add("On disk", on_disk(server));
-    list.add("Plain WAL", plain_wal(server));
-    list.add("Running", running(server));
-    let count = number(server, "NumberOfBackups").unwrap_or(0);
-    let size = number(server, "ServerSize").unwrap_or(0);
+    list.add("WAL", wal(server, receiver));
+    list.add("Reason", receiver.wal_message.as_str());
+    list.add("Missing", receiver.wal_gaps.join("\n"));
     list.add(
-        "Backups",
-        format!("{count}, {} stored with WAL", ByteSize(size)),
+        "On disk",
+        on_disk.map_or_else(String::new, |lsn| format!("WAL up to {lsn}")),
     );
+    list.add("Plain WAL", plain_wal(receiver));
+    list.add("Running", running(server));
+    let (count, stored) = (server.number_of_backups, size(server.server_size));
+    list.add("Backups", format!("{count}, {stored} stored with WAL"));
     list.add("Retention", retention(server));
     list
 }
 
 /// `17.10, primary, checksums on`
-fn postgresql(server: &Members) -> String {
-    let version = version(server);
+fn postgresql(server: &StatusServer) -> String {
     let mut words: Vec<String> = Vec::new();
-    words.extend(version.strip_prefix("PostgreSQL ").map(str::to_owned));
-    if flag(server, "Online") == Some(true) {
-        let primary = flag(server, "Primary") == Some(true);
+    words.extend(server.server.version().map(|version| version.to_string()));
+    if server.online {
+        let (primary, checksums) = (server.primary, server.checksums);
         words.push(if primary { "primary" } else { "standby" }.to_owned());
-        let checksums = flag(server, "Checksums") == Some(true);
-        words.push(
-            if checksums {
-                "checksums on"
-            } else {
-                "checksums off"
-            }
-            .to_owned(),
-        );
+        words.push(format!(
+            "checksums {}",
+            if checksums { "on" } else { "off" }
+        ));
     }
     words.join(", ")
 }
 
 /// `streaming, timeline 1, 0.00B behind, last message 2 s ago`
-fn wal(server: &Members) -> String {
-    let phase = text(server, "WalPhase");
-    let online = flag(server, "WalStreaming").or(flag(server, "Online")) == Some(true);
-    let mut words = vec![match phase.as_str() {
+fn wal(server: &StatusServer, receiver: &ReceiverMembers) -> String {
+    let phase = receiver.wal_phase.as_str();
+    let online = receiver.wal_streaming.unwrap_or(server.online);
+    let mut words = vec![match phase {
         "" if online => "streaming".to_owned(),
         "" => "not streaming".to_owned(),
         "alarm" => "ALARM, not streaming".to_owned(),
         phase => phase.to_owned(),
     }];
-    if let Some(timeline) = number(server, "WalTimeline") {
-        words.push(format!("timeline {timeline}"));
-    }
-    match number(server, "WalLag") {
-        Some(lag) if online => words.push(format!("{} behind", ByteSize(lag))),
+    words.extend(
+        receiver
+            .wal_timeline
+            .map(|timeline| format!("timeline {timeline}")),
+    );
+    match receiver.wal_lag {
+        Some(lag) if online => words.push(format!("{} behind", size(lag))),
         // The server may have written WAL since its last message.
-        Some(lag) => words.push(format!("at least {} behind", ByteSize(lag))),
-        None if server.contains_key("WalLag") => words.push("lag unknown".to_owned()),
+        Some(lag) => words.push(format!("at least {} behind", size(lag))),
+        // The daemon of the C program sends neither the phase nor the lag.
+        None if !phase.is_empty() => words.push("lag unknown".to_owned()),
         None => {}
     }
-    if let Some(heard) = number(server, "WalHeard") {
-        words.push(format!("last message {} ago", human_duration(heard)));
+    if let Some(seconds) = receiver.wal_heard {
+        words.push(format!("last message {} ago", human_duration(seconds)));
     }
     words.join(", ")
 }
 
-/// The error for servers that need attention: those with `Healthy: false`. `None` if there are
-/// none, or if the daemon does not send that member, as the C program.
-pub(in crate::app::cli) fn unhealthy_servers(
-    request: &Request,
-    response: &Response,
-) -> Option<Error> {
-    if !matches!(request, Request::Status | Request::StatusDetails) {
-        return None;
-    }
-    let fields = response.fields();
-    let unhealthy = objects(&fields, "Servers").into_iter();
-    let unhealthy: Vec<String> = unhealthy
-        .filter(|server| flag(server, "Healthy") == Some(false))
-        .map(|server| {
-            let problems = texts(server, "Problems").join("; ");
-            clean(&format!("server {}: {problems}", text(server, "Server")))
-        })
-        .collect();
-    (!unhealthy.is_empty()).then(|| Error::new(ErrorKind::Network, unhealthy.join("\n")))
-}
-
-fn on_disk(server: &Members) -> String {
-    match text(server, "WalFlushed") {
-        flushed if flushed.is_empty() => flushed,
-        flushed => format!("WAL up to {flushed}"),
-    }
-}
-
 /// The complete segments that are not compressed and encrypted yet, if there are more than 4, or an
 /// error.
-fn plain_wal(server: &Members) -> String {
-    let waiting = number(server, "WalUnsealed").unwrap_or(0);
-    match text(server, "WalSealing") {
-        error if !error.is_empty() => {
-            format!("{waiting} segments not yet compressed and encrypted: {error}")
-        }
-        _ if waiting > 4 => format!("{waiting} segments not yet compressed and encrypted"),
-        _ => String::new(),
+fn plain_wal(receiver: &ReceiverMembers) -> String {
+    let waiting = receiver.wal_unsealed;
+    match &receiver.wal_sealing {
+        Some(error) => format!("{waiting} segments not yet compressed and encrypted: {error}"),
+        None if waiting > 4 => format!("{waiting} segments not yet compressed and encrypted"),
+        None => String::new(),
     }
 }
 
-fn running(server: &Members) -> String {
+fn running(server: &StatusServer) -> String {
     let activities = [
-        "Backup",
-        "Restore",
-        "Verify",
-        "Archive",
-        "Delete",
-        "Retention",
+        ("backup", server.active_backup),
+        ("restore", server.active_restore),
+        ("verify", server.active_verify),
+        ("archive", server.active_archive),
+        ("delete", server.active_delete),
+        ("retention", server.active_retention),
     ];
-    let running = activities
-        .iter()
-        .filter(|name| flag(server, &format!("Active{name}")) == Some(true));
-    let running: Vec<String> = running.map(|name| name.to_lowercase()).collect();
+    let running = activities.iter().filter(|(_, active)| *active);
+    let running: Vec<&str> = running.map(|(name, _)| *name).collect();
     if running.is_empty() {
-        "nothing".to_owned()
-    } else {
-        running.join(", ")
+        return "nothing".to_owned();
     }
+    running.join(", ")
 }
 
-fn retention(server: &Members) -> String {
-    let units = ["Days", "Weeks", "Months", "Years"];
-    let set = units.iter().filter_map(|unit| {
-        let count = number(server, &format!("Retention{unit}"))?;
-        let unit = unit.to_lowercase();
-        Some(format!(
-            "{count} {}",
-            if count == 1 {
-                unit.trim_end_matches('s')
-            } else {
-                &unit
-            }
-        ))
+fn retention(server: &StatusServer) -> String {
+    let units = [
+        ("day", server.retention_days),
+        ("week", server.retention_weeks),
+        ("month", server.retention_months),
+        ("year", server.retention_years),
+    ];
+    let set = units.iter().filter_map(|(unit, count)| match count.0? {
+        1 => Some(format!("1 {unit}")),
+        count => Some(format!("{count} {unit}s")),
     });
     let set: Vec<String> = set.collect();
     if set.is_empty() {
         return "unlimited".to_owned();
     }
     let set = set.join(", ");
-    match flag(server, "RetentionInForce") {
+    match server.retention_in_force {
         Some(false) => format!("{set}, not applied in this version: no backup is removed"),
         _ => set,
     }
