@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::catalogue::{backup_members, parent, tablespace};
 use crate::config::Server;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::restore::{Options, Outcome, Summary};
+use crate::job::restore::{Options, Outcome, RecoveryTarget, Summary};
 use crate::protocol::{
     ArchiveMode, List, PlanMembers, RestoreReply, RestoreRequest, RestoredTablespace, ServerMembers,
 };
@@ -19,12 +19,12 @@ pub(in crate::daemon) fn restore_options(request: RestoreRequest) -> Result<Opti
         .collect();
     Ok(Options {
         backup: request.backup,
-        position: request.position,
         directory: absolute(request.directory, "the directory")?,
         tablespaces: tablespaces?,
         keep_synchronous: request.keep_synchronous,
         archive_off: request.archive_mode == ArchiveMode::Off,
         dry_run: request.dry_run,
+        target: RecoveryTarget::parse(request.position.as_deref())?,
     })
 }
 

@@ -26,4 +26,5 @@ mod settings;
 mod write;
 
 pub use options::{Options, Outcome, Summary};
+pub use recovery_target::RecoveryTarget;
 pub use run::run;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::recovery_target::RecoveryTarget;
 use crate::repository::{Backup, TablespaceInfo};
 
 /// The options of a restore.
@@ -9,8 +10,8 @@ use crate::repository::{Backup, TablespaceInfo};
 pub struct Options {
     /// `oldest`, `newest`, `latest`, a label, or an unambiguous prefix of one.
     pub backup: String,
-    /// The recovery target, as the command line has it; `None` is the end of the backup.
-    pub position: Option<String>,
+    /// Where recovery ends.
+    pub target: RecoveryTarget,
     /// The directory below which `<server>-<label>` is created; absolute.
     pub directory: PathBuf,
     /// Tablespaces by name, OID or location on the server, and their new directories.

@@ -16,13 +16,26 @@ const FIRST_NORMAL_XID: u64 = 3;
 /// commas: at most one of `current`, `immediate`, `name=`, `xid=`, `lsn=`, `time=`, then
 /// `timeline=`, `inclusive=`, `action=`, and `primary` or `replica`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct RecoveryTarget {
-    pub kind: TargetKind,
+pub struct RecoveryTarget {
+    pub(super) kind: TargetKind,
     /// Whether the record at the target is replayed (`recovery_target_inclusive`).
-    pub inclusive: bool,
-    pub timeline: TimelineChoice,
-    pub action: Action,
-    pub role: Role,
+    pub(super) inclusive: bool,
+    pub(super) timeline: TimelineChoice,
+    pub(super) action: Action,
+    pub(super) role: Role,
+}
+
+/// The end of the backup, where an independent primary is promoted.
+impl Default for RecoveryTarget {
+    fn default() -> Self {
+        RecoveryTarget {
+            kind: TargetKind::Immediate,
+            inclusive: true,
+            timeline: TimelineChoice::default(),
+            action: Action::Promote,
+            role: Role::Primary,
+        }
+    }
 }
 
 /// The point at which recovery ends, like PostgreSQL's `RecoveryTargetType`.
@@ -83,12 +96,12 @@ impl RecoveryTarget {
 
     /// Whether the server follows its primary after the replay of the received WAL: a standby
     /// without a target.
-    pub fn follows_primary(&self) -> bool {
+    pub(super) fn follows_primary(&self) -> bool {
         self.role == Role::Replica && self.kind == TargetKind::Current
     }
 
     /// Whether recovery stays on the specified timeline, and ignores later ones.
-    pub fn has_fixed_timeline(&self) -> bool {
+    pub(super) fn has_fixed_timeline(&self) -> bool {
         matches!(
             self.timeline,
             TimelineChoice::Current | TimelineChoice::Number(_)
@@ -337,6 +350,7 @@ mod tests {
     #[test]
     fn the_default_is_the_end_of_the_backup() {
         let target = RecoveryTarget::parse(None).unwrap();
+        assert_eq!(target, RecoveryTarget::default());
         assert_eq!(target.kind, TargetKind::Immediate);
         assert_eq!(target.role, Role::Primary);
         assert_eq!(target.action, Action::Promote);

@@ -10,9 +10,8 @@ use super::external_effects::comment_out;
 use super::output::Output;
 use super::plan::{Plan, plan};
 use super::recovery_files::RecoveryFiles;
-use super::recovery_target::RecoveryTarget;
 use super::write::{FileTask, Writer};
-use super::{Options, Outcome};
+use super::{Options, Outcome, RecoveryTarget};
 use crate::error::Result;
 use crate::job::context::ServerContext;
 use crate::pool::for_each;
@@ -26,11 +25,11 @@ const CONTROL_FILE_TEMPORARY: &str = "global/pg_control.pgmoneta";
 /// on a later failure everything that was written is removed, and nothing else.
 /// [`crate::error::ErrorKind::Unreachable`] has the range that can be reached.
 pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
-    let target = RecoveryTarget::parse(options.position.as_deref())?;
+    let target = &options.target;
     let guard = context.status.begin(Activity::Restore, Scope::ReadAny)?;
-    let mut choice = choice::find(context, &options.backup, &target)?;
+    let mut choice = choice::find(context, &options.backup, target)?;
     guard.read_only_from(&choice.backup.label);
-    let mut plan = plan(context, options, &target, &mut choice)?;
+    let mut plan = plan(context, options, target, &mut choice)?;
     access::check_directories(&plan)?;
     let (backup, summary) = (choice.backup.clone(), plan.summary.clone());
     let writer = Arc::new(Writer {
@@ -67,7 +66,7 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
     let written = output
         .create_directories(&plan.dirs, &text)
         .and_then(|()| fill(context, &plan, &writer, &mut output))
-        .and_then(|()| complete(&plan, &writer, &target, &mut output));
+        .and_then(|()| complete(&plan, &writer, target, &mut output));
     match written {
         Ok(()) => output.finish()?,
         Err(error) => return Err(output.roll_back(error)),
