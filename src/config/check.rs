@@ -2,6 +2,7 @@
 //! follow from other values.
 
 use std::collections::BTreeMap;
+use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::document::Section;
@@ -14,9 +15,9 @@ use crate::error::Result;
 use crate::logging::{LogMode, LogSettings};
 use crate::storage::{Access, check_access};
 
-/// The maximum length in bytes of the path of a Unix socket on all systems (`sun_path`), without
-/// the final zero byte.
-const MAX_SOCKET_PATH: usize = 106;
+/// The maximum length in bytes of the path of the management socket, which every system accepts
+/// (`sun_path` of the BSDs has 104, with the final zero byte).
+const MAX_SOCKET_PATH: usize = 103;
 
 /// The maximum length of an identifier in bytes (NAMEDATALEN - 1 in pg_config_manual.h).
 const MAX_IDENTIFIER: usize = 63;
@@ -78,7 +79,7 @@ pub(super) fn daemon(section: &Section, config: &mut Config, diagnostics: &mut D
     report(
         section,
         "unix_socket_dir",
-        socket_path(&config.socket_path()),
+        management_socket(&config.socket_path()),
         diagnostics,
     );
     compression(section, config, diagnostics);
@@ -91,7 +92,7 @@ pub(super) fn daemon(section: &Section, config: &mut Config, diagnostics: &mut D
 pub(super) fn server(section: &Section, server: &mut Server, diagnostics: &mut Diagnostics) {
     if let Host::Unix(directory) = &server.host {
         let socket = directory.join(format!(".s.PGSQL.{}", server.port));
-        report(section, "host", socket_path(&socket), diagnostics);
+        report(section, "host", server_socket(&socket), diagnostics);
     }
     tls_files(section, &server.tls_files, diagnostics);
     if section.text("tls").is_none() {
@@ -161,8 +162,8 @@ fn report(section: &Section, key: &str, result: Result<()>, diagnostics: &mut Di
     }
 }
 
-/// Fails if the path is too long for a Unix socket.
-fn socket_path(path: &Path) -> Result<()> {
+/// Fails if the path of the management socket is too long.
+fn management_socket(path: &Path) -> Result<()> {
     let length = path.as_os_str().len();
     if length <= MAX_SOCKET_PATH {
         return Ok(());
@@ -171,6 +172,17 @@ fn socket_path(path: &Path) -> Result<()> {
         "the path of the socket, {}, has {length} bytes; the maximum is {MAX_SOCKET_PATH}",
         path.display()
     )))
+}
+
+/// Fails if this system cannot connect to a Unix socket with this path.
+fn server_socket(path: &Path) -> Result<()> {
+    let address = SocketAddr::from_pathname(path).map(|_| ());
+    address.map_err(|error| {
+        invalid(format!(
+            "the path of the socket, {}: {error}",
+            path.display()
+        ))
+    })
 }
 
 fn compression(section: &Section, config: &Config, diagnostics: &mut Diagnostics) {

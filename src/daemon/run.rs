@@ -1,6 +1,6 @@
 //! Starts the daemon in the foreground or detached.
 
-use super::startup::Startup;
+use super::startup::{self, Startup};
 use super::supervisor::Supervisor;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,8 +16,15 @@ pub enum Mode {
     Detached,
 }
 
-/// Runs the daemon. The log must be open, and there must be one thread.
-pub fn run(config: Config, mode: Mode) -> Result<()> {
+/// What the start would refuse before it detaches, as far as it can be seen without creating,
+/// locking or changing a file.
+pub fn check(config: &Config, mode: Mode) -> Vec<Error> {
+    let log = [check_log_kind(config, mode), logging::check(&config.log)];
+    let log = log.into_iter().filter_map(Result::err);
+    log.chain(startup::check(config)).collect()
+}
+
+fn check_log_kind(config: &Config, mode: Mode) -> Result<()> {
     if mode == Mode::Detached && config.log.kind == LogKind::Console {
         return Err(Error::new(
             ErrorKind::Configuration,
@@ -25,6 +32,12 @@ pub fn run(config: Config, mode: Mode) -> Result<()> {
         )
         .with_hint("set log_type = file or syslog, or omit -d"));
     }
+    Ok(())
+}
+
+/// Runs the daemon. The log must be open, and there must be one thread.
+pub fn run(config: Config, mode: Mode) -> Result<()> {
+    check_log_kind(&config, mode)?;
     sys::set_private_umask();
     // The caller prints the error; a console log would repeat it.
     let fatal = match config.log.kind {

@@ -12,10 +12,6 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage;
 use crate::sys::{FileIdentity, LockFile, set_backlog, user_id};
 
-/// The longest path of a Unix socket that every system accepts, in bytes (`sun_path` of the BSDs
-/// has 104, with its NUL).
-const MAX_PATH: usize = 103;
-
 /// The listening socket `.s.pgmoneta`, mode 0600. The lock file beside it protects the socket of a
 /// running daemon from being replaced.
 pub(super) struct ManagementSocket {
@@ -29,16 +25,6 @@ impl ManagementSocket {
     /// Binds the socket, and replaces a stale one. The listener is non-blocking.
     pub(super) fn listen(config: &Config) -> Result<(ManagementSocket, UnixListener)> {
         let path = config.socket_path();
-        if path.as_os_str().len() > MAX_PATH {
-            return Err(Error::new(
-                ErrorKind::Configuration,
-                format!(
-                    "the path of the socket {} is longer than {MAX_PATH} bytes",
-                    path.display()
-                ),
-            )
-            .with_hint("choose a shorter unix_socket_dir"));
-        }
         let lock = lock(config)?;
         match bind(&path, config.backlog) {
             Ok((listener, identity)) => {
@@ -56,6 +42,17 @@ impl ManagementSocket {
         }
     }
 
+    /// Fails if [`ManagementSocket::listen`] would refuse the files at its paths, without changing
+    /// them.
+    pub(super) fn check(config: &Config) -> Result<()> {
+        let path = config.socket_path();
+        LockFile::check(&lock_path(config))?;
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            _ => check_own_socket(&path).map(|_| ()),
+        }
+    }
+
     /// Writes the process id into the lock file. To be called after detaching.
     pub(super) fn write_pid(&mut self) -> Result<()> {
         self.lock.write_pid()
@@ -63,6 +60,8 @@ impl ManagementSocket {
 
     /// Recreates the socket and its lock file if they were removed; returns the new listener.
     pub(super) fn recreate_missing(&mut self, config: &Config) -> Result<Option<UnixListener>> {
+        let directory = &config.unix_socket_dir;
+        storage::create_directories(directory).context("create unix_socket_dir")?;
         if !self.lock.is_in_place() {
             self.lock = lock(config)?;
         }
@@ -92,11 +91,14 @@ impl ManagementSocket {
 
 const IN_USE: &str = "a daemon with the same unix_socket_dir is running already";
 
-fn lock(config: &Config) -> Result<LockFile> {
-    storage::create_directories(&config.unix_socket_dir).context("create unix_socket_dir")?;
+fn lock_path(config: &Config) -> PathBuf {
     let mut path = config.socket_path().into_os_string();
     path.push(".lock");
-    let lock = LockFile::acquire(Path::new(&path), 0o600);
+    PathBuf::from(path)
+}
+
+fn lock(config: &Config) -> Result<LockFile> {
+    let lock = LockFile::acquire(&lock_path(config), 0o600);
     let mut lock = lock.map_err(|failure| {
         if failure.kind() == ErrorKind::Busy {
             failure.with_hint(IN_USE)

@@ -11,6 +11,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::repository::BaseDirectory;
 use crate::storage;
 use crate::sys::{self, LockFile};
+use crate::unit::ServerName;
 use crate::vault::{self, Vault};
 
 /// What the daemon has before it starts its threads. The locks survive detaching.
@@ -90,12 +91,7 @@ impl Startup {
                     .with_hint("run it as the user who owns the repository"),
             );
         }
-        let key = vault::load_master_key(&vault::master_key_path()?)?;
-        let vault = Vault::load(&config.users_path, &key)?;
-        if let Some(admins) = &config.admins_path {
-            Vault::load(admins, &key)?;
-        }
-        config.check_users(|name| vault.password(name).is_some())?;
+        let (key, vault) = load_vault(&config)?;
         let base = Arc::new(open_base(&config)?);
         let pidfile = lock_pidfile(&config)?;
         let (socket, listener) = match ManagementSocket::listen(&config) {
@@ -121,14 +117,38 @@ impl Startup {
     }
 }
 
+/// What [`Startup::new`] would refuse, as far as it can be seen without creating, locking or
+/// changing a file. What a running daemon has locked is accepted.
+pub(super) fn check(config: &Config) -> Vec<Error> {
+    let checks = [
+        load_vault(config).map(|_| ()),
+        BaseDirectory::check(&config.base_dir, &server_names(config)),
+        LockFile::check(&config.pidfile),
+        ManagementSocket::check(config),
+    ];
+    checks.into_iter().filter_map(Result::err).collect()
+}
+
+/// The master key, and the passwords of all users of the servers.
+fn load_vault(config: &Config) -> Result<(MasterKey, Vault)> {
+    let key = vault::load_master_key(&vault::master_key_path()?)?;
+    let vault = Vault::load(&config.users_path, &key)?;
+    if let Some(admins) = &config.admins_path {
+        Vault::load(admins, &key)?;
+    }
+    config.check_users(|name| vault.password(name).is_some())?;
+    Ok((key, vault))
+}
+
+fn server_names(config: &Config) -> Vec<ServerName> {
+    let servers = config.servers.iter();
+    servers.map(|server| server.name.clone()).collect()
+}
+
 /// Opens the repository. Missing directories of one server don't stop the daemon: its WAL receiver
 /// reports them.
 fn open_base(config: &Config) -> Result<BaseDirectory> {
-    let names: Vec<_> = config
-        .servers
-        .iter()
-        .map(|server| server.name.clone())
-        .collect();
+    let names = server_names(config);
     let base = BaseDirectory::open(&config.base_dir, &names)
         .map_err(|failure| explain_busy(failure, "base_dir"))?;
     for name in &names {

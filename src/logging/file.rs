@@ -52,6 +52,21 @@ impl LogFile {
         })
     }
 
+    /// Fails if the file could not be opened, without creating or changing it.
+    pub fn check(settings: &LogSettings, now: &Zoned) -> Result<()> {
+        let path = PathBuf::from(expand(&settings.path.to_string_lossy(), now)?);
+        let action = || format!("open log file {}", path.display());
+        check_link(&path).with_context(action)?;
+        match OpenOptions::new().append(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let directory = path.parent().unwrap_or(Path::new("/"));
+                let rights = [sys::Right::Write, sys::Right::Search];
+                sys::check_rights(directory, &rights).with_context(action)
+            }
+            opened => check_file(&opened.with_context(action)?).with_context(action),
+        }
+    }
+
     /// Writes a line with one call, so that lines of several processes do not mix.
     pub fn write(&mut self, line: &str) -> Result<()> {
         let action = || format!("write log file {}", self.path.display());

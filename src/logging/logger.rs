@@ -34,6 +34,15 @@ pub fn start(settings: &LogSettings) -> Result<()> {
     Ok(())
 }
 
+/// Fails if [`start`] could not open the log, without creating or changing a file.
+pub fn check(settings: &LogSettings) -> Result<()> {
+    match settings.kind {
+        LogKind::Console => Ok(()),
+        LogKind::File => LogFile::check(settings, &Zoned::now()),
+        LogKind::Syslog => Syslog::connect(None).map(|_| ()),
+    }
+}
+
 /// Reopens the log file, after it was renamed by log rotation; `false` if the log is not a file. If
 /// that fails the old file stays open.
 pub fn reopen() -> Result<bool> {

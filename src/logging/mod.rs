@@ -10,6 +10,6 @@ mod pattern;
 mod settings;
 mod syslog;
 
-pub use logger::{fatal, reopen, start};
+pub use logger::{check, fatal, reopen, start};
 pub use pattern::check_pattern;
 pub use settings::{LogKind, LogLevel, LogMode, LogSettings};

@@ -50,20 +50,17 @@ impl BaseDirectory {
         RepositoryInfo::new()?.write(path)
     }
 
+    /// Fails if [`BaseDirectory::open`] would refuse the repository, without locking or changing it.
+    pub fn check(path: &Path, servers: &[ServerName]) -> Result<()> {
+        find_info(path, servers)?;
+        LockFile::check(&path.join(LOCK))
+    }
+
     /// Opens and locks the repository at `path`. [`ErrorKind::NotFound`] if there is none,
     /// [`ErrorKind::Busy`] if another process has locked it. A repository without `repository.info`
     /// that was used for one of `servers` gets the file.
     pub fn open(path: &Path, servers: &[ServerName]) -> Result<BaseDirectory> {
-        let info = match std::fs::metadata(path) {
-            Ok(_) => RepositoryInfo::read(path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(missing_base_dir(path, "is not there"));
-            }
-            Err(error) => return Err(error).with_context(|| format!("look at {}", path.display())),
-        };
-        if info.is_none() && !was_used(path, servers) {
-            return Err(missing_info(path));
-        }
+        let info = find_info(path, servers)?;
         let directory = PinnedPath::open(path)?;
         let lock = LockFile::acquire(&path.join(LOCK), 0o600)?;
         if info.is_none() {
@@ -148,6 +145,22 @@ impl BaseDirectory {
     fn info(&self) -> Result<RepositoryInfo> {
         RepositoryInfo::read(&self.path)?.ok_or_else(|| missing_info(&self.path))
     }
+}
+
+/// The file of the repository at `path`; `None` where one of `servers` used it before there was
+/// such a file.
+fn find_info(path: &Path, servers: &[ServerName]) -> Result<Option<RepositoryInfo>> {
+    let info = match std::fs::metadata(path) {
+        Ok(_) => RepositoryInfo::read(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(missing_base_dir(path, "is not there"));
+        }
+        Err(error) => return Err(error).with_context(|| format!("look at {}", path.display())),
+    };
+    if info.is_none() && !was_used(path, servers) {
+        return Err(missing_info(path));
+    }
+    Ok(info)
 }
 
 fn missing_info(path: &Path) -> Error {

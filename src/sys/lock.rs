@@ -57,7 +57,7 @@ impl LockFile {
             if !lock.is_in_place() {
                 continue;
             }
-            lock.check_content().with_context(action)?;
+            check_content(&lock.file).with_context(action)?;
             if lock.file.metadata().with_context(action)?.mode() & 0o777 != mode {
                 // The umask has cleared bits, or the mode was changed.
                 let permissions = Permissions::from_mode(mode);
@@ -66,6 +66,25 @@ impl LockFile {
                     .with_context(action)?;
             }
             return Ok(lock);
+        }
+    }
+
+    /// Fails if [`LockFile::acquire`] would refuse the file at `path`, without creating or changing
+    /// it. A file that another process has locked is accepted.
+    pub fn check(path: &Path) -> Result<()> {
+        let action = || format!("lock {}", path.display());
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(path);
+        match opened {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            opened => {
+                let file = opened.with_context(action)?;
+                check_file(&file).with_context(action)?;
+                check_content(&file).with_context(action)
+            }
         }
     }
 
@@ -94,21 +113,6 @@ impl LockFile {
             .and_then(|()| self.file.write_all(pid.as_bytes()))
             .with_context(|| format!("write {}", self.path.display()))
     }
-
-    /// Fails if the file has other content than a pid: the path may be mistyped.
-    fn check_content(&self) -> Result<()> {
-        let mut text = Vec::new();
-        (&self.file).take(MAX_CONTENT + 1).read_to_end(&mut text)?;
-        let first = text.split(u8::is_ascii_whitespace).next();
-        let pid = first.is_none_or(|word| word.iter().all(u8::is_ascii_digit));
-        if pid && text.len() <= to_usize(MAX_CONTENT) {
-            return Ok(());
-        }
-        Err(
-            Error::new(ErrorKind::Permission, "it does not contain a process ID")
-                .with_hint("set another path, or remove the file if it is not needed"),
-        )
-    }
 }
 
 /// Checks that a file is a regular file of this user without other hard links: with a hard link
@@ -127,6 +131,21 @@ fn check_file(file: &File) -> Result<()> {
     };
     Err(Error::new(ErrorKind::Permission, reason)
         .with_hint("remove it and find out who made it, or set a path in a directory of this user"))
+}
+
+/// Fails if the file has other content than a pid: the path may be mistyped.
+fn check_content(file: &File) -> Result<()> {
+    let mut text = Vec::new();
+    file.take(MAX_CONTENT + 1).read_to_end(&mut text)?;
+    let first = text.split(u8::is_ascii_whitespace).next();
+    let pid = first.is_none_or(|word| word.iter().all(u8::is_ascii_digit));
+    if pid && text.len() <= to_usize(MAX_CONTENT) {
+        return Ok(());
+    }
+    Err(
+        Error::new(ErrorKind::Permission, "it does not contain a process ID")
+            .with_hint("set another path, or remove the file if it is not needed"),
+    )
 }
 
 fn busy_error(file: File) -> Error {

@@ -45,12 +45,12 @@ pub use port::{Port, free_port};
 pub use process::Process;
 pub use random::Random;
 pub use running_statement::RunningStatement;
-pub use scratch::{Scratch, discard, write_owned};
+pub use scratch::{Scratch, discard, make, write_owned};
 pub use servers::{MAJORS, client, copy_tree, installed, server};
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;
 pub use steps::{Call, Steps};
 pub use stopped_wal_sender::StoppedWalSender;
 pub use user::{User, user};
-pub use vault::MASTER_KEY;
+pub use vault::{MASTER_KEY, copy_vault};
 pub use wait::{test_timeout, wait_until};

@@ -36,6 +36,7 @@ fn files_that_the_daemon_did_not_create_are_not_changed() {
     let key = daemon.directory().join("home/.pgmoneta/master.key");
     let secret = fs::read(&key).unwrap();
     let refused = |path: &Path, text: &str| {
+        Output::of(daemon.command().arg("--check-config")).fails(1, text);
         let output = Output::of(&mut daemon.command()).fails(1, text);
         let mode = fs::metadata(&key).unwrap().mode() & 0o777;
         let kept = fs::read(&key).unwrap() == secret && mode == 0o600;

@@ -51,12 +51,15 @@ fn run_daemon(arguments: &Arguments) -> Result<()> {
     for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    let mode = if arguments.detach {
+    daemon::run(loaded.config, mode(arguments))
+}
+
+fn mode(arguments: &Arguments) -> Mode {
+    if arguments.detach {
         Mode::Detached
     } else {
         Mode::Foreground
-    };
-    daemon::run(loaded.config, mode)
+    }
 }
 
 fn check_config(arguments: &Arguments) -> Result<()> {
@@ -65,7 +68,15 @@ fn check_config(arguments: &Arguments) -> Result<()> {
     for warning in loaded.warnings.iter().chain(&config.not_implemented) {
         eprint(&format!("{NAME}: warning: {warning}\n"));
     }
-    check_users(config)?;
+    if sys::user_id() == 0 {
+        check_users(config)?;
+    } else {
+        let mut problems = daemon::check(config, mode(arguments));
+        if let Some(last) = problems.pop() {
+            problems.iter().for_each(|problem| report(NAME, problem));
+            return Err(last);
+        }
+    }
     let servers = match config.servers.len() {
         1 => "one server".to_owned(),
         count => format!("{count} servers"),
@@ -76,13 +87,11 @@ fn check_config(arguments: &Arguments) -> Result<()> {
     ))
 }
 
-/// Checks that the users file has every configured user. Passwords are decrypted at the start only,
-/// since that needs the master key.
+/// Checks that the users file has every configured user. The rest of what the start needs depends
+/// on the user of the daemon, which is not root.
 fn check_users(config: &Config) -> Result<()> {
     let file = match UsersFile::read(&config.users_path) {
-        // The users file must be readable for the user of the daemon: as root that cannot be
-        // checked.
-        Err(failure) if sys::user_id() == 0 && failure.kind() == ErrorKind::Permission => {
+        Err(failure) if failure.kind() == ErrorKind::Permission => {
             eprint(&format!(
                 "{NAME}: warning: the users are not checked: {failure}\n"
             ));

@@ -172,7 +172,7 @@ fn a_rotation_without_effect_is_a_warning() {
 #[test]
 fn a_socket_path_that_is_too_long_is_refused() {
     let dir = TempDir::new();
-    let directory = dir.0.join("d".repeat(95));
+    let directory = dir.0.join("d".repeat(92));
     std::fs::create_dir(&directory).unwrap();
     let text = dir.text("", "").replace(
         &format!("unix_socket_dir = {}", dir.0.display()),
@@ -180,7 +180,7 @@ fn a_socket_path_that_is_too_long_is_refused() {
     );
     let problems = messages(dir.load("pgmoneta.conf", text));
     assert_eq!(problems.len(), 1);
-    assert!(problems[0].ends_with("the maximum is 106"), "{problems:?}");
+    assert!(problems[0].ends_with("the maximum is 103"), "{problems:?}");
 }
 
 #[test]
