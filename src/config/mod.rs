@@ -9,6 +9,7 @@ mod check;
 mod document;
 mod expand;
 mod files;
+mod handle;
 mod ini;
 mod load;
 mod model;
@@ -23,6 +24,7 @@ mod value;
 mod tests;
 
 pub use files::{DIRECTORY_VARIABLE, FileOptions, Files, locate, locate_main};
+pub use handle::ConfigHandle;
 pub use load::Loaded;
 pub use model::{
     AuthMethods, Checkpoint, ClientConfig, Config, Host, OutputFormat, Retention, Server, TlsFiles,
