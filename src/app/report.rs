@@ -35,6 +35,15 @@ pub fn load_config(program: &str, files: &Files) -> Result<Loaded, Error> {
     })
 }
 
+/// Prints a usage error, the help or the version, whatever the parser of the command line returned;
+/// returns the exit status.
+pub fn print_parsed(error: &clap::Error) -> u8 {
+    match error.print() {
+        Ok(()) => u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE),
+        Err(_) => EXIT_FAILURE,
+    }
+}
+
 /// Prints text on standard error, without control characters: file names and messages of servers
 /// are untrusted. A failed write is ignored.
 pub fn eprint(text: &str) {

@@ -50,7 +50,7 @@ fn run(request: Request, services: &Services) -> HandlerResult {
             if request.backup.is_some() {
                 return Err(not_implemented("an incremental backup"));
             }
-            let done = job::backup::run(context, &job::backup::Options::default())?;
+            let done = job::backup::run(context)?;
             members(&document::backup(&context.server, &done))?
         }
         Request::ListBackup(request) => {

@@ -68,7 +68,7 @@ fn read(
     let mut before = None;
     let mut entries = Vec::with_capacity(backups.len());
     for backup in backups {
-        let start = backup.info.start.1;
+        let start = backup.info.start.lsn;
         size = size.saturating_add(backup.info.backup_size);
         entries.push(Entry {
             wal: archive.end.since(start),

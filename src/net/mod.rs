@@ -2,7 +2,7 @@
 //! requested.
 //!
 //! Sockets are non-blocking; threads wait with [`crate::sys::Stop`]. No protocol above TLS is known
-//! here.
+//! here; hints name the keys of the configuration that decide about TLS.
 
 mod connect;
 mod deadline;

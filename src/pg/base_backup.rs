@@ -21,13 +21,13 @@ use super::wire::{Body, MessageHeader, protocol_error};
 use super::{BaseBackupOptions, Connection, Tablespace};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::net::Deadline;
-use crate::unit::{Lsn, Timeline};
+use crate::unit::WalPosition;
 
 /// A running BASE_BACKUP. Dropping it cancels the backup on the server and ends the connection.
 pub struct BaseBackup {
     pub(super) connection: Connection,
     format: Format,
-    start: (Timeline, Lsn),
+    start: WalPosition,
     tablespaces: Vec<Tablespace>,
     /// Indexes into `tablespaces` of the archives received so far.
     received: Vec<usize>,
@@ -107,7 +107,7 @@ impl BaseBackup {
     }
 
     /// The position from which WAL must be replayed.
-    pub fn start_position(&self) -> (Timeline, Lsn) {
+    pub fn start_position(&self) -> WalPosition {
         self.start
     }
 
@@ -323,7 +323,7 @@ impl BaseBackup {
     /// The end of the backup: the position to which WAL must be replayed, and all warnings of the
     /// server. Page checksum failures that the server found are [`ErrorKind::Corrupt`], with the
     /// names of the files.
-    pub fn finish(mut self) -> Result<((Timeline, Lsn), Vec<Warning>)> {
+    pub fn finish(mut self) -> Result<(WalPosition, Vec<Warning>)> {
         const ACTION: &str = "end the base backup";
         if self.state != Phase::AfterManifest {
             let message = "the end comes after the manifest";
@@ -343,7 +343,7 @@ impl BaseBackup {
         }
     }
 
-    fn end(&mut self) -> Result<(Timeline, Lsn)> {
+    fn end(&mut self) -> Result<WalPosition> {
         let deadline = Deadline::after(DATA_TIMEOUT);
         let end = parse_position_row(self.connection.result_set(deadline)?)?;
         loop {

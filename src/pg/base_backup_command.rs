@@ -9,7 +9,7 @@ use super::wire::protocol_error;
 use super::{Row, quote};
 use crate::config::Checkpoint;
 use crate::error::Result;
-use crate::unit::{Lsn, PgVersion, Timeline};
+use crate::unit::{PgVersion, WalPosition};
 
 /// The options of BASE_BACKUP.
 #[derive(Clone, Debug)]
@@ -68,11 +68,14 @@ pub(super) fn command(version: PgVersion, options: &BaseBackupOptions) -> Result
 }
 
 /// Reads the row with an LSN and its timeline.
-pub(super) fn parse_position_row(rows: Vec<RawRow>) -> Result<(Timeline, Lsn)> {
+pub(super) fn parse_position_row(rows: Vec<RawRow>) -> Result<WalPosition> {
     let row = rows.into_iter().next();
     let row =
         Row::decode(row.ok_or_else(|| protocol_error("the server's answer has no position"))?)?;
-    Ok((row.parse(1)?, row.parse(0)?))
+    Ok(WalPosition {
+        timeline: row.parse(1)?,
+        lsn: row.parse(0)?,
+    })
 }
 
 /// Reads a row of the list of tablespaces: spcoid, spclocation, size in kilobytes.

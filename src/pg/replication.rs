@@ -11,7 +11,7 @@ use super::{Connection, quote};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::net::Deadline;
 use crate::storage::Durable;
-use crate::unit::{Lsn, Timeline};
+use crate::unit::{Lsn, Timeline, WalPosition};
 
 /// CopyBothResponse, which `postgres-protocol` does not know.
 const COPY_BOTH_RESPONSE_TAG: u8 = b'W';
@@ -148,13 +148,13 @@ impl Replication {
     }
 
     /// After EndOfTimeline: ends the COPY and returns the next timeline and its start.
-    pub fn finish(mut self) -> Result<(Connection, Option<(Timeline, Lsn)>)> {
+    pub fn finish(mut self) -> Result<(Connection, Option<WalPosition>)> {
         const ACTION: &str = "end the replication of a timeline";
         let next = self.complete().context(ACTION)?;
         Ok((self.connection, next))
     }
 
-    fn complete(&mut self) -> Result<Option<(Timeline, Lsn)>> {
+    fn complete(&mut self) -> Result<Option<WalPosition>> {
         let deadline = self.connection.default_deadline();
         if self.state != State::NothingToCopy {
             let mut message = BytesMut::new();
@@ -171,7 +171,10 @@ impl Replication {
                 backend::DATA_ROW_TAG => {
                     // next_tli, next_tli_startpos
                     let row = super::query::data_row_text(self.connection.wire.body(&header))?;
-                    next = Some((row.parse(0)?, row.parse(1)?));
+                    next = Some(WalPosition {
+                        timeline: row.parse(0)?,
+                        lsn: row.parse(1)?,
+                    });
                 }
                 backend::READY_FOR_QUERY_TAG => return Ok(next),
                 _ => return Err(self.connection.command_error(&header, deadline)),

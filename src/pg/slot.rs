@@ -4,7 +4,7 @@ use postgres_protocol::escape::escape_literal;
 
 use super::{Connection, quote};
 use crate::error::{Context, Result};
-use crate::unit::{Lsn, Timeline};
+use crate::unit::{Lsn, Timeline, WalPosition};
 
 /// A replication slot, from pg_replication_slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Slot {
 impl Connection {
     /// READ_REPLICATION_SLOT (15 and later); `None` if there is no such slot or it reserves
     /// nothing.
-    pub fn read_replication_slot(&mut self, slot: &str) -> Result<Option<(Timeline, Lsn)>> {
+    pub fn read_replication_slot(&mut self, slot: &str) -> Result<Option<WalPosition>> {
         let action = || format!("read replication slot {slot:?}");
         let command = format!("READ_REPLICATION_SLOT {}", quote::identifier(slot)?);
         let rows = self.query(&command).with_context(action)?;
@@ -54,7 +54,8 @@ impl Connection {
         };
         let restart_lsn = row.parse_optional(1).with_context(action)?;
         let timeline = row.parse_optional(2).with_context(action)?;
-        Ok(timeline.zip(restart_lsn))
+        let found = timeline.zip(restart_lsn);
+        Ok(found.map(|(timeline, lsn): (Timeline, _)| timeline.at(lsn)))
     }
 
     /// CREATE_REPLICATION_SLOT … PHYSICAL, reserving WAL at once. An existing slot of that name is

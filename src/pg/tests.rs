@@ -520,7 +520,7 @@ fn base_backup(version: &'static str, copy: Vec<u8>) -> (BaseBackup, JoinHandle<
         max_rate: None,
     };
     let backup = BaseBackup::start(connection, &options).unwrap();
-    assert_eq!(backup.start_position(), (Timeline::FIRST, Lsn(0x200_0028)));
+    assert_eq!(backup.start_position(), Timeline::FIRST.at(Lsn(0x200_0028)));
     assert_eq!(backup.tablespaces().len(), 2);
     assert_eq!(backup.tablespaces()[1].size, Some(2048));
     (backup, thread)
@@ -541,7 +541,7 @@ fn read(mut backup: BaseBackup) -> Result<(Vec<ReceivedArchive>, Vec<u8>)> {
         archives.push((archive.1.oid, bytes));
     }
     let manifest = backup.manifest(MAX_MANIFEST)?;
-    assert_eq!(backup.finish()?.0, (Timeline::FIRST, Lsn(0x200_0100)));
+    assert_eq!(backup.finish()?.0, Timeline::FIRST.at(Lsn(0x200_0100)));
     Ok((archives, manifest))
 }
 

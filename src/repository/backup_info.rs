@@ -14,7 +14,7 @@ use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::hex;
 use crate::storage;
-use crate::unit::{Encryption, Label, Lsn, PgVersion, Timeline, escaped};
+use crate::unit::{Encryption, Label, Lsn, PgVersion, Timeline, WalPosition, escaped};
 
 /// Limit for the file, bytes: it has a few kilobytes, more with many tablespaces.
 const MAX_SIZE: u64 = 4 << 20;
@@ -45,9 +45,9 @@ pub struct BackupInfo {
     /// `TABLESPACEn`, `TABLESPACE_OIDn`, `TABLESPACE_PATHn`.
     pub tablespaces: Vec<TablespaceInfo>,
     /// `START_TIMELINE`, `START_WALPOS`: where recovery starts.
-    pub start: (Timeline, Lsn),
+    pub start: WalPosition,
     /// `END_TIMELINE`, `END_WALPOS`: where recovery is consistent.
-    pub end: (Timeline, Lsn),
+    pub end: WalPosition,
     /// `CHKPT_WALPOS`: the position of the checkpoint record.
     pub checkpoint: Lsn,
     /// `COMMENTS`: `key|value` pairs joined by commas.
@@ -123,8 +123,8 @@ impl BackupInfo {
             compression: Compression::None,
             encryption: Encryption::None,
             tablespaces: Vec::new(),
-            start: (Timeline::FIRST, Lsn::ZERO),
-            end: (Timeline::FIRST, Lsn::ZERO),
+            start: Timeline::FIRST.at(Lsn::ZERO),
+            end: Timeline::FIRST.at(Lsn::ZERO),
             checkpoint: Lsn::ZERO,
             comments: String::new(),
             system_identifier: None,
@@ -165,11 +165,11 @@ impl BackupInfo {
             line(&format!("TABLESPACE_OID{number}"), &tablespace.oid);
             line(&format!("TABLESPACE_PATH{number}"), &tablespace.location());
         }
-        line("START_WALPOS", &self.start.1);
-        line("END_WALPOS", &self.end.1);
+        line("START_WALPOS", &self.start.lsn);
+        line("END_WALPOS", &self.end.lsn);
         line("CHKPT_WALPOS", &self.checkpoint);
-        line("START_TIMELINE", &self.start.0);
-        line("END_TIMELINE", &self.end.0);
+        line("START_TIMELINE", &self.start.timeline);
+        line("END_TIMELINE", &self.end.timeline);
         line("TYPE", &0);
         line("PARENT", &"");
         line("COMMENTS", &self.comments);
@@ -222,14 +222,14 @@ impl BackupInfo {
             encryption: values
                 .code("ENCRYPTION", Encryption::from_code)?
                 .unwrap_or(Encryption::None),
-            start: (
-                values.number("START_TIMELINE")?.unwrap_or(Timeline::FIRST),
-                values.number("START_WALPOS")?.unwrap_or(Lsn::ZERO),
-            ),
-            end: (
-                values.number("END_TIMELINE")?.unwrap_or(Timeline::FIRST),
-                values.number("END_WALPOS")?.unwrap_or(Lsn::ZERO),
-            ),
+            start: WalPosition {
+                timeline: values.number("START_TIMELINE")?.unwrap_or(Timeline::FIRST),
+                lsn: values.number("START_WALPOS")?.unwrap_or(Lsn::ZERO),
+            },
+            end: WalPosition {
+                timeline: values.number("END_TIMELINE")?.unwrap_or(Timeline::FIRST),
+                lsn: values.number("END_WALPOS")?.unwrap_or(Lsn::ZERO),
+            },
             checkpoint: values.number("CHKPT_WALPOS")?.unwrap_or(Lsn::ZERO),
             comments: values.text("COMMENTS").unwrap_or_default().to_owned(),
             system_identifier: values.number("SYSTEM_IDENTIFIER")?,
@@ -401,8 +401,8 @@ mod tests {
                     path: "/srv/fast".into(),
                 },
             ],
-            start: (Timeline::FIRST, Lsn(0xA00_0028)),
-            end: (Timeline::FIRST, Lsn(0xA00_0158)),
+            start: Timeline::FIRST.at(Lsn(0xA00_0028)),
+            end: Timeline::FIRST.at(Lsn(0xA00_0158)),
             checkpoint: Lsn(0xA00_0080),
             system_identifier: Some(u64::MAX),
             stop_time: Some(1_795_335_773_000_001),
@@ -448,7 +448,7 @@ mod tests {
         let info = BackupInfo::parse(text, &label()).unwrap();
         assert!(info.valid);
         assert_eq!(info.compression, Compression::Zstd);
-        assert_eq!(info.end.1, Lsn(0xA00_0158));
+        assert_eq!(info.end.lsn, Lsn(0xA00_0158));
         assert_eq!(info.comments, "k|v");
         assert_eq!((info.system_identifier, info.parent), (None, None));
         let increment = b"TYPE=1\nPARENT=20261122082250\n";

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::codec::{Digests, StoredFormat};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::hex;
 
 /// A file of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,24 +31,48 @@ pub struct ManifestFile {
     pub sha256: [u8; 32],
 }
 
+/// A digest in the manifest, and that of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DigestPair {
+    /// `SHA256` (of the stored bytes), `CRC32C` or `BLAKE3` (of the plain bytes).
+    pub algorithm: &'static str,
+    /// The digest in the manifest, hexadecimal.
+    pub expected: String,
+    /// The digest of the file, hexadecimal.
+    pub found: String,
+}
+
 impl ManifestFile {
-    /// Checks the digests of what was read against the manifest.
+    /// The digests of what was read beside those of the manifest, in the order in which they are
+    /// to be compared.
+    pub fn digests(&self, found: &Digests) -> [DigestPair; 3] {
+        let pair = |algorithm, expected: &[u8], found: &[u8]| DigestPair {
+            algorithm,
+            expected: hex::encode(expected),
+            found: hex::encode(found),
+        };
+        let crc = |crc: u32| crc.to_be_bytes();
+        [
+            pair("SHA256", &self.sha256, &found.sha256),
+            pair("CRC32C", &crc(self.crc32c), &crc(found.crc32c)),
+            pair("BLAKE3", &self.blake3, &found.blake3),
+        ]
+    }
+
+    /// Checks what was read against the manifest.
     pub fn check(&self, found: &Digests) -> Result<()> {
+        let mut digests = self.digests(found).into_iter();
         let what = if found.stored_size != self.stored_size {
-            "its stored size"
-        } else if found.sha256 != self.sha256 {
-            "the SHA-256 of its stored bytes"
+            "stored size"
         } else if found.plain_size != self.size {
-            "its size"
-        } else if found.blake3 != self.blake3 {
-            "its BLAKE3"
-        } else if found.crc32c != self.crc32c {
-            "its CRC-32C"
+            "size"
+        } else if let Some(pair) = digests.find(|pair| pair.expected != pair.found) {
+            pair.algorithm
         } else {
             return Ok(());
         };
         let stored = self.stored_path.display();
-        let message = format!("{what} is not the one in the manifest ({stored} was changed)");
+        let message = format!("its {what} is not the one in the manifest ({stored} was changed)");
         Err(Error::new(ErrorKind::Corrupt, message)
             .with_hint("`pgmoneta-cli verify` names every bad file; choose another backup"))
     }

@@ -35,7 +35,7 @@ pub use layout::{
     TABLESPACES_DIRECTORY,
 };
 pub use manifest::Manifest;
-pub use manifest_file::ManifestFile;
+pub use manifest_file::{DigestPair, ManifestFile};
 pub use manifest_writer::ManifestWriter;
 pub use origin::Origin;
 pub use repository_info::RepositoryInfo;

@@ -6,7 +6,7 @@ use std::fmt;
 use super::{WalDirectory, WalFile};
 use crate::error::{Context, Result};
 use crate::format::TimelineHistory;
-use crate::unit::{Lsn, Segment, SegmentSize, Timeline};
+use crate::unit::{Segment, SegmentSize, Timeline, WalPosition};
 
 /// A range of missing segments of one timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +63,12 @@ impl WalDirectory {
     /// that has WAL, along its history; without a backup, from the oldest segment on. WAL of
     /// branches that no backup needs may be missing. A plain segment of another size counts as
     /// missing, and so does a partial one with WAL after it.
-    pub fn gaps(&self, backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
+    pub fn gaps(&self, backups: &[WalPosition]) -> Result<Vec<Gap>> {
         self.gaps_in(&self.segments()?, backups)
     }
 
     /// As [`WalDirectory::gaps`], where the segments were listed before.
-    pub fn gaps_in(&self, segments: &[WalFile], backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
+    pub fn gaps_in(&self, segments: &[WalFile], backups: &[WalPosition]) -> Result<Vec<Gap>> {
         let mut gaps = self.find_gaps(segments, backups)?;
         if !gaps.is_empty() {
             // A file that was renamed since the listing is found by another one.
@@ -78,7 +78,7 @@ impl WalDirectory {
         Ok(gaps)
     }
 
-    fn find_gaps(&self, segments: &[WalFile], backups: &[(Timeline, Lsn)]) -> Result<Vec<Gap>> {
+    fn find_gaps(&self, segments: &[WalFile], backups: &[WalPosition]) -> Result<Vec<Gap>> {
         let present = self.present(segments)?;
         let mut missing = Vec::new();
         for &timeline in present.keys() {
@@ -116,7 +116,7 @@ impl WalDirectory {
         &self,
         history: &TimelineHistory,
         present: &Present,
-        backups: &[(Timeline, Lsn)],
+        backups: &[WalPosition],
         missing: &mut Vec<(Timeline, Range)>,
     ) {
         let size = self.segment_size().bytes();
@@ -130,8 +130,8 @@ impl WalDirectory {
         } else {
             let on_path = backups
                 .iter()
-                .filter(|(timeline, start)| history.timeline_at(*start) == *timeline);
-            on_path.map(|(_, start)| start.0 / size).min()
+                .filter(|start| history.timeline_at(start.lsn) == start.timeline);
+            on_path.map(|start| start.lsn.0 / size).min()
         };
         let end = present
             .get(&history.timeline())

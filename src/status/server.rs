@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Phase, Progress, ReceiverState};
 use crate::error::{Error, ErrorKind, Result};
-use crate::unit::{Label, Lsn, ServerName, Timeline};
+use crate::unit::{Label, Lsn, ServerName, WalPosition};
 
 /// An operation on the backups of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -204,21 +204,22 @@ impl ServerState {
         }
     }
 
-    /// Waits until the WAL archive is durable up to `position` of `timeline` or a later
-    /// timeline; [`ErrorKind::Timeout`] after `timeout`. `interrupted` is called several times a
+    /// Waits until the WAL archive is durable up to `position`, on its timeline or a later
+    /// one; [`ErrorKind::Timeout`] after `timeout`. `interrupted` is called several times a
     /// second; its error ends the wait.
     pub fn wait_flushed(
         &self,
-        (timeline, position): (Timeline, Lsn),
+        position: WalPosition,
         timeout: Duration,
         interrupted: impl Fn() -> Result<()>,
     ) -> Result<()> {
-        let reached =
-            |state: &ReceiverState| state.timeline >= Some(timeline) && state.flushed >= position;
+        let reached = |state: &ReceiverState| {
+            state.timeline >= Some(position.timeline) && state.flushed >= position.lsn
+        };
         if self.wait_receiver(timeout, interrupted, reached)? {
             return Ok(());
         }
-        Err(ServerState::not_flushed(&self.receiver(), position))
+        Err(ServerState::not_flushed(&self.receiver(), position.lsn))
     }
 
     /// Waits until `until` is true for the state of the receiver; `false` after `timeout`.

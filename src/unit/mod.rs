@@ -16,6 +16,7 @@ mod text;
 mod timeline;
 mod timestamp;
 mod version;
+mod wal_position;
 
 pub use buffer::{after, first, first_mut, read_full, read_some, to_u64, to_usize};
 pub use encryption::Encryption;
@@ -30,3 +31,4 @@ pub use text::{Names, escaped, is_name, without_bom};
 pub use timeline::Timeline;
 pub use timestamp::{Timestamp, local_timestamp};
 pub use version::PgVersion;
+pub use wal_position::WalPosition;

@@ -10,7 +10,7 @@ use pgmoneta::config::Checkpoint;
 use pgmoneta::error::{Error, ErrorKind};
 use pgmoneta::pg::{BaseBackup, BaseBackupOptions, Connection, Login, Mode};
 use pgmoneta::sys::Stop;
-use pgmoneta::unit::{Lsn, Timeline};
+use pgmoneta::unit::WalPosition;
 
 use super::setup::{login, open};
 use crate::harness::{Cluster, MAJORS, Scratch, installed, test_timeout};
@@ -30,8 +30,8 @@ struct Taken {
     links: BTreeMap<String, String>,
     order: Vec<String>,
     manifest: serde_json::Value,
-    start: (Timeline, Lsn),
-    end: (Timeline, Lsn),
+    start: WalPosition,
+    end: WalPosition,
 }
 
 /// Takes a base backup and collects its files, links and manifest.
@@ -124,9 +124,12 @@ fn every_file_matches_the_manifest() {
         assert_eq!(name.as_str(), format!("pg_tblspc/{oid}/"));
         assert_eq!(target.as_str(), location.to_str().unwrap());
         let range = &taken.manifest["WAL-Ranges"][0];
-        assert_eq!(range["Start-LSN"], taken.start.1.to_string());
-        assert_eq!(range["End-LSN"], taken.end.1.to_string());
-        assert_eq!((taken.start.0.number(), taken.end.0.number()), (1, 1));
+        assert_eq!(range["Start-LSN"], taken.start.lsn.to_string());
+        assert_eq!(range["End-LSN"], taken.end.lsn.to_string());
+        assert_eq!(
+            (taken.start.timeline.number(), taken.end.timeline.number()),
+            (1, 1)
+        );
     }
 }
 

@@ -227,11 +227,14 @@ fn slots_are_created_read_and_found() {
         assert_eq!(slot.wal_status.as_deref(), Some("reserved"));
         assert!(slot.restart_lsn.is_some());
         if major >= 15 {
-            let (timeline, restart) = replication
+            let restart = replication
                 .read_replication_slot("archive")
                 .unwrap()
                 .unwrap();
-            assert_eq!((timeline.number(), Some(restart)), (1, slot.restart_lsn));
+            assert_eq!(
+                (restart.timeline.number(), Some(restart.lsn)),
+                (1, slot.restart_lsn)
+            );
             assert_eq!(replication.read_replication_slot("no_such").unwrap(), None);
         }
         let failure = replication.create_replication_slot("archive").unwrap_err();

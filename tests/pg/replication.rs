@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pgmoneta::error::{Error, ErrorKind};
 use pgmoneta::pg::{Event, Mode, Replication, Slot};
 use pgmoneta::storage::SegmentFile;
-use pgmoneta::unit::{Lsn, Segment, SegmentSize, Timeline};
+use pgmoneta::unit::{Lsn, Segment, SegmentSize, Timeline, WalPosition};
 
 use super::setup::{hint_contains, login, open};
 use crate::harness::{Cluster, MAJORS, Scratch, installed, test_timeout};
@@ -197,7 +197,10 @@ fn a_timeline_ends_where_the_next_one_begins() {
         }
     }
     let (mut connection, next) = replication.finish().unwrap();
-    let (timeline, begin) = next.unwrap();
+    let WalPosition {
+        timeline,
+        lsn: begin,
+    } = next.unwrap();
     assert_eq!((timeline.number(), begin), (2, end));
     let history = connection.timeline_history(timeline).unwrap();
     let history = String::from_utf8(history).unwrap();

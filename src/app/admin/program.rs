@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::arguments::{Action, Arguments, Format};
 use super::document;
 use super::secret::{ObtainedSecret, SecretKind, obtain, user};
-use crate::app::report::{EXIT_FAILURE, EXIT_USAGE, eprint, load_config, print, report};
+use crate::app::report::{EXIT_FAILURE, eprint, load_config, print, print_parsed, report};
 use crate::config::locate_main;
 use crate::crypto::{MasterKey, Secret};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,13 +24,7 @@ const NAME: &str = "pgmoneta-admin";
 pub fn main() -> ExitCode {
     let mut arguments = match Arguments::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let status = u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE);
-            return match error.print() {
-                Ok(()) => ExitCode::from(status),
-                Err(_) => ExitCode::from(EXIT_FAILURE),
-            };
-        }
+        Err(error) => return ExitCode::from(print_parsed(&error)),
     };
     let (action, format) = (arguments.action, arguments.format);
     let started = Instant::now();

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::arguments::Arguments;
-use crate::app::report::{EXIT_FAILURE, EXIT_USAGE, eprint, load_config, print, report};
+use crate::app::report::{EXIT_FAILURE, eprint, load_config, print, print_parsed, report};
 use crate::config::{Config, locate};
 use crate::daemon::{self, Mode};
 use crate::error::{Error, ErrorKind, Result};
@@ -16,13 +16,7 @@ const NAME: &str = "pgmoneta";
 pub fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            let status = u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE);
-            return match error.print() {
-                Ok(()) => ExitCode::from(status),
-                Err(_) => ExitCode::from(EXIT_FAILURE),
-            };
-        }
+        Err(error) => return ExitCode::from(print_parsed(&error)),
     };
     let result = if arguments.check_config {
         check_config(&arguments)

@@ -1,7 +1,6 @@
 //! The documents of `backup`, `list-backup` and `info`.
 
 use crate::config::Server;
-use crate::job;
 use crate::job::catalogue::{Catalogue, Entry};
 use crate::protocol::{
     BackupMembers, BackupReply, BackupSummary, CompressionNumber, EncryptionNumber, InfoReply,
@@ -10,12 +9,12 @@ use crate::protocol::{
 use crate::repository::{Backup, BackupInfo, TablespaceInfo};
 
 /// The response to `backup`.
-pub(in crate::daemon) fn backup(server: &Server, done: &job::backup::Outcome) -> BackupReply {
-    let info = &done.backup.info;
+pub(in crate::daemon) fn backup(server: &Server, done: &Backup) -> BackupReply {
+    let info = &done.info;
     BackupReply {
         server: ServerMembers::new(server.name.as_str(), Some(info.version)),
-        backup: backup_members(&done.backup),
-        parent: parent(&done.backup),
+        backup: backup_members(done),
+        parent: parent(done),
         valid: info.valid.into(),
         elapsed: info.elapsed,
         warnings: warnings(info),
@@ -65,8 +64,8 @@ pub(super) fn summary(entry: &Entry) -> BackupSummary {
         wal: entry.wal,
         delta: entry.delta,
         elapsed: info.elapsed,
-        end: info.end.1.to_string(),
-        end_timeline: info.end.0.number(),
+        end: info.end.lsn.to_string(),
+        end_timeline: info.end.timeline.number(),
         version: info.version.to_string(),
     }
 }
@@ -74,19 +73,17 @@ pub(super) fn summary(entry: &Entry) -> BackupSummary {
 /// The response to `info`.
 pub(in crate::daemon) fn info(server: &Server, entry: &Entry) -> InfoReply {
     let info = &entry.backup.info;
-    let (start_timeline, start) = info.start;
-    let (end_timeline, end) = info.end;
     InfoReply {
         server: ServerMembers::new(server.name.as_str(), Some(info.version)),
         backup: backup_members(&entry.backup),
         checkpoint_high: Some(info.checkpoint.high()),
         checkpoint_low: Some(info.checkpoint.low()),
-        start_high: Some(start.high()),
-        start_low: Some(start.low()),
-        start_timeline: Some(start_timeline.number()),
-        end_high: Some(end.high()),
-        end_low: Some(end.low()),
-        end_timeline: Some(end_timeline.number()),
+        start_high: Some(info.start.lsn.high()),
+        start_low: Some(info.start.lsn.low()),
+        start_timeline: Some(info.start.timeline.number()),
+        end_high: Some(info.end.lsn.high()),
+        end_low: Some(info.end.lsn.low()),
+        end_timeline: Some(info.end.timeline.number()),
         comments: info.comments.clone(),
         keep: Some(info.keep),
         valid: info.valid.into(),

@@ -8,7 +8,7 @@ use super::staging::Staging;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{BackupLabel, WalRange};
 use crate::pg::{ClusterObjects, Database, PG_DEFAULT};
-use crate::unit::{Lsn, PgVersion, Timeline, escaped};
+use crate::unit::{PgVersion, WalPosition, escaped};
 
 /// The size of `global/pg_control` (PG_CONTROL_FILE_SIZE, PostgreSQL pg_control.h).
 const CONTROL_FILE_SIZE: u64 = 8192;
@@ -119,16 +119,16 @@ impl TablespaceDirectories {
 pub(super) fn check_positions(
     label: &BackupLabel,
     ranges: &[WalRange],
-    start: (Timeline, Lsn),
-    end: (Timeline, Lsn),
+    start: WalPosition,
+    end: WalPosition,
 ) -> Result<()> {
-    let starts = |range: &WalRange| (range.timeline, range.start) == start;
-    let ends = |range: &WalRange| (range.timeline, range.end) == end;
-    let inside = |range: &WalRange| start.1 <= range.start && range.end <= end.1;
+    let starts = |range: &WalRange| range.timeline.at(range.start) == start;
+    let ends = |range: &WalRange| range.timeline.at(range.end) == end;
+    let inside = |range: &WalRange| start.lsn <= range.start && range.end <= end.lsn;
     if ranges.iter().any(starts)
         && ranges.iter().any(ends)
         && ranges.iter().all(inside)
-        && (label.timeline, label.start) == start
+        && label.timeline.at(label.start) == start
     {
         return Ok(());
     }
@@ -137,7 +137,7 @@ pub(super) fn check_positions(
         format!(
             "the server sent inconsistent positions of the WAL that the backup needs: from {} to \
              {} in its reply, from {} in backup_label, and other ranges in the manifest",
-            start.1, end.1, label.start
+            start.lsn, end.lsn, label.start
         ),
     ))
 }
@@ -145,6 +145,7 @@ pub(super) fn check_positions(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unit::{Lsn, Timeline};
 
     #[test]
     fn wal_ranges_outside_the_backup_are_an_error() {
@@ -165,8 +166,8 @@ mod tests {
             check_positions(
                 &label,
                 &ranges,
-                (Timeline::FIRST, start),
-                (Timeline::FIRST, end),
+                Timeline::FIRST.at(start),
+                Timeline::FIRST.at(end),
             )
         };
         assert!(check(&[]).is_ok());

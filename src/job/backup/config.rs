@@ -3,7 +3,6 @@
 use std::path::{Component, Path};
 
 use super::staging::{FileHeader, Staging};
-use super::wal::store;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::ConfigFile;
 use crate::pg::{ConfigFiles, Connection};
@@ -91,7 +90,7 @@ impl ConfigCopier<'_> {
         if let Some(directory) = self.staging.path().join(&header.stored_path).parent() {
             storage::create_directories(directory)?;
         }
-        let (entry, digest) = store(self.staging, header, &mut content.as_slice(), &coding)?;
+        let (entry, digest) = self.staging.store(header, &mut content.as_slice())?;
         self.staging.end_config(kind, entry, &digest)
     }
 }

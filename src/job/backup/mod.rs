@@ -8,7 +8,6 @@
 mod complete;
 mod config;
 mod left_out;
-mod options;
 mod pipeline;
 mod receive;
 mod run;
@@ -19,5 +18,4 @@ mod wal;
 #[cfg(test)]
 mod tests;
 
-pub use options::{Options, Outcome};
 pub use run::run;

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::pipeline::Pipeline;
 use super::receive::{ArchiveRoot, receive};
-use super::staging::{FileHeader, Staging};
+use super::staging::{FileHeader, Sizes, Staging};
 use super::wal::{self, SealWait};
-use super::{Options, Outcome, complete, config, left_out, tablespaces};
+use super::{complete, config, left_out, tablespaces};
 use crate::codec::EncodeOptions;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{BackupLabel, BackupManifest};
@@ -16,7 +16,7 @@ use crate::pg::{
 };
 use crate::repository::{Backup, BackupInfo, SystemInfo, TablespaceInfo, WalDirectory};
 use crate::status::{Activity, Phase, Progress, Scope};
-use crate::unit::{Encryption, Label, Lsn, Timeline, to_u64};
+use crate::unit::{Encryption, Label, WalPosition, to_u64};
 
 /// How long a receiver that was just started may take until it streams.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
@@ -26,7 +26,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Takes a backup of `server`: [`ErrorKind::Busy`] if one is running, [`ErrorKind::Network`] if WAL
 /// is not being received. On failure all its files are removed.
-pub fn run(context: &ServerContext, _options: &Options) -> Result<Outcome> {
+pub fn run(context: &ServerContext) -> Result<Backup> {
     let guard = context.status.begin(Activity::Backup, Scope::NewBackup)?;
     let job = Job {
         context,
@@ -42,7 +42,7 @@ pub fn run(context: &ServerContext, _options: &Options) -> Result<Outcome> {
         "backup {label} of server {} is complete after {elapsed:.1} s",
         context.server.name
     );
-    Ok(Outcome { backup })
+    Ok(backup)
 }
 
 /// Adds a hint to an error for lack of space.
@@ -66,8 +66,8 @@ struct Job<'a> {
 struct ReceivedBackup {
     manifest: BackupManifest,
     label: BackupLabel,
-    start: (Timeline, Lsn),
-    end: (Timeline, Lsn),
+    start: WalPosition,
+    end: WalPosition,
     tablespaces: Vec<TablespaceInfo>,
     /// The warnings of the server.
     warnings: Vec<String>,
@@ -113,8 +113,9 @@ impl Job<'_> {
         self.log_progress("complete with its WAL");
         let stop_time = self.stop_time(&server_info);
         self.context.stop.check()?;
-        let info = self.info(&server_info, received, wal, stop_time);
-        let backup = staging.commit(info, &self.context.daemon.key)?;
+        let sizes = staging.finish_manifest()?;
+        let info = self.info(&server_info, received, wal, stop_time, sizes);
+        let backup = staging.publish(&info, &self.context.daemon.key)?;
         if let Err(failure) = repository.record_backups() {
             // The next start of the daemon does it.
             log::warn!("server {}: {failure}", self.context.server.name);
@@ -122,21 +123,22 @@ impl Job<'_> {
         Ok(backup)
     }
 
-    /// The content of `backup.info`; [`Staging::commit`] sets the sizes.
+    /// The content of `backup.info`.
     fn info(
         &self,
         server_info: &ServerInfo,
         received: ReceivedBackup,
         wal: String,
         stop_time: i64,
+        (sizes, manifest_sha256): (Sizes, [u8; 32]),
     ) -> BackupInfo {
         let config = &self.context.daemon.config;
         BackupInfo {
             valid: true,
             wal,
-            backup_size: 0,
-            restore_size: 0,
-            biggest_file: 0,
+            backup_size: sizes.stored,
+            restore_size: sizes.plain,
+            biggest_file: sizes.biggest,
             elapsed: self.started.elapsed().as_secs_f64(),
             version: server_info.version,
             keep: false,
@@ -149,7 +151,7 @@ impl Job<'_> {
             comments: String::new(),
             system_identifier: Some(server_info.system_identifier),
             stop_time: Some(stop_time),
-            manifest_sha256: None,
+            manifest_sha256: Some(manifest_sha256),
             parent: None,
             warnings: received.warnings,
         }
@@ -336,16 +338,10 @@ impl Job<'_> {
             modified: jiff::Timestamp::now().as_second(),
             mode: 0o600,
         };
-        let (pool, stop) = (&self.context.daemon.pool, &self.context.stop);
-        let mut pipeline = Pipeline::new(
-            pool,
-            self.context.server.threads(),
-            stop,
-            self.progress,
-            staging,
-        );
-        pipeline.store(header, &mut &bytes[..])?;
-        pipeline.finish()
+        let (entry, digest) = staging.store(header, &mut &bytes[..])?;
+        staging.end(entry, &digest)?;
+        self.progress.advance(to_u64(bytes.len()));
+        Ok(())
     }
 
     /// The server's time at the end of the backup; if unavailable, its time at the start plus the

@@ -1,10 +1,10 @@
 //! The directory of a backup in progress.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::codec::{EncodeOptions, PlainDigest, StoredWriter};
+use crate::codec::{CHUNK_SIZE, EncodeOptions, FrameCompressor, PlainDigest, StoredWriter};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::{BackupManifest, ConfigFile};
@@ -13,7 +13,7 @@ use crate::repository::{
     Repository, TABLESPACES_DIRECTORY, TablespaceInfo,
 };
 use crate::storage::{self, Filesystem, PinnedPaths, StagedFile};
-use crate::unit::Label;
+use crate::unit::{Label, first_mut, to_u64, to_usize};
 
 /// The paths and metadata of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,13 +32,13 @@ pub(super) struct FileHeader {
 
 /// The sizes of a backup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sizes {
+pub(super) struct Sizes {
     /// Bytes of the stored files, WAL included.
-    stored: u64,
+    pub stored: u64,
     /// Bytes when restored, without WAL.
-    plain: u64,
+    pub plain: u64,
     /// Plain bytes of the largest file.
-    biggest: u64,
+    pub biggest: u64,
 }
 
 /// What the server sent under a path.
@@ -134,6 +134,30 @@ impl Staging {
         Ok(StagedEntry { header, sink })
     }
 
+    /// Writes a file in this thread: reads as many bytes from `input` as `header` says. The caller
+    /// finishes it.
+    pub(super) fn store(
+        &self,
+        header: FileHeader,
+        input: &mut dyn Read,
+    ) -> Result<(StagedEntry, PlainDigest)> {
+        let framer = FrameCompressor::new(&self.coding);
+        let mut digest = PlainDigest::new();
+        let mut left = header.size;
+        let mut entry = self.begin(header)?;
+        let (mut chunk, mut frame) = (vec![0; CHUNK_SIZE], Vec::new());
+        while left > 0 {
+            let length = to_usize(left).min(CHUNK_SIZE);
+            let plain = first_mut(&mut chunk, length);
+            input.read_exact(plain)?;
+            digest.update(plain);
+            framer.compress_frame(plain, &mut frame)?;
+            entry.write(&mut frame)?;
+            left -= to_u64(length);
+        }
+        Ok((entry, digest))
+    }
+
     /// Finishes a file of the cluster.
     pub(super) fn end(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<()> {
         let file = self.finish_file(entry, plain)?;
@@ -227,17 +251,18 @@ impl Staging {
         }
     }
 
-    /// Finishes the manifest, writes `backup.info` with the sizes and signed with `key`, syncs
-    /// everything and renames the directory. The last step.
-    pub(super) fn commit(mut self, mut info: BackupInfo, key: &MasterKey) -> Result<Backup> {
-        if let Some(manifest) = self.manifest.take() {
-            let (bytes, sha256) = manifest.finish()?;
-            self.sizes.stored += bytes;
-            info.manifest_sha256 = Some(sha256);
-        }
-        info.backup_size = self.sizes.stored;
-        info.restore_size = self.sizes.plain;
-        info.biggest_file = self.sizes.biggest;
+    /// Finishes the manifest; returns the sizes of the backup and the SHA-256 of the manifest. No
+    /// file can be added afterwards.
+    pub(super) fn finish_manifest(&mut self) -> Result<(Sizes, [u8; 32])> {
+        let manifest = self.manifest.take().ok_or_else(manifest_is_finished)?;
+        let (bytes, sha256) = manifest.finish()?;
+        self.sizes.stored += bytes;
+        Ok((self.sizes, sha256))
+    }
+
+    /// Writes `backup.info`, signed with `key`, syncs everything and renames the directory. The
+    /// last step, after [`Staging::finish_manifest`].
+    pub(super) fn publish(mut self, info: &BackupInfo, key: &MasterKey) -> Result<Backup> {
         let mut file = StagedFile::create(&self.path.join(INFO), 0o600)?;
         file.write_all(info.signed_text(&self.label, key)?.as_bytes())
             .with_context(|| format!("write {INFO}"))?;
@@ -294,10 +319,12 @@ impl Staging {
     }
 
     fn writer(&mut self) -> Result<&mut ManifestWriter> {
-        self.manifest
-            .as_mut()
-            .ok_or_else(|| Error::new(ErrorKind::Internal, "the manifest is finished"))
+        self.manifest.as_mut().ok_or_else(manifest_is_finished)
     }
+}
+
+fn manifest_is_finished() -> Error {
+    Error::new(ErrorKind::Internal, "the manifest is finished")
 }
 
 impl StagedEntry {

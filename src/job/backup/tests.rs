@@ -88,7 +88,15 @@ impl Scratch {
         staging.compare(manifest)?;
         let text = format!("STATUS=1\nENCRYPTION={}\n", coding.encryption.code());
         let info = BackupInfo::parse(text.as_bytes(), &label).unwrap();
-        staging.commit(info, &key())
+        let (sizes, manifest_sha256) = staging.finish_manifest()?;
+        let info = BackupInfo {
+            backup_size: sizes.stored,
+            restore_size: sizes.plain,
+            biggest_file: sizes.biggest,
+            manifest_sha256: Some(manifest_sha256),
+            ..info
+        };
+        staging.publish(&info, &key())
     }
 
     fn is_empty(&self) -> bool {

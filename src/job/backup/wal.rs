@@ -6,16 +6,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::staging::{FileHeader, StagedEntry, Staging};
-use crate::codec::{
-    CHUNK_SIZE, EncodeOptions, FrameCompressor, PlainDigest, StoredFormat, Suffixes,
-};
+use super::staging::{FileHeader, Staging};
+use crate::codec::{StoredFormat, Suffixes};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{TimelineHistory, WalRange};
 use crate::job::context::ServerContext;
 use crate::repository::{BACKUP_WAL_DIRECTORY, ManifestFile, WalDirectory, WalFile};
 use crate::storage;
-use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline, first_mut, to_u64, to_usize};
+use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline, WalPosition};
 
 /// The shortest time to wait for the WAL, even if `blocking_timeout` is less, and the time to wait
 /// until it is sealed: the disk may be slow.
@@ -29,10 +27,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 pub(super) fn check_start(
     context: &ServerContext,
     archive: &WalDirectory,
-    (timeline, start): (Timeline, Lsn),
+    begin: WalPosition,
 ) -> Result<()> {
     let size = archive.segment_size();
-    let needed = Segment::containing(timeline, start, size);
+    let needed = Segment::containing(begin.timeline, begin.lsn, size);
     // Read first: WAL that arrives meanwhile must not fail the backup.
     let flushed = context.status.receiver().flushed;
     let files = archive.segments()?;
@@ -43,8 +41,9 @@ pub(super) fn check_start(
         return Ok(());
     }
     let message = format!(
-        "the backup would begin at {start}, in the WAL segment {}, which is not in the archive: \
+        "the backup would begin at {}, in the WAL segment {}, which is not in the archive: \
          WAL is received from later on",
+        begin.lsn,
         needed.name(size)
     );
     Err(Error::new(ErrorKind::NotFound, message).with_hint(
@@ -58,13 +57,13 @@ pub(super) fn check_start(
 pub(super) fn wait(
     context: &ServerContext,
     archive: &WalDirectory,
-    end: (Timeline, Lsn),
+    end: WalPosition,
 ) -> Result<()> {
     wait_flushed(context, end)?;
     check_timeline(archive, context.status.receiver().timeline, end)
 }
 
-fn wait_flushed(context: &ServerContext, end: (Timeline, Lsn)) -> Result<()> {
+fn wait_flushed(context: &ServerContext, end: WalPosition) -> Result<()> {
     let timeout = context
         .daemon
         .config
@@ -92,8 +91,9 @@ fn wait_flushed(context: &ServerContext, end: (Timeline, Lsn)) -> Result<()> {
 fn check_timeline(
     archive: &WalDirectory,
     on: Option<Timeline>,
-    (timeline, end): (Timeline, Lsn),
+    position: WalPosition,
 ) -> Result<()> {
+    let WalPosition { timeline, lsn: end } = position;
     let Some(on) = on.filter(|on| *on != timeline) else {
         return Ok(());
     };
@@ -324,7 +324,7 @@ impl WalAttacher<'_> {
         };
         let zeros = io::repeat(0).take(size - needed);
         let mut input = input.take(needed).chain(zeros);
-        let (entry, digest) = store(self.staging, header, &mut input, &coding)?;
+        let (entry, digest) = self.staging.store(header, &mut input)?;
         self.staging.end_wal(entry, &digest)
     }
 }
@@ -350,30 +350,6 @@ fn check_received(archive: &WalDirectory, segment: Segment) -> Result<()> {
         return Err(Error::new(ErrorKind::NotFound, message).with_hint("take the backup again"));
     }
     Ok(())
-}
-
-/// Writes a file in this thread; the caller finishes it.
-pub(super) fn store(
-    staging: &Staging,
-    header: FileHeader,
-    input: &mut dyn Read,
-    coding: &EncodeOptions,
-) -> Result<(StagedEntry, PlainDigest)> {
-    let framer = FrameCompressor::new(coding);
-    let mut digest = PlainDigest::new();
-    let mut left = header.size;
-    let mut entry = staging.begin(header)?;
-    let (mut chunk, mut frame) = (vec![0; CHUNK_SIZE], Vec::new());
-    while left > 0 {
-        let length = to_usize(left).min(CHUNK_SIZE);
-        let plain = first_mut(&mut chunk, length);
-        input.read_exact(plain)?;
-        digest.update(plain);
-        framer.compress_frame(plain, &mut frame)?;
-        entry.write(&mut frame)?;
-        left -= to_u64(length);
-    }
-    Ok((entry, digest))
 }
 
 fn pg_wal_path(name: &str) -> PathBuf {

@@ -204,7 +204,7 @@ impl Segments {
 
     /// Whether a segment ends before the backup does: then the backup has all of it.
     fn ends_within_backup(&self, segment: Segment) -> bool {
-        let end = self.backup.as_ref().map(|backup| backup.info.end.1);
+        let end = self.backup.as_ref().map(|backup| backup.info.end.lsn);
         end.is_some_and(|end| segment.end(self.size()) <= end)
     }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::TimelineHistory;
 use crate::repository::BackupInfo;
 use crate::sys::Stop;
-use crate::unit::{Lsn, Segment, Timeline};
+use crate::unit::{Segment, Timeline, WalPosition};
 
 /// Which timeline recovery goes to, as `recovery_target_timeline` says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,8 +47,8 @@ pub fn choose_path(
     if let Some(path) = chosen {
         return Ok(path);
     }
-    let own = known_history(segments, backup, backup.end.0)?;
-    Ok(own.unwrap_or_else(|| TimelineHistory::without_ancestors(backup.end.0)))
+    let own = known_history(segments, backup, backup.end.timeline)?;
+    Ok(own.unwrap_or_else(|| TimelineHistory::without_ancestors(backup.end.timeline)))
 }
 
 /// The timeline path that must contain the backup: to the newest with WAL of the timeline that the
@@ -93,9 +93,9 @@ fn numbered_path(
     if contains_backup(&history, backup) {
         return Ok(history);
     }
-    let (of, end) = backup.end;
+    let WalPosition { timeline: of, lsn } = backup.end;
     let message = format!(
-        "timeline {timeline} does not descend from the backup, which ends at {end} of timeline {of}"
+        "timeline {timeline} does not descend from the backup, which ends at {lsn} of timeline {of}"
     );
     Err(Error::new(ErrorKind::Unreachable, message)
         .with_hint("choose a backup of that timeline, or timeline=latest"))
@@ -115,10 +115,13 @@ fn followed_path(
     let Some(history) = history.filter(|history| contains_backup(history, backup)) else {
         return Ok(None);
     };
-    let later =
-        |path: &TimelineHistory| path.timeline() > backup.end.0 && contains_backup(path, backup);
+    let later = |path: &TimelineHistory| {
+        path.timeline() > backup.end.timeline && contains_backup(path, backup)
+    };
     let path = newest_with_wal(segments, &history, later, stop)?;
-    Ok(Some(path.unwrap_or_else(|| history.up_to(backup.end.0))))
+    Ok(Some(
+        path.unwrap_or_else(|| history.up_to(backup.end.timeline)),
+    ))
 }
 
 /// The path to the newest timeline of a history that has WAL and that `accept` accepts.
@@ -145,7 +148,7 @@ fn latest_path(
     stop: &Stop,
 ) -> Result<Option<TimelineHistory>> {
     let accept = |path: &TimelineHistory| contains_backup(path, backup);
-    highest_with_wal(segments, Some(backup.end.0), accept, stop)
+    highest_with_wal(segments, Some(backup.end.timeline), accept, stop)
 }
 
 /// The path to the highest timeline above `above` that has WAL and that `accept` accepts.
@@ -203,7 +206,7 @@ fn known_history(
     timeline: Timeline,
 ) -> Result<Option<TimelineHistory>> {
     let history = archived_history(segments, timeline)?;
-    let own = timeline == backup.end.0;
+    let own = timeline == backup.end.timeline;
     Ok(history.or_else(|| own.then(|| TimelineHistory::without_ancestors(timeline))))
 }
 
@@ -218,8 +221,9 @@ fn archived_history(segments: &Segments, timeline: Timeline) -> Result<Option<Ti
 
 /// Whether the backup, from its start to its end, is part of the history.
 pub fn contains_backup(history: &TimelineHistory, backup: &BackupInfo) -> bool {
-    let on = |(timeline, position): (Timeline, Lsn)| {
-        history.contains(timeline) && history.end_of(timeline).is_none_or(|left| position <= left)
+    let on = |position: WalPosition| {
+        let left = history.end_of(position.timeline);
+        history.contains(position.timeline) && left.is_none_or(|left| position.lsn <= left)
     };
     on(backup.start) && on(backup.end)
 }

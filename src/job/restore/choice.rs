@@ -32,7 +32,7 @@ impl Choice {
             format!(
                 "the backup {} is newer, but on another branch, on timeline {}; specify its label \
                  to restore it",
-                newer.label, newer.info.end.0
+                newer.label, newer.info.end.timeline
             )
         }));
     }
@@ -76,7 +76,7 @@ pub(super) fn find(
         return search.newest(others, None);
     }
     let kind = &target.kind;
-    let start = named.info.start.1;
+    let start = named.info.start.lsn;
     let path = choose_path(
         &search.segments,
         &named.info,
@@ -201,7 +201,7 @@ impl<'a> BackupSearch<'a> {
             }
             let same_path = searched.as_ref().filter(|(other, _)| *other == path);
             let until = same_path.map(|(_, lsn)| *lsn);
-            let start = backup.info.start.1;
+            let start = backup.info.start.lsn;
             match self.search_backup(backup, until)? {
                 (backup, manifest, Reachability::Reachable(recovery_end)) => {
                     let mut choice = self.build_choice(backup, manifest, recovery_end)?;

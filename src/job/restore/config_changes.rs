@@ -59,7 +59,7 @@ pub(super) fn config_changes(
         recovery: settings::recovery_settings(
             target,
             &choice.recovery_end,
-            info.end.0,
+            info.end.timeline,
             info.version,
         ),
         permanent,

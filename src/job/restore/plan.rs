@@ -235,7 +235,7 @@ fn histories(choice: &Choice, role: Role) -> Result<Vec<(Timeline, Vec<u8>)>> {
     let found = histories.iter().map(|(timeline, _)| *timeline).collect();
     let from = match role {
         Role::Primary => last,
-        Role::Replica => choice.backup.info.start.0,
+        Role::Replica => choice.backup.info.start.timeline,
     };
     let reserved: Vec<Timeline> = timelines_without_history(from, &found).collect();
     let reserved = reserved.into_iter();

@@ -86,8 +86,8 @@ impl TargetSearch<'_> {
         let reader = self.wal_reader(&history, backup);
         let skip_target = lsn_lies_before_end(backup, &target.kind)
             || self.time_lies_before_end(backup, target, &history)? == Some(true);
-        let mut scan = Scan::new(target, info.end.1, skip_target);
-        let result = reader.read(info.start.1, &mut |record, event| {
+        let mut scan = Scan::new(target, info.end.lsn, skip_target);
+        let result = reader.read(info.start.lsn, &mut |record, event| {
             if until.is_some_and(|until| record.start >= until) {
                 return ControlFlow::Break(());
             }
@@ -103,7 +103,7 @@ impl TargetSearch<'_> {
         if skip_target || scan.early_stop.is_some() {
             return Ok(Reachability::TooEarly(range));
         }
-        let consistent = result.end >= info.end.1;
+        let consistent = result.end >= info.end.lsn;
         let all_read = matches!(result.stopped, Stopped::EndOfWal(_));
         let end_of_wal = match target.kind {
             TargetKind::Current => consistent && all_read,
@@ -161,7 +161,7 @@ impl TargetSearch<'_> {
         let TargetKind::Time(time) = target.kind else {
             return Ok(None);
         };
-        let (start, end) = (backup.info.start.1, backup.info.end.1);
+        let (start, end) = (backup.info.start.lsn, backup.info.end.lsn);
         let reader = self.wal_reader(history, backup);
         let mut scan = Scan::new(target, end, false);
         let result = reader.read(start, &mut |record, event| {
@@ -196,7 +196,7 @@ impl TargetSearch<'_> {
 
 /// Whether the target is an LSN before the end of a backup.
 pub(super) fn lsn_lies_before_end(backup: &Backup, target: &TargetKind) -> bool {
-    matches!(target, TargetKind::Lsn(lsn) if *lsn < backup.info.end.1)
+    matches!(target, TargetKind::Lsn(lsn) if *lsn < backup.info.end.lsn)
 }
 
 impl RecoverableRange {
@@ -221,7 +221,7 @@ impl RecoverableRange {
         };
         let defect = scan.wal_level_minimal.map(wal_level_minimal).or(defect);
         let defect = defect.or(match &result.stopped {
-            Stopped::EndOfWal(segment) if result.end < backup.info.end.1 => {
+            Stopped::EndOfWal(segment) if result.end < backup.info.end.lsn => {
                 let name = segment.name(size);
                 Some(format!("WAL segment {name} is missing or not complete"))
             }
@@ -230,7 +230,7 @@ impl RecoverableRange {
         RecoverableRange {
             label: backup.label.clone(),
             timeline: history.timeline(),
-            from: backup.info.end.1,
+            from: backup.info.end.lsn,
             from_time: scan.time_before.or(backup.info.stop_time.map(Timestamp)),
             to: scan.wal_level_minimal.unwrap_or(result.end),
             to_time: scan.time_after,

@@ -120,29 +120,20 @@ impl Checker {
 /// Compares digests with the manifest. The report gets the first that differs, or the last one
 /// compared.
 fn compare(file: &ManifestFile, found: &Digests, report: &mut FileReport) -> bool {
-    let mut differs = |algorithm: &str, expected: String, found: String, reason: &str| {
-        let differs = expected != found;
-        (report.algorithm, report.expected, report.found) = (algorithm.to_owned(), expected, found);
+    for pair in file.digests(found) {
+        let differs = pair.expected != pair.found;
+        report.algorithm = pair.algorithm.to_owned();
+        (report.expected, report.found) = (pair.expected, pair.found);
         if differs {
-            report.reason = reason.to_owned();
+            report.reason = match pair.algorithm {
+                "SHA256" => "the stored bytes differ from the manifest",
+                _ => "the decoded bytes differ from the manifest",
+            }
+            .to_owned();
+            return false;
         }
-        differs
-    };
-    let stored = "the stored bytes differ from the manifest";
-    let plain = "the decoded bytes differ from the manifest";
-    let crc = |value: u32| format!("{value:08x}");
-    !(differs(
-        "SHA256",
-        hex::encode(&file.sha256),
-        hex::encode(&found.sha256),
-        stored,
-    ) || differs("CRC32C", crc(file.crc32c), crc(found.crc32c), plain)
-        || differs(
-            "BLAKE3",
-            hex::encode(&file.blake3),
-            hex::encode(&found.blake3),
-            plain,
-        ))
+    }
+    true
 }
 
 /// Compares `backup.sha256` and the directory with the manifest: all have the same files.

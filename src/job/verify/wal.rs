@@ -41,7 +41,7 @@ pub(super) fn check(
         system_identifier: bound.or(info.system_identifier),
         stop: &context.stop,
     };
-    let (start, end) = (info.start.1, info.end.1);
+    let (start, end) = (info.start.lsn, info.end.lsn);
     let mut reached_end = false;
     let result = reader.read(start, &mut |record, _| {
         reached_end = record.end >= end;

@@ -17,7 +17,7 @@ use crate::job::context::ServerContext;
 use crate::pg::Replication;
 use crate::repository::Repository;
 use crate::status::{Phase, ReceiverState};
-use crate::unit::{Lsn, Timeline};
+use crate::unit::{Lsn, Timeline, WalPosition};
 
 /// The delays between attempts, in seconds; the last one repeats.
 const RETRY_DELAYS: [u64; 6] = [1, 2, 4, 8, 16, 30];
@@ -77,7 +77,7 @@ struct Receiver<'a> {
     /// How many attempts have failed in a row.
     failed_attempts: u32,
     /// Where the server reported that its WAL was removed.
-    removed: Option<(Timeline, Lsn)>,
+    removed: Option<WalPosition>,
     /// The notices that were logged for the last start.
     last_notices: Vec<StartNotice>,
     /// When the first message of this stream arrived.
@@ -137,7 +137,7 @@ impl Receiver<'_> {
                 Replication::start(connection, &context.server.wal_slot, start.timeline, from);
             let mut replication =
                 self.record_removed(&start, replication.map_err(ReceiveError::from))?;
-            let until = start.leave.map(|(_, at)| archive.segment_start(at));
+            let until = start.leave.map(|leave| archive.segment_start(leave.lsn));
             let stream = Stream::new(archive, &mut replication, self.context, acknowledged);
             let result = stream.run(until, || self.is_streaming(from, start.timeline));
             if matches!(result, Err(ReceiveError::Stopped)) {
@@ -147,13 +147,14 @@ impl Receiver<'_> {
             acknowledged = self.record_removed(&start, result)?;
             let (idle, next) = replication.finish()?;
             connection = idle;
-            let Some((timeline, switch)) = start.leave.or(next) else {
+            let Some(next) = start.leave.or(next) else {
                 let message = "the server ended the timeline without naming the next one";
                 return Err(ReceiveError::Transient(Error::new(
                     ErrorKind::Protocol,
                     message,
                 )));
             };
+            let (timeline, switch) = (next.timeline, next.lsn);
             // A position after the switch belongs to the timeline that has ended.
             acknowledged = acknowledged.min(switch);
             if start.leave.is_none() {
@@ -238,7 +239,7 @@ impl Receiver<'_> {
         if let Err(error) = &result
             && error.is_file_removed()
         {
-            self.removed = Some((start.timeline, start.position));
+            self.removed = Some(start.timeline.at(start.position));
         }
         result
     }

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::format::{Switch, TimelineHistory};
 use crate::pg::Connection;
 use crate::repository::WalDirectory;
-use crate::unit::{Lsn, Segment, Timeline};
+use crate::unit::{Segment, Timeline};
 
 /// A timeline history as the server sent it.
 pub(super) struct ServerHistory {
@@ -198,7 +198,7 @@ fn fetch_history(
 /// since a server without the history file of a timeline begins a new one (`writeTimeLineHistory`,
 /// PostgreSQL 18 `timeline.c`).
 fn agree(one: &[Switch], other: &[Switch]) -> bool {
-    let point = |switch: &Switch| -> (Timeline, Lsn) { (switch.timeline, switch.end) };
+    let point = |switch: &Switch| (switch.timeline, switch.end);
     let (one, other) = (one.iter().rev().map(point), other.iter().rev().map(point));
     one.zip(other).all(|(one, other)| one == other)
 }

@@ -15,7 +15,7 @@ use crate::format::TimelineHistory;
 use crate::job::context::ServerContext;
 use crate::pg::{Connection, Mode, ServerInfo, Slot, SystemIdentity};
 use crate::repository::{Repository, SystemInfo, WalDirectory};
-use crate::unit::{Lsn, SegmentSize, Timeline};
+use crate::unit::{Lsn, SegmentSize, WalPosition};
 
 /// An open replication connection and where to start on it.
 pub(super) struct Session {
@@ -170,7 +170,7 @@ pub(super) fn connect(
     repository: &Repository,
     mut probe: ServerProbe,
     archive: &mut ArchiveWriter,
-    removed: Option<(Timeline, Lsn)>,
+    removed: Option<WalPosition>,
 ) -> Result<Session, ReceiveError> {
     let mut connection = context.connect(Mode::Replication)?;
     let identity = connection.identify_system()?;
@@ -288,7 +288,9 @@ pub(super) fn report_notice(server: &Server, notice: StartNotice) {
             timeline,
             fork,
         } => {
-            let fork = fork.map(|(on, at)| format!("; they diverge on timeline {on} at {at}"));
+            let fork = fork.map(|WalPosition { timeline, lsn }| {
+                format!("; they diverge on timeline {timeline} at {lsn}")
+            });
             log::warn!(
                 "server {name}: timeline {timeline} of the server does not descend from timeline \
                  {followed}, which the archive followed until now{}; WAL is received on timeline \

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 use crate::format::TimelineHistory;
 use crate::pg::SystemIdentity;
 use crate::repository::WalEnd;
-use crate::unit::{Lsn, Segment, SegmentSize, Timeline};
+use crate::unit::{Lsn, Segment, SegmentSize, Timeline, WalPosition};
 
 /// The inputs of the choice.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub(super) struct StartInputs<'a> {
     /// The `restart_lsn` of the slot.
     pub slot: Option<Lsn>,
     /// Where the server reported that its WAL was removed.
-    pub removed: Option<(Timeline, Lsn)>,
+    pub removed: Option<WalPosition>,
     /// The WAL segment size of the cluster.
     pub size: SegmentSize,
 }
@@ -38,7 +38,7 @@ pub(super) struct Start {
     pub position: Lsn,
     /// The next timeline and its start, where the client must end this timeline itself: its switch
     /// point in the history lies after a later one.
-    pub leave: Option<(Timeline, Lsn)>,
+    pub leave: Option<WalPosition>,
     /// What to log about it.
     pub notices: Vec<StartNotice>,
 }
@@ -60,7 +60,7 @@ pub(super) enum StartNotice {
         followed: Timeline,
         timeline: Timeline,
         /// The newest common timeline and where they diverge, if known.
-        fork: Option<(Timeline, Lsn)>,
+        fork: Option<WalPosition>,
     },
     /// The server is on an ancestor of the timeline that the archive followed.
     Failback {
@@ -111,7 +111,7 @@ impl StartInputs<'_> {
     /// A slot that begins later was created after the WAL was lost: an operator dropped the old
     /// one.
     fn skip_gap(&self, start: Start) -> Start {
-        if self.removed == Some((start.timeline, start.position))
+        if self.removed == Some(start.timeline.at(start.position))
             && let Some(slot) = self.slot
             && self.segment_start(slot) > start.position
         {
@@ -134,7 +134,7 @@ impl StartInputs<'_> {
             return Ok(self.at(end.timeline, end.next));
         };
         let successor = self.history.successor(end.timeline);
-        let next = (successor.unwrap_or(server.timeline), switch);
+        let next = successor.unwrap_or(server.timeline).at(switch);
         let index = self
             .history
             .ancestors_of(end.timeline)
@@ -144,12 +144,12 @@ impl StartInputs<'_> {
         // The server is not asked for WAL up to a switch point that a later one supersedes: it may
         // not have that segment.
         let leave = (listed != Some(switch)).then_some(next);
-        let limit = leave.map_or(switch, |(_, switch)| self.segment_start(switch));
+        let limit = leave.map_or(switch, |leave| self.segment_start(leave.lsn));
         let mut start = if end.next < limit {
             let start = self.at(end.timeline, end.next);
             Start { leave, ..start }
         } else {
-            self.at(next.0, next.1)
+            self.at(next.timeline, next.lsn)
         };
         if end.received > switch {
             start.notices.push(StartNotice::Diverged {
@@ -170,10 +170,10 @@ impl StartInputs<'_> {
         }
         let fork = self.fork_point(followed);
         Some(match fork {
-            Some((on, fork)) if on == timeline => StartNotice::Failback {
+            Some(fork) if fork.timeline == timeline => StartNotice::Failback {
                 followed: followed.timeline(),
                 timeline,
-                fork,
+                fork: fork.lsn,
             },
             _ => StartNotice::Branch {
                 followed: followed.timeline(),
@@ -184,11 +184,11 @@ impl StartInputs<'_> {
     }
 
     /// The newest common timeline, and where the first of the two leaves it.
-    fn fork_point(&self, followed: &TimelineHistory) -> Option<(Timeline, Lsn)> {
+    fn fork_point(&self, followed: &TimelineHistory) -> Option<WalPosition> {
         let mut timelines = self.history.timelines().rev();
         let common = timelines.find(|timeline| followed.contains(*timeline))?;
         let ends = [self.history, followed].map(|history| history.end_of(common));
-        Some((common, ends.into_iter().flatten().min()?))
+        Some(common.at(ends.into_iter().flatten().min()?))
     }
 
     fn behind(&self, end: &WalEnd) -> ReceiveError {

@@ -36,7 +36,7 @@ impl Scratch {
     fn gaps(&self, backups: &[(u32, u64)]) -> Vec<String> {
         let backups = backups.iter();
         let backups: Vec<_> = backups
-            .map(|(number, lsn)| (timeline(*number), Lsn(*lsn)))
+            .map(|(number, lsn)| timeline(*number).at(Lsn(*lsn)))
             .collect();
         let gaps = self.0.gaps(&backups).unwrap();
         gaps.iter()

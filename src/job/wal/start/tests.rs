@@ -75,7 +75,7 @@ impl Case {
             slot: self.slot.map(Lsn),
             removed: self
                 .removed
-                .map(|(number, lsn)| (timeline(number), Lsn(lsn))),
+                .map(|(number, lsn)| timeline(number).at(Lsn(lsn))),
             size: size(),
         }
         .choose()
@@ -197,7 +197,7 @@ fn a_switch_to_another_branch_gives_a_notice() {
     let expected = StartNotice::Branch {
         followed: timeline(2),
         timeline: timeline(3),
-        fork: Some((timeline(1), Lsn(80 * MIB + 16))),
+        fork: Some(timeline(1).at(Lsn(80 * MIB + 16))),
     };
     assert!(start.notices.contains(&expected), "{start:?}");
     let back = case((1, 100 * MIB), "").choose().unwrap();
@@ -249,7 +249,7 @@ fn wal_after_a_superseded_switch_point_is_not_requested() {
         history: "1\t0/5300010\tx\n2\t0/5000010\tx",
         ..Case::default()
     };
-    let next = (timeline(3), Lsn(80 * MIB + 16));
+    let next = timeline(3).at(Lsn(80 * MIB + 16));
     let before = case(end(1, 79 * MIB, 79 * MIB)).choose().unwrap();
     assert_eq!(
         (before.timeline, before.position),
