@@ -17,16 +17,16 @@ mod stored_format;
 mod stored_reader;
 mod stored_writer;
 
-pub use compression::{Compression, Level};
-pub use digest::{Digests, PlainDigest};
-pub use encode::encode;
-pub use encode_options::{CHUNK_SIZE, EncodeOptions};
-pub use frame_compressor::FrameCompressor;
-pub use message::{compress_message, decompress_message};
-pub use probe::StartCheck;
+pub use compression::Compression;
+pub(crate) use compression::Level;
+pub(crate) use digest::{Digests, PlainDigest};
+pub(crate) use encode::encode;
+pub(crate) use encode_options::{CHUNK_SIZE, EncodeOptions};
+pub(crate) use frame_compressor::FrameCompressor;
+pub(crate) use message::{compress_message, decompress_message};
 pub use stored_format::{StoredFormat, Suffixes};
 pub use stored_reader::StoredReader;
-pub use stored_writer::StoredWriter;
+pub(crate) use stored_writer::StoredWriter;
 
 #[cfg(test)]
 mod tests;

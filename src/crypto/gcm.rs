@@ -78,11 +78,6 @@ impl Decryptor {
         }))
     }
 
-    /// Decrypts `ciphertext` and appends the plaintext, not yet authenticated, to `output`.
-    pub fn update(&mut self, ciphertext: &[u8], output: &mut Vec<u8>) -> Result<()> {
-        self.0.update(ciphertext, output)
-    }
-
     /// Decrypts `data` in place. The plaintext is not yet authenticated.
     pub fn update_in_place(&mut self, data: &mut [u8]) -> Result<()> {
         self.0.update_in_place(data)

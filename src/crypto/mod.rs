@@ -7,13 +7,15 @@
 //! ciphertext as a stream.
 
 mod digest;
-pub mod gcm;
+pub(crate) mod gcm;
 mod master;
 mod random;
 mod secret;
 
-pub use digest::{Sha256, certificate_digest, constant_time_eq};
-pub use gcm::{IV_LENGTH, TAG_LENGTH};
-pub use master::{CONTAINER_OVERHEAD, MasterKey, SALT_LENGTH};
-pub use random::{fill_random, random_below};
+pub use digest::Sha256;
+pub(crate) use digest::{certificate_digest, constant_time_eq};
+pub(crate) use gcm::{IV_LENGTH, TAG_LENGTH};
+pub use master::MasterKey;
+pub(crate) use master::{CONTAINER_OVERHEAD, SALT_LENGTH};
+pub(crate) use random::{fill_random, random_below};
 pub use secret::Secret;

@@ -19,4 +19,4 @@ mod startup;
 mod supervisor;
 
 pub use receivers::Receivers;
-pub use run::{Mode, check, run};
+pub(crate) use run::{Mode, check, run};

@@ -1,12 +1,12 @@
 //! The operations of the daemon: one module for each, most with a function `run`.
 
 mod authentic;
-pub mod backup;
-pub mod catalogue;
+pub(crate) mod backup;
+pub(crate) mod catalogue;
 pub mod context;
-pub mod refresh;
-pub mod replay;
-pub mod restore;
-pub mod status;
-pub mod verify;
+pub(crate) mod refresh;
+pub(crate) mod replay;
+pub(crate) mod restore;
+pub(crate) mod status;
+pub(crate) mod verify;
 pub mod wal;

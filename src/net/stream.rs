@@ -1,7 +1,6 @@
 //! A connected byte stream.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -34,18 +33,6 @@ pub(super) fn network_error(error: &io::Error) -> Error {
 }
 
 impl Stream {
-    /// A stream over a connected TCP socket.
-    pub fn from_tcp(socket: TcpStream, stop: Stop) -> Result<Stream> {
-        let peer = match socket.peer_addr() {
-            Ok(address) => address.to_string(),
-            Err(_) => "a TCP client".to_owned(),
-        };
-        socket
-            .set_nonblocking(true)
-            .context("set up a TCP socket")?;
-        Ok(Stream::from_socket(Socket::Tcp(socket), stop, peer))
-    }
-
     /// A stream over a connected Unix socket.
     pub fn from_unix(socket: UnixStream, stop: Stop) -> Result<Stream> {
         socket

@@ -29,15 +29,19 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use base_backup::{Archive, BaseBackup};
-pub use base_backup_command::{BaseBackupOptions, Tablespace};
-pub use config_files::ConfigFiles;
+pub use base_backup::BaseBackup;
+pub use base_backup_command::BaseBackupOptions;
+pub(crate) use base_backup_command::Tablespace;
+pub(crate) use config_files::ConfigFiles;
 pub use connection::Connection;
 pub use identity::SystemIdentity;
 pub use login::{Login, Mode};
-pub use objects::{ClusterObjects, Database, NamedTablespace, PG_DEFAULT};
-pub use query::Row;
+pub use objects::ClusterObjects;
+#[cfg(test)]
+pub(crate) use objects::NamedTablespace;
+pub(crate) use objects::{Database, PG_DEFAULT};
+pub(crate) use query::Row;
 pub use replication::{Event, Replication};
 pub use server_info::ServerInfo;
 pub use slot::Slot;
-pub use warning::Warning;
+pub(crate) use warning::Warning;

@@ -3,5 +3,6 @@
 mod for_each;
 mod threads;
 
-pub use for_each::for_each;
-pub use threads::{Pool, TaskHandle};
+pub(crate) use for_each::for_each;
+pub use threads::Pool;
+pub(crate) use threads::TaskHandle;

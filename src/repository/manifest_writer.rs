@@ -5,8 +5,7 @@ use std::path::Path;
 
 use super::layout::{MANIFEST, SUMS};
 use super::manifest_line::{
-    ConfigLine, DirectoryLine, FileLine, Header, Line, LinkLine, PathText, TablespaceLine, VERSION,
-    mode_text,
+    ConfigLine, DirectoryLine, FileLine, Header, Line, PathText, TablespaceLine, VERSION, mode_text,
 };
 use super::{ManifestFile, TablespaceInfo, sums};
 use crate::codec::StoredFormat;
@@ -68,9 +67,11 @@ impl ManifestWriter {
         }))
     }
 
-    /// Adds a symbolic link: its path relative to the data directory, and its target.
+    /// Adds a symbolic link: its path relative to the data directory, and its target. PostgreSQL
+    /// sends none but those of tablespaces.
+    #[cfg(test)]
     pub fn link(&mut self, path: &Path, target: &Path) -> Result<()> {
-        self.line(&Line::Link(LinkLine {
+        self.line(&Line::Link(super::manifest_line::LinkLine {
             path: PathText::of(path),
             target: PathText::of(target),
         }))

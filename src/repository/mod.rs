@@ -27,24 +27,24 @@ mod wal_end;
 mod wal_gaps;
 mod wal_start;
 
-pub use backup::Backup;
-pub use backup_info::{BackupInfo, TablespaceInfo};
+pub(crate) use backup::Backup;
+pub(crate) use backup_info::{BackupInfo, TablespaceInfo};
 pub use base_directory::BaseDirectory;
-pub use layout::{
-    BACKUP_WAL_DIRECTORY, CONFIG_DIRECTORY, DATA_DIRECTORY, INFO, MANIFEST, METADATA_FILES, SUMS,
+pub(crate) use layout::{
+    BACKUP_WAL_DIRECTORY, CONFIG_DIRECTORY, DATA_DIRECTORY, INFO, METADATA_FILES,
     TABLESPACES_DIRECTORY,
 };
-pub use manifest::Manifest;
-pub use manifest_file::{DigestPair, ManifestFile};
-pub use manifest_writer::ManifestWriter;
-pub use origin::Origin;
-pub use repository_info::RepositoryInfo;
+pub(crate) use manifest::Manifest;
+pub(crate) use manifest_file::ManifestFile;
+pub(crate) use manifest_writer::ManifestWriter;
+pub(crate) use origin::Origin;
+pub(crate) use repository_info::RepositoryInfo;
 pub use server::Repository;
-pub use signature::Authenticity;
-pub use system_info::SystemInfo;
-pub use wal_directory::{WalDirectory, WalFile};
+pub(crate) use signature::Authenticity;
+pub(crate) use system_info::SystemInfo;
+pub use wal_directory::WalDirectory;
+pub(crate) use wal_directory::WalFile;
 pub use wal_end::WalEnd;
-pub use wal_gaps::Gap;
 
 #[cfg(test)]
 mod tests;

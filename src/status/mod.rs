@@ -10,6 +10,6 @@ mod progress;
 mod receiver;
 mod server;
 
-pub use progress::{Progress, Snapshot};
+pub(crate) use progress::Progress;
 pub use receiver::{Phase, ReceiverState};
-pub use server::{Activity, OperationGuard, Scope, ServerState};
+pub(crate) use server::{Activity, Scope, ServerState};

@@ -18,20 +18,21 @@ mod segment;
 mod spare_segment;
 mod staged;
 
-pub use access::{Access, check_access};
-pub use atomic::{AtomicFile, create_new, replace};
-pub use claim::{Claim, ExistingClaim};
-pub use directory::{
+pub(crate) use access::{Access, check_access};
+pub(crate) use atomic::{AtomicFile, create_new, replace};
+pub(crate) use claim::{Claim, ExistingClaim};
+pub(crate) use directory::{
     create_directories, create_directory, create_new_directory, create_symlink, hard_link,
     is_empty_directory, remove_empty_directory, remove_file, remove_file_unsynced, remove_tree,
     rename, sync_directory,
 };
-pub use durable::Durable;
-pub use filesystem::{Filesystem, Space};
-pub use lock::DirectoryLock;
-pub use names::{PARTIAL_SUFFIX, is_temporary};
-pub use pinned_path::{PinnedPath, PinnedPaths};
-pub use regular::{open_file, read_file};
-pub use segment::{SegmentFile, no_durable_position, sync_archive_end, written_length};
-pub use spare_segment::SpareSegment;
-pub use staged::StagedFile;
+pub(crate) use durable::Durable;
+pub(crate) use filesystem::{Filesystem, Space};
+pub(crate) use lock::DirectoryLock;
+pub(crate) use names::{PARTIAL_SUFFIX, is_temporary};
+pub(crate) use pinned_path::{PinnedPath, PinnedPaths};
+pub(crate) use regular::{open_file, read_file};
+pub use segment::SegmentFile;
+pub(crate) use segment::{no_durable_position, sync_archive_end, written_length};
+pub(crate) use spare_segment::SpareSegment;
+pub(crate) use staged::StagedFile;

@@ -39,11 +39,6 @@ impl StagedFile {
         })
     }
 
-    /// Bytes written so far.
-    pub fn written(&self) -> u64 {
-        self.written
-    }
-
     /// Closes the file. If the tree will be synced file by file, this one is synced now by the
     /// descriptor that wrote it: after the close the kernel may drop a write error.
     pub fn close(self) -> Result<()> {

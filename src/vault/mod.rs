@@ -13,11 +13,11 @@ mod users;
 #[cfg(test)]
 mod tests;
 
-pub use file::UsersFile;
-pub use key::{
+pub(crate) use file::UsersFile;
+pub(crate) use key::{
     MAX_COMPATIBLE_SECRET, check_new_master_key, create_master_key, load_master_key,
     master_key_path,
 };
-pub use password::{check_master_secret, check_password, generate_password};
-pub use record::check_user_name;
+pub(crate) use password::{check_master_secret, check_password, generate_password};
+pub(crate) use record::check_user_name;
 pub use users::Vault;

@@ -14,6 +14,6 @@ mod none;
 mod table;
 mod zstd;
 
-pub use method::Level;
+pub(crate) use method::Level;
 pub(super) use method::{CompressPages, FrameReader, Method};
 pub use table::Compression;

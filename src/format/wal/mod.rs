@@ -11,10 +11,11 @@ mod event;
 mod page;
 mod record;
 
-pub use decoder::{Decoder, InvalidRecord};
+pub use decoder::Decoder;
+pub(crate) use decoder::InvalidRecord;
 pub use event::Event;
-pub use page::{LongHeader, PageHeader, first_record};
-pub use record::{Record, RecordHeader};
+pub(crate) use page::{LongHeader, PageHeader, first_record};
+pub use record::Record;
 
 #[cfg(test)]
 pub(crate) mod synthetic;

@@ -18,4 +18,4 @@ mod wal;
 #[cfg(test)]
 mod tests;
 
-pub use run::run;
+pub(crate) use run::run;

@@ -7,9 +7,9 @@ mod reader;
 mod segments;
 mod timeline_path;
 
-pub use reader::{ReadResult, Stopped, WalReader};
-pub use segments::{OpenedSegment, SegmentFile, Segments};
-pub use timeline_path::{
+pub(crate) use reader::{ReadResult, Stopped, WalReader};
+pub(crate) use segments::{OpenedSegment, SegmentFile, Segments};
+pub(crate) use timeline_path::{
     TimelineChoice, choose_path, contains_backup, followed_history, target_history,
 };
 

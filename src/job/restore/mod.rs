@@ -25,6 +25,6 @@ mod scan;
 mod settings;
 mod write;
 
-pub use options::{Options, Outcome, Summary};
-pub use recovery_target::RecoveryTarget;
-pub use run::run;
+pub(crate) use options::{Options, Outcome, Summary};
+pub(crate) use recovery_target::RecoveryTarget;
+pub(crate) use run::run;

@@ -7,5 +7,5 @@ mod report;
 mod run;
 mod wal;
 
-pub use report::{FileReport, Options, Outcome};
-pub use run::run;
+pub(crate) use report::{FileReport, Options, Outcome};
+pub(crate) use run::run;

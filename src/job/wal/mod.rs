@@ -21,8 +21,9 @@ mod tail;
 mod validation;
 mod wal_begin;
 
-pub use gaps::check_gaps;
+pub(crate) use gaps::check_gaps;
 pub(super) use gaps::report_gaps;
 pub use receiver::run;
-pub use session::report_server_info;
-pub use wal_begin::{WalBegin, begin};
+pub(crate) use session::report_server_info;
+pub(crate) use wal_begin::WalBegin;
+pub use wal_begin::begin;
