@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use circles::Tree;
-use rules::problems;
+use rules::{long_lines, problems};
 
 #[test]
 fn every_source_file_follows_the_rules() {
@@ -29,6 +29,31 @@ fn no_file_uses_a_file_that_uses_it_and_no_folder_has_a_name_twice() {
     let tree = Tree::new(files.iter().map(|(name, text)| (&**name, &**text)));
     let found = [tree.circles(), tree.double_names()].concat();
     assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn no_line_is_too_long() {
+    let mut found = Vec::new();
+    for directory in ["src", "tests", "benches"] {
+        for (name, text) in files_below(directory) {
+            found.extend(long_lines(&format!("{directory}/{name}"), &text));
+        }
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_found() {
+    let long = format!("    // {}", "ä".repeat(94));
+    let table = "#[rustfmt::skip]\nconst A: [&str; 1] = [\n";
+    let text = format!(
+        "{table}{long}\n];\n{long}\n{}\n{long} https://x",
+        &long[..99]
+    );
+    assert_eq!(
+        long_lines("src/job/x.rs", &text),
+        ["src/job/x.rs:5: 101 columns"]
+    );
 }
 
 #[test]
@@ -192,7 +217,7 @@ fn allowed_code_is_not_reported() {
         ),
         (
             "job/x.rs",
-            "fn f(x: Compression) { storage::remove_file(path)?; name.rename(); x == Compression::None }",
+            "fn f() { storage::remove_file(path)?; name.rename(); x == Compression::None }",
         ),
         (
             "storage/x.rs",
@@ -214,7 +239,11 @@ fn assert_found(file: &str, text: &str, what: &str) {
 
 /// The names below `src/` and the texts of all source files.
 fn sources() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    files_below("src")
+}
+
+fn files_below(directory: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut files = Vec::new();
     collect(&root, &mut files);
     let read = |file: PathBuf| {

@@ -73,7 +73,8 @@ fn list(options: &[Setting]) -> String {
     }
     if !rest.is_empty() {
         text.push_str(&format!(
-            ".Ss Options that do nothing in this version\nThey are known and checked; a warning at the start names those that are set.\n\
+            ".Ss Options that do nothing in this version\n\
+             They are known and checked; a warning at the start names those that are set.\n\
              .Bl -tag -width Ds\n{rest}.El\n"
         ));
     }

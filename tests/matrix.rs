@@ -92,8 +92,8 @@ fn fill(scratch: &Scratch, cluster: &Cluster) {
     for sql in [
         "CREATE TABLE facts (n int, what text)",
         "INSERT INTO facts SELECT g, 'before the backup' FROM generate_series(1, 1000) g",
-        "CREATE TABLE long AS SELECT g AS n, (SELECT string_agg(md5((g * i)::text), '') FROM generate_series(1, 300) i) \
-         AS x FROM generate_series(1, 50) g",
+        "CREATE TABLE long AS SELECT g AS n, (SELECT string_agg(md5((g * i)::text), '') FROM \
+         generate_series(1, 300) i) AS x FROM generate_series(1, 50) g",
         "ALTER TABLE long ADD PRIMARY KEY (n)",
         "CREATE TABLE spread TABLESPACE elsewhere AS SELECT g AS n, repeat('s', g % 200) AS x \
          FROM generate_series(1, 20000) g",

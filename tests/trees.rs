@@ -105,8 +105,8 @@ impl Tree {
     fn commit(&mut self, blocks: u64) {
         let number = self.rows.len();
         let insert = format!(
-            "INSERT INTO t SELECT {number}, string_agg(md5(random()::text), '') FROM generate_series(0, {blocks}) \
-             RETURNING txid_current()"
+            "INSERT INTO t SELECT {number}, string_agg(md5(random()::text), '') FROM \
+             generate_series(0, {blocks}) RETURNING txid_current()"
         );
         let cluster = &self.live.1;
         self.rows.push(Row {

@@ -132,7 +132,8 @@ impl<'a> PgBackRest<'a> {
             "pgbackrest.conf",
             format!(
                 "[global]\nrepo1-path={at}/repo\nlog-path={at}\nlock-path={at}\nspool-path={at}\n\
-                 log-level-console=warn\nlog-level-file=off\ncompress-type=zst\ncompress-level=3\nprocess-max=2\n\
+                 log-level-console=warn\nlog-level-file=off\ncompress-type=zst\ncompress-level=3\n\
+                 process-max=2\n\
                  start-fast=y\narchive-check=n\narchive-copy=n\nrepo1-retention-full=1\n\
                  [main]\npg1-path={}\npg1-port={}\npg1-socket-path={}\npg1-user={SUPERUSER}\n",
                 cluster.data().display(),

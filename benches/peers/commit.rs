@@ -89,7 +89,8 @@ fn print(ours: &[Latency], theirs: &[Latency]) {
         )
     };
     println!(
-        "\npgmoneta / pg_receivewal, median of the pairs: {:.3} by the mean of a run, {:.3} by its median",
+        "\npgmoneta / pg_receivewal, median of the pairs: {:.3} by the mean of a run, {:.3} by \
+         its median",
         ratio(|run| run.mean),
         ratio(|run| run.median)
     );

@@ -16,8 +16,9 @@ pub fn cluster(scratch: &Scratch) -> Cluster {
     let output = pgbench.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     for statement in [
-        "create table docs as select i as id, md5(i::text) || md5((7 * i)::text) || repeat(chr(97 + i % 26), i % 49) \
-         as body, now() + i * interval '1 second' as at, random() as score from generate_series(1, 5000000) i",
+        "create table docs as select i as id, md5(i::text) || md5((7 * i)::text) || repeat(chr(97 \
+         + i % 26), i % 49) as body, now() + i * interval '1 second' as at, random() as score \
+         from generate_series(1, 5000000) i",
         "create index on docs (body)",
         "create index on docs (id)",
         "vacuum freeze analyze",

@@ -120,7 +120,8 @@ pub fn sync_disks() {
 pub fn table(title: &str, tools: &[(&str, Vec<Run>)]) {
     println!("\n### {title}\n");
     println!(
-        "| | wall s (all) | wall s | cpu s | stored MB | peak RSS MiB | pgmoneta / this: wall | stored |"
+        "| | wall s (all) | wall s | cpu s | stored MB | peak RSS MiB | pgmoneta / this: wall | \
+         stored |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     let of = |runs: &[Run], figure: fn(&Run) -> f64| median(runs.iter().map(figure).collect());

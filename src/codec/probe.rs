@@ -60,8 +60,8 @@ pub(super) fn probe(
     }
     Err(Error::new(
         ErrorKind::Corrupt,
-        "it does not decrypt with the master key under any size of key: its bytes were changed, or it was encrypted with \
-         another master key",
+        "it does not decrypt with the master key under any size of key: its bytes were changed, \
+         or it was encrypted with another master key",
     ))
 }
 

@@ -353,7 +353,8 @@ proptest! {
         keep in 0usize..30,
     ) {
         let compression = Compression::ALL[method];
-        let (mut stored, _) = encoded(b"some text", &options(compression, Level::Auto, Encryption::None));
+        let options = options(compression, Level::Auto, Encryption::None);
+        let (mut stored, _) = encoded(b"some text", &options);
         stored.truncate(keep);
         stored.extend(noise);
         let how = StoredFormat { compression, ..StoredFormat::PLAIN };

@@ -94,7 +94,8 @@ impl Decryptor {
             Ok(_) => Ok(()),
             Err(_) => Err(Error::new(
                 ErrorKind::Corrupt,
-                "the authentication tag does not match: the key is another one, or the data was changed",
+                "the authentication tag does not match: the key is another one, or the data was \
+                 changed",
             )),
         }
     }

@@ -195,8 +195,10 @@ mod tests {
     const BODY: &str = r#"{ "PostgreSQL-Backup-Manifest-Version": 2,
 "System-Identifier": 7420000000000000001,
 "Files": [
-{ "Path": "backup_label", "Size": 227, "Last-Modified": "2026-11-22 14:00:00 GMT", "Checksum-Algorithm": "CRC32C", "Checksum": "0a0b0c0d" },
-{ "Path": "odd \"name\"", "Size": 0, "Last-Modified": "2026-11-22 14:00:00 GMT", "Checksum-Algorithm": "CRC32C", "Checksum": "00000000" },
+{ "Path": "backup_label", "Size": 227, "Last-Modified": "2026-11-22 14:00:00 GMT",
+  "Checksum-Algorithm": "CRC32C", "Checksum": "0a0b0c0d" },
+{ "Path": "odd \"name\"", "Size": 0, "Last-Modified": "2026-11-22 14:00:00 GMT",
+  "Checksum-Algorithm": "CRC32C", "Checksum": "00000000" },
 { "Encoded-Path": "62617365ff", "Size": 8192, "Last-Modified": "2026-11-22 14:00:00 GMT" }
 ],
 "WAL-Ranges": [

@@ -27,8 +27,8 @@ pub(super) fn check(context: &ServerContext, backup: &Backup) -> Result<Option<S
     if context.daemon.config.encryption != Encryption::None {
         let message = format!("the backup {label} is neither encrypted nor authenticated: {why}");
         return Err(Error::new(ErrorKind::Corrupt, message).with_hint(
-            "it may have replaced another backup; if you know its origin, use it with encryption = none in \
-             the configuration",
+            "it may have replaced another backup; if you know its origin, use it with encryption \
+             = none in the configuration",
         ));
     }
     Ok(Some(format!(

@@ -12,4 +12,6 @@ mod syslog;
 
 pub use logger::{check, fatal, reopen, start};
 pub use pattern::check_pattern;
-pub use settings::{LogKind, LogLevel, LogMode, LogSettings};
+#[cfg(test)]
+pub use settings::LogLevel;
+pub use settings::{LogKind, LogMode, LogSettings};

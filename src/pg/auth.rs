@@ -88,8 +88,8 @@ fn password(login: &Login) -> Result<&Secret> {
             "the server asks for a password, and the users file has none",
         )
         .with_hint(
-            "add the user to the users file (pgmoneta-admin -f FILE -U USER user add) and restart the daemon, which reads \
-             that file at its start",
+            "add the user to the users file (pgmoneta-admin -f FILE -U USER user add) and restart \
+             the daemon, which reads that file at its start",
         )
     })
 }
@@ -107,22 +107,27 @@ fn unsupported_auth(request: i32) -> Error {
     let (what, hint) = match request {
         OK => (
             "accepts the connection without asking for a password (trust, or a certificate)",
-            "this may not be the server of the configuration; use scram-sha-256 in pg_hba.conf of the server, or permit it \
-             with auth = trust for this server (auth = cert where it asks for a certificate)",
+            "this may not be the server of the configuration; use scram-sha-256 in pg_hba.conf of \
+             the server, or permit it with auth = trust for this server (auth = cert where it \
+             asks for a certificate)",
         ),
         CLEARTEXT => (
             "asks for the clear-text password (password)",
-            "use scram-sha-256 in pg_hba.conf of the server, or permit it with auth = password for this server",
+            "use scram-sha-256 in pg_hba.conf of the server, or permit it with auth = password \
+             for this server",
         ),
         MD5 => (
             "asks for an MD5 hash (md5)",
-            "use scram-sha-256 in pg_hba.conf of the server and set the role's password again, or permit it with \
-             auth = md5 for this server",
+            "use scram-sha-256 in pg_hba.conf of the server and set the role's password again, or \
+             permit it with auth = md5 for this server",
         ),
         _ => {
             return Error::new(
                 ErrorKind::Authentication,
-                format!("the server asks for an authentication method that is not supported (request {request})"),
+                format!(
+                    "the server asks for an authentication method that is not supported \
+                     (request {request})"
+                ),
             )
             .with_hint("use scram-sha-256 in pg_hba.conf of the server");
         }

@@ -52,8 +52,8 @@ pub(super) fn command(version: PgVersion, options: &BaseBackupOptions) -> Result
         };
         let rate = rate.map_or(String::new(), |rate| format!(", MAX_RATE {rate}"));
         format!(
-            "BASE_BACKUP (LABEL {label}, PROGRESS true, CHECKPOINT '{checkpoint}', WAIT false{rate}, MANIFEST 'yes', \
-             MANIFEST_CHECKSUMS 'CRC32C')"
+            "BASE_BACKUP (LABEL {label}, PROGRESS true, CHECKPOINT '{checkpoint}', WAIT \
+             false{rate}, MANIFEST 'yes', MANIFEST_CHECKSUMS 'CRC32C')"
         )
     } else {
         let fast = match options.checkpoint {
@@ -62,7 +62,8 @@ pub(super) fn command(version: PgVersion, options: &BaseBackupOptions) -> Result
         };
         let rate = rate.map_or(String::new(), |rate| format!(" MAX_RATE {rate}"));
         format!(
-            "BASE_BACKUP LABEL {label} PROGRESS{fast} NOWAIT{rate} MANIFEST 'yes' MANIFEST_CHECKSUMS 'CRC32C'"
+            "BASE_BACKUP LABEL {label} PROGRESS{fast} NOWAIT{rate} MANIFEST 'yes' \
+             MANIFEST_CHECKSUMS 'CRC32C'"
         )
     })
 }

@@ -44,7 +44,8 @@ SELECT DISTINCT sourcefile FROM pg_catalog.pg_settings WHERE sourcefile IS NOT N
 const LIST_FUNCTIONS: [(&str, &str); 3] = [
     (
         "pg_catalog.pg_show_all_file_settings()",
-        "SELECT DISTINCT sourcefile FROM pg_catalog.pg_show_all_file_settings() WHERE sourcefile IS NOT NULL",
+        "SELECT DISTINCT sourcefile FROM pg_catalog.pg_show_all_file_settings() WHERE sourcefile \
+         IS NOT NULL",
     ),
     (
         "pg_catalog.pg_hba_file_rules()",
@@ -52,7 +53,8 @@ const LIST_FUNCTIONS: [(&str, &str); 3] = [
     ),
     (
         "pg_catalog.pg_ident_file_mappings()",
-        "SELECT DISTINCT file_name FROM pg_catalog.pg_ident_file_mappings() WHERE file_name IS NOT NULL",
+        "SELECT DISTINCT file_name FROM pg_catalog.pg_ident_file_mappings() WHERE file_name IS \
+         NOT NULL",
     ),
 ];
 
@@ -115,7 +117,8 @@ impl ConfigFiles {
 /// Whether the function exists and the role may execute it.
 fn may_execute(connection: &mut Connection, function: &str) -> Result<bool> {
     let rows = connection.query(&format!(
-        "SELECT coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure({}), 'EXECUTE'), false)",
+        "SELECT coalesce(pg_catalog.has_function_privilege(pg_catalog.to_regprocedure({}), \
+         'EXECUTE'), false)",
         escape_literal(function)
     ))?;
     let row = rows.first();

@@ -13,14 +13,12 @@ use crate::sys::Stop;
 
 /// Connects, and starts TLS if it is to be used.
 pub(super) fn connect(login: &Login, deadline: Deadline, stop: &Stop) -> Result<Stream> {
-    let unreachable = |failure: Error| {
-        match failure.kind() {
+    let unreachable = |failure: Error| match failure.kind() {
         ErrorKind::Network | ErrorKind::Timeout => failure.with_hint(
-            "check that the server runs and that host and port are right (listen_addresses, port and \
-             unix_socket_directories on the server)",
+            "check that the server runs and that host and port are right (listen_addresses, port \
+             and unix_socket_directories on the server)",
         ),
         _ => failure,
-    }
     };
     let host = match &login.host {
         Host::Unix(directory) => {

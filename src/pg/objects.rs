@@ -43,7 +43,8 @@ pub struct NamedTablespace {
 const QUERY: &str = "\
 SELECT 'database', oid, datname, dattablespace FROM pg_catalog.pg_database WHERE datconnlimit <> -2
 UNION ALL
-SELECT 'tablespace', oid, spcname, oid FROM pg_catalog.pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')
+SELECT 'tablespace', oid, spcname, oid FROM pg_catalog.pg_tablespace WHERE spcname NOT IN \
+('pg_default', 'pg_global')
 ORDER BY 1, 2";
 
 /// With this client_encoding the server converts nothing (`pg_server_to_any`, PostgreSQL

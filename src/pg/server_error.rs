@@ -85,15 +85,17 @@ impl ServerError {
         let mentions = |what: &str| self.message.contains(what) || self.detail.contains(what);
         Some(match self.code.as_str() {
             "28P01" => {
-                "set its password in the users file (pgmoneta-admin -f FILE -U USER user edit) and restart the daemon, which reads \
-                 that file at its start, or change it on the server (ALTER ROLE … PASSWORD, and VALID UNTIL if it has expired)"
+                "set its password in the users file (pgmoneta-admin -f FILE -U USER user edit) \
+                 and restart the daemon, which reads that file at its start, or change it on the \
+                 server (ALTER ROLE … PASSWORD, and VALID UNTIL if it has expired)"
             }
             "28000" if mentions("channel binding") => {
-                "the received certificate is not the server's own: a proxy in between decrypts the connection"
+                "the received certificate is not the server's own: a proxy in between decrypts \
+                 the connection"
             }
             "28000" => {
-                "the role must exist and be allowed to log in, and pg_hba.conf of the server must let it in from here, \
-                 for database postgres and for replication"
+                "the role must exist and be allowed to log in, and pg_hba.conf of the server must \
+                 let it in from here, for database postgres and for replication"
             }
             "42501"
                 if mentions("WAL sender") || mentions("walsender") || mentions("eplication") =>
@@ -104,14 +106,17 @@ impl ServerError {
                 "let the role call it: GRANT EXECUTE ON FUNCTION pg_control_system() TO …"
             }
             "3D000" => {
-                "create the database postgres, or let the role connect to template1: nothing is written to either"
+                "create the database postgres, or let the role connect to template1: nothing is \
+                 written to either"
             }
             "53300" => {
-                "end other connections, or raise max_wal_senders (replication) or max_connections on the server"
+                "end other connections, or raise max_wal_senders (replication) or max_connections \
+                 on the server"
             }
             "57P03" => "wait until the server accepts connections",
             "55006" => {
-                "another receiver streams from this slot: every receiver needs a slot of its own (wal_slot)"
+                "another receiver streams from this slot: every receiver needs a slot of its own \
+                 (wal_slot)"
             }
             "58P01" if mentions("WAL segment") || mentions("WAL-Segment") => WAL_REMOVED_HINT,
             "55000" if mentions("slot") => WAL_REMOVED_HINT,
@@ -127,8 +132,9 @@ impl ServerError {
     }
 }
 
-const WAL_REMOVED_HINT: &str = "the server has removed WAL that the archive still needs: drop the slot, let it be created again, and take \
-     a full backup; a larger max_slot_wal_keep_size on the server avoids this";
+const WAL_REMOVED_HINT: &str = "the server has removed WAL that the archive still needs: drop the \
+    slot, let it be created again, and take a full backup; a larger max_slot_wal_keep_size on the \
+    server avoids this";
 
 #[cfg(test)]
 mod tests {
@@ -159,7 +165,8 @@ mod tests {
         let failure = report.to_error();
         assert_eq!(
             failure.message(),
-            "FATAL: permission denied to start WAL sender (Only roles with the REPLICATION attribute)"
+            "FATAL: permission denied to start WAL sender (Only roles with the REPLICATION \
+             attribute)"
         );
         assert_eq!(failure.code(), Some("42501"));
         assert!(failure.hint().unwrap().contains("ALTER ROLE"));

@@ -23,8 +23,8 @@ impl Slot {
     /// Finds a slot by name, over a Sql connection.
     pub fn find(connection: &mut Connection, name: &str) -> Result<Option<Slot>> {
         let sql = format!(
-            "SELECT slot_type, active_pid, wal_status, restart_lsn FROM pg_catalog.pg_replication_slots \
-             WHERE slot_name = {}",
+            "SELECT slot_type, active_pid, wal_status, restart_lsn FROM \
+             pg_catalog.pg_replication_slots WHERE slot_name = {}",
             escape_literal(name)
         );
         let action = || format!("look up replication slot {name:?}");

@@ -93,8 +93,8 @@ pub(super) fn checksum_error(failure: &Error, warnings: &[Warning]) -> Error {
     Error::new(ErrorKind::Corrupt, message)
         .with_code("XX001")
         .with_hint(
-            "the server's own data is damaged: find out why, and restore these relations from an older backup before \
-             the next one replaces it",
+            "the server's own data is damaged: find out why, and restore these relations from an \
+             older backup before the next one replaces it",
         )
         .context("take a base backup")
 }
@@ -131,7 +131,8 @@ mod tests {
             "checksum verification failure during base backup",
         );
         let warnings = [
-            "checksum verification failed in file \"./base/5/1259\", block 0: calculated AA but expected BB",
+            "checksum verification failed in file \"./base/5/1259\", block 0: calculated AA but \
+             expected BB",
             "file \"./base/5/1259\" has a total of 2 checksum verification failures",
             "Prüfsummenüberprüfung fehlgeschlagen in Datei »./base/5/1260«, Block 1",
         ]

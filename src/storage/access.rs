@@ -87,13 +87,22 @@ impl PermissionError {
     fn into_error(self, path: &Path) -> Error {
         let path = path.display();
         match self {
-            PermissionError::NotFile => Error::new(ErrorKind::Permission, format!("{path} is not a file")),
+            PermissionError::NotFile => Error::new(
+                ErrorKind::Permission,
+                format!(
+                    "{path} is not \
+                     a file"
+                ),
+            ),
             PermissionError::NotDirectory => {
                 Error::new(ErrorKind::Permission, format!("{path} is not a directory"))
             }
             PermissionError::Owner(owner) => Error::new(
                 ErrorKind::Permission,
-                format!("{path} belongs to user {owner}, neither to the user that runs this program nor to root"),
+                format!(
+                    "{path} belongs to user {owner}, neither to the user that runs this \
+                     program nor to root"
+                ),
             )
             .with_hint(format!(
                 "chown it to the user that runs this program: chown $(id -un) {path}"

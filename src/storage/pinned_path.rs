@@ -39,7 +39,10 @@ impl PinnedPath {
     /// Checks that the path still leads to the same inode: [`ErrorKind::NotFound`] if not.
     pub fn check(&self) -> Result<()> {
         check(&self.path, self.identity).map_err(|failure| {
-            failure.with_hint("nothing is written until it is back; if it was replaced on purpose, restart the daemon")
+            failure.with_hint(
+                "nothing is written until it is back; if it was replaced on \
+                 purpose, restart the daemon",
+            )
         })
     }
 
@@ -48,7 +51,8 @@ impl PinnedPath {
     pub fn check_identity(path: &Path, file: FileIdentity) -> Result<()> {
         check(path, file).map_err(|failure| {
             failure.with_hint(
-                "it is received again from its start; find out what removes or replaces files of the archive",
+                "it is received again from its start; find out what removes or replaces files of \
+                 the archive",
             )
         })
     }

@@ -54,8 +54,8 @@ impl Stop {
         })))
     }
 
-    /// Requests the stop from all threads with a clone or a child. May be called repeatedly, and in signal
-    /// handlers.
+    /// Requests the stop from all threads with a clone or a child. May be called repeatedly, and in
+    /// signal handlers.
     pub fn request(&self) {
         if !self.0.requested.swap(true, Ordering::SeqCst) {
             // The pipe is empty, so the one byte always fits.

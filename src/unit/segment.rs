@@ -179,7 +179,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn names_round_trip_and_sort_as_positions(tli in 1u32.., a in 0u64..1 << 44, shift in 20u32..=30) {
+        fn names_round_trip_and_sort_as_positions(
+            tli in 1u32..,
+            a in 0u64..1 << 44,
+            shift in 20u32..=30,
+        ) {
             let size = SegmentSize::new(1 << shift).unwrap();
             let segment = Segment::containing(timeline(tli), Lsn(a), size);
             prop_assert_eq!(Segment::parse(&segment.name(size), size), Some(segment));

@@ -42,13 +42,14 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let text = text.trim();
-        let invalid = |what: &str| {
-            let quoted: String = text.chars().take(60).collect();
-            Error::new(ErrorKind::Usage, format!("{quoted:?} is not a time: {what}")).with_hint(
-                "a time looks like 2026-11-22 14:03:00, 2026-11-22 14:03:00.123456+01, 2026-11-22 14:03:00 Europe/Berlin \
-                 or 2026-11-22, which is midnight",
+        let invalid =
+            |what: &str| {
+                let quoted: String = text.chars().take(60).collect();
+                Error::new(ErrorKind::Usage, format!("{quoted:?} is not a time: {what}")).with_hint(
+                "a time looks like 2026-11-22 14:03:00, 2026-11-22 14:03:00.123456+01, 2026-11-22 \
+                 14:03:00 Europe/Berlin or 2026-11-22, which is midnight",
             )
-        };
+            };
         if text.eq_ignore_ascii_case("epoch") {
             return Ok(Timestamp(0));
         }

@@ -56,7 +56,8 @@ pub fn load_master_key(path: &Path) -> Result<MasterKey> {
     }
     if salt.is_empty() {
         return Err(damaged("line 2, the salt, is missing").with_hint(
-            "keys from before version 0.21 have none; create a new key, and the users files with it",
+            "keys from before version 0.21 have none; create a new key, and the users files with \
+             it",
         ));
     }
     let secret = decode(secret).ok_or_else(|| damaged("line 1, the key, is not base64"))?;
@@ -105,8 +106,8 @@ fn check_permissions(path: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let message = format!("{} does not exist", path.display());
             return Err(Error::new(ErrorKind::NotFound, message).with_hint(
-                "copy back the key of the users files and encrypted backups (it is looked for in HOME), or create the \
-                 first one with: pgmoneta-admin master-key",
+                "copy back the key of the users files and encrypted backups (it is looked for in \
+                 HOME), or create the first one with: pgmoneta-admin master-key",
             ));
         }
         found => found.with_context(|| format!("look at {}", path.display()))?,

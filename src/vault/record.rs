@@ -112,8 +112,8 @@ pub(super) fn decrypt_error(
             format!("{path}: no password in it can be decrypted with this master key"),
         )
         .with_hint(format!(
-            "use the master.key that the file was made with, or move the file away and set the passwords again: \
-             pgmoneta-admin -f {path} -U NAME user add"
+            "use the master.key that the file was made with, or move the file away and set the \
+             passwords again: pgmoneta-admin -f {path} -U NAME user add"
         ))
     } else {
         Error::new(

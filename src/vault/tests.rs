@@ -80,8 +80,8 @@ fn a_master_key_is_created_once_and_read_back() {
     assert_eq!(
         failure.hint(),
         Some(
-            "copy back the key of the users files and encrypted backups (it is looked for in HOME), or create the first \
-              one with: pgmoneta-admin master-key"
+            "copy back the key of the users files and encrypted backups (it is looked for in \
+             HOME), or create the first one with: pgmoneta-admin master-key"
         )
     );
 

@@ -41,7 +41,10 @@ fn a_disk_that_is_full_while_wal_is_received_loses_no_wal() {
     daemon.start();
     cluster.wait_streaming("pgmoneta");
     disk.leave(3);
-    cluster.execute("CREATE TABLE t AS SELECT g AS n, repeat(md5(g::text), 30) AS x FROM generate_series(1, 10000) g");
+    cluster.execute(
+        "CREATE TABLE t AS SELECT g AS n, repeat(md5(g::text), 30) AS x FROM \
+        generate_series(1, 10000) g",
+    );
     daemon.wait_log("No space left", 30);
     daemon.cli(&["ping"]).ok();
     let mut reference = Reference::new(&cluster, &archive);
@@ -69,7 +72,10 @@ fn a_disk_that_is_full_during_a_backup_loses_no_other_backup() {
     cluster.wait_streaming("pgmoneta");
     let first = daemon.backup("primary");
     // Unchanged files need no space in the next backup; this one is new.
-    cluster.execute("CREATE TABLE t AS SELECT g AS n, repeat(md5(g::text), 30) AS x FROM generate_series(1, 15000) g");
+    cluster.execute(
+        "CREATE TABLE t AS SELECT g AS n, repeat(md5(g::text), 30) AS x FROM \
+        generate_series(1, 15000) g",
+    );
     cluster.wait_received("pgmoneta");
     disk.leave(8);
     daemon.cli(&["backup", "primary"]).fails(1, "space");

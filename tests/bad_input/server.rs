@@ -107,7 +107,10 @@ fn a_lost_slot_is_reported_with_a_hint() {
     let scratch = Scratch::new("lost");
     let cluster = Cluster::builder(&scratch)
         .wal_segment_mib(1)
-        .conf("max_slot_wal_keep_size = 1MB\nmin_wal_size = 2MB\nmax_wal_size = 3MB\nwal_keep_size = 0")
+        .conf(
+            "max_slot_wal_keep_size = 1MB\nmin_wal_size = 2MB\nmax_wal_size = 3MB\n\
+             wal_keep_size = 0",
+        )
         .start();
     let mut daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)

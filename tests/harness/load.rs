@@ -107,7 +107,8 @@ pub fn assert_all_there(cluster: &Cluster, round: u32, acknowledged: &[u64]) {
         );
         assert!(
             rows >= *count && rows as i64 == last + 1,
-            "client {client} of round {round} saw {count} transactions committed; restored: {rows}, the last one is {last}"
+            "client {client} of round {round} saw {count} transactions committed; restored: \
+             {rows}, the last one is {last}"
         );
     }
 }

@@ -24,7 +24,10 @@ fn clusters_work_and_damage_is_found() {
     {
         let scratch = Scratch::new("self");
         let mut cluster = Cluster::builder(&scratch).major(major).start();
-        cluster.execute("CREATE TABLE t AS SELECT g AS n, repeat('x', 100) AS x FROM generate_series(1, 2000) g");
+        cluster.execute(
+            "CREATE TABLE t AS SELECT g AS n, repeat('x', 100) AS x FROM \
+            generate_series(1, 2000) g",
+        );
         cluster.execute("CREATE INDEX ON t (n)");
         let file = cluster.relation_path("t");
         assert_eq!(cluster.count("t"), 2000);

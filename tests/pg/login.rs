@@ -11,7 +11,10 @@ use crate::harness::{Cluster, MAJORS, REPLICATION_USER, Scratch, installed};
 fn scram_works_over_tcp_and_over_the_unix_socket() {
     let scratch = Scratch::new("pg-scram");
     let mut cluster = Cluster::builder(&scratch).create();
-    cluster.hba("local all postgres trust\nlocal all,replication all scram-sha-256\nhost all,replication all 127.0.0.1/32 scram-sha-256\n");
+    cluster.hba(
+        "local all postgres trust\nlocal all,replication all scram-sha-256\n\
+         host all,replication all 127.0.0.1/32 scram-sha-256\n",
+    );
     cluster.start();
     let tcp = login(&cluster);
     let mut unix = tcp.clone();
@@ -59,7 +62,10 @@ fn md5_and_clear_text_passwords_must_be_permitted() {
         .major(15)
         .conf("password_encryption = md5")
         .create();
-    cluster.hba("local all postgres trust\nhost all old 127.0.0.1/32 md5\nhost all bare 127.0.0.1/32 password\n");
+    cluster.hba(
+        "local all postgres trust\nhost all old 127.0.0.1/32 md5\n\
+         host all bare 127.0.0.1/32 password\n",
+    );
     cluster.start();
     cluster.execute("CREATE ROLE old LOGIN PASSWORD 'p'");
     cluster.execute("CREATE ROLE bare LOGIN PASSWORD 'p'");

@@ -94,7 +94,8 @@ fn the_client_certificate_is_sent_on_request() {
     let authority = Certificate::authority("authority");
     let (cluster, login) = encrypted(&scratch, &authority.sign("server", "127.0.0.1"), &authority);
     cluster.hba(
-        "local all postgres trust\nhostssl all,replication all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n",
+        "local all postgres trust\n\
+         hostssl all,replication all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n",
     );
     cluster.reload();
     cluster.wait_true(
@@ -250,8 +251,8 @@ fn channel_binding_prevents_a_relay_of_the_login() {
             .env("HOME", scratch.path())
             .args(["-XAtc", "SELECT 'in'"])
             .arg(format!(
-                "host=127.0.0.1 port={port} user={REPLICATION_USER} dbname=postgres sslmode=require \
-                 channel_binding={binding}"
+                "host=127.0.0.1 port={port} user={REPLICATION_USER} dbname=postgres \
+                 sslmode=require channel_binding={binding}"
             ))
             .output()
             .unwrap()

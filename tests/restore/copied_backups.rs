@@ -73,8 +73,10 @@ fn create_c_backup(base: &Path, label: &str, kind: &str) -> std::path::PathBuf {
     let directory = base.parent().unwrap().join(format!("c-{label}"));
     fs::create_dir_all(directory.join("data")).unwrap();
     let info = format!(
-        "PGMONETA_VERSION=0.22.0\nSTATUS=1\nLABEL={label}\nWAL=000000010000000000000001\nBACKUP=15593472\n\
-         RESTORE=15585280\nBIGGEST_FILE=3579904\nELAPSED=1.7004\nMAJOR_VERSION=15\nMINOR_VERSION=18\nKEEP=0\n\
+        "PGMONETA_VERSION=0.22.0\nSTATUS=1\nLABEL={label}\nWAL=000000010000000000000001\n\
+         BACKUP=15593472\n\
+         RESTORE=15585280\nBIGGEST_FILE=3579904\nELAPSED=1.7004\nMAJOR_VERSION=15\n\
+         MINOR_VERSION=18\nKEEP=0\n\
          TABLESPACES=0\nCOMPRESSION=18\nENCRYPTION=0\nSTART_WALPOS=0/100028\nEND_WALPOS=0/100158\n\
          CHKPT_WALPOS=0/100080\nSTART_TIMELINE=1\nEND_TIMELINE=1\n{kind}COMMENTS=\nEXTRA=\n"
     );

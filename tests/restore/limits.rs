@@ -18,8 +18,9 @@ fn restart_with(rows: &mut Rows, conf: &str) {
 
 fn limits(cluster: &Cluster) -> String {
     cluster.query_value(
-        "SELECT string_agg(setting, ' ' ORDER BY name) FROM pg_settings WHERE name IN ('max_connections', \
-         'max_locks_per_transaction', 'max_prepared_transactions', 'max_wal_senders', 'max_worker_processes')",
+        "SELECT string_agg(setting, ' ' ORDER BY name) FROM pg_settings WHERE name IN \
+         ('max_connections', 'max_locks_per_transaction', 'max_prepared_transactions', \
+         'max_wal_senders', 'max_worker_processes')",
     )
 }
 

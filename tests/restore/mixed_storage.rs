@@ -34,9 +34,12 @@ impl Mixed {
         let at = self.daemon.directory().display();
         let (name, host, port) = (self.name, self.host, self.port);
         let text = format!(
-            "[pgmoneta]\nhost = 127.0.0.1\nunix_socket_dir = {at}/run\nbase_dir = {at}/repo\nlog_type = console\n\
-             log_level = debug\ncompression = {compression}\ncompression_level = {level}\nencryption = {encryption}\n\
-             workers = {level}\n\n[{name}]\nhost = {host}\nport = {port}\nuser = repl\nwal_slot = pgmoneta\n\
+            "[pgmoneta]\nhost = 127.0.0.1\nunix_socket_dir = {at}/run\nbase_dir = {at}/repo\n\
+             log_type = console\n\
+             log_level = debug\ncompression = {compression}\ncompression_level = {level}\n\
+             encryption = {encryption}\n\
+             workers = {level}\n\n[{name}]\nhost = {host}\nport = {port}\nuser = repl\n\
+             wal_slot = pgmoneta\n\
              create_slot = on\n"
         );
         write_owned(&self.daemon.configuration(), text);

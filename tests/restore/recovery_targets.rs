@@ -74,7 +74,8 @@ fn assert_paused_where_reported(paused: &Cluster) {
     let conf = std::fs::read_to_string(paused.data().join("postgresql.auto.conf")).unwrap();
     let reported = conf.lines().find(|line| line.starts_with("# Backup "));
     let reported = reported.unwrap();
-    let last = "SELECT to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')";
+    let last = "SELECT to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD \
+        HH24:MI:SS.US')";
     let last: Option<String> = paused.query_value(last);
     let found = reported
         .split_once("last transaction ")

@@ -137,7 +137,11 @@ fn invalid_mappings_and_dry_runs_write_nothing() {
 fn settings_of_an_earlier_recovery_have_no_effect() {
     let scratch = Scratch::new("conf");
     let cluster = Cluster::builder(&scratch)
-        .conf("recovery_target_name = 'never'\nrecovery_target_inclusive = off\nrecovery_end_command = 'exit 1'\nprimary_slot_name = 'gone'\nrecovery_min_apply_delay = '1h'")
+        .conf(
+            "recovery_target_name = 'never'\nrecovery_target_inclusive = off\n\
+             recovery_end_command = 'exit 1'\nprimary_slot_name = 'gone'\n\
+             recovery_min_apply_delay = '1h'",
+        )
         .start();
     let daemon = Daemon::builder(&scratch)
         .server("primary", &cluster)

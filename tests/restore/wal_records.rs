@@ -107,7 +107,10 @@ fn generate_records(cluster: &Cluster) {
         "INSERT INTO t SELECT g, repeat(md5(g::text), g % 60) FROM generate_series(1, 3000) g",
     );
     cluster.execute("SELECT pg_logical_emit_message(false, 'long', repeat('x', 3000000))");
-    cluster.execute("DO $$ BEGIN FOR i IN 1..200 LOOP BEGIN INSERT INTO t VALUES (i); EXCEPTION WHEN others THEN NULL; END; END LOOP; END $$");
+    cluster.execute(
+        "DO $$ BEGIN FOR i IN 1..200 LOOP BEGIN INSERT INTO t VALUES (i); EXCEPTION \
+        WHEN others THEN NULL; END; END LOOP; END $$",
+    );
     cluster.execute("VACUUM FULL t");
     cluster.execute("SELECT pg_switch_wal()");
     cluster.execute("CHECKPOINT");

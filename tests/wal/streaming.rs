@@ -252,11 +252,10 @@ fn a_silent_server_is_disconnected_after_the_timeout() {
     );
     let silent = Instant::now();
     let held = StoppedWalSender::stop(&cluster, "pgmoneta");
-    wait_until(
-        "the silence is noticed",
-        10,
-        || matches!(receiver.state().phase, Phase::Reconnecting(why) if why.contains("sent nothing for 6s")),
-    );
+    wait_until("the silence is noticed", 10, || {
+        let phase = receiver.state().phase;
+        matches!(phase, Phase::Reconnecting(why) if why.contains("sent nothing for 6s"))
+    });
     assert!(silent.elapsed() >= Duration::from_secs(2));
     drop(held);
     receiver.wait_streaming();

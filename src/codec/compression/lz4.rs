@@ -119,7 +119,8 @@ impl Read for Frames {
                         return Ok(0);
                     }
                     if is_c_format(ahead) {
-                        let message = "the file was written by the C program, whose LZ4 format this version cannot read yet";
+                        let message = "the file was written by the C program, whose LZ4 format \
+                            this version cannot read yet";
                         return Err(Error::new(ErrorKind::Unsupported, message).into());
                     }
                     self.0 = State::InFrame(Box::new(Decoder::new(input)?));

@@ -243,7 +243,11 @@ pub(super) mod tests {
     #[test]
     fn the_last_line_sets_the_value() {
         let configuration = Configuration::read(&TestFiles(vec![
-            ("postgresql.conf", "port = 1\nPORT = 2\ninclude_dir = 'conf.d'\ninclude_if_exists 'none'\nlisten_addresses = '*'"),
+            (
+                "postgresql.conf",
+                "port = 1\nPORT = 2\ninclude_dir = 'conf.d'\n\
+                 include_if_exists 'none'\nlisten_addresses = '*'",
+            ),
             ("conf.d/20.conf", "port = 20\ninclude '../more'\n"),
             ("conf.d/10.conf", "port = 10\n"),
             ("conf.d/.30.conf", "port = 30\n"),

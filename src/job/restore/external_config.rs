@@ -126,8 +126,9 @@ mod tests {
         ];
         assert_eq!(
             command(data, &found, |name| name == "pg_hba.conf"),
-            "postgres -D /r/primary-1 -c config_file=/r/primary-1/pgmoneta_config/etc/postgresql.conf \
-             -c hba_file=/r/primary-1/pg_hba.conf -c data_directory=/r/primary-1 -c external_pid_file="
+            "postgres -D /r/primary-1 -c \
+             config_file=/r/primary-1/pgmoneta_config/etc/postgresql.conf -c \
+             hba_file=/r/primary-1/pg_hba.conf -c data_directory=/r/primary-1 -c external_pid_file="
         );
     }
 }

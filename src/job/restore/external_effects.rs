@@ -291,8 +291,10 @@ mod tests {
 
     #[test]
     fn harmless_settings_are_not_changed() {
-        let harmless = "port = 5432\nhba_file = 'pg_hba.conf'\nlog_directory = 'log'\nexternal_pid_file = ''\n\
-                        synchronous_standby_names = ' '\narchive_mode = on\narchive_command = ''\nrecovery_target_name = ''\n\
+        let harmless = "port = 5432\nhba_file = 'pg_hba.conf'\nlog_directory = 'log'\n\
+            external_pid_file = ''\n\
+                        synchronous_standby_names = ' '\narchive_mode = on\narchive_command = ''\n\
+                        recovery_target_name = ''\n\
                         # data_directory = '/x'\n";
         let effects = find(harmless, &Options::default());
         assert_eq!(effects.warnings, [""; 0]);
@@ -302,8 +304,10 @@ mod tests {
     #[test]
     fn settings_with_external_paths_are_overridden_or_reported() {
         let effects = find(
-            "data_directory = '/old'\nDATA_DIRECTORY = 'older'\nexternal_pid_file = '/run/pid'\nlog_directory = '/var/log/x'\n\
-             hba_file = '/etc/pg_hba.conf'\nunix_socket_directories = 'x, /run/pg'\nrecovery_target_time = 'it''s past'\n",
+            "data_directory = '/old'\nDATA_DIRECTORY = 'older'\nexternal_pid_file = '/run/pid'\n\
+             log_directory = '/var/log/x'\n\
+             hba_file = '/etc/pg_hba.conf'\nunix_socket_directories = 'x, /run/pg'\n\
+             recovery_target_time = 'it''s past'\n",
             &Options::default(),
         );
         let lines: Vec<_> = effects

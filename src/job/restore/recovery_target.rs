@@ -371,9 +371,10 @@ mod tests {
         assert_eq!(name.action, Action::Pause);
         let time =
             parse("time=2026-11-22 14:03:00.5+01,timeline=3,inclusive=off,action=shutdown,replica");
-        assert!(
-            matches!(time.kind, TargetKind::Time(time) if time.utc() == "2026-11-22 13:03:00.500000+00")
-        );
+        assert!(matches!(
+         time.kind,
+         TargetKind::Time(time) if time.utc() == "2026-11-22 13:03:00.500000+00"
+        ));
         assert_eq!(
             time.timeline,
             TimelineChoice::Number(Timeline::new(3).unwrap())

@@ -279,7 +279,8 @@ fn end_command(role: Role) -> String {
     format!(
         "a={AUTO_CONF}; r={RECOVERY_CONF}; \
          f() {{ grep -vxFf $r $a | grep -v ^include_if_exists....{signal}; }}; \
-         f > $a.pgmoneta && sync && f | cmp -s - $a.pgmoneta && mv -f $a.pgmoneta $a; rm -f $r $a.pgmoneta"
+         f > $a.pgmoneta && sync && f | cmp -s - $a.pgmoneta && mv -f $a.pgmoneta $a; rm -f $r \
+         $a.pgmoneta"
     )
 }
 

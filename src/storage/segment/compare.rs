@@ -28,7 +28,12 @@ impl SegmentFile {
         }
         if let Some(replaced) = &self.replaced
             // An unreadable file is what the new one replaces.
-            && let Ok(Some(position)) = first_difference(&replaced.file, self.size, (at, replaced.immutable_end), bytes)
+            && let Ok(Some(position)) = first_difference(
+                &replaced.file,
+                self.size,
+                (at, replaced.immutable_end),
+                bytes,
+            )
         {
             return Err(self.mismatch_error(position));
         }
@@ -42,8 +47,9 @@ impl SegmentFile {
             path.display()
         );
         Error::new(ErrorKind::Corrupt, message).with_hint(
-            "the server went back to an older state without a new timeline, or another copy of the cluster took its \
-             place; connect to the server that the archive follows, or give this one a section of its own",
+            "the server went back to an older state without a new timeline, or another copy of \
+             the cluster took its place; connect to the server that the archive follows, or give \
+             this one a section of its own",
         )
     }
 }

@@ -111,8 +111,8 @@ pub(super) fn check_absent(path: &Path) -> Result<()> {
     if exists(path)? {
         let message = format!("{} is there already", path.display());
         return Err(Error::new(ErrorKind::Corrupt, message).with_hint(
-            "no complete WAL segment is ever replaced: find out where it comes from, and move it away if it is not of \
-             this archive",
+            "no complete WAL segment is ever replaced: find out where it comes from, and move it \
+             away if it is not of this archive",
         ));
     }
     Ok(())

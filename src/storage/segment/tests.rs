@@ -400,7 +400,10 @@ proptest! {
                 let current = Segment::containing(Timeline::FIRST, at, size);
                 let file = match &mut open {
                     Some(file) => file,
-                    None => open.insert(SegmentFile::open(&directory.0, current, size, None).unwrap()),
+                    None => {
+                        let opened = SegmentFile::open(&directory.0, current, size, None);
+                        open.insert(opened.unwrap())
+                    }
                 };
                 let taken = file.append(at, rest).unwrap();
                 at = at.advance(taken as u64);
