@@ -140,13 +140,16 @@ mod tests {
         assert!(pool.submit(|| panic!("on purpose")).wait().is_err());
         assert_eq!(pool.submit(|| 1).wait().unwrap(), 1);
     }
+
     #[test]
     fn unbounded_submission_never_blocks_and_is_run_before_the_end() {
         use std::sync::Arc;
         use std::sync::atomic::{AtomicUsize, Ordering};
         let pool = Pool::new(1).unwrap();
+        let (started, is_started) = bounded::<()>(0);
         let (go, wait) = bounded::<()>(0);
-        let busy = pool.submit(move || wait.recv().is_ok());
+        let busy = pool.submit(move || started.send(()).is_ok() && wait.recv().is_ok());
+        is_started.recv().unwrap();
         let count = Arc::new(AtomicUsize::new(0));
         for _ in 0..100 {
             let count = count.clone();

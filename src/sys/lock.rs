@@ -158,6 +158,18 @@ fn busy_error(file: File) -> Error {
     }
 }
 
+/// Repeats `acquire` while the lock that was just released is held: a process that another test is
+/// starting has the descriptor until it executes its program.
+#[cfg(test)]
+pub(crate) fn acquire_released<T>(acquire: impl Fn() -> Result<T>) -> T {
+    loop {
+        match acquire() {
+            Err(error) if error.kind() == ErrorKind::Busy => std::thread::yield_now(),
+            result => return result.unwrap(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,7 +189,7 @@ mod tests {
             "{refused}"
         );
         drop(first);
-        let third = LockFile::acquire(&path, 0o600).unwrap();
+        let third = acquire_released(|| LockFile::acquire(&path, 0o600));
         std::fs::remove_file(&path).unwrap();
         assert!(
             LockFile::acquire(&path, 0o600).is_ok(),

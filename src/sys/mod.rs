@@ -15,6 +15,8 @@ pub(crate) use detach::{Detached, detach};
 pub(crate) use identity::FileIdentity;
 pub(crate) use kernel::{drop_page_cache, read_ahead, start_writeback, syncfs_is_reliable};
 pub(crate) use lock::LockFile;
+#[cfg(test)]
+pub(crate) use lock::acquire_released;
 pub(crate) use notify::notify;
 pub(crate) use process::{
     disable_core_dumps, peer_user_id, set_backlog, set_private_umask, user_id,

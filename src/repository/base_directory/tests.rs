@@ -3,6 +3,8 @@
 use super::*;
 use std::fs;
 
+use crate::sys::acquire_released;
+
 /// A directory that is removed on drop.
 struct Scratch(PathBuf);
 
@@ -62,7 +64,7 @@ fn a_repository_is_opened_and_never_created_at_the_start() {
     assert_eq!(open(&base).unwrap_err().kind(), ErrorKind::Busy);
     opened.repository(&server()).unwrap().check_paths().unwrap();
     drop(opened);
-    assert!(open(&base).is_ok());
+    acquire_released(|| open(&base));
     assert_eq!(
         BaseDirectory::create(&base, &[]).unwrap_err().kind(),
         ErrorKind::Usage
@@ -104,7 +106,7 @@ fn directories_of_a_server_are_created_once() {
 
         fs::rename(&here, &away).unwrap();
         drop(base);
-        let base = open(&scratch.base()).unwrap();
+        let base = acquire_released(|| open(&scratch.base()));
         assert_eq!(
             base.repository(&server()).unwrap_err().kind(),
             ErrorKind::NotFound
@@ -132,7 +134,7 @@ fn an_empty_mount_point_of_the_backups_is_an_error() {
     drop(base);
     fs::rename(&backup, scratch.0.join("away")).unwrap();
     fs::create_dir(&backup).unwrap();
-    let base = open(&scratch.base()).unwrap();
+    let base = acquire_released(|| open(&scratch.base()));
     let refused = base.repository(&server()).unwrap_err();
     assert!(refused.message().contains("not mounted"), "{refused}");
     fs::remove_dir(&backup).unwrap();
@@ -141,11 +143,11 @@ fn an_empty_mount_point_of_the_backups_is_an_error() {
     drop(base);
     // After the operator has accepted the loss it is no longer an error.
     fs::remove_dir(backup.join("20260101000000")).unwrap();
-    let base = open(&scratch.base()).unwrap();
+    let base = acquire_released(|| open(&scratch.base()));
     assert!(base.repository(&server()).is_err());
     base.create_server(&server()).unwrap();
     drop(base);
-    let base = open(&scratch.base()).unwrap();
+    let base = acquire_released(|| open(&scratch.base()));
     base.repository(&server()).unwrap();
 }
 
@@ -190,7 +192,7 @@ fn the_repository_of_version_0_1_0_is_opened() {
     fs::create_dir(root.join("backup")).unwrap();
     fs::write(root.join("system.info"), "SYSTEM_IDENTIFIER=7\n").unwrap();
     fs::rename(root.join("wal"), root.join("away")).unwrap();
-    let base = open(&scratch.base()).unwrap();
+    let base = acquire_released(|| open(&scratch.base()));
     assert_eq!(
         base.repository(&server()).unwrap_err().kind(),
         ErrorKind::NotFound
