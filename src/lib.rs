@@ -2,11 +2,11 @@
 //! client sends it commands, and a restore recovers to any point in time.
 //!
 //! The modules form layers; each uses only lower ones (`tests/layering.rs` checks it). From the
-//! top: programs ([`app`]), the daemon ([`daemon`]), operations ([`job`]), then PostgreSQL
-//! ([`pg`]), the repository ([`repository`]), the management protocol ([`protocol`]) and the shared
-//! state ([`status`]), then formats ([`codec`], [`format`], [`config`], [`vault`]), then the system
-//! ([`storage`], [`crypto`], [`net`], [`logging`], [`sys`], [`pool`]), and at the bottom basic
-//! types ([`unit`], [`error`]).
+//! top: programs (`app`), the daemon (`daemon`), operations (`job`), then PostgreSQL
+//! (`pg`), the repository (`repository`), the management protocol (`protocol`) and the shared
+//! state (`status`), then formats (`codec`, `format`, `config`, `vault`), then the system
+//! (`storage`, `crypto`, `net`, `logging`, `sys`, `pool`), and at the bottom basic
+//! types (`unit`, `error`).
 
 pub mod app;
 pub mod codec;

@@ -1,7 +1,7 @@
 //! Encoding and decoding of stored files in one pass: hash, compress, encrypt, and the reverse.
 //!
 //! A stored file is `compress` then `encrypt` of a plain one. Compressed, it is a sequence of
-//! independent frames of [`CHUNK_SIZE`] plain bytes each, so that many threads compress one file
+//! independent frames of `CHUNK_SIZE` plain bytes each, so that many threads compress one file
 //! and any standard tool reads it; encrypted, it is one AES-GCM message. Digests are computed in
 //! the same pass. The layout of the repository is not known here.
 

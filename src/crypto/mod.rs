@@ -3,7 +3,7 @@
 //! A container is `salt ‖ IV ‖ ciphertext ‖ tag` (16, 12, n and 16 bytes): AES-GCM without
 //! associated data, with a key derived from the [`MasterKey`] and the salt. Stored files, the
 //! records of users files and the frames of the management protocol are containers.
-//! [`MasterKey::seal`] and [`MasterKey::open`] encrypt and decrypt one in memory, [`gcm`] its
+//! [`MasterKey::seal`] and [`MasterKey::open`] encrypt and decrypt one in memory, `gcm` its
 //! ciphertext as a stream.
 
 mod digest;

@@ -1,8 +1,8 @@
 //! The state of a server that all threads share: its WAL receiver, the running operations and their
 //! progress. Each server has its own lock.
 //!
-//! Jobs and receivers write it, `status` and `progress` read it. [`ServerState::begin`] refuses an
-//! operation that conflicts with a running one; dropping its [`OperationGuard`] ends the operation,
+//! Jobs and receivers write it, `status` and `progress` read it. `ServerState::begin` refuses an
+//! operation that conflicts with a running one; dropping its `OperationGuard` ends the operation,
 //! also after a panic. Nothing is stored: after a restart the state is read from the repository and
 //! the servers.
 

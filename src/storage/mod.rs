@@ -1,6 +1,6 @@
 //! Durable files: the only module that syncs, renames, links and unlinks.
 //!
-//! [`Durable`] values are created only here, after a sync, and an [`AtomicFile`] has its final name
+//! `Durable` values are created only here, after a sync, and an `AtomicFile` has its final name
 //! only when its content is on stable storage. The content of the files is not interpreted here,
 //! apart from the size and the zeros of WAL segments.
 
