@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::model::{AuthMethod, AuthMethods, Host, Retention};
 use super::problem::{closest, invalid};
 use crate::codec::Level;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::unit::{ByteSize, Keyword, Names, Span, is_name};
 
 /// What the values of a key look like.
@@ -316,15 +316,7 @@ fn names<T: Keyword>() -> Vec<Names> {
 }
 
 fn keyword<T: Keyword>(text: &str) -> Result<T> {
-    let found = find(text, &names::<T>())?;
-    let value = T::ALL.iter().find(|value| value.names() == found);
-    let missing = || {
-        Error::new(
-            ErrorKind::Internal,
-            format!("no value has the name {text:?}"),
-        )
-    };
-    value.copied().ok_or_else(missing)
+    T::from_name(&text.to_ascii_lowercase()).ok_or_else(|| unknown(text, &names::<T>()))
 }
 
 /// The first name of each value.
@@ -335,17 +327,20 @@ pub(super) fn words(all: &[Names]) -> Vec<&'static str> {
 /// The value of which `text` is a name.
 pub(super) fn find(text: &str, all: &[Names]) -> Result<Names> {
     let lower = text.to_ascii_lowercase();
-    if let Some(found) = all.iter().find(|names| is_name(&lower, **names)) {
-        return Ok(*found);
-    }
+    let found = all.iter().find(|names| is_name(&lower, **names));
+    found.copied().ok_or_else(|| unknown(text, all))
+}
+
+/// The error for a text that is none of the names.
+fn unknown(text: &str, all: &[Names]) -> Error {
     let problem = invalid(format!("{text:?} is not one of {}", words(all).join(", ")));
     let spellings = all
         .iter()
         .flat_map(|(name, aliases)| std::iter::once(name).chain(*aliases));
-    Err(match closest(&lower, spellings.copied()) {
+    match closest(&text.to_ascii_lowercase(), spellings.copied()) {
         Some(close) => problem.with_hint(format!("did you mean {close}?")),
         None => problem,
-    })
+    }
 }
 
 /// The items of a list without white space around them; empty ones are skipped.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Keyword, Names, is_name};
+use super::{Keyword, Names};
 
 /// The encryption method of a stored file: AES in Galois/Counter Mode, by key size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,12 +56,6 @@ impl Encryption {
             Encryption::Aes192 => Method { names: ("aes-192-gcm", &["aes192", "aes192-gcm", "aes-192"]), code: 2, key_length: 24 },
             Encryption::Aes128 => Method { names: ("aes-128-gcm", &["aes128", "aes128-gcm", "aes-128"]), code: 3, key_length: 16 },
         }
-    }
-
-    /// The method of a name or an alias.
-    pub fn from_name(name: &str) -> Option<Encryption> {
-        let mut all = Encryption::ALL.into_iter();
-        all.find(|one| is_name(name, one.method().names))
     }
 
     /// The name in files and messages.

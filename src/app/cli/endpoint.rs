@@ -7,7 +7,7 @@ use crate::codec::Compression;
 use crate::config::ClientConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::Codec;
-use crate::unit::Encryption;
+use crate::unit::{Encryption, Keyword};
 
 /// The configuration files that are tried without `-c`: the client's, then the daemon's.
 const DEFAULT_CONFIG_FILES: [&str; 2] = [

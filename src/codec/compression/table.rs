@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::method::Method;
 use super::{bzip2, gzip, lz4, none, zstd};
-use crate::unit::{Keyword, Names, is_name};
+use crate::unit::{Keyword, Names};
 
 /// The compression method of a stored file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +43,6 @@ impl Compression {
         }
         names
     };
-
-    /// The method of a name or an alias.
-    pub fn from_name(name: &str) -> Option<Compression> {
-        let mut all = Compression::ALL.into_iter();
-        all.find(|one| is_name(name, one.method().names))
-    }
 
     /// The name in files and messages.
     pub fn name(self) -> &'static str {
