@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use crate::codec::Suffixes;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
 use crate::job::wal::report_gaps;
-use crate::repository::{Authenticity, Backup, Repository, WalDirectory, WalFile};
+use crate::repository::{Authenticity, Backup, MeasuredWalFile, Repository, WalDirectory};
 use crate::unit::{Lsn, PgVersion, SegmentSize};
 
 /// A backup, and its distance from the next older one and from the end of the archive.
@@ -50,7 +49,7 @@ pub(super) fn list_and_check_gaps(context: &ServerContext) -> Result<Catalogue> 
 fn read(
     context: &ServerContext,
     repository: &Repository,
-    check: impl FnOnce(&WalDirectory, &[WalFile], &[Backup]) -> Result<()>,
+    check: impl FnOnce(&WalDirectory, &[MeasuredWalFile], &[Backup]) -> Result<()>,
 ) -> Result<Catalogue> {
     let backups = repository.backups()?;
     let system = repository.system()?;
@@ -60,7 +59,7 @@ fn read(
     };
     if let Some(system) = &system {
         let wal = repository.wal_with_segment_size(system.segment_size);
-        let segments = wal.segments()?;
+        let segments = wal.measured_segments()?;
         check(&wal, &segments, &backups)?;
         archive.add(&segments, system.segment_size);
     }
@@ -115,16 +114,9 @@ struct ArchiveExtent {
 }
 
 impl ArchiveExtent {
-    fn add(&mut self, segments: &[WalFile], segment_size: SegmentSize) {
-        for file in segments {
-            // A file that is not encoded has the size of a segment. Another one may have been
-            // renamed or removed since the listing.
-            let size = if file.suffixes == Suffixes::NONE {
-                segment_size.bytes()
-            } else {
-                std::fs::metadata(&file.path).map_or(0, |metadata| metadata.len())
-            };
-            self.size = self.size.saturating_add(size);
+    fn add(&mut self, segments: &[MeasuredWalFile], segment_size: SegmentSize) {
+        for MeasuredWalFile { file, length } in segments {
+            self.size = self.size.saturating_add(length.unwrap_or(0));
             if !file.partial {
                 self.end = self.end.max(file.segment.end(segment_size));
             }

@@ -48,11 +48,16 @@ impl Backup {
     }
 
     /// Reads `backup.info` in the directory `path`; `own` if only this program writes there. One
-    /// that cannot be read is not valid.
-    pub(super) fn read(label: Label, path: PathBuf, own: bool) -> Backup {
+    /// that cannot be read is not valid. Also returns whether another attempt would read the same:
+    /// not after an error of the system.
+    pub(super) fn read(label: Label, path: PathBuf, own: bool) -> (Backup, bool) {
         let read = BackupInfo::read(&path, &label);
-        let (info, signature) = read.unwrap_or_else(|failure| {
-            log::warn!("the backup {label} is not valid: {failure}");
+        let final_result = match &read {
+            Ok(_) => true,
+            Err(error) => error.kind() == ErrorKind::Corrupt,
+        };
+        let (info, signature) = read.unwrap_or_else(|error| {
+            log::warn!("the backup {label} is not valid: {error}");
             (BackupInfo::unreadable(), None)
         });
         let origin = if own {
@@ -60,14 +65,15 @@ impl Backup {
         } else {
             Origin::detect(&path)
         };
-        Backup {
+        let backup = Backup {
             manifest_is_missing: is_missing(&path.join(MANIFEST)),
             label,
             path,
             info,
             origin,
             signature,
-        }
+        };
+        (backup, final_result)
     }
 
     /// Where a file of the backup is stored.

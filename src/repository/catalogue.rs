@@ -100,7 +100,8 @@ impl Catalogue {
                 self.reads += 1;
             }
             let own = path.parent() == Some(own);
-            let backup = Backup::read(label, path.clone(), own);
+            let (backup, final_result) = Backup::read(label, path.clone(), own);
+            let files = files.filter(|_| final_result);
             self.entries.insert(path, Entry { files, backup });
         }
     }

@@ -43,7 +43,7 @@ pub use server::Repository;
 pub(crate) use signature::Authenticity;
 pub(crate) use system_info::SystemInfo;
 pub use wal_directory::WalDirectory;
-pub(crate) use wal_directory::WalFile;
+pub(crate) use wal_directory::{MeasuredWalFile, WalFile};
 pub use wal_end::WalEnd;
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The WAL archive of one server.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,29 +15,84 @@ use crate::unit::{Segment, SegmentSize, Timeline};
 /// The WAL archive of a server, `<base_dir>/<server>/wal`.
 #[derive(Clone, Debug)]
 pub struct WalDirectory {
-    path: PathBuf,
+    path: Arc<Path>,
     segment_size: SegmentSize,
     paths: PinnedPaths,
 }
 
-/// A file of a WAL segment in the archive.
+/// A file of a WAL segment in the archive. An archive has many: the name is made when it is asked
+/// for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalFile {
     /// Timeline and number of the segment.
     pub segment: Segment,
-    /// The path in the archive.
-    pub path: PathBuf,
     /// The compression and encryption suffixes of the name.
     pub suffixes: Suffixes,
     /// Whether the segment is being received, or is the last one of a timeline that ended in it:
     /// plain, of full size, with zeros after the last received byte.
     pub partial: bool,
+    segment_size: SegmentSize,
+    directory: Arc<Path>,
+}
+
+/// A file of a WAL segment and its length on the disk.
+#[derive(Clone, Debug)]
+pub struct MeasuredWalFile {
+    /// The file.
+    pub file: WalFile,
+    /// Bytes; `None` if it was renamed or removed since the listing.
+    pub length: Option<u64>,
+}
+
+impl MeasuredWalFile {
+    /// Whether the file has the expected size, as far as known without reading it. One that was
+    /// renamed meanwhile was replaced by its encoded file.
+    pub(super) fn has_full_length(&self) -> bool {
+        self.length.is_none_or(|length| {
+            if self.file.is_plain() {
+                length == self.file.segment_size.bytes()
+            } else {
+                length > 0
+            }
+        })
+    }
 }
 
 impl WalFile {
+    /// The name in the archive.
+    pub fn name(&self) -> String {
+        let plain = self.segment.name(self.segment_size);
+        if self.partial {
+            plain + PARTIAL_SUFFIX
+        } else {
+            plain + &self.suffixes.text()
+        }
+    }
+
+    /// The path in the archive.
+    pub fn path(&self) -> PathBuf {
+        self.directory.join(self.name())
+    }
+
+    fn measure(self) -> Result<MeasuredWalFile> {
+        let path = self.path();
+        let length = match std::fs::metadata(&path) {
+            Ok(found) => Some(found.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(error).with_context(|| format!("look at {}", path.display()));
+            }
+        };
+        Ok(MeasuredWalFile { file: self, length })
+    }
+
     /// Whether the file is a complete segment as PostgreSQL wrote it.
     pub fn is_plain(&self) -> bool {
         !self.partial && self.suffixes == Suffixes::NONE
+    }
+
+    fn order(&self) -> (Segment, u8) {
+        (self.segment, self.rank())
     }
 
     /// If a segment has several files, the one with the highest rank is used.
@@ -55,7 +109,7 @@ impl WalDirectory {
     /// The archive in the directory `path`.
     pub fn new(path: &Path, segment_size: SegmentSize) -> WalDirectory {
         WalDirectory {
-            path: path.to_owned(),
+            path: path.into(),
             segment_size,
             paths: PinnedPaths::default(),
         }
@@ -90,27 +144,33 @@ impl WalDirectory {
         // A file that is renamed while a directory is read may be listed under both names or under
         // none. So it is read twice, and files that only the first pass found are looked up by
         // their names.
-        let before = self.files()?;
-        let mut best: BTreeMap<Segment, WalFile> = BTreeMap::new();
-        // The file with the highest rank is last and is kept.
-        best.extend(self.files()?.into_iter().map(|file| (file.segment, file)));
+        let mut before = self.files()?;
+        let mut best = self.files()?;
+        before.retain(|file| {
+            let segment = |listed: &WalFile| listed.segment;
+            best.binary_search_by_key(&file.segment, segment).is_err()
+        });
         for file in before {
-            if !best.contains_key(&file.segment)
-                && let Some(found) = self.find(file.segment)?
-            {
-                best.insert(found.segment, found);
-            }
+            best.extend(self.find(file.segment)?);
         }
-        Ok(best.into_values().collect())
+        best.sort_by_key(WalFile::order);
+        // The file with the highest rank is the last one of its segment.
+        best.reverse();
+        best.dedup_by_key(|file| file.segment);
+        best.reverse();
+        Ok(best)
+    }
+
+    /// As [`WalDirectory::segments`], with the lengths of the files.
+    pub fn measured_segments(&self) -> Result<Vec<MeasuredWalFile>> {
+        self.segments()?.into_iter().map(WalFile::measure).collect()
     }
 
     /// All files of segments, sorted by segment and rank.
     pub fn files(&self) -> Result<Vec<WalFile>> {
         let mut files = Vec::new();
-        for name in self.names()? {
-            files.extend(self.wal_file(&name));
-        }
-        files.sort_by_key(|file| (file.segment, file.rank()));
+        self.for_each_name(|name| files.extend(self.wal_file(name)))?;
+        files.sort_unstable_by_key(WalFile::order);
         Ok(files)
     }
 
@@ -173,11 +233,8 @@ impl WalDirectory {
 
     /// The timelines with an archived history file, sorted.
     pub fn history_timelines(&self) -> Result<Vec<Timeline>> {
-        let names = self.names()?;
-        let mut timelines: Vec<Timeline> = names
-            .iter()
-            .filter_map(|name| Timeline::of_history_name(name))
-            .collect();
+        let mut timelines = Vec::new();
+        self.for_each_name(|name| timelines.extend(Timeline::of_history_name(name)))?;
         timelines.sort_unstable();
         timelines.dedup();
         Ok(timelines)
@@ -192,14 +249,16 @@ impl WalDirectory {
     /// Removes temporary files after a crash and returns their number. Nothing may write to the
     /// archive meanwhile.
     pub fn sweep(&self) -> Result<usize> {
-        let mut swept = 0;
-        for name in self.names()? {
-            if storage::is_temporary(&name) {
-                storage::remove_file(&self.path.join(name))?;
-                swept += 1;
+        let mut temporary = Vec::new();
+        self.for_each_name(|name| {
+            if storage::is_temporary(name) {
+                temporary.push(self.path.join(name));
             }
+        })?;
+        for path in &temporary {
+            storage::remove_file(path)?;
         }
-        Ok(swept)
+        Ok(temporary.len())
     }
 
     /// Files and directories in the archive that do not belong to it.
@@ -224,7 +283,8 @@ impl WalDirectory {
         Ok(foreign)
     }
 
-    fn wal_file(&self, name: &str) -> Option<WalFile> {
+    /// The file of a segment called `name`, which need not exist; `None` for other names.
+    pub fn wal_file(&self, name: &str) -> Option<WalFile> {
         let (plain, suffixes, partial) = match name.strip_suffix(PARTIAL_SUFFIX) {
             Some(plain) => (plain, Suffixes::NONE, true),
             None => {
@@ -234,20 +294,22 @@ impl WalDirectory {
         };
         Some(WalFile {
             segment: Segment::parse(plain, self.segment_size)?,
-            path: self.path.join(name),
             suffixes,
             partial,
+            segment_size: self.segment_size,
+            directory: self.path.clone(),
         })
     }
 
-    /// The names in the directory that are UTF-8.
-    fn names(&self) -> Result<Vec<String>> {
+    /// Calls `f` with each name in the directory that is UTF-8.
+    fn for_each_name(&self, mut f: impl FnMut(&str)) -> Result<()> {
         let action = || format!("read directory {}", self.path.display());
-        let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.path).with_context(action)? {
-            names.extend(entry.with_context(action)?.file_name().into_string().ok());
+            if let Some(name) = entry.with_context(action)?.file_name().to_str() {
+                f(name);
+            }
         }
-        Ok(names)
+        Ok(())
     }
 }
 

@@ -62,10 +62,10 @@ impl WalDirectory {
         if !file.partial {
             return Ok((segment.end(size), segment.end(size)));
         }
-        let written = storage::open_file(&file.path)
+        let written = storage::open_file(&file.path())
             .map_err(Into::into)
             .and_then(|open| storage::written_length(&open))
-            .with_context(|| format!("look for the end of {}", file.path.display()))?;
+            .with_context(|| format!("look for the end of {}", file.path().display()))?;
         let start = segment.start(size);
         Ok((start, start.advance(written)))
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{WalDirectory, WalFile};
-use crate::error::{Context, Result};
+use super::{MeasuredWalFile, WalDirectory};
+use crate::error::Result;
 use crate::format::TimelineHistory;
 use crate::unit::{Segment, SegmentSize, Timeline, WalPosition};
 
@@ -64,22 +64,26 @@ impl WalDirectory {
     /// branches that no backup needs may be missing. A plain segment of another size counts as
     /// missing, and so does a partial one with WAL after it.
     pub fn gaps(&self, backups: &[WalPosition]) -> Result<Vec<Gap>> {
-        self.gaps_in(&self.segments()?, backups)
+        self.gaps_in(&self.measured_segments()?, backups)
     }
 
     /// As [`WalDirectory::gaps`], where the segments were listed before.
-    pub fn gaps_in(&self, segments: &[WalFile], backups: &[WalPosition]) -> Result<Vec<Gap>> {
+    pub fn gaps_in(
+        &self,
+        segments: &[MeasuredWalFile],
+        backups: &[WalPosition],
+    ) -> Result<Vec<Gap>> {
         let mut gaps = self.find_gaps(segments, backups)?;
         if !gaps.is_empty() {
             // A file that was renamed since the listing is found by another one.
-            let again = self.find_gaps(&self.segments()?, backups)?;
+            let again = self.find_gaps(&self.measured_segments()?, backups)?;
             gaps.retain(|gap| again.contains(gap));
         }
         Ok(gaps)
     }
 
-    fn find_gaps(&self, segments: &[WalFile], backups: &[WalPosition]) -> Result<Vec<Gap>> {
-        let present = self.present(segments)?;
+    fn find_gaps(&self, segments: &[MeasuredWalFile], backups: &[WalPosition]) -> Result<Vec<Gap>> {
+        let present = present(segments);
         let mut missing = Vec::new();
         for &timeline in present.keys() {
             let history = match self.history(timeline)? {
@@ -90,25 +94,6 @@ impl WalDirectory {
             self.find_missing(&history, &present, backups, &mut missing);
         }
         Ok(merge(missing, self.segment_size()))
-    }
-
-    fn present(&self, segments: &[WalFile]) -> Result<Present> {
-        let size = self.segment_size();
-        let mut present = Present::new();
-        for file in segments {
-            let numbers = present.entry(file.segment.timeline).or_default();
-            // They are sorted: a later segment means that the partial one is not the last.
-            numbers.partial = None;
-            if !has_full_length(file, size)? {
-                continue;
-            }
-            if file.partial {
-                numbers.partial = Some(file.segment.number);
-            } else {
-                numbers.complete.insert(file.segment.number);
-            }
-        }
-        Ok(present)
     }
 
     /// Adds the missing segments along the history of one timeline.
@@ -169,6 +154,25 @@ impl WalDirectory {
     }
 }
 
+fn present(segments: &[MeasuredWalFile]) -> Present {
+    let mut present = Present::new();
+    for measured in segments {
+        let segment = measured.file.segment;
+        let numbers = present.entry(segment.timeline).or_default();
+        // They are sorted: a later segment means that the partial one is not the last.
+        numbers.partial = None;
+        if !measured.has_full_length() {
+            continue;
+        }
+        if measured.file.partial {
+            numbers.partial = Some(segment.number);
+        } else {
+            numbers.complete.insert(segment.number);
+        }
+    }
+    present
+}
+
 /// The missing ranges between `first` and `last`; `present` is sorted.
 fn missing_ranges(present: impl Iterator<Item = u64>, (first, last): Range) -> Vec<Range> {
     let mut ranges = Vec::new();
@@ -206,21 +210,4 @@ fn merge(mut missing: Vec<(Timeline, Range)>, size: SegmentSize) -> Vec<Gap> {
         }
     }
     gaps
-}
-
-/// Whether a file has the expected size, as far as known without reading it.
-fn has_full_length(file: &WalFile, size: SegmentSize) -> Result<bool> {
-    let length = match std::fs::metadata(&file.path) {
-        Ok(metadata) => metadata.len(),
-        // It was replaced by its encoded file meanwhile.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => {
-            return Err(error).with_context(|| format!("look at {}", file.path.display()));
-        }
-    };
-    Ok(if file.is_plain() {
-        length == size.bytes()
-    } else {
-        length > 0
-    })
 }

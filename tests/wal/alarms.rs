@@ -132,7 +132,7 @@ fn a_lost_slot_is_an_alarm_and_a_new_slot_continues_after_the_gap() {
             .any(|line| line.contains("is lost, the server has removed it"))
     );
     let kept =
-        before.file.path.exists() || receiver.wal().find(before.file.segment).unwrap().is_some();
+        before.file.path().exists() || receiver.wal().find(before.file.segment).unwrap().is_some();
     assert!(kept, "what was received stays");
 
     // The next start finds the gap again.

@@ -24,7 +24,7 @@ fn nothing_is_acknowledged_from_a_removed_or_replaced_segment() {
         ("replaced", "is not the one that was there"),
     ] {
         receiver.wait_flushed(&cluster);
-        let path = receiver.wal_end().file.path;
+        let path = receiver.wal_end().file.path();
         assert!(path.extension().is_some_and(|found| found == "partial"));
         if how == "removed" {
             fs::remove_file(&path).unwrap();

@@ -195,7 +195,7 @@ impl Receiver {
             };
             let mut ours = Vec::new();
             let key = &self.context.daemon.key;
-            let mut source = wal.open(&file.path, file.suffixes, key).unwrap();
+            let mut source = wal.open(&file.path(), file.suffixes, key).unwrap();
             source.read_to_end(&mut ours).unwrap();
             source.finish().unwrap();
             assert_eq!(ours.len() as u64, size.bytes(), "{name}");

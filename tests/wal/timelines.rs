@@ -67,7 +67,7 @@ fn a_promoted_standby_is_followed_without_interruption() {
             timeline: Timeline::new(timeline).unwrap(),
             number,
         };
-        fs::read(receiver.wal().find(segment).unwrap().unwrap().path).unwrap()
+        fs::read(receiver.wal().find(segment).unwrap().unwrap().path()).unwrap()
     };
     let length = usize::try_from(size.offset(switch)).unwrap();
     assert!(read(1)[..length] == read(2)[..length]);

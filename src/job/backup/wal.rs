@@ -208,7 +208,7 @@ impl WalAttacher<'_> {
             let done = if self.is_sealed(&file) {
                 self.link(
                     &name,
-                    &file.path,
+                    &file.path(),
                     file.suffixes,
                     self.archive.segment_size().bytes(),
                 )
@@ -299,7 +299,7 @@ impl WalAttacher<'_> {
         } else {
             size.bytes()
         };
-        self.copy(name, &file.path, file.suffixes, (needed, size.bytes()))
+        self.copy(name, &file.path(), file.suffixes, (needed, size.bytes()))
     }
 
     /// Copies the first `needed` bytes of a file of the archive, and adds zeros up to `size`.

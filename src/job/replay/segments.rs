@@ -291,7 +291,7 @@ impl Segments {
     fn readable_duplicate(&self, segment: Segment) -> Result<Option<WalFile>> {
         for file in self.archive.files_for_segment(segment)?.into_iter().rev() {
             let read = || -> Result<u64> {
-                let mut source = self.archive.open(&file.path, file.suffixes, &self.key)?;
+                let mut source = self.archive.open(&file.path(), file.suffixes, &self.key)?;
                 io::copy(&mut source, &mut io::sink())?;
                 Ok(source.finish()?.plain_size)
             };
@@ -299,9 +299,9 @@ impl Segments {
                 Ok(size) if size == self.size().bytes() => return Ok(Some(file)),
                 Ok(_) => log::warn!(
                     "{} does not have the size of a segment",
-                    file.path.display()
+                    file.path().display()
                 ),
-                Err(failure) => log::warn!("{}: {failure}", file.path.display()),
+                Err(failure) => log::warn!("{}: {failure}", file.path().display()),
             }
         }
         Ok(None)
@@ -311,16 +311,16 @@ impl Segments {
         let mut written_until = None;
         if file.partial {
             // Measured before the first read: WAL that arrives later is ignored.
-            let length = storage::open_file(&file.path)
+            let length = storage::open_file(&file.path())
                 .map_err(Into::into)
                 .and_then(|open| storage::written_length(&open))
-                .with_context(|| format!("open {}", file.path.display()))?;
+                .with_context(|| format!("open {}", file.path().display()))?;
             written_until = Some(file.segment.start(self.size()).advance(length));
         }
-        let source = self.archive.open(&file.path, file.suffixes, &self.key)?;
+        let source = self.archive.open(&file.path(), file.suffixes, &self.key)?;
         Ok(OpenedSegment {
             source,
-            path: file.path.clone(),
+            path: file.path(),
             written_until,
             manifest_entry: None,
         })

@@ -234,9 +234,9 @@ impl ArchiveWriter {
             None => None,
         };
         let last = last.filter(|file| !file.partial);
-        let path = last.as_ref().map(|file| file.path.as_path());
+        let path = last.as_ref().map(WalFile::path);
         let start = segment.start(self.directory.segment_size());
-        let durable = sync_archive_end(self.directory.path(), path, start)?;
+        let durable = sync_archive_end(self.directory.path(), path.as_deref(), start)?;
         if let Some(file) = last.filter(WalFile::is_plain) {
             // An earlier error may have come right after its rename.
             self.sealer.completed(file.segment);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::error::Result;
 use crate::job::context::ServerContext;
-use crate::repository::{Backup, Repository, WalDirectory, WalFile};
+use crate::repository::{Backup, MeasuredWalFile, Repository, WalDirectory};
 
 /// As [`check_gaps`], in the pool: an archive may have many files.
 pub(super) fn check_in_pool(
@@ -38,7 +38,7 @@ fn check(context: &ServerContext, repository: &Repository, directory: &WalDirect
     report_gaps(
         context,
         directory,
-        (&directory.segments()?, &backups),
+        (&directory.measured_segments()?, &backups),
         begun,
     )
 }
@@ -49,7 +49,7 @@ fn check(context: &ServerContext, repository: &Repository, directory: &WalDirect
 pub(in crate::job) fn report_gaps(
     context: &ServerContext,
     directory: &WalDirectory,
-    (segments, backups): (&[WalFile], &[Backup]),
+    (segments, backups): (&[MeasuredWalFile], &[Backup]),
     begun: Instant,
 ) -> Result<()> {
     let server = &context.server.name;

@@ -49,7 +49,7 @@ fn read_header(
     file: &WalFile,
     key: &Arc<MasterKey>,
 ) -> Option<LongHeader> {
-    let mut source = directory.open(&file.path, file.suffixes, key).ok()?;
+    let mut source = directory.open(&file.path(), file.suffixes, key).ok()?;
     let mut page = [0; PageHeader::MAX_LENGTH];
     source.read_exact(&mut page).ok()?;
     PageHeader::parse(&page).ok()?.long

@@ -41,7 +41,7 @@ pub(super) fn seal(
         {
             return Ok(Sealed::Done);
         }
-        match compare(directory, &plain, (&file.path, file.suffixes), coding) {
+        match compare(directory, &plain, (&file.path(), file.suffixes), coding) {
             Ok(()) => {
                 // Its rename may not be synced.
                 sync_directory(directory.path())?;
@@ -49,7 +49,7 @@ pub(super) fn seal(
                 return Ok(Sealed::Done);
             }
             Err(failure) => {
-                log::warn!("{}: {failure}", file.path.display());
+                log::warn!("{}: {failure}", file.path().display());
                 damaged.push(file);
             }
         }
@@ -59,7 +59,7 @@ pub(super) fn seal(
     }
     for file in &damaged {
         if file.suffixes != coding.stored().suffixes() {
-            remove_file_unsynced(&file.path)?;
+            remove_file_unsynced(&file.path())?;
         }
     }
     if coding.stored() != StoredFormat::PLAIN {

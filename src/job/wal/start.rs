@@ -192,12 +192,11 @@ impl StartInputs<'_> {
     }
 
     fn behind(&self, end: &WalEnd) -> ReceiveError {
-        let file = end.file.path.file_name().unwrap_or_default();
         let message = format!(
             "the server's WAL ends at {}, but the archive has it up to {}, in {}",
             self.identity.position,
             end.received,
-            file.display()
+            end.file.name()
         );
         if self.in_recovery {
             // A restarted standby replays its WAL and catches up.

@@ -100,7 +100,7 @@ impl TailReader<'_> {
                 timeline: on,
                 from,
                 bytes,
-                path: file.path,
+                path: file.path(),
             })
         })
     }
@@ -114,7 +114,7 @@ impl TailReader<'_> {
             };
             let opened = self
                 .directory
-                .open(&file.path, file.suffixes, &self.context.daemon.key);
+                .open(&file.path(), file.suffixes, &self.context.daemon.key);
             match opened {
                 // It was sealed meanwhile and has a new name.
                 Err(failure) if failure.kind() == ErrorKind::NotFound => not_found = Some(failure),

@@ -77,10 +77,7 @@ fn one_file_per_segment_is_listed_and_foreign_files_are_not() {
         "00000002.history",
     ]);
     let segments = scratch.0.segments().unwrap();
-    let names: Vec<_> = segments
-        .iter()
-        .map(|file| file.path.file_name().unwrap().to_str().unwrap())
-        .collect();
+    let names: Vec<_> = segments.iter().map(WalFile::name).collect();
     assert_eq!(
         names,
         [

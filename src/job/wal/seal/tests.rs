@@ -62,7 +62,7 @@ fn write_plain(directory: &WalDirectory) -> PathBuf {
 fn read(directory: &WalDirectory, coding: &EncodeOptions) -> Vec<u8> {
     let file = directory.find(SEGMENT).unwrap().unwrap();
     let key = coding.key.as_ref().unwrap();
-    let mut source = directory.open(&file.path, file.suffixes, key).unwrap();
+    let mut source = directory.open(&file.path(), file.suffixes, key).unwrap();
     let mut bytes = Vec::new();
     source.read_to_end(&mut bytes).unwrap();
     source.finish().unwrap();

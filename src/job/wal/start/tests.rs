@@ -1,10 +1,10 @@
-use std::path::PathBuf;
+use std::path::Path;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::codec::Suffixes;
-use crate::repository::WalFile;
+use crate::repository::WalDirectory;
+use crate::storage::PARTIAL_SUFFIX;
 
 const MIB: u64 = 1 << 20;
 
@@ -18,16 +18,16 @@ fn size() -> SegmentSize {
 
 fn end(number: u32, next: u64, received: u64) -> WalEnd {
     let timeline = timeline(number);
+    let archive = WalDirectory::new(Path::new("wal"), size());
+    let mut name = Segment::containing(timeline, Lsn(next), size()).name(size());
+    if received > next {
+        name += PARTIAL_SUFFIX;
+    }
     WalEnd {
         timeline,
         next: Lsn(next),
         received: Lsn(received),
-        file: WalFile {
-            segment: Segment::containing(timeline, Lsn(next), size()),
-            path: PathBuf::new(),
-            suffixes: Suffixes::NONE,
-            partial: received > next,
-        },
+        file: archive.wal_file(&name).unwrap(),
     }
 }
 
