@@ -5,8 +5,8 @@ use std::time::Instant;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
 use crate::job::wal::report_gaps;
-use crate::repository::{Authenticity, Backup, MeasuredWalFile, Repository, WalDirectory};
-use crate::unit::{Lsn, PgVersion, SegmentSize};
+use crate::repository::{Authenticity, Backup, WalDirectory, WalFile};
+use crate::unit::{Lsn, PgVersion};
 
 /// A backup, and its distance from the next older one and from the end of the archive.
 #[derive(Clone, Debug)]
@@ -28,49 +28,50 @@ pub struct Catalogue {
     pub version: Option<PgVersion>,
     /// The complete backups, oldest first.
     pub entries: Vec<Entry>,
-    /// Bytes stored for the server: its backups and its WAL.
-    pub size: u64,
 }
 
 /// Reads the catalogue of a server.
 pub fn list(context: &ServerContext) -> Result<Catalogue> {
-    read(context, &context.repository()?, |_, _, _| Ok(()))
+    read(context, |wal, _| Ok(end(wal.segments()?.iter())))
 }
 
-/// As [`list`], after a check for gaps: WAL files may have been removed, or put back.
-pub(super) fn list_and_check_gaps(context: &ServerContext) -> Result<Catalogue> {
+/// As [`list`], after a check for gaps: WAL files may have been removed, or put back. Also returns
+/// the bytes stored for the server: its backups and its WAL.
+pub(super) fn list_and_check_gaps(context: &ServerContext) -> Result<(Catalogue, u64)> {
     let begun = Instant::now();
-    read(context, &context.repository()?, |wal, segments, backups| {
-        report_gaps(context, wal, (segments, backups), begun)
-    })
+    let mut size = 0_u64;
+    let catalogue = read(context, |wal, backups| {
+        let segments = wal.measured_segments()?;
+        report_gaps(context, wal, (&segments, backups), begun)?;
+        let lengths = segments.iter().filter_map(|measured| measured.length);
+        size = lengths.fold(0, u64::saturating_add);
+        Ok(end(segments.iter().map(|measured| &measured.file)))
+    })?;
+    for entry in &catalogue.entries {
+        size = size.saturating_add(entry.backup.info.backup_size);
+    }
+    Ok((catalogue, size))
 }
 
-/// Reads the catalogue. `check` is called with the WAL archive, if there is one.
+/// Reads the catalogue. `end` is called with the WAL archive, if there is one, and returns its end.
 fn read(
     context: &ServerContext,
-    repository: &Repository,
-    check: impl FnOnce(&WalDirectory, &[MeasuredWalFile], &[Backup]) -> Result<()>,
+    end: impl FnOnce(&WalDirectory, &[Backup]) -> Result<Lsn>,
 ) -> Result<Catalogue> {
+    let repository = context.repository()?;
     let backups = repository.backups()?;
     let system = repository.system()?;
-    let mut archive = ArchiveExtent {
-        end: context.status.receiver().flushed,
-        size: 0,
-    };
+    let mut wal_end = context.status.receiver().flushed;
     if let Some(system) = &system {
         let wal = repository.wal_with_segment_size(system.segment_size);
-        let segments = wal.measured_segments()?;
-        check(&wal, &segments, &backups)?;
-        archive.add(&segments, system.segment_size);
+        wal_end = wal_end.max(end(&wal, &backups)?);
     }
-    let mut size = archive.size;
     let mut before = None;
     let mut entries = Vec::with_capacity(backups.len());
     for backup in backups {
         let start = backup.info.start.lsn;
-        size = size.saturating_add(backup.info.backup_size);
         entries.push(Entry {
-            wal: archive.end.since(start),
+            wal: wal_end.since(start),
             delta: before.map_or(0, |before| start.since(before)),
             authentic: backup.authenticity(&context.daemon.key)? == Authenticity::Verified,
             backup,
@@ -81,8 +82,13 @@ fn read(
     Ok(Catalogue {
         version: reported.or(system.map(|system| system.version)),
         entries,
-        size,
     })
+}
+
+/// The end of the last complete segment of any timeline.
+fn end<'a>(files: impl Iterator<Item = &'a WalFile>) -> Lsn {
+    let complete = files.filter(|file| !file.partial);
+    complete.map(WalFile::end).max().unwrap_or(Lsn::ZERO)
 }
 
 /// Finds one backup by `oldest`, `newest`, `latest`, its label, or an unambiguous prefix of it.
@@ -105,21 +111,4 @@ pub fn version(context: &ServerContext) -> Result<Option<PgVersion>> {
     }
     let repository = context.repository()?;
     Ok(repository.system()?.map(|system| system.version))
-}
-
-/// The end and the size in bytes of a WAL archive.
-struct ArchiveExtent {
-    end: Lsn,
-    size: u64,
-}
-
-impl ArchiveExtent {
-    fn add(&mut self, segments: &[MeasuredWalFile], segment_size: SegmentSize) {
-        for MeasuredWalFile { file, length } in segments {
-            self.size = self.size.saturating_add(length.unwrap_or(0));
-            if !file.partial {
-                self.end = self.end.max(file.segment.end(segment_size));
-            }
-        }
-    }
 }

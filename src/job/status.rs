@@ -33,6 +33,8 @@ pub struct ServerStatus {
     pub running: Vec<Activity>,
     /// Empty if it could not be read; then `problems` has the error.
     pub catalogue: Catalogue,
+    /// Bytes stored for the server: its backups and its WAL.
+    pub size: u64,
     /// What needs the operator, one text for each problem; empty if the server is healthy.
     pub problems: Vec<String>,
 }
@@ -48,7 +50,7 @@ impl ServerStatus {
 pub fn run(daemon: &DaemonContext, servers: &[ServerContext]) -> Result<Outcome> {
     let servers: Result<Vec<_>> = servers.iter().map(server_status).collect();
     let servers = servers?;
-    let sizes = servers.iter().map(|server| server.catalogue.size);
+    let sizes = servers.iter().map(|server| server.size);
     let used = sizes.fold(0, u64::saturating_add);
     Ok(Outcome {
         space: Filesystem::space(&daemon.config.base_dir)?,
@@ -62,9 +64,10 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
     let running = context.status.running().into_iter();
     let mut problems = Vec::new();
     // An error of one server does not hide the others.
-    let catalogue = catalogue::list_and_check_gaps(context).unwrap_or_else(|failure| {
-        problems.push(failure.message().to_owned());
-        Catalogue::default()
+    let listed = catalogue::list_and_check_gaps(context);
+    let (catalogue, size) = listed.unwrap_or_else(|error| {
+        problems.push(error.message().to_owned());
+        (Catalogue::default(), 0)
     });
     let receiver = context.status.receiver();
     problems.extend(receiver.problems(context.server.wal_receiver_timeout.duration()));
@@ -76,5 +79,6 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
         receiver,
         running: running.map(|(activity, _)| activity).collect(),
         catalogue,
+        size,
     })
 }

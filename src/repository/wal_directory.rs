@@ -10,7 +10,7 @@ use crate::error::{Context, Result};
 use crate::format::TimelineHistory;
 use crate::format::wal::PageHeader;
 use crate::storage::{self, PARTIAL_SUFFIX, PinnedPaths};
-use crate::unit::{Segment, SegmentSize, Timeline};
+use crate::unit::{Lsn, Segment, SegmentSize, Timeline};
 
 /// The WAL archive of a server, `<base_dir>/<server>/wal`.
 #[derive(Clone, Debug)]
@@ -67,6 +67,11 @@ impl WalFile {
         } else {
             plain + &self.suffixes.text()
         }
+    }
+
+    /// The LSN after the segment.
+    pub fn end(&self) -> Lsn {
+        self.segment.end(self.segment_size)
     }
 
     /// The path in the archive.

@@ -65,7 +65,7 @@ fn server(status: &ServerStatus) -> StatusServer {
         retention_weeks: RetentionCount(retention.weeks),
         retention_years: RetentionCount(retention.years),
         retention_in_force: Some(false),
-        server_size: status.catalogue.size,
+        server_size: status.size,
         workers: server.workers,
         workspace_free_space: 0,
         healthy: Some(status.problems.is_empty()),
