@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::compression::{CompressPages, Method};
+use super::compression::{Coder, CompressPages};
 use super::{CHUNK_SIZE, Compression, EncodeOptions, Level};
 use crate::error::{Context, Result};
 
@@ -30,19 +30,18 @@ pub struct FrameCompressor {
 #[derive(Clone, Debug)]
 enum Choice {
     Level(i32),
-    /// Between [`Method::compress_pages`] and the default level.
+    /// Between [`Coder::compress_pages`] and the default level.
     Trial(CompressPages, Arc<AtomicU8>),
 }
 
 impl FrameCompressor {
     /// A compressor for one file. A level out of the range of the method is its nearest one.
     pub fn new(options: &EncodeOptions) -> FrameCompressor {
-        let method = options.compression.method();
-        let (lowest, highest) = method.levels;
-        let choice = match (options.level, method.compress_pages) {
+        let (coder, levels) = (options.compression.coder(), options.compression.levels());
+        let choice = match (options.level, coder.compress_pages) {
             (Level::Auto, Some(pages)) => Choice::Trial(pages, Arc::default()),
-            (Level::Auto, None) => Choice::Level(method.default_level),
-            (Level::Fixed(level), _) => Choice::Level(level.clamp(lowest, highest)),
+            (Level::Auto, None) => Choice::Level(coder.default_level),
+            (Level::Fixed(level), _) => Choice::Level(level.clamp(*levels.start(), *levels.end())),
         };
         FrameCompressor {
             compression: options.compression,
@@ -61,16 +60,16 @@ impl FrameCompressor {
     pub fn compress_frame(&self, plain: &[u8], frame: &mut Vec<u8>) -> Result<()> {
         debug_assert!(plain.len() <= CHUNK_SIZE);
         frame.clear();
-        let method = self.compression.method();
+        let coder = self.compression.coder();
         let result = match &self.choice {
-            Choice::Level(level) => (method.compress)(*level, plain, frame),
+            Choice::Level(level) => (coder.compress)(*level, plain, frame),
             Choice::Trial(pages, chosen) => match chosen.load(Ordering::Relaxed) {
                 UNDECIDED if plain.len() >= MIN_TRIAL_LENGTH => {
                     chosen.store(CHOSE_PAGES, Ordering::Relaxed);
-                    try_both(method, *pages, plain, frame, chosen)
+                    try_both(coder, *pages, plain, frame, chosen)
                 }
                 CHOSE_PAGES => pages(plain, frame),
-                _ => (method.compress)(method.default_level, plain, frame),
+                _ => (coder.compress)(coder.default_level, plain, frame),
             },
         };
         result.with_context(|| format!("compress with {}", self.compression))
@@ -79,7 +78,7 @@ impl FrameCompressor {
 
 /// Compresses with both encoders and chooses the better one.
 fn try_both(
-    method: &Method,
+    coder: &Coder,
     pages: CompressPages,
     plain: &[u8],
     frame: &mut Vec<u8>,
@@ -87,7 +86,7 @@ fn try_both(
 ) -> io::Result<()> {
     pages(plain, frame)?;
     let mut smaller = Vec::new();
-    (method.compress)(method.default_level, plain, &mut smaller)?;
+    (coder.compress)(coder.default_level, plain, &mut smaller)?;
     if smaller.len() * 100 < frame.len() * (100 - MIN_SAVING_PERCENT) {
         chosen.store(CHOSE_LEVEL, Ordering::Relaxed);
         std::mem::swap(frame, &mut smaller);

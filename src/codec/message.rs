@@ -5,7 +5,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 
 /// Compresses a message.
 pub fn compress_message(plain: &[u8], compression: Compression) -> Result<Vec<u8>> {
-    (compression.method().compress_message)(plain)
+    (compression.coder().compress_message)(plain)
         .with_context(|| format!("compress a message with {compression}"))
 }
 
@@ -16,7 +16,7 @@ pub fn decompress_message(
     compression: Compression,
     limit: usize,
 ) -> Result<Vec<u8>> {
-    let plain = (compression.method().decompress_message)(&mut packed, limit);
+    let plain = (compression.coder().decompress_message)(&mut packed, limit);
     plain
         .and_then(|plain| match packed {
             [] => Ok(plain),

@@ -76,7 +76,7 @@ impl StoredReader {
     ) -> Result<StoredReader> {
         let input = DecryptingReader::new(file, stored.encryption, key.as_deref())?;
         Ok(StoredReader {
-            frames: (stored.compression.method().decompress)(input)?,
+            frames: (stored.compression.coder().decompress)(input)?,
             digest: PlainDigest::new(),
             stored,
             max_size: u64::MAX,

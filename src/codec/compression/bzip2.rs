@@ -7,7 +7,7 @@ use ::bzip2::write::BzEncoder;
 use ::bzip2::{Action, Compress, Compression, Decompress, Status};
 
 use super::frames::{Decode, FrameSequence, Step, counter_delta, read_message};
-use super::method::Method;
+use super::method::{Coder, Method};
 use crate::error::Result;
 use crate::unit::after;
 
@@ -16,8 +16,11 @@ pub const METHOD: Method = Method {
     suffix: ".bz2",
     code: 4,
     levels: (1, 9),
-    default_level: 9,
     is_start: |bytes| matches!(bytes, [b'B', b'Z', b'h', b'1'..=b'9', ..]),
+};
+
+pub const CODER: Coder = Coder {
+    default_level: 9,
     compress,
     compress_pages: None,
     decompress: |input| Ok(Box::new(FrameSequence::new(input, Stream::default()))),

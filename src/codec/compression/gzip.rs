@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::frames::{Decode, FrameSequence, Step, counter_delta, read_message};
-use super::method::Method;
+use super::method::{Coder, Method};
 use crate::error::Result;
 use crate::unit::after;
 
@@ -17,9 +17,12 @@ pub const METHOD: Method = Method {
     suffix: ".gz",
     code: 1,
     levels: (1, 9),
-    default_level: 6,
     // RFC 1952: ID1, ID2, CM.
     is_start: |bytes| bytes.starts_with(&[0x1f, 0x8b, 8]),
+};
+
+pub const CODER: Coder = Coder {
+    default_level: 6,
     compress,
     compress_pages: None,
     decompress: |input| Ok(Box::new(FrameSequence::new(input, Member::default()))),

@@ -7,7 +7,7 @@ use ::lz4::{BlockMode, BlockSize, ContentChecksum, Decoder, EncoderBuilder};
 
 use super::super::cipher::DecryptingReader;
 use super::frames::{damaged, message_too_long, truncated};
-use super::method::{FrameReader, Method};
+use super::method::{Coder, FrameReader, Method};
 use crate::error::{Error, ErrorKind, Result};
 use crate::unit::to_u64;
 
@@ -16,9 +16,12 @@ pub const METHOD: Method = Method {
     suffix: ".lz4",
     code: 3,
     levels: (1, 12),
-    default_level: 1,
     // A frame, or the first length in what the C program writes.
     is_start: |bytes| bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]) || is_c_format(bytes),
+};
+
+pub const CODER: Coder = Coder {
+    default_level: 1,
     compress,
     compress_pages: None,
     decompress: |input| Ok(Box::new(Frames(State::BetweenFrames(input)))),

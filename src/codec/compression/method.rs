@@ -1,4 +1,5 @@
-//! The row of a compression method: its names and numbers, encoder and decoder.
+//! The rows of a compression method: its names and numbers, and its encoder and decoder. They are
+//! apart so that a program that only reads the configuration does not contain the coders.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -7,7 +8,7 @@ use super::super::cipher::DecryptingReader;
 use crate::error::Result;
 use crate::unit::Names;
 
-/// A compression method; the file of each one has its row.
+/// The names and numbers of a compression method.
 pub struct Method {
     /// The name in files and messages, and others that are accepted.
     pub names: Names,
@@ -17,10 +18,14 @@ pub struct Method {
     pub code: u8,
     /// The lowest and the highest level.
     pub levels: (i32, i32),
-    /// The last level at which more time still reduces the size notably.
-    pub default_level: i32,
     /// Whether bytes are the start of a compressed file.
     pub is_start: fn(&[u8]) -> bool,
+}
+
+/// The encoder and the decoder of a compression method.
+pub struct Coder {
+    /// The last level at which more time still reduces the size notably.
+    pub default_level: i32,
     /// Appends one frame with the plain bytes to an empty buffer, with a level of its range.
     pub compress: fn(i32, &[u8], &mut Vec<u8>) -> io::Result<()>,
     /// As `compress`, but faster, and for PostgreSQL pages about as small as the default level; the
@@ -36,7 +41,7 @@ pub struct Method {
     pub decompress_message: fn(&mut &[u8], usize) -> Result<Vec<u8>>,
 }
 
-/// See [`Method::compress_pages`].
+/// See [`Coder::compress_pages`].
 pub type CompressPages = fn(&[u8], &mut Vec<u8>) -> io::Result<()>;
 
 /// Reads the plain bytes of a stored file.

@@ -15,5 +15,5 @@ mod table;
 mod zstd;
 
 pub(crate) use method::Level;
-pub(super) use method::{CompressPages, FrameReader, Method};
+pub(super) use method::{Coder, CompressPages, FrameReader};
 pub use table::Compression;

@@ -1,15 +1,18 @@
 //! No compression: a frame is a copy of its plain bytes.
 
 use super::super::cipher::DecryptingReader;
-use super::method::{FrameReader, Method};
+use super::method::{Coder, FrameReader, Method};
 
 pub const METHOD: Method = Method {
     names: ("none", &[]),
     suffix: "",
     code: 0,
     levels: (0, 0),
-    default_level: 0,
     is_start: |_| true,
+};
+
+pub const CODER: Coder = Coder {
+    default_level: 0,
     compress: |_, plain, frame| {
         frame.extend_from_slice(plain);
         Ok(())

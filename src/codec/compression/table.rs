@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use super::method::Method;
+use super::method::{Coder, Method};
 use super::{bzip2, gzip, lz4, none, zstd};
 use crate::unit::{Keyword, Names};
 
@@ -91,6 +91,16 @@ impl Compression {
             Compression::Bzip2 => &bzip2::METHOD,
         }
     }
+
+    pub(in super::super) fn coder(self) -> &'static Coder {
+        match self {
+            Compression::None => &none::CODER,
+            Compression::Gzip => &gzip::CODER,
+            Compression::Zstd => &zstd::CODER,
+            Compression::Lz4 => &lz4::CODER,
+            Compression::Bzip2 => &bzip2::CODER,
+        }
+    }
 }
 
 impl Keyword for Compression {
@@ -126,7 +136,9 @@ mod tests {
                 Some(compression)
             );
             assert!(
-                compression.levels().contains(&method.default_level),
+                compression
+                    .levels()
+                    .contains(&compression.coder().default_level),
                 "{compression}"
             );
             assert!(suffixes.insert(compression.suffix()), "{compression}");

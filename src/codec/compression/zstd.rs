@@ -8,19 +8,22 @@ use ::zstd::stream::raw::{Decoder, Operation};
 use ::zstd::zstd_safe::{CParameter, Strategy};
 
 use super::frames::{Decode, FrameSequence, Step, read_message};
-use super::method::Method;
+use super::method::{Coder, Method};
 
 pub const METHOD: Method = Method {
     names: ("zstd", &["client-zstd", "server-zstd"]),
     suffix: ".zstd",
     code: 2,
     levels: (-131_072, 22),
-    default_level: 3,
     // RFC 8878: a frame, or a skippable one.
     is_start: |bytes| {
         bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
             || matches!(bytes, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
     },
+};
+
+pub const CODER: Coder = Coder {
+    default_level: 3,
     compress,
     compress_pages: Some(compress_pages),
     decompress: |input| Ok(Box::new(FrameSequence::new(input, Frame(Decoder::new()?)))),

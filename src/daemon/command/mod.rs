@@ -1,0 +1,15 @@
+//! The commands: each takes its request, runs its job and makes its response.
+
+mod catalogue;
+mod progress;
+mod restore;
+mod status;
+mod verify;
+mod wal_begin;
+
+pub(super) use catalogue::{backup, info, list_backup};
+pub(super) use progress::progress;
+pub(super) use restore::restore;
+pub(super) use status::{ping, status, status_details};
+pub(super) use verify::verify;
+pub(super) use wal_begin::wal_begin;

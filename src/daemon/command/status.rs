@@ -1,0 +1,116 @@
+//! `status`, `status details` and `ping`.
+
+use std::time::Instant;
+
+use super::super::dispatch::Services;
+use super::catalogue::summary;
+use crate::VERSION;
+use crate::error::Result;
+use crate::job;
+use crate::job::status::{Outcome, ServerStatus};
+use crate::protocol::{
+    List, PingReply, ReceiverMembers, RetentionCount, ServerMembers, StatusReply, StatusServer,
+};
+use crate::status::{Activity, Phase, ReceiverState};
+use crate::unit::{Lsn, Timeline};
+
+/// Shows that the daemon is running.
+pub(in crate::daemon) fn ping() -> PingReply {
+    PingReply {
+        server_version: VERSION.to_owned(),
+    }
+}
+
+/// Shows all servers.
+pub(in crate::daemon) fn status(services: &Services) -> Result<StatusReply> {
+    Ok(reply(&job::status::run(
+        &services.daemon,
+        &services.servers,
+    )?))
+}
+
+fn reply(outcome: &Outcome) -> StatusReply {
+    StatusReply {
+        free_space: outcome.space.free,
+        total_space: outcome.space.total,
+        used_space: outcome.used,
+        number_of_servers: outcome.servers.len(),
+        servers: outcome.servers.iter().map(server).collect(),
+        workers: outcome.workers,
+        pgmoneta_fips: None,
+    }
+}
+
+/// Shows all servers and their backups.
+pub(in crate::daemon) fn status_details(services: &Services) -> Result<StatusReply> {
+    let outcome = job::status::run(&services.daemon, &services.servers)?;
+    let servers = outcome.servers.iter().map(|status| StatusServer {
+        backups: Some(status.catalogue.entries.iter().map(summary).collect()),
+        fips: Some(false),
+        ..server(status)
+    });
+    Ok(StatusReply {
+        servers: servers.collect(),
+        pgmoneta_fips: Some(false),
+        ..reply(&outcome)
+    })
+}
+
+fn server(status: &ServerStatus) -> StatusServer {
+    let (server, retention) = (&status.server, &status.server.retention);
+    StatusServer {
+        server: ServerMembers::new(server.name.as_str(), status.catalogue.version),
+        active_archive: false,
+        active_backup: status.is_running(Activity::Backup),
+        active_delete: false,
+        active_restore: status.is_running(Activity::Restore),
+        active_retention: false,
+        active_verify: status.is_running(Activity::Verify),
+        checksums: status.receiver.checksums == Some(true),
+        hot_standby_size: 0,
+        number_of_backups: status.catalogue.entries.len(),
+        online: status.receiver.is_streaming(),
+        primary: status.receiver.in_recovery == Some(false),
+        retention_days: RetentionCount(retention.days),
+        retention_months: RetentionCount(retention.months),
+        retention_weeks: RetentionCount(retention.weeks),
+        retention_years: RetentionCount(retention.years),
+        retention_in_force: Some(false),
+        server_size: status.size,
+        workers: server.workers,
+        workspace_free_space: 0,
+        healthy: Some(status.problems.is_empty()),
+        problems: List(status.problems.clone()),
+        receiver: receiver(&status.receiver),
+        backups: None,
+        fips: None,
+    }
+}
+
+fn receiver(receiver: &ReceiverState) -> ReceiverMembers {
+    let (phase, message) = match &receiver.phase {
+        Phase::Starting => ("starting", ""),
+        Phase::Streaming => ("streaming", ""),
+        Phase::Reconnecting(why) => ("reconnecting", why.as_str()),
+        Phase::Alarm(why) => ("alarm", why.as_str()),
+        Phase::Stopped => ("stopped", ""),
+    };
+    let seconds = receiver
+        .last_message_at
+        .map(|at| Instant::now().duration_since(at).as_secs());
+    let known = |lsn: Lsn| Some(lsn.to_string()).filter(|_| lsn != Lsn::ZERO);
+    ReceiverMembers {
+        wal_streaming: Some(receiver.is_streaming()),
+        wal_phase: phase.to_owned(),
+        wal_message: message.to_owned(),
+        wal_timeline: receiver.timeline.map(Timeline::number),
+        wal_flushed: known(receiver.flushed),
+        wal_received: known(receiver.received),
+        wal_server_end: known(receiver.server_end),
+        wal_lag: receiver.lag(),
+        wal_heard: seconds,
+        wal_gaps: List(receiver.gaps.clone()),
+        wal_unsealed: receiver.unsealed,
+        wal_sealing: receiver.seal_error.clone(),
+    }
+}
