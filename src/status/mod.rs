@@ -6,10 +6,12 @@
 //! also after a panic. Nothing is stored: after a restart the state is read from the repository and
 //! the servers.
 
+mod metrics;
 mod progress;
 mod receiver;
 mod server;
 
+pub use metrics::{METRICS, exposition};
 pub(crate) use progress::Progress;
 pub use receiver::{Phase, ReceiverState};
 pub(crate) use server::{Activity, Scope, ServerState};

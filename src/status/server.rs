@@ -147,6 +147,11 @@ impl ServerState {
         })
     }
 
+    /// The name of the server.
+    pub fn name(&self) -> &ServerName {
+        &self.name
+    }
+
     /// Starts an operation; [`ErrorKind::Busy`] if one is running that excludes it.
     pub fn begin(
         self: &Arc<ServerState>,
