@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::document;
+use super::command;
 use super::events::Waker;
 
 use crate::error::{Error, ErrorKind};
-use crate::job;
 use crate::job::context::{DaemonContext, ServerContext};
 use crate::protocol::{Cause, Command, Envelope, Members, Request, RequestError, Run, members};
 
@@ -39,55 +38,28 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> HandlerResul
 }
 
 fn run(request: Request, services: &Services) -> HandlerResult {
-    let status = || job::status::run(&services.daemon, &services.servers);
+    let server = |name: &str| find(services, name);
     Ok(Some(match request {
-        Request::Ping => members(&document::ping())?,
+        Request::Ping => members(&command::ping())?,
         Request::Shutdown => return Ok(None),
-        Request::Status => members(&document::status(&status()?))?,
-        Request::StatusDetails => members(&document::status_details(&status()?))?,
-        Request::Backup(request) => {
-            let context = find(services, &request.server)?;
-            if request.backup.is_some() {
-                return Err(not_implemented("an incremental backup"));
-            }
-            let done = job::backup::run(context)?;
-            members(&document::backup(&context.server, &done))?
-        }
+        Request::Status => members(&command::status(services)?)?,
+        Request::StatusDetails => members(&command::status_details(services)?)?,
+        Request::Backup(request) => members(&command::backup(server(&request.server)?, &request)?)?,
         Request::ListBackup(request) => {
-            let context = find(services, &request.server)?;
-            let catalogue = job::catalogue::list(context)?;
-            members(&document::list(&context.server, &catalogue, request.sort))?
+            members(&command::list_backup(server(&request.server)?, &request)?)?
         }
-        Request::Info(request) => {
-            let context = find(services, &request.server)?;
-            let entry = job::catalogue::find(context, &request.backup)?;
-            members(&document::info(&context.server, &entry))?
-        }
-        Request::Verify(request) => {
-            let context = find(services, &request.server)?;
-            let done = job::verify::run(context, &document::verify_options(request))?;
-            let version = job::catalogue::version(context)?;
-            members(&document::verify(&context.server, version, &done))?
-        }
+        Request::Info(request) => members(&command::info(server(&request.server)?, &request)?)?,
+        Request::Verify(request) => members(&command::verify(server(&request.server)?, request)?)?,
         Request::Restore(request) => {
-            let context = find(services, &request.server)?;
-            let done = job::restore::run(context, &document::restore_options(request)?)?;
-            members(&document::restore(&context.server, &done))?
+            members(&command::restore(server(&request.server)?, request)?)?
         }
         Request::Progress(request) => {
-            let context = find(services, &request.server)?;
-            let version = job::catalogue::version(context)?;
-            members(&document::progress(context, version, &request.command))?
+            members(&command::progress(server(&request.server)?, &request)?)?
         }
-        Request::WalBegin(request) => {
-            let context = find(services, &request.server)?;
-            members(&document::wal_begin(
-                &context.server,
-                &job::wal::begin(context)?,
-            ))?
-        }
+        Request::WalBegin(request) => members(&command::wal_begin(server(&request.server)?)?)?,
         Request::Other { command, .. } => {
-            return Err(not_implemented(&format!("the command {command}")));
+            let what = format!("the command {command}");
+            return Err(RequestError::not_implemented(&what));
         }
     }))
 }
@@ -107,17 +79,6 @@ fn find<'a>(services: &'a Services, name: &str) -> Result<&'a ServerContext, Req
                 .with_hint(format!("the configuration has {}", known.join(", "))),
         }
     })
-}
-
-fn not_implemented(what: &str) -> RequestError {
-    let version = crate::VERSION;
-    RequestError {
-        cause: Cause::Unsupported,
-        failure: Error::new(
-            ErrorKind::Usage,
-            format!("{what} is not implemented in version {version}"),
-        ),
-    }
 }
 
 fn unknown_command(envelope: &Envelope) -> RequestError {

@@ -7,37 +7,83 @@ use super::document::*;
 use super::members::{Members, check, members, read};
 use crate::error::{Error, ErrorKind, Result};
 
-/// All commands, in the order of the help.
-pub static COMMANDS: &[&Command] = &[
-    &BACKUP,
-    &LIST_BACKUP,
-    &INFO,
-    &VERIFY,
-    &RESTORE,
-    &STATUS,
-    &STATUS_DETAILS,
-    &PING,
-    &PROGRESS,
-    &WAL_BEGIN,
-    &SHUTDOWN,
-    &ARCHIVE,
-    &DELETE,
-    &RETAIN,
-    &EXPUNGE,
-    &ANNOTATE,
-    &MODE,
-    &CONF_LS,
-    &CONF_GET,
-    &CONF_SET,
-    &CONF_RELOAD,
-    &CLEAR,
-    &ENCRYPT,
-    &DECRYPT,
-    &COMPRESS,
-    &DECOMPRESS,
-    &S3_LS,
-    &S3_RESTORE,
-];
+/// Makes from one line for each command the table, the type of a request, and the ways between a
+/// request and its row.
+macro_rules! commands {
+    (
+        implemented { $($(#[$doc:meta])* $variant:ident $(($document:ty))? = $row:ident;)* }
+        planned { $($planned:ident,)* }
+    ) => {
+        /// All commands, in the order of the help.
+        pub static COMMANDS: &[&Command] = &[$(&$row,)* $(&$planned,)*];
+
+        /// A request. The names of servers and backups are unchecked.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[serde(untagged)]
+        pub enum Request {
+            $($(#[$doc])* $variant $(($document))?,)*
+            /// A command that this version does not implement.
+            Other {
+                /// The command, which no other variant has.
+                #[serde(skip)]
+                command: &'static Command,
+                /// The members of the request, unchecked.
+                #[serde(flatten)]
+                members: Members,
+            },
+        }
+
+        impl Request {
+            /// The command of the request.
+            pub fn command(&self) -> &'static Command {
+                match self {
+                    $(Request::$variant { .. } => &$row,)*
+                    Request::Other { command, .. } => command,
+                }
+            }
+
+            /// The members of an implemented command, whose types were checked.
+            fn parse(command: &'static Command, members: &Members) -> Result<Request> {
+                $(if *command == $row {
+                    return Ok(Request::$variant $((read::<$document>(members)?))?);
+                })*
+                let members = members.clone();
+                Ok(Request::Other { command, members })
+            }
+        }
+    };
+}
+
+commands! {
+    implemented {
+        /// Take a backup of the server.
+        Backup(BackupRequest) = BACKUP;
+        /// List the backups of the server.
+        ListBackup(ListBackupRequest) = LIST_BACKUP;
+        /// Show one backup.
+        Info(InfoRequest) = INFO;
+        /// Verify one backup.
+        Verify(VerifyRequest) = VERIFY;
+        /// Restore a backup.
+        Restore(RestoreRequest) = RESTORE;
+        /// Show all servers.
+        Status = STATUS;
+        /// Show all servers and their backups.
+        StatusDetails = STATUS_DETAILS;
+        /// Check whether the daemon is running.
+        Ping = PING;
+        /// Show the progress of the operation on the server.
+        Progress(ProgressRequest) = PROGRESS;
+        /// Allow a new WAL archive of the server.
+        WalBegin(WalBeginRequest) = WAL_BEGIN;
+        /// Stop the daemon.
+        Shutdown = SHUTDOWN;
+    }
+    planned {
+        ARCHIVE, DELETE, RETAIN, EXPUNGE, ANNOTATE, MODE, CONF_LS, CONF_GET, CONF_SET, CONF_RELOAD,
+        CLEAR, ENCRYPT, DECRYPT, COMPRESS, DECOMPRESS, S3_LS, S3_RESTORE,
+    }
+}
 
 /// The summaries of the groups of commands.
 pub const GROUPS: &[(&str, &str)] = &[
@@ -47,92 +93,18 @@ pub const GROUPS: &[(&str, &str)] = &[
     ("wal", "The WAL archive of a server"),
 ];
 
-/// Parses the members of a request, whose types were checked.
-type Reader = fn(&Members) -> Result<Request>;
-
-/// The implemented commands.
-static READERS: &[(&Command, Reader)] = &[
-    (&PING, |_| Ok(Request::Ping)),
-    (&SHUTDOWN, |_| Ok(Request::Shutdown)),
-    (&STATUS, |_| Ok(Request::Status)),
-    (&STATUS_DETAILS, |_| Ok(Request::StatusDetails)),
-    (&BACKUP, |members| Ok(Request::Backup(read(members)?))),
-    (&LIST_BACKUP, |members| match read(members) {
-        Ok(request) => Ok(Request::ListBackup(request)),
-        // Only the order can be invalid, for which the C program has an error code.
-        Err(error) => Err(Error::new(ErrorKind::Usage, error.message())),
-    }),
-    (&INFO, |members| Ok(Request::Info(read(members)?))),
-    (&VERIFY, |members| Ok(Request::Verify(read(members)?))),
-    (&RESTORE, |members| Ok(Request::Restore(read(members)?))),
-    (&PROGRESS, |members| Ok(Request::Progress(read(members)?))),
-    (&WAL_BEGIN, |members| Ok(Request::WalBegin(read(members)?))),
-];
-
-/// A request. The names of servers and backups are unchecked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Request {
-    /// Check whether the daemon is running.
-    Ping,
-    /// Stop the daemon.
-    Shutdown,
-    /// Show all servers.
-    Status,
-    /// Show all servers and their backups.
-    StatusDetails,
-    /// Take a backup of the server.
-    Backup(BackupRequest),
-    /// List the backups of the server.
-    ListBackup(ListBackupRequest),
-    /// Restore a backup.
-    Restore(RestoreRequest),
-    /// Show one backup.
-    Info(InfoRequest),
-    /// Verify one backup.
-    Verify(VerifyRequest),
-    /// Show the progress of the operation on the server.
-    Progress(ProgressRequest),
-    /// Allow a new WAL archive of the server.
-    WalBegin(WalBeginRequest),
-    /// A command that this version does not implement.
-    Other {
-        /// The command, which no other variant has.
-        #[serde(skip)]
-        command: &'static Command,
-        /// The members of the request, unchecked.
-        #[serde(flatten)]
-        members: Members,
-    },
-}
-
 impl Request {
     /// Parses the members of a request. Unknown members are ignored.
     pub fn read(command: &'static Command, members: &Members) -> Result<Request> {
-        let Some((_, reader)) = READERS.iter().find(|(row, _)| *row == command) else {
-            let members = members.clone();
-            return Ok(Request::Other { command, members });
-        };
-        check(command, members)?;
-        reader(members)
-    }
-
-    /// The command of the request.
-    pub fn command(&self) -> &'static Command {
-        match self {
-            Request::Ping => &PING,
-            Request::Shutdown => &SHUTDOWN,
-            Request::Status => &STATUS,
-            Request::StatusDetails => &STATUS_DETAILS,
-            Request::Backup(_) => &BACKUP,
-            Request::ListBackup(_) => &LIST_BACKUP,
-            Request::Restore(_) => &RESTORE,
-            Request::Info(_) => &INFO,
-            Request::Verify(_) => &VERIFY,
-            Request::Progress(_) => &PROGRESS,
-            Request::WalBegin(_) => &WAL_BEGIN,
-            Request::Other { command, .. } => command,
+        if command.implemented {
+            check(command, members)?;
         }
+        let request = Request::parse(command, members);
+        if *command == LIST_BACKUP {
+            // Only the order can be invalid, for which the C program has an error code.
+            return request.map_err(|error| Error::new(ErrorKind::Usage, error.message()));
+        }
+        request
     }
 
     /// The members of the request, as the C client sends them. Members that the C program does not

@@ -10,7 +10,7 @@ use super::envelope::QUOTES;
 use super::members::{read, wrong_type};
 use super::{Cause, Envelope, Members, error_code, json};
 use crate::VERSION;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -19,6 +19,17 @@ pub struct RequestError {
     pub cause: Cause,
     /// The members `Message` and `Hint`.
     pub failure: Error,
+}
+
+impl RequestError {
+    /// The error for what this version does not implement.
+    pub fn not_implemented(what: &str) -> RequestError {
+        let message = format!("{what} is not implemented in version {VERSION}");
+        RequestError {
+            cause: Cause::Unsupported,
+            failure: Error::new(ErrorKind::Usage, message),
+        }
+    }
 }
 
 impl From<Error> for RequestError {

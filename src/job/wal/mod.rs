@@ -25,5 +25,4 @@ pub(crate) use gaps::check_gaps;
 pub(super) use gaps::report_gaps;
 pub use receiver::run;
 pub(crate) use session::report_server_info;
-pub(crate) use wal_begin::WalBegin;
 pub use wal_begin::begin;
