@@ -136,13 +136,16 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Stops in this order: new requests, the receivers, the jobs, the pool.
+    /// Ends in this order: new requests, the receivers, the jobs, the pool. All of them are told to
+    /// stop first: a receiver waits for its tasks in the pool, which the tasks of a job may fill.
     fn stop(mut self) {
         notify("STOPPING=1");
         drop(self.events);
-        self.receivers.stop_all();
         self.services.daemon.stop.request();
+        self.receivers.stop_all();
         self.jobs.join();
+        // The last users of the pool and of the lock of the repository.
+        drop(self.schedule);
         drop(self.services);
         self.locks.release();
         log::info!("stopped");

@@ -1,8 +1,8 @@
 //! The log file and its rotation; the path is a `strftime` pattern.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -57,7 +57,7 @@ impl LogFile {
         let path = PathBuf::from(expand(&settings.path.to_string_lossy(), now)?);
         let action = || format!("open log file {}", path.display());
         check_link(&path).with_context(action)?;
-        match OpenOptions::new().append(true).open(&path) {
+        match open_existing(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let directory = path.parent().unwrap_or(Path::new("/"));
                 let rights = [sys::Right::Write, sys::Right::Search];
@@ -115,18 +115,24 @@ impl LogFile {
     }
 }
 
+/// Opens an existing file; a FIFO must have a reader.
+fn open_existing(path: &Path) -> io::Result<File> {
+    let opened = sys::open_to_append(path, None);
+    opened.map_err(|error| match error.raw_os_error() {
+        Some(code) if code == sys::NO_READER => io::Error::new(
+            error.kind(),
+            "it is a FIFO that no process reads, or a socket",
+        ),
+        _ => error,
+    })
+}
+
 fn open(path: &Path, mode: LogMode) -> Result<(File, u64)> {
     let action = || format!("open log file {}", path.display());
     check_link(path).with_context(action)?;
-    let mut options = OpenOptions::new();
-    options.append(true);
-    let file = match options.open(path) {
+    let file = match open_existing(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let file = options
-                .create(true)
-                .mode(FILE_MODE)
-                .open(path)
-                .with_context(action)?;
+            let file = sys::open_to_append(path, Some(FILE_MODE)).with_context(action)?;
             // Independent of the umask, which is that for the files of backups.
             let permissions = Permissions::from_mode(FILE_MODE);
             file.set_permissions(permissions).with_context(action)?;

@@ -33,7 +33,10 @@ impl BaseDirectory {
     pub fn create(path: &Path, servers: &[ServerName]) -> Result<()> {
         if !path.exists() {
             let hint = "the directory above it must be there: is its file system mounted?";
-            storage::create_directory(path).map_err(|failure| failure.with_hint(hint))?;
+            storage::create_directory(path).map_err(|error| match error.kind() {
+                ErrorKind::NotFound => error.with_hint(hint),
+                _ => error,
+            })?;
             storage::sync_directory(path.parent().unwrap_or(path))?;
         }
         if RepositoryInfo::read(path)?.is_some() {

@@ -9,6 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::FileIdentity;
+use super::user::{Right, check_rights};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::unit::to_usize;
 
@@ -79,7 +80,11 @@ impl LockFile {
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(path);
         match opened {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let directory = path.parent().unwrap_or(Path::new("/"));
+                let rights = [Right::Write, Right::Search];
+                check_rights(directory, &rights).with_context(action)
+            }
             opened => {
                 let file = opened.with_context(action)?;
                 check_file(&file).with_context(action)?;

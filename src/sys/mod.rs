@@ -2,6 +2,7 @@
 //!
 //! The only module with `unsafe`. Independent of servers and backups.
 
+mod append;
 mod detach;
 mod identity;
 mod kernel;
@@ -11,6 +12,7 @@ mod process;
 mod stop;
 mod user;
 
+pub(crate) use append::{NO_READER, open_to_append};
 pub(crate) use detach::{Detached, detach};
 pub(crate) use identity::FileIdentity;
 pub(crate) use kernel::{drop_page_cache, read_ahead, start_writeback, syncfs_is_reliable};
@@ -19,7 +21,8 @@ pub(crate) use lock::LockFile;
 pub(crate) use lock::acquire_released;
 pub(crate) use notify::notify;
 pub(crate) use process::{
-    disable_core_dumps, peer_user_id, set_backlog, set_private_umask, user_id,
+    disable_core_dumps, peer_user_id, raise_descriptor_limit, set_backlog, set_private_umask,
+    user_id,
 };
 pub use stop::Stop;
 pub(crate) use stop::stop_on_interrupt;

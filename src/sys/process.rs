@@ -26,6 +26,25 @@ pub fn disable_core_dumps() -> Result<()> {
     undumpable().context("disable core dumps")
 }
 
+/// The number of descriptors that is enough for many servers. A limit without end is not used: some
+/// libraries close every possible descriptor.
+const MAX_DESCRIPTORS: u64 = 65_536;
+
+/// Raises the soft limit of open descriptors to the hard one: each server needs several.
+pub fn raise_descriptor_limit() -> Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.unwrap_or(MAX_DESCRIPTORS).min(MAX_DESCRIPTORS);
+    if current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    let raised = Rlimit {
+        current: Some(wanted),
+        maximum,
+    };
+    setrlimit(Resource::Nofile, raised).context("raise the limit of open descriptors")
+}
+
 /// The limit does not apply where core dumps are piped to a program (core(5)).
 #[cfg(target_os = "linux")]
 fn undumpable() -> Result<()> {

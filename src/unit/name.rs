@@ -53,7 +53,8 @@ impl FromStr for ServerName {
                 "it must be a directory name without '/', control characters and a leading '.'",
             ));
         }
-        if text == "pgmoneta" || text == "all" {
+        // The files of a repository are beside the directories of its servers.
+        if ["pgmoneta", "all", "repository.info"].contains(&text) {
             return Err(invalid("it is reserved"));
         }
         Ok(ServerName(text.to_owned()))
@@ -79,6 +80,7 @@ mod tests {
             "a\0b",
             "pgmoneta",
             "all",
+            "repository.info",
             long.as_str(),
         ] {
             assert!(text.parse::<ServerName>().is_err(), "{text:?}");

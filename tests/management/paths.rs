@@ -78,6 +78,15 @@ fn files_that_the_daemon_did_not_create_are_not_changed() {
         fs::rename(&foreign, &log).unwrap();
         refused(&log, "belongs to user 54321");
     }
+    // Opening a FIFO waits for a reader.
+    rustix::fs::mkfifoat(rustix::fs::CWD, &log, 0o600.into()).unwrap();
+    user().chown(&log);
+    refused(&log, "a FIFO that no process reads");
+    let run = daemon.directory().join("run");
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o500)).unwrap();
+    Output::of(daemon.command().arg("--check-config")).fails(1, ".s.pgmoneta.lock");
+    Output::of(&mut daemon.command()).fails(1, ".s.pgmoneta.lock");
+    fs::set_permissions(&run, fs::Permissions::from_mode(0o700)).unwrap();
     write_owned(&daemon.socket(), "something else");
     refused(&daemon.socket(), "not a socket of this user");
     Output::of(daemon.command().arg("--check-config")).ok();

@@ -40,6 +40,7 @@ fn run_daemon(arguments: &Arguments) -> Result<()> {
                 .with_hint("run it as the user that owns the repository"),
         );
     }
+    sys::raise_descriptor_limit()?;
     let loaded = load_config(NAME, &locate(&arguments.files)?)?;
     logging::start(&loaded.config.log)?;
     for warning in &loaded.warnings {
