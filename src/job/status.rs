@@ -49,11 +49,18 @@ impl ServerStatus {
 /// Collects the status of all servers.
 pub fn run(daemon: &DaemonContext, servers: &[ServerContext]) -> Result<Outcome> {
     let servers: Result<Vec<_>> = servers.iter().map(server_status).collect();
-    let servers = servers?;
+    let mut servers = servers?;
+    // Without base_dir the state of the receivers is still known.
+    let space = Filesystem::space(&daemon.config.base_dir).unwrap_or_else(|error| {
+        let why = error.message_with_hint();
+        let problems = servers.iter_mut().map(|server| &mut server.problems);
+        problems.for_each(|problems| problems.push(why.clone()));
+        Space::default()
+    });
     let sizes = servers.iter().map(|server| server.size);
     let used = sizes.fold(0, u64::saturating_add);
     Ok(Outcome {
-        space: Filesystem::space(&daemon.config.base_dir)?,
+        space,
         used,
         workers: daemon.config.server_defaults.workers,
         servers,

@@ -31,6 +31,8 @@ pub struct Backup {
     pub(super) signature: Option<Signature>,
     /// Whether there is no `backup.manifest`.
     manifest_is_missing: bool,
+    /// Why the system did not let `backup.info` be read; its content is not known then.
+    unreadable: Option<(ErrorKind, String)>,
 }
 
 impl Backup {
@@ -44,18 +46,20 @@ impl Backup {
             origin: Origin::Own,
             signature,
             manifest_is_missing: false,
+            unreadable: None,
         })
     }
 
     /// Reads `backup.info` in the directory `path`; `own` if only this program writes there. One
-    /// that cannot be read is not valid. Also returns whether another attempt would read the same:
-    /// not after an error of the system.
-    pub(super) fn read(label: Label, path: PathBuf, own: bool) -> (Backup, bool) {
+    /// that cannot be read is not valid.
+    pub(super) fn read(label: Label, path: PathBuf, own: bool) -> Backup {
         let read = BackupInfo::read(&path, &label);
-        let final_result = match &read {
-            Ok(_) => true,
-            Err(error) => error.kind() == ErrorKind::Corrupt,
-        };
+        let error = read.as_ref().err();
+        let error = error.filter(|error| {
+            // Those say what is wrong with the file.
+            !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)
+        });
+        let unreadable = error.map(|error| (error.kind(), error.message().to_owned()));
         let (info, signature) = read.unwrap_or_else(|error| {
             log::warn!("the backup {label} is not valid: {error}");
             (BackupInfo::unreadable(), None)
@@ -65,15 +69,21 @@ impl Backup {
         } else {
             Origin::detect(&path)
         };
-        let backup = Backup {
+        Backup {
             manifest_is_missing: is_missing(&path.join(MANIFEST)),
             label,
             path,
             info,
             origin,
             signature,
-        };
-        (backup, final_result)
+            unreadable,
+        }
+    }
+
+    /// Whether an error of the system prevented that `backup.info` was read, such as missing
+    /// permission: the backup may be good, and another attempt may succeed.
+    pub fn is_unreadable(&self) -> bool {
+        self.unreadable.is_some()
     }
 
     /// Where a file of the backup is stored.
@@ -137,6 +147,9 @@ impl Backup {
     /// backups of the C program.
     pub fn damage(&self) -> Option<String> {
         let (label, path) = (&self.label, self.path.display());
+        if let Some((_, why)) = &self.unreadable {
+            return Some(format!("the backup {label} cannot be restored now: {why}"));
+        }
         let what = if self.origin != Origin::Own {
             return None;
         } else if !self.info.valid {
@@ -151,9 +164,19 @@ impl Backup {
         ))
     }
 
+    /// Whether this version can read its files: not those of a backup of the C program.
+    pub fn is_supported(&self) -> bool {
+        self.origin == Origin::Own
+    }
+
     /// [`ErrorKind::Unsupported`] for a backup of the C program, which is listed, but cannot be
-    /// read yet.
+    /// read yet; the error of reading `backup.info`, if the system prevented it.
     pub fn check_readable(&self) -> Result<()> {
+        if let Some((kind, why)) = &self.unreadable {
+            let hint = "give its files back to the user of the daemon: chown and chmod; or see to \
+                        the disk";
+            return Err(Error::new(*kind, why).with_hint(hint));
+        }
         match self.origin {
             Origin::Own => Ok(()),
             Origin::C => Err(Origin::unsupported_error(&self.label)),

@@ -100,8 +100,8 @@ impl Catalogue {
                 self.reads += 1;
             }
             let own = path.parent() == Some(own);
-            let (backup, final_result) = Backup::read(label, path.clone(), own);
-            let files = files.filter(|_| final_result);
+            let backup = Backup::read(label, path.clone(), own);
+            let files = files.filter(|_| !backup.is_unreadable());
             self.entries.insert(path, Entry { files, backup });
         }
     }

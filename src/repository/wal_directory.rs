@@ -40,7 +40,8 @@ pub struct WalFile {
 pub struct MeasuredWalFile {
     /// The file.
     pub file: WalFile,
-    /// Bytes; `None` if it was renamed or removed since the listing.
+    /// Bytes; `None` if it was renamed or removed since the listing. 0 for what is no file, such as
+    /// a directory or a symbolic link to nothing.
     pub length: Option<u64>,
 }
 
@@ -82,8 +83,9 @@ impl WalFile {
     fn measure(self) -> Result<MeasuredWalFile> {
         let path = self.path();
         let length = match std::fs::metadata(&path) {
-            Ok(found) => Some(found.len()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Ok(found) if found.is_file() => Some(found.len()),
+            Ok(_) => Some(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.is_symlink().then_some(0),
             Err(error) => {
                 return Err(error).with_context(|| format!("look at {}", path.display()));
             }

@@ -1,6 +1,7 @@
 //! `status` and its exit status report unhealthy servers, and their recovery.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
@@ -116,4 +117,42 @@ fn a_backup_that_cannot_be_restored_makes_the_server_unhealthy() {
     let (server, exit) = status(&daemon);
     assert_eq!((exit, &server["Healthy"]), (1, &Value::Bool(false)));
     assert_eq!(server["Server"], "primary");
+}
+
+#[test]
+fn status_shows_the_servers_without_the_base_directory() {
+    let (scratch, _cluster, daemon) = streaming_daemon("nobase");
+    wait_until("WAL arrives", 60, || status(&daemon).1 == 0);
+    let away = scratch.join("away");
+    fs::rename(daemon.base_dir(), &away).unwrap();
+    let (server, exit) = status(&daemon);
+    assert_eq!((exit, &server["Healthy"]), (1, &Value::Bool(false)));
+    assert_eq!(server["Server"], "primary");
+    fs::rename(&away, daemon.base_dir()).unwrap();
+    wait_until("the server is healthy", 120, || status(&daemon).1 == 0);
+}
+
+#[test]
+fn a_backup_that_cannot_be_read_now_is_not_called_damaged() {
+    let (_scratch, _cluster, daemon) = streaming_daemon("unreadable");
+    daemon.cli(&["backup", "primary"]).ok();
+    let label = daemon.labels("primary").remove(0);
+    let info = daemon.backups("primary").join(&label).join("backup.info");
+    let mode = |mode| fs::set_permissions(&info, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o000);
+    let problems = status(&daemon).0["Problems"].to_string();
+    assert!(problems.contains("Permission denied"), "{problems}");
+    assert!(!problems.contains("remove"), "{problems}");
+    for words in [
+        &["verify", "primary", &label][..],
+        &["restore", "primary", &label, "/nowhere"],
+    ] {
+        let output = daemon.cli(words).fails(1, "Permission denied");
+        assert!(output.stderr.contains("chmod"), "{output}");
+    }
+    let info = daemon.cli(&["info", "primary", &label]).ok();
+    assert!(!info.stdout.contains("modified"), "{info}");
+    mode(0o600);
+    wait_until("the backup is read again", 60, || status(&daemon).1 == 0);
+    daemon.cli(&["verify", "primary", "newest"]).ok();
 }

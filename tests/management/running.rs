@@ -25,8 +25,9 @@ fn begin(daemon: &Daemon, arguments: &[&str]) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    let child = piped.spawn().unwrap();
+    let mut child = piped.spawn().unwrap();
     wait_until("bytes of the backup have arrived", 60, || {
+        assert!(child.try_wait().unwrap().is_none(), "it has failed");
         let progress = daemon
             .cli(&["-F", "raw", "progress", "primary", "backup"])
             .ok()

@@ -69,8 +69,8 @@ pub(super) fn summary(entry: &Entry) -> BackupSummary {
         comments: info.comments.clone(),
         keep: Some(info.keep),
         valid: info.valid.into(),
-        readable: Some(entry.backup.check_readable().is_ok()),
-        authentic: Some(entry.authentic),
+        readable: Some(entry.backup.is_supported()),
+        authentic: authentic(entry),
         wal: entry.wal,
         delta: entry.delta,
         elapsed: info.elapsed,
@@ -98,8 +98,8 @@ pub(in crate::daemon) fn info(context: &ServerContext, request: &InfoRequest) ->
         comments: info.comments.clone(),
         keep: Some(info.keep),
         valid: info.valid.into(),
-        readable: Some(entry.backup.check_readable().is_ok()),
-        authentic: Some(entry.authentic),
+        readable: Some(entry.backup.is_supported()),
+        authentic: authentic(&entry),
         elapsed: info.elapsed,
         number_of_tablespaces: info.tablespaces.len(),
         tablespaces: info.tablespaces.iter().map(tablespace).collect(),
@@ -108,6 +108,11 @@ pub(in crate::daemon) fn info(context: &ServerContext, request: &InfoRequest) ->
         delta: entry.delta,
         warnings: warnings(info),
     })
+}
+
+/// Whether the HMAC is valid; unknown if `backup.info` was not read.
+fn authentic(entry: &Entry) -> Option<bool> {
+    (!entry.backup.is_unreadable()).then_some(entry.authentic)
 }
 
 /// The members that every document has for a backup.

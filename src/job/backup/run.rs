@@ -18,9 +18,6 @@ use crate::repository::{Backup, BackupInfo, SystemInfo, TablespaceInfo, WalDirec
 use crate::status::{Activity, Phase, Progress, Scope};
 use crate::unit::{Encryption, Label, WalPosition, to_u64};
 
-/// How long a receiver that was just started may take until it streams.
-const START_TIMEOUT: Duration = Duration::from_secs(15);
-
 /// How often its state is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -166,14 +163,17 @@ impl Job<'_> {
         log::debug!("backup of server {name}: {step} after {elapsed:.1} s");
     }
 
-    /// Fails unless WAL is streamed: the backup needs the WAL written meanwhile.
+    /// Fails unless WAL is streamed: the backup needs the WAL written meanwhile. A receiver that was
+    /// just started has `blocking_timeout` to begin.
     fn check_receiver(&self) -> Result<()> {
-        let deadline = Instant::now() + START_TIMEOUT;
+        let timeout = self.context.daemon.config.blocking_timeout;
+        let deadline = Instant::now().checked_add(timeout.duration());
+        let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
         loop {
             let state = self.context.status.receiver();
             let why = match state.phase {
                 Phase::Streaming => return Ok(()),
-                Phase::Starting if Instant::now() < deadline => {
+                Phase::Starting if in_time() => {
                     self.context.stop.pause(POLL_INTERVAL)?;
                     continue;
                 }

@@ -333,6 +333,19 @@ proptest! {
 }
 
 #[test]
+fn what_is_no_file_is_a_gap() {
+    let scratch = Scratch::new("wal-no-file");
+    let names = [1, 2, 3, 4].map(|number| format!("00000001000000000000000{number}.zstd"));
+    for name in [&names[0], &names[3]] {
+        scratch.put(name);
+    }
+    fs::create_dir(scratch.0.path.join(&names[1])).unwrap();
+    std::os::unix::fs::symlink("nothing", scratch.0.path.join(&names[2])).unwrap();
+    let gap = "000000010000000000000002-000000010000000000000003";
+    assert_eq!(scratch.gaps(&[]), [gap]);
+}
+
+#[test]
 fn foreign_files_are_listed() {
     let scratch = Scratch::new("foreign");
     scratch.put_all(&[
