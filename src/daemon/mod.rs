@@ -1,9 +1,9 @@
 //! The daemon: startup, request dispatch, thread supervision, shutdown.
 //!
 //! `run` does all that can fail while it can still report to the terminal, then detaches if asked
-//! to, then starts the threads: one WAL receiver for each server, one job for each request, and what
-//! `schedule` lists when it is due. The jobs are in `job`; `command` runs them and puts their outcomes
-//! into documents.
+//! to, then starts the threads: one WAL receiver for each server, one job for each request, and
+//! what `schedule` lists when it is due. The jobs are in `job`; `command` runs them and puts their
+//! outcomes into documents.
 
 mod command;
 mod connection;

@@ -112,7 +112,8 @@ fn a_bzip2_payload_that_exceeds_the_buffer_of_the_c_program_is_sent_uncompressed
 
 #[test]
 fn the_dialect_of_the_c_program_is_read() {
-    let text = "{\"Header\":{\"Command\":18},\"Request\":{\"Server\":\"o\\'neil\",\"Backup\":\"a\\\\\\\"b\tc\"}}\0rest";
+    let text = "{\"Header\":{\"Command\":18},\"Request\":{\"Server\":\"o\\'neil\",\
+                \"Backup\":\"a\\\\\\\"b\tc\"}}\0rest";
     let envelope = Envelope::read(text).unwrap();
     assert_eq!(
         Request::read(&INFO, envelope.request()).unwrap(),
@@ -135,7 +136,8 @@ fn the_dialect_of_the_c_program_is_written() {
     );
     assert_eq!(
         json::pretty(&fields).unwrap(),
-        "{\n  \"a\": {\n    \"x\": 4.000000\n  },\n  \"b\": {},\n  \"c\": \"o'neil \\\"\\\\\\n\\t\\r\\bé/\",\n  \"z\": null\n}\n"
+        "{\n  \"a\": {\n    \"x\": 4.000000\n  },\n  \"b\": {},\n  \
+         \"c\": \"o'neil \\\"\\\\\\n\\t\\r\\bé/\",\n  \"z\": null\n}\n"
     );
 }
 
@@ -253,7 +255,10 @@ fn the_daemon_decodes_the_requests_of_the_client() {
 /// The exact request and response of the C program, with the version and the time replaced.
 #[test]
 fn the_response_to_ping_is_that_of_the_c_program_byte_for_byte() {
-    let header = r#""Header":{"ClientVersion":"0.22.0","Command":9,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"}"#;
+    let header = concat!(
+        r#""Header":{"ClientVersion":"0.22.0","Command":9,"Compression":0,"#,
+        r#""Encryption":0,"Output":0,"Timestamp":"20261122083323"}"#,
+    );
     let request = format!("{{{header},\"Request\":{{}}}}");
     let frame = read(&[b"\0\0\0\0\0\x85".as_slice(), request.as_bytes()].concat()).unwrap();
     let envelope = Envelope::read(&frame.decode(None).unwrap()).unwrap();
@@ -266,8 +271,8 @@ fn the_response_to_ping_is_that_of_the_c_program_byte_for_byte() {
     assert_eq!(
         response.text().unwrap(),
         format!(
-            "{{{header},\"Outcome\":{{\"Status\":true,\"Time\":\"00:01:12.3456\"}},\"Request\":{{}},\
-             \"Response\":{{\"ServerVersion\":\"{VERSION}\"}}}}"
+            "{{{header},\"Outcome\":{{\"Status\":true,\"Time\":\"00:01:12.3456\"}},\
+             \"Request\":{{}},\"Response\":{{\"ServerVersion\":\"{VERSION}\"}}}}"
         )
     );
     let response = Response::success(&envelope, Duration::from_secs(36_000), None);
@@ -286,7 +291,8 @@ fn a_failed_response_has_error_code_message_and_hint() {
     let response = Response::failure(Some(&envelope), &failure.into());
     assert_eq!(
         response.text().unwrap(),
-        "{\"Header\":{\"Command\":18},\"Outcome\":{\"Error\":2200,\"Hint\":\"list-backup lists them\",\
+        "{\"Header\":{\"Command\":18},\"Outcome\":{\"Error\":2200,\
+         \"Hint\":\"list-backup lists them\",\
          \"Message\":\"no such backup\",\"Status\":false,\"Workflow\":\"info\"},\
          \"Request\":{\"Backup\":\"20200101000000\",\"Server\":\"primary\"},\
          \"Response\":{\"Server\":\"primary\",\"ServerVersion\":\"0.1.0\"}}"
@@ -297,7 +303,8 @@ fn a_failed_response_has_error_code_message_and_hint() {
     };
     assert_eq!(
         Response::failure(None, &error).text().unwrap(),
-        "{\"Outcome\":{\"Error\":1,\"Message\":\"it is no JSON\",\"Status\":false,\"Workflow\":\"main\"},\
+        "{\"Outcome\":{\"Error\":1,\"Message\":\"it is no JSON\",\"Status\":false,\
+         \"Workflow\":\"main\"},\
          \"Response\":{\"Server\":null,\"ServerVersion\":\"0.1.0\"}}"
     );
 }

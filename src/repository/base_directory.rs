@@ -53,7 +53,8 @@ impl BaseDirectory {
         RepositoryInfo::new()?.write(path)
     }
 
-    /// Fails if [`BaseDirectory::open`] would refuse the repository, without locking or changing it.
+    /// Fails if [`BaseDirectory::open`] would refuse the repository, without locking or changing
+    /// it.
     pub fn check(path: &Path, servers: &[ServerName]) -> Result<()> {
         find_info(path, servers)?;
         LockFile::check(&path.join(LOCK))
@@ -175,14 +176,15 @@ fn missing_base_dir(path: &Path, what: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("{path} {what}"))
         .context("base_dir")
         .with_hint(format!(
-            "is its file system mounted? A new repository is made with: pgmoneta-admin repository create {path}"
+            "is its file system mounted? A new repository is made with: \
+             pgmoneta-admin repository create {path}"
         ))
 }
 
 fn missing_server(server: &ServerName, failure: Error) -> Error {
     let hint = format!(
-        "mount it, or move it back: nothing is written until it is there; if it is lost: pgmoneta-cli wal begin \
-         {server}"
+        "mount it, or move it back: nothing is written until it is there; if it is lost: \
+         pgmoneta-cli wal begin {server}"
     );
     Error::new(failure.kind(), failure.message()).with_hint(hint)
 }

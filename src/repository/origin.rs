@@ -36,7 +36,8 @@ impl Origin {
     /// The error for a backup of the C program, which can be neither restored nor verified.
     pub(super) fn unsupported_error(label: &dyn std::fmt::Display) -> Error {
         let message = format!(
-            "the backup {label} was written by the C program; this version lists it but cannot read it yet"
+            "the backup {label} was written by the C program; this version lists it but \
+             cannot read it yet"
         );
         Error::new(ErrorKind::Unsupported, message)
             .with_hint("keep the C program to restore it, or name a backup of this one")

@@ -184,13 +184,15 @@ impl Repository {
             return Err(Error::new(
                 ErrorKind::Configuration,
                 format!(
-                    "the server is another cluster (system identifier {}) than the one that {root} belongs to ({})",
+                    "the server is another cluster (system identifier {}) than the one that \
+                     {root} belongs to ({})",
                     system.system_identifier, bound.system_identifier
                 ),
             )
             .with_hint(format!(
-                "correct host and port, or give the new cluster a section of its own, or, if the old cluster is gone for \
-                 good, move {root} away and begin anew: pgmoneta-cli wal begin {}",
+                "correct host and port, or give the new cluster a section of its own, or, if the \
+                 old cluster is gone for good, move {root} away and begin anew: \
+                 pgmoneta-cli wal begin {}",
                 self.name()
             )));
         }
@@ -204,8 +206,8 @@ impl Repository {
                 ),
             )
             .with_hint(format!(
-                "the size was changed with pg_resetwal: move {root} away, begin anew with pgmoneta-cli wal begin {}, and \
-                 take a new backup",
+                "the size was changed with pg_resetwal: move {root} away, begin anew with \
+                 pgmoneta-cli wal begin {}, and take a new backup",
                 self.name()
             )));
         }

@@ -83,7 +83,8 @@ impl Repository {
                     count += 1;
                 }
                 Err(failure) => log::warn!(
-                    "{failure}; the C program, if it is started here again, will take this backup for one of its own"
+                    "{failure}; the C program, if it is started here again, will take this backup \
+                     for one of its own"
                 ),
             }
         }

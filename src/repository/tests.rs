@@ -306,7 +306,10 @@ fn a_changed_or_truncated_manifest_is_rejected() {
 
 #[test]
 fn paths_in_a_manifest_cannot_leave_the_backup() {
-    let head = r#"{"backup":{"manifest_version":1,"label":"20260101000000","system_identifier":7,"compression":"none","encryption":"none"}}"#;
+    let head = concat!(
+        r#"{"backup":{"manifest_version":1,"label":"20260101000000","#,
+        r#""system_identifier":7,"compression":"none","encryption":"none"}}"#,
+    );
     let of = |line: &str, count: u32| {
         let text = format!("{head}\n{line}\n{{\"end\":{count}}}\n");
         Manifest::parse(&mut text.as_bytes(), &label("20260101000000"))
@@ -402,9 +405,11 @@ fn the_manifest_and_not_the_suffix_decides_the_format_of_a_file() {
     let of = |version: u32, words: &str, members: &str, kind: &str| {
         let digits = "0".repeat(64);
         let text = format!(
-            "{{\"backup\":{{\"manifest_version\":{version},\"label\":\"20260101000000\",\"system_identifier\":7,{words}}}}}\n\
-             {{\"{kind}\":{{\"path\":\"a.gz.aes\",\"size\":1,\"modified\":0,\"mode\":\"0600\",\"crc32c\":\"00000000\",\
-             \"blake3\":\"{digits}\",\"stored\":\"data/a.gz.aes\",\"stored_size\":1,\"sha256\":\"{digits}\"{members}}}}}\n\
+            "{{\"backup\":{{\"manifest_version\":{version},\
+             \"label\":\"20260101000000\",\"system_identifier\":7,{words}}}}}\n\
+             {{\"{kind}\":{{\"path\":\"a.gz.aes\",\"size\":1,\"modified\":0,\
+             \"mode\":\"0600\",\"crc32c\":\"00000000\",\"blake3\":\"{digits}\",\
+             \"stored\":\"data/a.gz.aes\",\"stored_size\":1,\"sha256\":\"{digits}\"{members}}}}}\n\
              {{\"end\":1}}\n"
         );
         let manifest = Manifest::parse(&mut text.as_bytes(), &label("20260101000000"))?;
@@ -446,7 +451,10 @@ fn the_manifest_and_not_the_suffix_decides_the_format_of_a_file() {
 
 #[test]
 fn tablespace_names_and_links_in_a_manifest_cannot_leave_the_backup() {
-    let head = r#"{"backup":{"manifest_version":2,"label":"20260101000000","system_identifier":7,"compression":"none","encryption":"none"}}"#;
+    let head = concat!(
+        r#"{"backup":{"manifest_version":2,"label":"20260101000000","#,
+        r#""system_identifier":7,"compression":"none","encryption":"none"}}"#,
+    );
     let of = |lines: &[String]| {
         let count = lines.len();
         let text = format!("{head}\n{}\n{{\"end\":{count}}}\n", lines.join("\n"));
@@ -547,12 +555,17 @@ fn unsigned_backups_of_0_1_0_are_signed_once() {
 
 #[test]
 fn a_plain_file_in_an_encrypted_backup_is_rejected() {
-    let head = r#"{"backup":{"manifest_version":2,"label":"20260101000000","system_identifier":7,"compression":"none","encryption":"aes-256-gcm"}}"#;
+    let head = concat!(
+        r#"{"backup":{"manifest_version":2,"label":"20260101000000","#,
+        r#""system_identifier":7,"compression":"none","encryption":"aes-256-gcm"}}"#,
+    );
     let of = |kind: &str, members: &str| {
         let digits = "0".repeat(64);
         let text = format!(
-            "{head}\n{{\"{kind}\":{{\"path\":\"a\",\"size\":1,\"modified\":0,\"mode\":\"0600\",\"crc32c\":\"00000000\",\
-             \"blake3\":\"{digits}\",\"stored\":\"data/a\",\"stored_size\":1,\"sha256\":\"{digits}\"{members}}}}}\n{{\"end\":1}}\n"
+            "{head}\n{{\"{kind}\":{{\"path\":\"a\",\"size\":1,\"modified\":0,\
+             \"mode\":\"0600\",\"crc32c\":\"00000000\",\"blake3\":\"{digits}\",\
+             \"stored\":\"data/a\",\"stored_size\":1,\"sha256\":\"{digits}\"{members}}}}}\n\
+             {{\"end\":1}}\n"
         );
         Manifest::parse(&mut text.as_bytes(), &label("20260101000000"))
     };

@@ -103,22 +103,9 @@ const METHOD_USERS: [(&str, &str); 1] = [(
 /// The most columns of a line of code or of a comment.
 const MAX_COLUMNS: usize = 100;
 
-/// Directories and files whose longer lines are not wrapped yet.
-const LONG_LINES: [&str; 6] = [
-    "src/app/cli/",
-    "src/config/",
-    "src/daemon/",
-    "src/protocol/",
-    "src/repository/",
-    "tests/management/documents.rs",
-];
-
 /// The lines of the file `name` (below the root) with more than [`MAX_COLUMNS`], except those with
 /// a URL and those of tables that `rustfmt::skip` keeps at one row per line.
 pub fn long_lines(name: &str, text: &str) -> Vec<String> {
-    if LONG_LINES.iter().any(|prefix| name.starts_with(prefix)) {
-        return Vec::new();
-    }
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut table = None;
     let mut found = Vec::new();

@@ -18,54 +18,168 @@ struct Recording {
     response: &'static str,
 }
 
+/// The first member of each document, with the code of the command.
+macro_rules! header {
+    ($command:literal) => {
+        concat!(
+            r#"{"Header":{"ClientVersion":"0.22.0","Command":"#,
+            $command,
+            r#","Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"#,
+        )
+    };
+}
+
 const PING: Recording = Recording {
-    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":9,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
-    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":9,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{},"Response":{"ServerVersion":"0.22.0"}}"#,
+    request: concat!(header!(9), r#""Request":{}}"#),
+    response: concat!(
+        header!(9),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{},"#,
+        r#""Response":{"ServerVersion":"0.22.0"}}"#,
+    ),
 };
 
 const BACKUP: Recording = Recording {
-    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":1,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":null,"Server":"primary"}}"#,
-    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":1,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:2.0958"},"Request":{"Backup":null,"Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"MajorVersion":17,"MinorVersion":10,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0","Valid":1}}"#,
+    request: concat!(
+        header!(1),
+        r#""Request":{"Backup":null,"Server":"primary"}}"#
+    ),
+    response: concat!(
+        header!(1),
+        r#""Outcome":{"Status":true,"Time":"00:00:2.0958"},"#,
+        r#""Request":{"Backup":null,"Server":"primary"},"#,
+        r#""Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"#,
+        r#""Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"#,
+        r#""MajorVersion":17,"MinorVersion":10,"RestoreSize":16224256,"Server":"primary","#,
+        r#""ServerVersion":"0.22.0","Valid":1}}"#,
+    ),
 };
 
 const LIST_BACKUP: Recording = Recording {
-    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":2,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Server":"primary","Sort":"asc"}}"#,
-    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":2,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{"Server":"primary","Sort":"asc"},"Response":{"Backups":[{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"Keep":false,"RestoreSize":16224256,"Server":"primary","Valid":1,"WAL":0}],"MajorVersion":17,"MinorVersion":10,"NumberOfBackups":1,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+    request: concat!(
+        header!(2),
+        r#""Request":{"Server":"primary","Sort":"asc"}}"#
+    ),
+    response: concat!(
+        header!(2),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.0006"},"#,
+        r#""Request":{"Server":"primary","Sort":"asc"},"#,
+        r#""Response":{"Backups":[{"Backup":"20261122082334","BackupSize":13213696,"#,
+        r#""BiggestFileSize":3805184,"Comments":null,"Compression":18,"Encryption":0,"#,
+        r#""Incremental":false,"IncrementalParent":null,"Keep":false,"RestoreSize":16224256,"#,
+        r#""Server":"primary","Valid":1,"WAL":0}],"MajorVersion":17,"MinorVersion":10,"#,
+        r#""NumberOfBackups":1,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+    ),
 };
 
 const RESTORE: Recording = Recording {
-    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":3,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":"newest","Directory":"/restore","Position":"current,primary","Server":"primary"}}"#,
-    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":3,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:1.0236"},"Request":{"Backup":"newest","Directory":"/restore","Position":"current,primary","Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Encryption":0,"Incremental":false,"IncrementalParent":null,"MajorVersion":17,"MinorVersion":10,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+    request: concat!(
+        header!(3),
+        r#""Request":{"Backup":"newest","Directory":"/restore","Position":"current,primary","#,
+        r#""Server":"primary"}}"#,
+    ),
+    response: concat!(
+        header!(3),
+        r#""Outcome":{"Status":true,"Time":"00:00:1.0236"},"#,
+        r#""Request":{"Backup":"newest","Directory":"/restore","Position":"current,primary","#,
+        r#""Server":"primary"},"#,
+        r#""Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"#,
+        r#""Comments":null,"Compression":18,"Encryption":0,"Incremental":false,"#,
+        r#""IncrementalParent":null,"MajorVersion":17,"MinorVersion":10,"RestoreSize":16224256,"#,
+        r#""Server":"primary","ServerVersion":"0.22.0"}}"#,
+    ),
 };
 
 const INFO: Recording = Recording {
-    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":18,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":"newest","Server":"primary"}}"#,
-    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":18,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{"Backup":"newest","Server":"primary"},"Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"CheckpointHiLSN":0,"CheckpointLoLSN":268435552,"Comments":null,"Compression":18,"Elapsed":0.000000,"Encryption":0,"EndHiLSN":0,"EndLoLSN":268435712,"EndTimeline":1,"Keep":false,"MajorVersion":17,"MinorVersion":10,"NumberOfTablespaces":1,"RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0","StartHiLSN":0,"StartLoLSN":268435496,"StartTimeline":1,"Tablespaces":[{"TablespaceName":"fast"}],"Valid":1,"WAL":"000000010000000000000010"}}"#,
+    request: concat!(
+        header!(18),
+        r#""Request":{"Backup":"newest","Server":"primary"}}"#
+    ),
+    response: concat!(
+        header!(18),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.0006"},"#,
+        r#""Request":{"Backup":"newest","Server":"primary"},"#,
+        r#""Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"#,
+        r#""CheckpointHiLSN":0,"CheckpointLoLSN":268435552,"Comments":null,"Compression":18,"#,
+        r#""Elapsed":0.000000,"Encryption":0,"EndHiLSN":0,"EndLoLSN":268435712,"EndTimeline":1,"#,
+        r#""Keep":false,"MajorVersion":17,"MinorVersion":10,"NumberOfTablespaces":1,"#,
+        r#""RestoreSize":16224256,"Server":"primary","ServerVersion":"0.22.0","StartHiLSN":0,"#,
+        r#""StartLoLSN":268435496,"StartTimeline":1,"Tablespaces":[{"TablespaceName":"fast"}],"#,
+        r#""Valid":1,"WAL":"000000010000000000000010"}}"#,
+    ),
 };
 
 const VERIFY: Recording = Recording {
-    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":19,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Backup":"oldest","Directory":"/tmp/v","Files":"all","Server":"primary"}}"#,
-    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":19,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:1.5883"},"Request":{"Backup":"oldest","Directory":"/tmp/v","Files":"all","Server":"primary"},"Response":{"Backup":"20261122082334","Files":{"All":[{"Directory":"/tmp/v/primary-20261122082334","FileName":"PG_VERSION","HashAlgorithm":"SHA512","Original":"a475c2a5"}],"Failed":[{"Calculated":"77d019ab","Directory":"/tmp/v/primary-20261122082334","FileName":"global/1261","HashAlgorithm":"SHA512","Original":"492fd51e"}]},"MajorVersion":17,"MinorVersion":10,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+    request: concat!(
+        header!(19),
+        r#""Request":{"Backup":"oldest","Directory":"/tmp/v","Files":"all","Server":"primary"}}"#,
+    ),
+    response: concat!(
+        header!(19),
+        r#""Outcome":{"Status":true,"Time":"00:00:1.5883"},"#,
+        r#""Request":{"Backup":"oldest","Directory":"/tmp/v","Files":"all","Server":"primary"},"#,
+        r#""Response":{"Backup":"20261122082334","#,
+        r#""Files":{"All":[{"Directory":"/tmp/v/primary-20261122082334","FileName":"PG_VERSION","#,
+        r#""HashAlgorithm":"SHA512","Original":"a475c2a5"}],"Failed":[{"Calculated":"77d019ab","#,
+        r#""Directory":"/tmp/v/primary-20261122082334","FileName":"global/1261","#,
+        r#""HashAlgorithm":"SHA512","Original":"492fd51e"}]},"MajorVersion":17,"MinorVersion":10,"#,
+        r#""Server":"primary","ServerVersion":"0.22.0"}}"#,
+    ),
 };
 
 const STATUS: Recording = Recording {
-    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":7,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
-    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":7,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{},"Response":{"FreeSpace":83955777536,"NumberOfServers":1,"ServerVersion":"0.22.0","Servers":[{"ActiveArchive":false,"ActiveBackup":false,"ActiveDelete":false,"ActiveRestore":false,"ActiveRetention":false,"Checksums":false,"HotStandbySize":0,"NumberOfBackups":1,"Online":true,"Primary":true,"RetentionDays":7,"RetentionMonths":-1,"RetentionWeeks":-1,"RetentionYears":-1,"Server":"primary","ServerSize":61255680,"Workers":0,"WorkspaceFreeSpace":0}],"TotalSpace":270553174016,"UsedSpace":122363904,"Workers":0}}"#,
+    request: concat!(header!(7), r#""Request":{}}"#),
+    response: concat!(
+        header!(7),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.0006"},"Request":{},"#,
+        r#""Response":{"FreeSpace":83955777536,"NumberOfServers":1,"ServerVersion":"0.22.0","#,
+        r#""Servers":[{"ActiveArchive":false,"ActiveBackup":false,"ActiveDelete":false,"#,
+        r#""ActiveRestore":false,"ActiveRetention":false,"Checksums":false,"HotStandbySize":0,"#,
+        r#""NumberOfBackups":1,"Online":true,"Primary":true,"RetentionDays":7,"#,
+        r#""RetentionMonths":-1,"RetentionWeeks":-1,"RetentionYears":-1,"Server":"primary","#,
+        r#""ServerSize":61255680,"Workers":0,"WorkspaceFreeSpace":0}],"TotalSpace":270553174016,"#,
+        r#""UsedSpace":122363904,"Workers":0}}"#,
+    ),
 };
 
 const STATUS_DETAILS: Recording = Recording {
-    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":8,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
-    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":8,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0375"},"Request":{},"Response":{"FreeSpace":83955777536,"NumberOfServers":1,"PgmonetaFips":false,"ServerVersion":"0.22.0","Servers":[{"ActiveArchive":false,"ActiveBackup":false,"ActiveDelete":false,"ActiveRestore":false,"ActiveRetention":false,"Backups":[{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"Comments":null,"Compression":18,"Delta":0,"Encryption":0,"Keep":false,"RestoreSize":16224256,"Valid":1,"WAL":33554432}],"Checksums":false,"Fips":false,"HotStandbySize":0,"NumberOfBackups":1,"Online":true,"Primary":true,"RetentionDays":7,"RetentionMonths":-1,"RetentionWeeks":-1,"RetentionYears":-1,"Server":"primary","ServerSize":61255680,"WalStreaming":true,"Workers":0,"WorkspaceFreeSpace":0}],"TotalSpace":270553174016,"UsedSpace":122363904,"Workers":0}}"#,
+    request: concat!(header!(8), r#""Request":{}}"#),
+    response: concat!(
+        header!(8),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.0375"},"Request":{},"#,
+        r#""Response":{"FreeSpace":83955777536,"NumberOfServers":1,"PgmonetaFips":false,"#,
+        r#""ServerVersion":"0.22.0","Servers":[{"ActiveArchive":false,"ActiveBackup":false,"#,
+        r#""ActiveDelete":false,"ActiveRestore":false,"ActiveRetention":false,"#,
+        r#""Backups":[{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"#,
+        r#""Comments":null,"Compression":18,"Delta":0,"Encryption":0,"Keep":false,"#,
+        r#""RestoreSize":16224256,"Valid":1,"WAL":33554432}],"Checksums":false,"Fips":false,"#,
+        r#""HotStandbySize":0,"NumberOfBackups":1,"Online":true,"Primary":true,"RetentionDays":7,"#,
+        r#""RetentionMonths":-1,"RetentionWeeks":-1,"RetentionYears":-1,"Server":"primary","#,
+        r#""ServerSize":61255680,"WalStreaming":true,"Workers":0,"WorkspaceFreeSpace":0}],"#,
+        r#""TotalSpace":270553174016,"UsedSpace":122363904,"Workers":0}}"#,
+    ),
 };
 
 const PROGRESS: Recording = Recording {
-    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":25,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{"Command":"backup","Server":"primary"}}"#,
-    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":25,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{"Command":"backup","Server":"primary"},"Response":{"Done":7340032,"Elapsed":4,"MajorVersion":17,"MinorVersion":10,"Percentage":31,"ProgressState":1,"Remaining":{"string_value":"8s","value":8},"Server":"primary","ServerVersion":"0.22.0","Total":189638656}}"#,
+    request: concat!(
+        header!(25),
+        r#""Request":{"Command":"backup","Server":"primary"}}"#
+    ),
+    response: concat!(
+        header!(25),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.0000"},"#,
+        r#""Request":{"Command":"backup","Server":"primary"},"#,
+        r#""Response":{"Done":7340032,"Elapsed":4,"MajorVersion":17,"MinorVersion":10,"#,
+        r#""Percentage":31,"ProgressState":1,"Remaining":{"string_value":"8s","value":8},"#,
+        r#""Server":"primary","ServerVersion":"0.22.0","Total":189638656}}"#,
+    ),
 };
 
 const SHUTDOWN: Recording = Recording {
-    request: r#"{"Header":{"ClientVersion":"0.22.0","Command":6,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Request":{}}"#,
-    response: r#"{"Header":{"ClientVersion":"0.22.0","Command":6,"Compression":0,"Encryption":0,"Output":0,"Timestamp":"20261122083323"},"Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{}}"#,
+    request: concat!(header!(6), r#""Request":{}}"#),
+    response: concat!(
+        header!(6),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.0000"},"Request":{}}"#,
+    ),
 };
 
 /// Members that may be null instead of a string.

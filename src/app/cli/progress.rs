@@ -95,8 +95,8 @@ mod tests {
     #[test]
     fn the_line_has_bytes_rate_and_remaining_time() {
         let fields = json!({
-            "ProgressState": 1, "Done": 13_213_696, "Total": 189_638_656, "Percentage": 6, "Elapsed": 4,
-            "Remaining": {"value": 53, "string_value": "53s"}
+            "ProgressState": 1, "Done": 13_213_696, "Total": 189_638_656, "Percentage": 6,
+            "Elapsed": 4, "Remaining": {"value": 53, "string_value": "53s"}
         });
         let line = |fields: &serde_json::Value| {
             line(&BACKUP, &serde_json::from_value(fields.clone()).unwrap())

@@ -117,7 +117,8 @@ mod tests {
             archive_mode: ArchiveMode::Off,
             dry_run: false,
         };
-        let line = "restore primary newest current new --tablespace /old=ts --archive-mode=off --keep-synchronous";
+        let line = "restore primary newest current new --tablespace /old=ts \
+            --archive-mode=off --keep-synchronous";
         assert_eq!(parse(line).unwrap(), Request::Restore(expected));
         assert!(parse("restore primary newest new --tablespace 16384").is_err());
         assert!(parse("restore primary newest new --tablespace =x").is_err());
@@ -155,11 +156,17 @@ mod tests {
             ),
             (
                 "archive primary newest current /a",
-                json!({"Server": "primary", "Backup": "newest", "Position": "current", "Directory": "/a"}),
+                json!({
+                    "Server": "primary", "Backup": "newest", "Position": "current",
+                    "Directory": "/a"
+                }),
             ),
             (
                 "annotate primary newest add k",
-                json!({"Server": "primary", "Backup": "newest", "Action": "add", "Key": "k", "Comment": null}),
+                json!({
+                    "Server": "primary", "Backup": "newest", "Action": "add", "Key": "k",
+                    "Comment": null
+                }),
             ),
             (
                 "mode primary offline",

@@ -40,7 +40,8 @@ mod tests {
     #[test]
     fn a_setting_is_found_in_its_section() {
         let fields = json!({
-            "base_dir": "/backup", "tls_ca_file": null, "compression": {"string_value": "zstd", "value": 18},
+            "base_dir": "/backup", "tls_ca_file": null,
+            "compression": {"string_value": "zstd", "value": 18},
             "server": {"primary": {"port": 5432}}
         });
         let fields = fields.as_object().unwrap();

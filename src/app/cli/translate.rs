@@ -156,7 +156,9 @@ mod tests {
 
     fn translated(command: u16, response: &str) -> Members {
         let text = format!(
-            r#"{{"Header":{{"Command":{command},"Compression":2,"Encryption":1,"Output":1}},"Outcome":{{"Status":true}},"Response":{response}}}"#
+            "{{\"Header\":{{\"Command\":{command},\"Compression\":2,\
+             \"Encryption\":1,\"Output\":1}},\
+             \"Outcome\":{{\"Status\":true}},\"Response\":{response}}}"
         );
         document(&Response::read(&text).unwrap())
     }
@@ -166,25 +168,43 @@ mod tests {
         let document = translated(8, "{}");
         assert_eq!(
             document["Header"].to_string(),
-            r#"{"Command":"status-details","Compression":"zstd","Encryption":"aes-256-gcm","Output":"json"}"#
+            concat!(
+                r#"{"Command":"status-details","Compression":"zstd","#,
+                r#""Encryption":"aes-256-gcm","Output":"json"}"#,
+            )
         );
     }
 
     #[test]
     fn sizes_and_codes_of_a_backup_are_translated() {
-        let response = r#"{"BackupSize":13213696,"Compression":18,"Encryption":0,"RestoreSize":1023,"StartHiLSN":0,"StartLoLSN":268435496,"Valid":1,"WAL":"000000010000000000000010"}"#;
+        let response = concat!(
+            r#"{"BackupSize":13213696,"Compression":18,"Encryption":0,"RestoreSize":1023,"#,
+            r#""StartHiLSN":0,"StartLoLSN":268435496,"Valid":1,"WAL":"000000010000000000000010"}"#,
+        );
         assert_eq!(
             translated(18, response)["Response"].to_string(),
-            r#"{"BackupSize":"12.60MB","BiggestFileSize":"0.00B","Compression":"zstd","Delta":"0.00B","Encryption":"none","RestoreSize":"1023.00B","StartHiLSN":"0","StartLoLSN":"10000028","Valid":"yes","WAL":"000000010000000000000010"}"#
+            concat!(
+                r#"{"BackupSize":"12.60MB","BiggestFileSize":"0.00B","Compression":"zstd","#,
+                r#""Delta":"0.00B","Encryption":"none","RestoreSize":"1023.00B","#,
+                r#""StartHiLSN":"0","StartLoLSN":"10000028","#,
+                r#""Valid":"yes","WAL":"000000010000000000000010"}"#,
+            )
         );
     }
 
     #[test]
     fn sizes_and_unset_retention_of_a_server_are_translated() {
-        let response = r#"{"FreeSpace":1024,"Servers":[{"Backups":{},"RetentionDays":7,"RetentionWeeks":-1}]}"#;
+        let response = concat!(
+            r#"{"FreeSpace":1024,"Servers":[{"Backups":{},"#,
+            r#""RetentionDays":7,"RetentionWeeks":-1}]}"#,
+        );
         assert_eq!(
             translated(8, response)["Response"].to_string(),
-            r#"{"FreeSpace":"1.00kB","Servers":[{"Backups":{},"HotStandbySize":"0.00B","RetentionDays":7,"RetentionWeeks":"Unspecified","ServerSize":"0.00B","WorkspaceFreeSpace":"0.00B"}],"TotalSpace":"0.00B","UsedSpace":"0.00B"}"#
+            concat!(
+                r#"{"FreeSpace":"1.00kB","Servers":[{"Backups":{},"HotStandbySize":"0.00B","#,
+                r#""RetentionDays":7,"RetentionWeeks":"Unspecified","ServerSize":"0.00B","#,
+                r#""WorkspaceFreeSpace":"0.00B"}],"TotalSpace":"0.00B","UsedSpace":"0.00B"}"#,
+            )
         );
     }
 

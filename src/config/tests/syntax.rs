@@ -21,7 +21,8 @@ fn a_toml_file_is_parsed() {
          workers = 0x3\nnodelay = false\nretention = [7, '-', 6]\nmax_rate = '1M'\n\n\
          [server.zeta]\nhost = 'localhost'\nport = 5_432\nuser = 'repl'\nwal_slot = 'zeta'\n\
          auth = ['md5', 'password']\ncreate_slot = true\n\n\
-         [alpha]\nhost = 'localhost'\nport = 5432\nuser = 'repl'\nwal_slot = 'alpha'\nworkers = -1\n"
+         [alpha]\nhost = 'localhost'\nport = 5432\nuser = 'repl'\nwal_slot = 'alpha'\n\
+         workers = -1\n"
     );
     let config = dir.load("pgmoneta.toml", text).unwrap().config;
     assert_eq!(config.server_defaults.workers, 3);
@@ -122,8 +123,8 @@ fn the_client_reads_its_own_file_and_that_of_the_daemon() {
     let dir = TempDir::new();
     let path = dir.write(
         "pgmoneta_cli.conf",
-        "host = backup\n[any]\nport = 5002\ncompression = BZIP2\nencryption = aes256\nOutput = json\n\
-         unix_socket_dir = '/tmp'\nlog_level = debug\n[any]\nport = 5003\n",
+        "host = backup\n[any]\nport = 5002\ncompression = BZIP2\nencryption = aes256\n\
+         Output = json\nunix_socket_dir = '/tmp'\nlog_level = debug\n[any]\nport = 5003\n",
     );
     let config = ClientConfig::load(&path).unwrap();
     assert_eq!(config.host, "backup");

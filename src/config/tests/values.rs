@@ -57,7 +57,8 @@ const MAIN: &str = "workers = 3\ncreate_slot = Yes\nmax_rate = 10kB\nretention =
                 log_path = pgmoneta-%Y.log ; relative\nblocking_timeout = 2m\ncheckpoint = spread\n\
                 wal_receiver_timeout = 10";
 /// Lines of two servers with values other than the defaults.
-const SERVER: &str = "workers = -1\nprogress = -1\nretention = -,4\nauth = md5, scram-sha-256\nmax_rate = 0\n\
+const SERVER: &str = "workers = -1\nprogress = -1\nretention = -,4\n\
+                  auth = md5, scram-sha-256\nmax_rate = 0\n\
                   [second]\nhost = /run/postgresql\nport = 5433\nuser = 'a;b'\nwal_slot = s_2\n\
                   workers = 2\ncreate_slot = off\nmax_rate = -1\ncheckpoint = fast\n\
                   application_name = two\nwal_receiver_timeout = 1h";

@@ -21,7 +21,8 @@ pub static RESTORE: Command = Command {
     options: &[TABLESPACE, KEEP_SYNCHRONOUS, ARCHIVE_MODE, DRY_RUN],
     summary: "Restore a backup, ready to be started",
     details: DETAILS,
-    example: "pgmoneta-cli restore primary newest 'time=2026-11-22 14:00:00+00' /var/lib/postgresql",
+    example: "pgmoneta-cli restore primary newest 'time=2026-11-22 14:00:00+00' \
+              /var/lib/postgresql",
     code: 3,
     workflow: "restore",
     errors: ErrorCodes {

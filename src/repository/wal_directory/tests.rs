@@ -311,7 +311,10 @@ fn only_branches_that_a_backup_needs_have_gaps() {
 
 proptest! {
     #[test]
-    fn gaps_are_the_missing_segments(numbers in prop::collection::btree_set(4000u64..4200, 1..40), tli in 9u32..12) {
+    fn gaps_are_the_missing_segments(
+        numbers in prop::collection::btree_set(4000u64..4200, 1..40),
+        tli in 9u32..12,
+    ) {
         let scratch = Scratch::new("wal-prop");
         let size = scratch.0.segment_size;
         let segment = |number| Segment { timeline: timeline(tli), number };

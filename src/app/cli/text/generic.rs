@@ -79,13 +79,15 @@ mod tests {
     #[test]
     fn each_member_is_on_a_line() {
         let fields = json!({
-            "Server": "primary", "Comments": null, "compression": {"string_value": "zstd", "value": 18},
-            "server": {"primary": {"port": 5432}}, "Backups": [{"Keep": true}], "Files": ["/a", "/b"]
+            "Server": "primary", "Comments": null,
+            "compression": {"string_value": "zstd", "value": 18},
+            "server": {"primary": {"port": 5432}}, "Backups": [{"Keep": true}],
+            "Files": ["/a", "/b"]
         });
         assert_eq!(
             members(fields.as_object().unwrap()),
-            "Backups:\n  Keep: true\n\nComments:\nFiles:\n  - /a\n  - /b\nServer: primary\ncompression: zstd\n\
-             server:\n  primary:\n    port: 5432\n"
+            "Backups:\n  Keep: true\n\nComments:\nFiles:\n  - /a\n  - /b\n\
+             Server: primary\ncompression: zstd\nserver:\n  primary:\n    port: 5432\n"
         );
     }
 }

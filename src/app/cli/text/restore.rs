@@ -65,10 +65,11 @@ mod tests {
             "Plan": {
                 "Target": "/r/primary-20261122153446", "Files": 967, "Bytes": 26_759_987,
                 "Tablespaces": [{
-                    "TablespaceName": "tblspc_fast", "TablespaceOid": 16384, "TablespacePath": "/fast", "Directory": "/r/new"
+                    "TablespaceName": "tblspc_fast", "TablespaceOid": 16384,
+                    "TablespacePath": "/fast", "Directory": "/r/new"
                 }],
-                "WAL": ["000000010000000000000002", "000000010000000000000003"], "WALBytes": 33_554_432,
-                "Position": "the end of the backup",
+                "WAL": ["000000010000000000000002", "000000010000000000000003"],
+                "WALBytes": 33_554_432, "Position": "the end of the backup",
                 "Settings": ["recovery_target_xid =", "recovery_target = immediate"]
             },
             "Warnings": ["one", "another"]

@@ -41,7 +41,9 @@ mod tests {
 
     fn reply(failed: &str) -> VerifyReply {
         let text = format!(
-            r#"{{"Outcome":{{"Status":true}},"Response":{{"Backup":"20261122153446","Files":{{"All":{{}},"Failed":{failed}}},"Server":"primary"}}}}"#
+            "{{\"Outcome\":{{\"Status\":true}},\
+             \"Response\":{{\"Backup\":\"20261122153446\",\
+             \"Files\":{{\"All\":{{}},\"Failed\":{failed}}},\"Server\":\"primary\"}}}}"
         );
         Response::read(&text).unwrap().reply().unwrap()
     }
