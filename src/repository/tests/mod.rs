@@ -1,0 +1,9 @@
+//! Backups on disk: listing, finding, cleanup, and the checks of a manifest.
+
+mod catalogue;
+mod hostile;
+mod listing;
+mod manifest;
+mod moving;
+mod scratch;
+mod sweep;
