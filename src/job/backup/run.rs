@@ -163,8 +163,8 @@ impl Job<'_> {
         log::debug!("backup of server {name}: {step} after {elapsed:.1} s");
     }
 
-    /// Fails unless WAL is streamed: the backup needs the WAL written meanwhile. A receiver that was
-    /// just started has `blocking_timeout` to begin.
+    /// Fails unless WAL is streamed: the backup needs the WAL written meanwhile. A receiver that
+    /// was just started has `blocking_timeout` to begin.
     fn check_receiver(&self) -> Result<()> {
         let timeout = self.context.daemon.config.blocking_timeout;
         let deadline = Instant::now().checked_add(timeout.duration());
