@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::layout::{INFO, MANIFEST, SUMS};
+use super::line::read_line;
 use super::manifest_line::{Line, VERSION, mode};
 use super::{ManifestFile, TablespaceInfo, sums};
 use crate::codec::StoredFormat;
@@ -14,8 +15,8 @@ use crate::format::ConfigFile;
 use crate::storage::open_file;
 use crate::unit::{Encryption, Label, Segment, SegmentSize, first};
 
-/// Limit for a line, bytes: two paths and the other members.
-const MAX_LINE: u64 = 64 << 10;
+/// Limit for what is read after a bad line, bytes. A manifest has no limit of its own.
+const MAX_REST: u64 = 64 << 20;
 
 /// The content of a backup, which alone decides how a file is stored. Paths are relative, without
 /// `..`, and need not be UTF-8.
@@ -76,8 +77,12 @@ impl Manifest {
         };
         let mut input = BufReader::new(input);
         let manifest = Manifest::parse(&mut input, label);
-        // Bytes after a bad line are part of the digest too, and a wrong digest explains more.
-        io::copy(&mut input, &mut io::sink()).with_context(action)?;
+        // Bytes after a bad line are part of the digest too, and a wrong digest explains more. But
+        // the file may have any size, such as a sparse one of terabytes.
+        let rest = io::copy(&mut (&mut input).take(MAX_REST), &mut io::sink());
+        if rest.with_context(action)? == MAX_REST {
+            return manifest.and(Err(too_long())).with_context(action);
+        }
         if input.into_inner().sha256.finish() != expected {
             return Err(corrupt(format!("its SHA-256 is not the one in {source}")))
                 .with_context(action);
@@ -136,7 +141,7 @@ impl Manifest {
                     return if input.fill_buf()?.is_empty() {
                         Ok(manifest)
                     } else {
-                        Err(corrupt("there is more after its end".to_owned()))
+                        Err(too_long())
                     };
                 }
                 Line::End(expected) => {
@@ -209,13 +214,17 @@ impl Manifest {
 
 /// The next line, if there is one.
 fn next_line(input: &mut impl BufRead) -> Result<Option<Line>> {
-    let mut line = Vec::new();
-    input.take(MAX_LINE).read_until(b'\n', &mut line)?;
+    let Some(line) = read_line(input)? else {
+        return Ok(None);
+    };
     match line.strip_suffix(b"\n") {
         Some(line) => Line::parse(line).map(Some),
-        None if line.is_empty() => Ok(None),
-        None => Err(corrupt("it is truncated, or a line is too long".to_owned())),
+        None => Err(corrupt("it is truncated".to_owned())),
     }
+}
+
+fn too_long() -> Error {
+    corrupt("there is more after its end".to_owned())
 }
 
 fn corrupt(what: String) -> Error {

@@ -11,6 +11,7 @@ mod base_directory;
 mod catalogue;
 mod directories;
 mod layout;
+mod line;
 mod manifest;
 mod manifest_file;
 mod manifest_line;

@@ -1,10 +1,11 @@
 //! `backup.sha256`: the digests of all stored files, for `sha256sum --check`.
 
 use std::ffi::OsStr;
-use std::io::{self, BufRead};
+use std::io::BufRead;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::line::read_line;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::hex;
 
@@ -59,32 +60,38 @@ fn parse_line(line: &[u8]) -> Option<([u8; 32], PathBuf)> {
 }
 
 /// Finds the digest of one file; a malformed line is an error.
-pub(super) fn find(lines: impl BufRead, path: &Path) -> Result<[u8; 32]> {
+pub(super) fn find(mut lines: impl BufRead, path: &Path) -> Result<[u8; 32]> {
     let mut found = None;
-    for line in lines.split(b'\n') {
-        let (digest, name) = parse_line(&line?)
-            .ok_or_else(|| Error::from(io::Error::from(io::ErrorKind::InvalidData)))?;
+    while let Some((name, digest)) = next(&mut lines)? {
         if name == path {
             found = Some(digest);
         }
     }
-    found.ok_or_else(|| {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!("it does not list {}", path.display()),
-        )
-    })
+    found.ok_or_else(|| corrupt(format!("it does not list {}", path.display())))
 }
 
 /// Parses all lines: names and digests, in the order of the file.
-pub(super) fn parse_all(lines: impl BufRead) -> Result<Vec<(PathBuf, [u8; 32])>> {
+pub(super) fn parse_all(mut lines: impl BufRead) -> Result<Vec<(PathBuf, [u8; 32])>> {
     let mut all = Vec::new();
-    for line in lines.split(b'\n') {
-        let (digest, name) = parse_line(&line?)
-            .ok_or_else(|| Error::from(io::Error::from(io::ErrorKind::InvalidData)))?;
-        all.push((name, digest));
+    while let Some(line) = next(&mut lines)? {
+        all.push(line);
     }
     Ok(all)
+}
+
+/// Reads the next line: name and digest.
+fn next(lines: &mut impl BufRead) -> Result<Option<(PathBuf, [u8; 32])>> {
+    let Some(line) = read_line(lines)? else {
+        return Ok(None);
+    };
+    let parsed = parse_line(line.strip_suffix(b"\n").unwrap_or(&line));
+    let (digest, name) =
+        parsed.ok_or_else(|| corrupt("a line is not a digest and a name".to_owned()))?;
+    Ok(Some((name, digest)))
+}
+
+fn corrupt(what: String) -> Error {
+    Error::new(ErrorKind::Corrupt, what)
 }
 
 #[cfg(test)]

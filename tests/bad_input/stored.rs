@@ -144,3 +144,26 @@ fn a_corrupt_manifest_is_detected() {
     flip(&manifest, length / 2);
     setup.assert_detected(&manifest);
 }
+
+/// Adds zeros at the end of a file, which take no space.
+fn extend(path: &Path, size: u64) {
+    let file = fs::File::options().write(true).open(path).unwrap();
+    file.set_len(size).unwrap();
+}
+
+#[test]
+fn lists_of_files_with_zeros_without_end_are_an_error_at_once() {
+    let setup = Setup::new("compression = none");
+    let sums = setup.backup.join("backup.sha256");
+    let length = fs::metadata(&sums).unwrap().len();
+    extend(&sums, 2 << 30);
+    let verify = || setup.daemon.cli(&["verify", "primary", "newest"]);
+    verify().fails(1, "a line is longer than 65536 bytes");
+    extend(&sums, length);
+    verify().ok();
+    let manifest = setup.backup.join("backup.manifest");
+    extend(&manifest, 4 << 40);
+    verify().fails(1, "there is more after its end");
+    let restore = setup.daemon.restore_output("primary", "newest", None, "x");
+    restore.fails(1, "there is more after its end");
+}
