@@ -1,5 +1,6 @@
 //! Invalid input, damaged files and faults are reported, and no data is lost.
 
+mod backup_info;
 #[cfg(target_os = "linux")]
 mod clock;
 #[cfg(target_os = "linux")]

@@ -3,10 +3,12 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::hex;
 use crate::crypto::Sha256;
@@ -20,6 +22,15 @@ pub struct BackupManifest {
     pub system_identifier: Option<u64>,
     /// Every file except the manifest itself and WAL, in the order in which they were sent.
     pub files: Vec<ManifestEntry>,
+    /// The WAL that the backup needs, newest timeline first.
+    pub wal_ranges: Vec<WalRange>,
+}
+
+/// What the server's manifest says of the base backup as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestSummary {
+    /// The system identifier of the cluster; from PostgreSQL 17 on (version 2 of the format).
+    pub system_identifier: Option<u64>,
     /// The WAL that the backup needs, newest timeline first.
     pub wal_ranges: Vec<WalRange>,
 }
@@ -49,13 +60,13 @@ pub struct WalRange {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document<'a> {
+struct Document<'a, F> {
     #[serde(rename = "PostgreSQL-Backup-Manifest-Version")]
     version: u32,
     #[serde(rename = "System-Identifier")]
     system_identifier: Option<u64>,
-    #[serde(rename = "Files", borrow)]
-    files: Vec<FileLine<'a>>,
+    #[serde(rename = "Files")]
+    files: F,
     #[serde(rename = "WAL-Ranges", borrow)]
     wal_ranges: Vec<Range<'a>>,
     #[serde(rename = "Manifest-Checksum", borrow)]
@@ -93,12 +104,9 @@ struct Range<'a> {
 impl BackupManifest {
     /// Parses a manifest of version 1 or 2 and verifies its checksum.
     pub fn parse(bytes: &[u8]) -> Result<BackupManifest> {
-        let document: Document<'_> =
+        let document: Document<'_, Vec<FileLine<'_>>> =
             serde_json::from_slice(bytes).map_err(|error| invalid(error.to_string()))?;
-        if !matches!(document.version, 1 | 2) {
-            let version = document.version;
-            return Err(invalid(format!("its version {version} is not known")));
-        }
+        document.check_version()?;
         if hex::decode_array(&document.checksum) != Some(Sha256::of(checksummed_part(bytes)?)) {
             return Err(invalid("its checksum does not match".to_owned()));
         }
@@ -109,6 +117,36 @@ impl BackupManifest {
             files: files.collect::<Result<_>>()?,
             wal_ranges: wal_ranges.collect::<Result<_>>()?,
         })
+    }
+}
+
+impl ManifestSummary {
+    /// Reads a manifest of version 1 or 2 without keeping the list of the files. Its checksum is
+    /// not verified: the caller knows the digest of the file.
+    pub fn read(input: impl Read) -> Result<ManifestSummary> {
+        let mut input = serde_json::Deserializer::from_reader(input);
+        let failed = |error: serde_json::Error| match error.is_io() {
+            true => Error::from(io::Error::from(error)),
+            false => invalid(error.to_string()),
+        };
+        let document = Document::<'static, IgnoredAny>::deserialize(&mut input).map_err(failed)?;
+        input.end().map_err(failed)?;
+        document.check_version()?;
+        let wal_ranges = document.wal_ranges.into_iter().map(Range::parse);
+        Ok(ManifestSummary {
+            system_identifier: document.system_identifier,
+            wal_ranges: wal_ranges.collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl<F> Document<'_, F> {
+    fn check_version(&self) -> Result<()> {
+        if matches!(self.version, 1 | 2) {
+            return Ok(());
+        }
+        let version = self.version;
+        Err(invalid(format!("its version {version} is not known")))
     }
 }
 
@@ -222,6 +260,13 @@ mod tests {
             b"base\xff"
         );
         assert_eq!(manifest.wal_ranges[0].end, Lsn(0x200_0100));
+        let summary = ManifestSummary::read(&with_checksum(BODY)[..]).unwrap();
+        assert_eq!(summary.system_identifier, manifest.system_identifier);
+        assert_eq!(summary.wal_ranges, manifest.wal_ranges);
+        let other = BODY.replace("Version\": 2", "Version\": 3");
+        for wrong in [BODY.as_bytes(), &with_checksum(&other), b""] {
+            assert!(ManifestSummary::read(wrong).is_err());
+        }
     }
 
     #[test]

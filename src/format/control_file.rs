@@ -17,6 +17,8 @@ const MAX_LIMIT: i32 = 1 << 30;
 /// Its checksum is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ControlFile {
+    /// The system identifier of the cluster.
+    pub system_identifier: u64,
     /// The settings that the cluster last ran with; on a standby, those of its primary.
     pub parameters: Parameters,
 }
@@ -30,8 +32,10 @@ impl ControlFile {
         };
         let signed = |at: usize| i32::try_from(number(at)?).ok();
         number(8).filter(|version| VERSIONS.contains(version))?;
+        let identifier = content.first_chunk::<8>()?;
         let limit = |index: usize| signed(LIMITS + 4 * index).filter(|limit| *limit <= MAX_LIMIT);
         Some(ControlFile {
+            system_identifier: u64::from_le_bytes(*identifier),
             parameters: Parameters {
                 wal_level: signed(WAL_LEVEL)?,
                 limits: [limit(0)?, limit(1)?, limit(2)?, limit(3)?, limit(4)?],
@@ -50,7 +54,10 @@ mod tests {
         assert_eq!(ControlFile::parse(&content), None);
         content[8..12].copy_from_slice(&1800u32.to_le_bytes());
         content[180..184].copy_from_slice(&40u32.to_le_bytes());
-        let parameters = ControlFile::parse(&content).unwrap().parameters;
+        content[..8].copy_from_slice(&7u64.to_le_bytes());
+        let control = ControlFile::parse(&content).unwrap();
+        assert_eq!(control.system_identifier, 7);
+        let parameters = control.parameters;
         assert_eq!(parameters.limits, [40, 0, 0, 0, 0]);
         assert_eq!(parameters.wal_level, 0);
         assert_eq!(ControlFile::parse(&content[..190]), None);

@@ -11,12 +11,16 @@ use crate::unit::Encryption;
 /// an unsigned backup may have replaced an encrypted one, and is refused.
 pub(super) fn check(context: &ServerContext, backup: &Backup) -> Result<Option<String>> {
     let label = &backup.label;
-    let why = match backup.authenticity(&context.daemon.key)? {
+    let (why, means) = match backup.authenticity(&context.daemon.key)? {
         Authenticity::Verified => return Ok(None),
-        Authenticity::Unsigned => "there is no HMAC in its backup.info",
-        Authenticity::Invalid => {
-            "the HMAC in its backup.info does not match its content under this master key"
-        }
+        Authenticity::Unsigned => (
+            "there is no HMAC in its backup.info",
+            "changes made to it on purpose cannot be detected",
+        ),
+        Authenticity::Invalid => (
+            "the HMAC in its backup.info does not match its content under this master key",
+            "either the backup was made with another master key, or its backup.info was changed",
+        ),
     };
     if backup.info.encryption != Encryption::None {
         let message = format!("the encrypted backup {label} cannot be trusted: {why}");
@@ -32,6 +36,6 @@ pub(super) fn check(context: &ServerContext, backup: &Backup) -> Result<Option<S
         ));
     }
     Ok(Some(format!(
-        "the backup {label} is not authenticated: {why}; changes to it cannot be detected"
+        "the backup {label} is not authenticated: {why}; {means}"
     )))
 }

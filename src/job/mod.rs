@@ -4,6 +4,7 @@ mod authentic;
 pub(crate) mod backup;
 pub(crate) mod catalogue;
 pub mod context;
+mod info_check;
 pub(crate) mod refresh;
 pub(crate) mod replay;
 pub(crate) mod restore;

@@ -1,6 +1,6 @@
 //! A complete backup, and reading its files.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::{BackupInfo, Manifest, ManifestFile, Origin};
 use crate::codec::{StoredReader, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::sys::Stop;
 use crate::unit::Label;
 
 /// Limit for a file that is read into memory, bytes.
@@ -143,6 +144,28 @@ impl Backup {
         Ok(content)
     }
 
+    /// Reads a file of the backup by `read`, of any size, and checks all of it against the
+    /// manifest: a digest that differs explains more than what `read` says of the content.
+    pub fn read_with<T>(
+        &self,
+        file: &ManifestFile,
+        key: &Arc<MasterKey>,
+        stop: &Stop,
+        read: impl FnOnce(&mut dyn Read) -> Result<T>,
+    ) -> Result<T> {
+        let action = || format!("read {}", file.path.display());
+        let mut source = self.open(file, key).with_context(action)?;
+        let mut input = InterruptibleReader {
+            inner: &mut source,
+            stop,
+        };
+        let result = read(&mut input);
+        io::copy(&mut input, &mut io::sink()).with_context(action)?;
+        let digests = source.finish().with_context(action)?;
+        file.check(&digests).with_context(action)?;
+        result.with_context(action)
+    }
+
     /// Why the backup cannot be restored, as far as known without reading its files. `None` for
     /// backups of the C program.
     pub fn damage(&self) -> Option<String> {
@@ -223,6 +246,19 @@ impl Backup {
                 }
             }
         }
+    }
+}
+
+/// Fails once a stop is requested.
+struct InterruptibleReader<'a, R> {
+    inner: &'a mut R,
+    stop: &'a Stop,
+}
+
+impl<R: Read> Read for InterruptibleReader<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.stop.check()?;
+        self.inner.read(buf)
     }
 }
 

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use super::staging::Staging;
-use crate::error::{Error, ErrorKind, Result};
-use crate::format::{BackupLabel, WalRange};
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::format::{BackupLabel, NeededWal, WalRange};
 use crate::pg::{ClusterObjects, Database, PG_DEFAULT};
 use crate::unit::{PgVersion, WalPosition, escaped};
 
@@ -122,22 +122,17 @@ pub(super) fn check_positions(
     start: WalPosition,
     end: WalPosition,
 ) -> Result<()> {
-    let starts = |range: &WalRange| range.timeline.at(range.start) == start;
-    let ends = |range: &WalRange| range.timeline.at(range.end) == end;
-    let inside = |range: &WalRange| start.lsn <= range.start && range.end <= end.lsn;
-    if ranges.iter().any(starts)
-        && ranges.iter().any(ends)
-        && ranges.iter().all(inside)
-        && label.timeline.at(label.start) == start
-    {
+    let needed = NeededWal::new(label, ranges)
+        .context("the server sent inconsistent positions of the WAL that the backup needs")?;
+    if needed == (NeededWal { start, end }) {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::Corrupt,
         format!(
             "the server sent inconsistent positions of the WAL that the backup needs: from {} to \
-             {} in its reply, from {} in backup_label, and other ranges in the manifest",
-            start.lsn, end.lsn, label.start
+             {} in its reply, from {} to {} in backup_label and the manifest",
+            start.lsn, end.lsn, needed.start.lsn, needed.end.lsn
         ),
     ))
 }

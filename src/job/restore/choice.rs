@@ -6,11 +6,11 @@ use super::recovery_end::{
 use super::recovery_target::{RecoveryTarget, TargetKind};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::TimelineHistory;
-use crate::job::authentic;
 use crate::job::context::ServerContext;
 use crate::job::replay::{
     Segments, TimelineChoice, choose_path, contains_backup, followed_history, target_history,
 };
+use crate::job::{authentic, info_check};
 use crate::repository::{Backup, Manifest, Repository};
 use crate::unit::Lsn;
 
@@ -25,16 +25,19 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// Adds a warning if a newer backup was excluded because it is on another branch.
-    fn warn_of_newer(&mut self, excluded: Option<Backup>) {
-        let newer = excluded.filter(|left| left.label > self.backup.label);
-        self.warnings.extend(newer.map(|newer| {
-            format!(
-                "the backup {} is newer, but on another branch, on timeline {}; specify its label \
-                 to restore it",
-                newer.label, newer.info.end.timeline
-            )
-        }));
+    /// Adds a warning if a newer backup was excluded because it is on another branch. Fails if its
+    /// `backup.info` is wrong.
+    fn warn_of_newer(&mut self, context: &ServerContext, excluded: Option<Backup>) -> Result<()> {
+        let Some(newer) = excluded.filter(|left| left.label > self.backup.label) else {
+            return Ok(());
+        };
+        info_check::check_passed_over(context, &newer)?;
+        self.warnings.push(format!(
+            "the backup {} is newer, but on another branch, on timeline {}; specify its label to \
+             restore it",
+            newer.label, newer.info.end.timeline
+        ));
+        Ok(())
     }
 }
 
@@ -192,6 +195,7 @@ impl<'a> BackupSearch<'a> {
             let path = match choose_path(&self.segments, &backup.info, timeline, stop) {
                 Ok(path) => path,
                 Err(failure) => {
+                    info_check::check_passed_over(self.context, &backup)?;
                     errors.other.get_or_insert(failure);
                     continue;
                 }
@@ -204,8 +208,9 @@ impl<'a> BackupSearch<'a> {
             let start = backup.info.start.lsn;
             match self.search_backup(backup, until)? {
                 (backup, manifest, Reachability::Reachable(recovery_end)) => {
+                    let context = self.context;
                     let mut choice = self.build_choice(backup, manifest, recovery_end)?;
-                    choice.warn_of_newer(excluded);
+                    choice.warn_of_newer(context, excluded)?;
                     return Ok(choice);
                 }
                 (_, _, Reachability::TooEarly(range)) => {
@@ -258,6 +263,7 @@ impl<'a> BackupSearch<'a> {
         let manifest = backup
             .manifest()
             .with_context(|| format!("open the backup {}", backup.label))?;
+        info_check::check(self.context, &backup, &manifest)?;
         self.segments.set_backup(&backup, &manifest.wal);
         let reachability = self
             .target_search()

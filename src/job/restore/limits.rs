@@ -61,6 +61,7 @@ mod tests {
         let files = TestFiles(vec![("postgresql.conf", main)]);
         let configuration = Configuration::read(&files).unwrap();
         let control = ControlFile {
+            system_identifier: 7,
             parameters: Parameters {
                 limits: control,
                 wal_level: 1,

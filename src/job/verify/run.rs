@@ -3,8 +3,8 @@
 use super::files;
 use super::{FileReport, Options, Outcome, wal};
 use crate::error::Result;
-use crate::job::authentic;
 use crate::job::context::ServerContext;
+use crate::job::{authentic, info_check};
 use crate::repository::{Backup, Manifest};
 use crate::status::{Activity, Scope};
 
@@ -38,10 +38,8 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
             return Ok(outcome);
         }
     };
-    if !backup.info.valid {
-        let reason = "it cannot be read or says that the backup is not valid";
-        outcome.failed.push(failed_file("backup.info", reason));
-    }
+    let info = check_info(context, &backup, &manifest)?;
+    outcome.failed.extend(info);
     guard.progress().set_total(plain_size(&manifest));
     outcome
         .failed
@@ -58,6 +56,27 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
     outcome.good.sort_by(path);
     log_outcome(&backup, &outcome);
     Ok(outcome)
+}
+
+/// The report if `backup.info` is not valid, or contradicts the files of the backup.
+fn check_info(
+    context: &ServerContext,
+    backup: &Backup,
+    manifest: &Manifest,
+) -> Result<Option<FileReport>> {
+    let reason = if !backup.info.valid {
+        "it cannot be read or says that the backup is not valid".to_owned()
+    } else {
+        match info_check::differences(context, backup, manifest) {
+            Ok(None) => return Ok(None),
+            Ok(Some(differences)) => differences,
+            Err(failure) => {
+                context.stop.check()?;
+                format!("it cannot be compared with the files of the backup: {failure}")
+            }
+        }
+    };
+    Ok(Some(failed_file("backup.info", &reason)))
 }
 
 fn plain_size(manifest: &Manifest) -> u64 {
