@@ -23,6 +23,7 @@ mod replication;
 mod server_error;
 mod server_info;
 mod slot;
+mod synchronous;
 mod warning;
 mod wire;
 

@@ -429,3 +429,50 @@ fn a_large_segment_is_not_received_again_after_a_kill() {
     let from: Lsn = from.split_once(' ').unwrap().0.parse().unwrap();
     assert!(end.since(from) < 1 << 20, "from {from} to {end}");
 }
+
+#[test]
+fn commits_that_wait_until_wal_is_applied_are_warned_of() {
+    let scratch = Scratch::new("wal-apply");
+    let cluster = Cluster::builder(&scratch).start();
+    let receiver = Receiver::new(&scratch, &cluster, "", CREATE).started();
+    receiver.wait_streaming();
+    let warnings = || {
+        let log = receiver.log();
+        let about = |line: &&String| line.contains("remote_apply");
+        log.iter().filter(about).cloned().collect::<Vec<_>>()
+    };
+    let reconnect = || {
+        let before = count_streams(&receiver);
+        cluster.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_replication \
+             WHERE application_name = 'pgmoneta'",
+        );
+        wait_until("it streams again", 60, || count_streams(&receiver) > before);
+    };
+    cluster.configure("synchronous_standby_names = 'FIRST 1 (pgmoneta)'");
+    cluster.reload();
+    cluster.wait_true("SELECT sync_state = 'sync' FROM pg_stat_replication", 60);
+    reconnect();
+    assert_eq!(warnings(), [""; 0], "commits wait until the WAL is on disk");
+
+    cluster.configure("synchronous_commit = remote_apply");
+    cluster.reload();
+    let setting = "SELECT setting = 'remote_apply' FROM pg_settings \
+                   WHERE name = 'synchronous_commit'";
+    cluster.wait_true(setting, 60);
+    for _ in 0..2 {
+        reconnect();
+        let warnings = warnings();
+        assert_eq!(warnings.len(), 1, "once: {warnings:?}");
+        assert!(warnings[0].starts_with("WARN"), "{warnings:?}");
+        assert!(warnings[0].contains("hint: set synchronous_commit = on"));
+    }
+}
+
+/// How often the log says that streaming began.
+fn count_streams(receiver: &Receiver) -> usize {
+    let log = receiver.log();
+    log.iter()
+        .filter(|line| line.contains("streaming WAL"))
+        .count()
+}

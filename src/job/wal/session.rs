@@ -213,6 +213,9 @@ pub(super) fn connect(
         inputs.slot = slot.restart_lsn;
         start = inputs.choose()?;
     }
+    if waits_for_apply(&context.server, &mut probe.connection) {
+        start.notices.push(StartNotice::WaitsForApply);
+    }
     // The slot of a standby that was promoted before the end of its received WAL may be ahead of
     // the server.
     let acknowledged = inputs.slot.unwrap_or(Lsn::ZERO);
@@ -249,6 +252,16 @@ fn compare(
             Ok(context.connect(Mode::Replication)?)
         }
     }
+}
+
+/// Whether commits may wait until the receiver has applied their WAL. WAL is received even if that
+/// cannot be queried.
+fn waits_for_apply(server: &Server, connection: &mut Connection) -> bool {
+    let waits = connection.waits_for_apply(&server.application_name);
+    waits.unwrap_or_else(|failure| {
+        log::debug!("server {}: {failure}", server.name);
+        false
+    })
 }
 
 /// The history of the timeline that the archive followed: the recorded one, else the newest.
@@ -321,6 +334,13 @@ pub(super) fn report_notice(server: &Server, notice: StartNotice) {
         StartNotice::Gap { from, to } => log::error!(
             "server {name}: WAL from {from} to {to} is lost, the server has removed it; hint: take \
              a full backup now"
+        ),
+        StartNotice::WaitsForApply => log::warn!(
+            "server {name}: synchronous_standby_names lists {:?} and synchronous_commit is \
+             remote_apply: a commit that waits for it hangs, since WAL is received and never \
+             applied here; hint: set synchronous_commit = on on the server, which waits until the \
+             WAL is on disk here, or take the name out of synchronous_standby_names",
+            server.application_name
         ),
     }
 }

@@ -82,6 +82,8 @@ pub(super) enum StartNotice {
         /// Where WAL continues.
         to: Lsn,
     },
+    /// Commits wait until the receiver has applied their WAL, which it never does.
+    WaitsForApply,
 }
 
 impl StartInputs<'_> {
