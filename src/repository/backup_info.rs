@@ -71,10 +71,11 @@ pub struct BackupInfo {
 pub struct TablespaceInfo {
     /// `tblspc_<name>`, with the name on the server; in backups of version 0.1.0 `tblspc_<oid>`.
     pub name: String,
-    /// The OID, which is the name of the link in `pg_tblspc`.
+    /// The OID, which is the name of the link in `pg_tblspc`, or of the directory of an in-place
+    /// tablespace.
     pub oid: u32,
-    /// The location on the server; need not be UTF-8. Escaped in `backup.info`, unchanged in the
-    /// manifest.
+    /// The location on the server, or `pg_tblspc/<oid>`; need not be UTF-8. Escaped in
+    /// `backup.info`, unchanged in the manifest.
     pub path: PathBuf,
 }
 
@@ -85,6 +86,12 @@ impl TablespaceInfo {
             Some(text) => text.into(),
             None => escaped(self.path.as_os_str().as_bytes()).into(),
         }
+    }
+
+    /// Whether it is a directory below `pg_tblspc` (`allow_in_place_tablespaces`): the server sends
+    /// a relative path then (`do_pg_backup_start`, PostgreSQL 16 to 18 `xlog.c`).
+    pub fn is_in_place(&self) -> bool {
+        self.path.is_relative()
     }
 
     /// The name without the prefix `tblspc_`.

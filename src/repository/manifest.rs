@@ -26,12 +26,14 @@ pub struct Manifest {
     pub stored: StoredFormat,
     /// The files of the data directory and of the tablespaces.
     pub files: Vec<ManifestFile>,
-    /// The directories, parents first, and their permission bits; relative to the data directory.
+    /// The directories and their permission bits; relative to the data directory. Parents are first
+    /// within the data directory and within each tablespace.
     pub directories: Vec<(PathBuf, u32)>,
     /// The symbolic links except those of tablespaces: path relative to the data directory, and
     /// target.
     pub links: Vec<(PathBuf, PathBuf)>,
-    /// The tablespaces; `pg_tblspc/<oid>` links to each.
+    /// The tablespaces; `pg_tblspc/<oid>` links to each. From PostgreSQL 16 on also those that are
+    /// a directory there.
     pub tablespaces: Vec<TablespaceInfo>,
     /// The WAL to reach consistency, stored with the backup: segments as `pg_wal/<segment>` of full
     /// size, and history files. The last segment may be filled up with zeros.

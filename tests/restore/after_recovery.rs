@@ -59,7 +59,7 @@ impl Rows {
 }
 
 /// The recovery settings and files that remain in a data directory.
-fn leftovers(data: &Path) -> Vec<String> {
+pub fn leftovers(data: &Path) -> Vec<String> {
     let words = ["recovery_", "restore_command", "include"];
     let conf = fs::read_to_string(data.join("postgresql.auto.conf")).unwrap();
     let mut found: Vec<String> = conf

@@ -6,6 +6,7 @@ mod copied_backups;
 mod created_tablespaces;
 mod dry_run;
 mod external_effects;
+mod in_place_tablespaces;
 mod limits;
 mod mixed_storage;
 mod output;

@@ -11,6 +11,7 @@ mod configuration;
 mod created_tablespaces;
 mod external_config;
 mod external_effects;
+mod in_place_tablespaces;
 mod limits;
 mod options;
 mod output;

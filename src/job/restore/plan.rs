@@ -9,7 +9,7 @@ use super::config_changes::{ConfigChanges, config_changes};
 use super::external_config::{self, ExternalConfig};
 use super::recovery_target::{RecoveryTarget, Role, TargetKind};
 use super::restore_dirs::{RestoreDirs, SpaceNeeded};
-use super::{Options, Summary, created_tablespaces};
+use super::{Options, Summary, created_tablespaces, in_place_tablespaces};
 use crate::error::{Context as _, Result};
 use crate::job::context::ServerContext;
 use crate::job::replay::SegmentFile;
@@ -57,12 +57,19 @@ pub(super) fn plan(
         options,
         &context.daemon.config.base_dir,
         &name,
-        &choice.manifest.tablespaces,
+        &in_place_tablespaces::tablespaces(&choice.manifest),
     )?;
     let open = open_segment(context, choice.segments.size());
     let mut warnings = warnings(choice, &dirs, open)?;
-    let config_changes = config_changes(context, options, target, choice, &name)?;
+    let mut config_changes = config_changes(context, options, target, choice, &name)?;
     warnings.extend(config_changes.warnings.iter().cloned());
+    config_changes
+        .recovery
+        .extend(in_place_tablespaces::setting(
+            dirs.has_in_place_tablespaces,
+            &choice.recovery_end.tablespaces,
+            choice.backup.info.version,
+        ));
     let mut plan = Plan {
         files: Vec::with_capacity(choice.manifest.files.len()),
         auto_conf: None,
@@ -102,6 +109,8 @@ impl Plan {
             space.add(dir, 1);
             self.directories.push((path, mode));
         }
+        // The server sends the content of an in-place tablespace before the directory itself.
+        self.directories.sort();
         for (path, text) in &choice.manifest.links {
             // WAL is written to the new data directory, even if pg_wal was a link.
             if path != Path::new("pg_wal") {

@@ -25,8 +25,10 @@ const BLOCK: u64 = 4096;
 pub(super) struct RestoreDirs {
     /// The new data directory.
     pub data: PathBuf,
-    /// The tablespaces and their new directories.
+    /// The tablespaces and their new directories, without those in the data directory.
     pub tablespaces: Vec<(TablespaceInfo, PathBuf)>,
+    /// Whether there are tablespaces in the data directory.
+    pub has_in_place_tablespaces: bool,
 }
 
 /// The space that is needed below a directory.
@@ -53,6 +55,9 @@ impl RestoreDirs {
         let mut mapped: BTreeMap<u32, PathBuf> = BTreeMap::new();
         for (from, to) in &options.tablespaces {
             let tablespace = find_tablespace(tablespaces, from)?;
+            if tablespace.is_in_place() {
+                return Err(is_in_place(tablespace));
+            }
             check_path(to, base_dir)?;
             if mapped.insert(tablespace.oid, to.clone()).is_some() {
                 let message = format!("the tablespace {from} is mapped twice");
@@ -72,8 +77,10 @@ impl RestoreDirs {
             data: options.directory.join(name),
             tablespaces: tablespaces
                 .iter()
+                .filter(|tablespace| !tablespace.is_in_place())
                 .map(|tablespace| (tablespace.clone(), dir(tablespace)))
                 .collect(),
+            has_in_place_tablespaces: tablespaces.iter().any(TablespaceInfo::is_in_place),
         };
         dirs.check_disjoint()?;
         for path in dirs.all() {
@@ -142,6 +149,16 @@ fn find_tablespace<'t>(
             format!("it has {}", available.join(", "))
         }),
     )
+}
+
+fn is_in_place(tablespace: &TablespaceInfo) -> Error {
+    let (name, oid) = (tablespace.short_name(), tablespace.oid);
+    let message = format!(
+        "the tablespace {name} (OID {oid}) is a directory below pg_tblspc \
+         (allow_in_place_tablespaces), which cannot be moved"
+    );
+    Error::new(ErrorKind::Usage, message)
+        .with_hint("omit --tablespace for it: it is restored in the data directory")
 }
 
 /// Checks that a directory is absolute, has no `..`, and is neither in the repository nor in a data
@@ -314,7 +331,11 @@ mod tests {
                 .collect(),
             ..Options::default()
         };
-        let tablespaces = [tablespace(16385, "/srv/one"), tablespace(16386, "/srv/two")];
+        let tablespaces = [
+            tablespace(16385, "/srv/one"),
+            tablespace(16386, "/srv/two"),
+            tablespace(16388, "pg_tblspc/16388"),
+        ];
         RestoreDirs::new(
             &options,
             Path::new("/nowhere/base"),
@@ -335,8 +356,12 @@ mod tests {
         );
         let (_, path) = dirs.locate(Path::new("pg_tblspc/16386/x"));
         assert_eq!(path, Path::new("/nowhere/new/x"));
-        let (_, path) = dirs.locate(Path::new("pg_tblspc/16387/x"));
-        assert_eq!(path, Path::new("/nowhere/r/primary-1/pg_tblspc/16387/x"));
+        for inside in ["pg_tblspc/16387/x", "pg_tblspc/16388/x"] {
+            let (dir, path) = dirs.locate(Path::new(inside));
+            assert_eq!(dir, dirs.data);
+            assert_eq!(path, dirs.data.join(inside));
+        }
+        assert_eq!(dirs.tablespaces.len(), 2);
     }
 
     #[test]
