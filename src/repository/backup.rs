@@ -81,6 +81,12 @@ impl Backup {
         }
     }
 
+    /// The same backup, with its `backup.info` as it is on the disk now.
+    pub fn read_again(&self) -> Backup {
+        let own = self.origin == Origin::Own;
+        Backup::read(self.label.clone(), self.path.clone(), own)
+    }
+
     /// Whether an error of the system prevented that `backup.info` was read, such as missing
     /// permission: the backup may be good, and another attempt may succeed.
     pub fn is_unreadable(&self) -> bool {

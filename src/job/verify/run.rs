@@ -13,7 +13,8 @@ use crate::status::{Activity, Scope};
 pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
     let guard = context.status.begin(Activity::Verify, Scope::ReadAny)?;
     let repository = context.repository()?;
-    let backup = repository.find(&options.backup)?;
+    // Damage below the file system does not change the times of a file.
+    let backup = repository.find(&options.backup)?.read_again();
     guard.read_only_from(&backup.label);
     let mut outcome = Outcome {
         label: backup.label.clone(),
