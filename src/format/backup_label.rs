@@ -18,6 +18,9 @@ pub struct BackupLabel {
 }
 
 impl BackupLabel {
+    /// Its name in the data directory.
+    pub const FILE_NAME: &str = "backup_label";
+
     /// Parses the file as PostgreSQL does (`read_backup_label`, PostgreSQL 18 `xlogrecovery.c`):
     /// the two positions are required, the first with its segment name, which has the timeline.
     pub fn parse(bytes: &[u8]) -> Result<BackupLabel> {

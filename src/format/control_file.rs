@@ -24,6 +24,9 @@ pub struct ControlFile {
 }
 
 impl ControlFile {
+    /// Its path in the data directory.
+    pub const PATH: &str = "global/pg_control";
+
     /// Parses a control file; `None` if its version is unknown.
     pub fn parse(content: &[u8]) -> Option<ControlFile> {
         let number = |at: usize| {

@@ -11,10 +11,10 @@ use crate::job::context::ServerContext;
 use crate::repository::{Backup, INFO, Manifest, ManifestFile};
 use crate::unit::{Lsn, PgVersion, escaped};
 
-const LABEL: &str = "backup_label";
+const LABEL: &str = BackupLabel::FILE_NAME;
 const SERVER_MANIFEST: &str = "backup_manifest";
 const VERSION: &str = "PG_VERSION";
-const CONTROL_FILE: &str = "global/pg_control";
+const CONTROL_FILE: &str = ControlFile::PATH;
 
 /// Fails if `backup.info` contradicts the files of the backup, or if these cannot be read.
 pub(super) fn check(context: &ServerContext, backup: &Backup, manifest: &Manifest) -> Result<()> {

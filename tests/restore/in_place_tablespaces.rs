@@ -65,6 +65,20 @@ fn create(cluster: &Cluster, tablespace: &str, table: &str) {
     }
 }
 
+/// The arguments of a dry run of a restore into a directory.
+fn dry_run(into: &Path) -> [&str; 7] {
+    let at = into.to_str().unwrap();
+    [
+        "restore",
+        "primary",
+        "newest",
+        at,
+        "--dry-run",
+        "-F",
+        "json",
+    ]
+}
+
 /// Asserts that the setting is gone, and that all tablespaces are directories.
 fn assert_recovered(restored: &mut Cluster, tables: &[&str]) {
     restored.wait_primary(60);
@@ -110,19 +124,7 @@ fn in_place_tablespaces_cannot_be_moved() {
         let test = InPlace::new(major, true);
         let into = test.scratch.directory("into");
         let elsewhere = test.scratch.directory("elsewhere");
-        let restore = |more: &[&str]| {
-            let at = into.to_str().unwrap();
-            let arguments = [
-                "restore",
-                "primary",
-                "newest",
-                at,
-                "--dry-run",
-                "-F",
-                "json",
-            ];
-            test.daemon.cli(&[&arguments[..], more].concat())
-        };
+        let restore = |more: &[&str]| test.daemon.cli(&[&dry_run(&into)[..], more].concat());
         let plan = restore(&[]).ok().json()["Response"]["Plan"].clone();
         assert!(
             plan["Settings"]
@@ -194,16 +196,6 @@ fn clusters_without_in_place_tablespaces_recover_without_the_setting() {
     cluster.execute(&format!("CREATE TABLESPACE ts LOCATION '{location}'"));
     daemon.backup("primary");
     let into = scratch.directory("into");
-    let at = into.to_str().unwrap();
-    let dry = [
-        "restore",
-        "primary",
-        "newest",
-        at,
-        "--dry-run",
-        "-F",
-        "json",
-    ];
-    let answer = daemon.cli(&dry).ok();
+    let answer = daemon.cli(&dry_run(&into)).ok();
     assert!(!answer.stdout.contains(SETTING), "{answer}");
 }

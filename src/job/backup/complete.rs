@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::staging::Staging;
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::format::{BackupLabel, NeededWal, WalRange};
+use crate::format::{BackupLabel, ControlFile, NeededWal, WalRange};
 use crate::pg::{ClusterObjects, Database, PG_DEFAULT};
 use crate::unit::{PgVersion, WalPosition, escaped};
 
@@ -19,7 +19,7 @@ const CONTROL_FILE_SIZE: u64 = 8192;
 const REQUIRED_FILES: [(&str, Option<u64>); 3] = [
     ("PG_VERSION", None),
     ("global/pg_filenode.map", None),
-    ("global/pg_control", Some(CONTROL_FILE_SIZE)),
+    (ControlFile::PATH, Some(CONTROL_FILE_SIZE)),
 ];
 
 /// Compares the received files with the catalogs from before the backup. Missing objects may have

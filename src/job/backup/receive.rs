@@ -83,7 +83,10 @@ pub(super) fn receive(
                     modified: entry.modified,
                     mode: entry.mode,
                 };
-                if root.is_data() && path == Path::new("backup_label") && size <= MAX_LABEL_SIZE {
+                if root.is_data()
+                    && path == Path::new(BackupLabel::FILE_NAME)
+                    && size <= MAX_LABEL_SIZE
+                {
                     let mut content = Vec::new();
                     entries.content().take(size).read_to_end(&mut content)?;
                     label = Some(BackupLabel::parse(&content)?);

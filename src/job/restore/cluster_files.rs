@@ -1,6 +1,7 @@
 //! The files of a cluster that a restore treats differently from the others.
 
 use super::recovery_target::Role;
+use crate::format::ControlFile;
 
 /// The configuration file that PostgreSQL reads last, and that programs may write.
 pub(super) const AUTO_CONF: &str = "postgresql.auto.conf";
@@ -20,7 +21,7 @@ pub(super) const EXCLUDED_FILES: [&str; 7] = [
 ];
 
 /// The file that gets its name last: without it PostgreSQL does not start.
-pub(super) const CONTROL_FILE: &str = "global/pg_control";
+pub(super) const CONTROL_FILE: &str = ControlFile::PATH;
 
 /// The signal file in the data directory.
 pub(super) fn signal(role: Role) -> &'static str {
