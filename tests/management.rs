@@ -4,6 +4,7 @@ mod client;
 mod detached;
 mod documents;
 mod exclusion;
+mod files;
 mod frames;
 mod health;
 mod lifecycle;

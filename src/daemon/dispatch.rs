@@ -7,6 +7,7 @@ use super::events::Waker;
 
 use crate::error::{Error, ErrorKind};
 use crate::job::context::{DaemonContext, ServerContext};
+use crate::job::convert_file::Conversion;
 use crate::protocol::{Cause, Command, Envelope, Members, Request, RequestError, Run, members};
 
 /// What a request handler needs.
@@ -55,6 +56,18 @@ fn run(request: Request, services: &Services) -> HandlerResult {
         }
         Request::Progress(request) => {
             members(&command::progress(server(&request.server)?, &request)?)?
+        }
+        Request::Compress(request) => {
+            members(&command::file(services, Conversion::Compress, &request)?)?
+        }
+        Request::Decompress(request) => {
+            members(&command::file(services, Conversion::Decompress, &request)?)?
+        }
+        Request::Encrypt(request) => {
+            members(&command::file(services, Conversion::Encrypt, &request)?)?
+        }
+        Request::Decrypt(request) => {
+            members(&command::file(services, Conversion::Decrypt, &request)?)?
         }
         Request::WalBegin(request) => members(&command::wal_begin(server(&request.server)?)?)?,
         Request::Other { command, .. } => {

@@ -4,6 +4,7 @@ mod authentic;
 pub(crate) mod backup;
 pub(crate) mod catalogue;
 pub mod context;
+pub(crate) mod convert_file;
 mod info_check;
 pub(crate) mod refresh;
 pub(crate) mod replay;

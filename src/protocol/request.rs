@@ -76,12 +76,20 @@ commands! {
         Progress(ProgressRequest) = PROGRESS;
         /// Allow a new WAL archive of the server.
         WalBegin(WalBeginRequest) = WAL_BEGIN;
+        /// Compress a file.
+        Compress(FileRequest) = COMPRESS;
+        /// Decompress a file.
+        Decompress(FileRequest) = DECOMPRESS;
+        /// Encrypt a file.
+        Encrypt(FileRequest) = ENCRYPT;
+        /// Decrypt a file.
+        Decrypt(FileRequest) = DECRYPT;
         /// Stop the daemon.
         Shutdown = SHUTDOWN;
     }
     planned {
         ARCHIVE, DELETE, RETAIN, EXPUNGE, ANNOTATE, MODE, CONF_LS, CONF_GET, CONF_SET, CONF_RELOAD,
-        CLEAR, ENCRYPT, DECRYPT, COMPRESS, DECOMPRESS, S3_LS, S3_RESTORE,
+        CLEAR, S3_LS, S3_RESTORE,
     }
 }
 

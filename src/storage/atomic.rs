@@ -1,9 +1,9 @@
 //! Files that are replaced atomically.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::directory::{parent, sync_directory};
@@ -70,6 +70,30 @@ impl AtomicFile {
         Ok(&self.temporary)
     }
 
+    /// Sets the permission bits and the time of the last change to those of another file.
+    pub fn copy_attributes(&self, from: &Metadata) -> Result<()> {
+        let mode = from.permissions().mode() & 0o777;
+        let modified = from.modified();
+        self.file
+            .set_permissions(Permissions::from_mode(mode))
+            .and_then(|()| self.file.set_modified(modified?))
+            .with_context(|| format!("set the mode and time of {}", self.temporary.display()))
+    }
+
+    /// As [`AtomicFile::commit`], but if the final path exists, that is [`ErrorKind::Io`] and it
+    /// stays unchanged.
+    pub fn commit_new(self) -> Result<()> {
+        let path = self.path.clone();
+        self.file
+            .sync_all()
+            .with_context(|| format!("sync {}", self.temporary.display()))?;
+        // Unlike a rename, a link never replaces another file.
+        std::fs::hard_link(&self.temporary, &path)
+            .with_context(|| format!("create {}", path.display()))?;
+        drop(self);
+        sync_directory(parent(&path))
+    }
+
     /// Syncs the content, renames the file to its final path and syncs the directory.
     pub fn commit(mut self) -> Result<()> {
         self.file
@@ -92,13 +116,8 @@ impl AtomicFile {
 pub fn create_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes)
-        .and_then(|()| file.file.sync_all())
         .with_context(|| format!("write {}", file.temporary.display()))?;
-    // Unlike a rename, a link never replaces another file.
-    std::fs::hard_link(&file.temporary, path)
-        .with_context(|| format!("create {}", path.display()))?;
-    drop(file);
-    sync_directory(parent(path))
+    file.commit_new()
 }
 
 impl Write for AtomicFile {

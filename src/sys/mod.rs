@@ -25,5 +25,5 @@ pub(crate) use process::{
     user_id,
 };
 pub use stop::Stop;
-pub(crate) use stop::stop_on_interrupt;
+pub(crate) use stop::{InterruptibleReader, stop_on_interrupt};
 pub(crate) use user::{Right, check_rights, effective_user_id, user_name};

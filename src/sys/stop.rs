@@ -1,5 +1,6 @@
 //! The request to stop, which interrupts every blocking wait.
 
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,6 +130,26 @@ impl Stop {
                 Err(error) => return Err(Error::from(error).context("wait for a descriptor")),
             }
         }
+    }
+}
+
+/// A reader that fails once a stop is requested.
+pub struct InterruptibleReader<'a, R> {
+    inner: R,
+    stop: &'a Stop,
+}
+
+impl<'a, R: Read> InterruptibleReader<'a, R> {
+    /// Reads from `inner` until `stop` is requested.
+    pub fn new(inner: R, stop: &'a Stop) -> InterruptibleReader<'a, R> {
+        InterruptibleReader { inner, stop }
+    }
+}
+
+impl<R: Read> Read for InterruptibleReader<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.stop.check()?;
+        self.inner.read(buf)
     }
 }
 

@@ -157,11 +157,7 @@ fn an_unknown_server_is_reported_before_other_errors() {
         assert_eq!(output.json()["Outcome"]["Error"], code, "{line:?}");
         assert_eq!(output.json()["Outcome"]["Workflow"], "main");
     }
-    for line in [
-        &["delete", "primary", "oldest"][..],
-        &["conf", "ls"],
-        &["compress", "/f"],
-    ] {
+    for line in [&["delete", "primary", "oldest"][..], &["conf", "ls"]] {
         daemon.cli(line).fails(1, "not implemented");
     }
 }

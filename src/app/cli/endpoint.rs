@@ -52,6 +52,13 @@ pub(super) fn find_endpoint(options: &Options) -> Result<(Endpoint, ClientConfig
     Ok((Endpoint { socket, codec }, config))
 }
 
+/// Whether there is a configuration that is used without `-c`.
+pub(super) fn default_config_exists() -> bool {
+    DEFAULT_CONFIG_FILES
+        .iter()
+        .any(|path| Path::new(path).exists())
+}
+
 fn config_file(options: &Options) -> Result<PathBuf> {
     if let Some(path) = &options.config {
         return Ok(path.clone());

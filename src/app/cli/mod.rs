@@ -5,6 +5,7 @@ mod arguments;
 mod client;
 mod endpoint;
 mod exit;
+mod local;
 mod operands;
 mod program;
 mod progress;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::arguments::Arguments;
-use super::client::Client;
+use super::client::{Client, ClientError};
 use super::endpoint::find_endpoint;
 use super::exit::{ExitError, NAME, print_usage_error};
+use super::local::LocalRequest;
 use super::progress::ProgressLine;
 use super::request::request;
 use super::{setting, text, translate};
@@ -52,6 +53,13 @@ fn output_format(arguments: &Arguments, configured: OutputFormat) -> Output {
 fn run(arguments: &Arguments, output: &mut Output) -> std::result::Result<u8, ExitError> {
     sys::disable_core_dumps()?;
     let request = request(arguments)?;
+    let local = LocalRequest::of(&request);
+    if let Some(local) = &local
+        && LocalRequest::has_no_daemon(&arguments.options)
+    {
+        let response = local.run(*output, &interruptible()?)?;
+        return Ok(print_response(arguments, &request, &response, *output)?);
+    }
     let (endpoint, mut config) = find_endpoint(&arguments.options)?;
     *output = output_format(arguments, config.output);
     for warning in &config.warnings {
@@ -65,17 +73,27 @@ fn run(arguments: &Arguments, output: &mut Output) -> std::result::Result<u8, Ex
         logging::start(&config.log)?;
     }
     let client = Arc::new(Client::new(endpoint, *output)?);
-    let stop = Stop::new()?;
-    sys::stop_on_interrupt(&stop)?;
+    let stop = interruptible()?;
     let line = ProgressLine::start(&client, &request);
     let result = client.send(&request, &stop);
     if let Some(line) = line {
         line.end();
     }
+    let result = match (result, &local) {
+        (Err(ClientError::NoDaemon(_)), Some(local)) => Ok(local.run(*output, &stop)?),
+        (result, _) => result,
+    };
     match result {
         Ok(response) => Ok(print_response(arguments, &request, &response, *output)?),
         Err(error) => Err(ExitError::no_response(request.command(), error)),
     }
+}
+
+/// A stop that Ctrl-C requests.
+fn interruptible() -> Result<Stop> {
+    let stop = Stop::new()?;
+    sys::stop_on_interrupt(&stop)?;
+    Ok(stop)
 }
 
 /// Prints the response; returns the exit status.

@@ -177,7 +177,6 @@ mod tests {
                 json!({"ConfigKey": "log_level", "ConfigValue": "debug"}),
             ),
             ("conf get", json!({})),
-            ("compress /f", json!({"SourceFile": "/f"})),
             ("s3 ls primary", json!({"Server": "primary"})),
             (
                 "s3 restore primary p /d",

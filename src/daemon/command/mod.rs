@@ -1,6 +1,7 @@
 //! The commands: each takes its request, runs its job and makes its response.
 
 mod catalogue;
+mod file;
 mod progress;
 mod restore;
 mod status;
@@ -8,6 +9,7 @@ mod verify;
 mod wal_begin;
 
 pub(super) use catalogue::{backup, info, list_backup};
+pub(super) use file::file;
 pub(super) use progress::progress;
 pub(super) use restore::restore;
 pub(super) use status::{ping, status, status_details};

@@ -6,6 +6,7 @@
 
 mod backup;
 mod control;
+mod file;
 mod info;
 mod list_backup;
 mod planned;
@@ -18,13 +19,14 @@ mod wal_begin;
 
 pub use backup::{BACKUP, BackupReply, BackupRequest};
 pub use control::{PING, PingReply, SHUTDOWN};
+pub use file::{COMPRESS, DECOMPRESS, DECRYPT, ENCRYPT, FileReply, FileRequest};
 pub use info::{INFO, InfoReply, InfoRequest};
 pub use list_backup::{
     BackupSummary, LIST_BACKUP, ListBackupReply, ListBackupRequest, ListedBackup, Sort,
 };
 pub use planned::{
-    ANNOTATE, ARCHIVE, CLEAR, COMPRESS, CONF_GET, CONF_LS, CONF_RELOAD, CONF_SET, DECOMPRESS,
-    DECRYPT, DELETE, ENCRYPT, EXPUNGE, MODE, RETAIN, S3_LS, S3_RESTORE,
+    ANNOTATE, ARCHIVE, CLEAR, CONF_GET, CONF_LS, CONF_RELOAD, CONF_SET, DELETE, EXPUNGE, MODE,
+    RETAIN, S3_LS, S3_RESTORE,
 };
 pub use progress::{PROGRESS, ProgressReply, ProgressRequest};
 pub use restore::{

@@ -10,8 +10,6 @@ const CASCADE: CommandOption = CommandOption::flag(
     "Include the backups that this one depends on",
 );
 
-const FILE: Operand = Operand::path("FILE", "SourceFile");
-
 /// Creates a tar file of a backup.
 pub static ARCHIVE: Command = Command {
     words: ("archive", None),
@@ -156,54 +154,6 @@ pub static CLEAR: Command = Command {
     summary: "Reset the metrics",
     code: 10,
     errors: ErrorCodes::all(2),
-    ..Command::BASE
-};
-
-/// Encrypts a file.
-pub static ENCRYPT: Command = Command {
-    words: ("encrypt", None),
-    name: "encrypt",
-    operands: &[FILE],
-    summary: "Encrypt a file",
-    code: 15,
-    errors: ErrorCodes::all(1503),
-    run: Run::Unbounded,
-    ..Command::BASE
-};
-
-/// Decrypts a file.
-pub static DECRYPT: Command = Command {
-    words: ("decrypt", None),
-    name: "decrypt",
-    operands: &[FILE],
-    summary: "Decrypt a file",
-    code: 14,
-    errors: ErrorCodes::all(1403),
-    run: Run::Unbounded,
-    ..Command::BASE
-};
-
-/// Compresses a file.
-pub static COMPRESS: Command = Command {
-    words: ("compress", None),
-    name: "compress",
-    operands: &[FILE],
-    summary: "Compress a file",
-    code: 17,
-    errors: ErrorCodes::all(2101),
-    run: Run::Unbounded,
-    ..Command::BASE
-};
-
-/// Decompresses a file.
-pub static DECOMPRESS: Command = Command {
-    words: ("decompress", None),
-    name: "decompress",
-    operands: &[FILE],
-    summary: "Decompress a file",
-    code: 16,
-    errors: ErrorCodes::all(2001),
-    run: Run::Unbounded,
     ..Command::BASE
 };
 

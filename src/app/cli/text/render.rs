@@ -6,7 +6,8 @@ use super::{backups, generic, restore, status, verify};
 use crate::app::report::clean;
 use crate::error::{Error, Result};
 use crate::protocol::{
-    PingReply, ProgressReply, Request, Response, StatusReply, VerifyReply, WalBeginReply,
+    FileReply, FileRequest, PingReply, ProgressReply, Request, Response, StatusReply, VerifyReply,
+    WalBeginReply,
 };
 
 /// A response for the user.
@@ -40,6 +41,10 @@ pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> Res
         Request::Restore(request) => restore::restore(request.dry_run, &response.reply()?),
         Request::Progress(_) => progress(&response.reply()?),
         Request::WalBegin(_) => wal_begin(&response.reply()?),
+        Request::Compress(request)
+        | Request::Decompress(request)
+        | Request::Encrypt(request)
+        | Request::Decrypt(request) => file(request, &response.reply()?),
         Request::Other { .. } => generic::members(&response.members()),
     };
     Ok(View { text, failure })
@@ -47,6 +52,11 @@ pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> Res
 
 fn ping(reply: &PingReply) -> String {
     format!("pgmoneta {} is running.\n", clean(&reply.server_version))
+}
+
+fn file(request: &FileRequest, reply: &FileReply) -> String {
+    let (from, to) = (clean(&request.source_file), clean(&reply.destination_file));
+    format!("{from} is now {to}\n")
 }
 
 fn wal_begin(reply: &WalBeginReply) -> String {
