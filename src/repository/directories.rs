@@ -34,7 +34,9 @@ impl Repository {
     /// Opens the existing directories of a server below `root`; `above` are the parents.
     pub(super) fn open(root: &Path, above: &PinnedPaths) -> Result<Repository> {
         let repository = Repository::pin(root, above)?;
-        if !root.join(BACKUPS_EXIST).exists() || repository.has_backups()? {
+        // The last backup may have been about to be removed.
+        let deleted = !repository.removals()?.is_empty();
+        if deleted || !root.join(BACKUPS_EXIST).exists() || repository.has_backups()? {
             return Ok(repository);
         }
         let message = format!(

@@ -25,6 +25,9 @@ pub(super) const WAL_START: &str = "wal.begin";
 /// The prefix of the directory of an incomplete backup.
 pub(super) const STAGING_PREFIX: &str = ".new-";
 
+/// The prefix of the directory of a backup that is being removed.
+pub(super) const REMOVAL_PREFIX: &str = ".del-";
+
 /// The lock of a repository, in `base_dir`.
 pub(super) const LOCK: &str = ".lock";
 

@@ -17,6 +17,7 @@ mod manifest_file;
 mod manifest_line;
 mod manifest_writer;
 mod origin;
+mod remove;
 mod repository_info;
 mod server;
 mod signature;

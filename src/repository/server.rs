@@ -28,6 +28,8 @@ pub(super) struct Shared {
     /// Serializes updates of `system.info` by the receiver and a first backup.
     system_info_lock: Mutex<()>,
     catalogue: Mutex<Catalogue>,
+    /// Serializes changes of `backup.info` and the removal of backups.
+    backup_info_lock: Mutex<()>,
 }
 
 impl Repository {
@@ -148,6 +150,12 @@ impl Repository {
 
     fn lock_system_info(&self) -> MutexGuard<'_, ()> {
         let lock = self.shared.system_info_lock.lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Excludes other changes of `backup.info`, and removals.
+    pub(super) fn lock_backup_info(&self) -> MutexGuard<'_, ()> {
+        let lock = self.shared.backup_info_lock.lock();
         lock.unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,5 +1,5 @@
-//! Cleanup at the start: removing incomplete backups and temporary files, and moving backups of
-//! version 0.1.0.
+//! Cleanup at the start: removing incomplete backups, the rest of deleted ones and temporary files,
+//! and moving backups of version 0.1.0.
 
 use std::path::{Path, PathBuf};
 
@@ -13,10 +13,10 @@ use crate::storage;
 use crate::unit::{Encryption, Label, Timeline};
 
 impl Repository {
-    /// Removes incomplete backups and temporary files after a crash, and returns their number. No
-    /// other operation may run on the server.
+    /// Removes incomplete backups, the rest of deleted ones and temporary files after a crash, and
+    /// returns their number. No other operation may run on the server.
     pub fn sweep(&self) -> Result<usize> {
-        let mut count = 0;
+        let mut count = self.finish_removals()?;
         for directory in [self.backup_path(), self.c_backup_path()] {
             for name in file_names(&directory)? {
                 if name.starts_with(STAGING_PREFIX) {

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::sys::Stop;
 
 /// Makes the entries of a directory durable. A file system that cannot do that is
 /// [`ErrorKind::Configuration`]; PostgreSQL ignores it (`fsync_fname_ext`, `fd.c`).
@@ -138,6 +139,31 @@ pub fn remove_tree(path: &Path) -> Result<()> {
             sync_directory(parent(path))
         }
     }
+}
+
+/// As [`remove_tree`], which may take minutes: ends with an error once a stop is requested.
+pub fn remove_tree_interruptibly(path: &Path, stop: &Stop) -> Result<()> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.with_context(|| format!("look at {}", path.display()))?,
+    };
+    remove_directory(path, stop)?;
+    sync_directory(parent(path))
+}
+
+/// Removes a directory and what is in it. Not synced.
+fn remove_directory(path: &Path, stop: &Stop) -> Result<()> {
+    let action = || format!("remove directory {}", path.display());
+    for entry in std::fs::read_dir(path).with_context(action)? {
+        stop.check()?;
+        let entry = entry.with_context(action)?;
+        if entry.file_type().with_context(action)?.is_dir() {
+            remove_directory(&entry.path(), stop)?;
+        } else {
+            remove_file_unsynced(&entry.path())?;
+        }
+    }
+    std::fs::remove_dir(path).with_context(action)
 }
 
 /// The directory of `path`, `.` for a bare name.

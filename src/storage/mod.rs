@@ -24,7 +24,7 @@ pub(crate) use claim::{Claim, ExistingClaim};
 pub(crate) use directory::{
     create_directories, create_directory, create_new_directory, create_symlink, hard_link,
     is_empty_directory, remove_empty_directory, remove_file, remove_file_unsynced, remove_tree,
-    rename, sync_directory,
+    remove_tree_interruptibly, rename, sync_directory,
 };
 pub(crate) use durable::Durable;
 pub(crate) use filesystem::{Filesystem, Space};

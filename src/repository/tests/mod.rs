@@ -5,5 +5,6 @@ mod hostile;
 mod listing;
 mod manifest;
 mod moving;
+mod remove;
 mod scratch;
 mod sweep;
