@@ -1,4 +1,4 @@
-//! SHA-256, and the digest of a certificate.
+//! SHA-256, SHA-512, and the digest of a certificate.
 
 use openssl::hash::{MessageDigest, hash};
 use openssl::nid::Nid;
@@ -30,6 +30,11 @@ impl Sha256 {
     pub fn of(bytes: &[u8]) -> [u8; 32] {
         openssl::sha::sha256(bytes)
     }
+}
+
+/// The SHA-512 digest of `bytes`.
+pub fn sha512(bytes: &[u8]) -> [u8; 64] {
+    openssl::sha::sha512(bytes)
 }
 
 impl std::fmt::Debug for Sha256 {

@@ -13,7 +13,7 @@ mod random;
 mod secret;
 
 pub use digest::Sha256;
-pub(crate) use digest::{certificate_digest, constant_time_eq};
+pub(crate) use digest::{certificate_digest, constant_time_eq, sha512};
 pub(crate) use gcm::{IV_LENGTH, TAG_LENGTH};
 pub use master::MasterKey;
 pub(crate) use master::{CONTAINER_OVERHEAD, SALT_LENGTH};

@@ -2,6 +2,7 @@
 
 mod backup_label;
 mod backup_manifest;
+mod comments;
 mod config_file;
 mod control_file;
 pub(crate) mod hex;
@@ -17,6 +18,7 @@ pub use backup_manifest::BackupManifest;
 #[cfg(test)]
 pub(crate) use backup_manifest::ManifestEntry;
 pub(crate) use backup_manifest::{ManifestSummary, WalRange};
+pub(crate) use comments::Comments;
 pub(crate) use config_file::ConfigFile;
 pub use control_file::ControlFile;
 pub(crate) use needed_wal::NeededWal;

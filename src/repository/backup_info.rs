@@ -17,7 +17,7 @@ use crate::storage;
 use crate::unit::{Encryption, Label, Lsn, PgVersion, Timeline, WalPosition, escaped};
 
 /// Limit for the file, bytes: it has a few kilobytes, more with many tablespaces.
-const MAX_SIZE: u64 = 4 << 20;
+pub(super) const MAX_SIZE: u64 = 4 << 20;
 
 /// `backup.info`: lines `KEY=value` that the C program 0.22 reads too, plus keys of this program.
 #[derive(Clone, Debug, PartialEq)]

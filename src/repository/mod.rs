@@ -8,7 +8,9 @@ mod backup;
 mod backup_info;
 mod backups;
 mod base_directory;
+mod c_sums;
 mod catalogue;
+mod change_info;
 mod directories;
 mod layout;
 mod line;
@@ -32,6 +34,7 @@ mod wal_start;
 pub(crate) use backup::Backup;
 pub(crate) use backup_info::{BackupInfo, TablespaceInfo};
 pub use base_directory::BaseDirectory;
+pub(crate) use change_info::Metadata;
 pub(crate) use layout::{
     BACKUP_WAL_DIRECTORY, CONFIG_DIRECTORY, DATA_DIRECTORY, INFO, METADATA_FILES,
     TABLESPACES_DIRECTORY,

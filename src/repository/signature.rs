@@ -40,14 +40,25 @@ pub(super) fn sign(mut text: String, key: &MasterKey) -> Result<String> {
     Ok(text)
 }
 
+/// The text of `backup.info` without the line of the HMAC, if that is the last one.
+pub(super) fn without_hmac(text: &[u8]) -> &[u8] {
+    let (covered, last) = split_last_line(text);
+    if is_hmac_line(last) { covered } else { text }
+}
+
+/// The lines before the last one, and the last one.
+fn split_last_line(text: &[u8]) -> (&[u8], &[u8]) {
+    let body = text.strip_suffix(b"\n").unwrap_or(text);
+    let start = body.iter().rposition(|byte| *byte == b'\n');
+    let start = start.map_or(0, |at| at + 1);
+    text.split_at_checked(start).unwrap_or((text, &[]))
+}
+
 impl Signature {
     /// Parses the HMAC in the text of `backup.info`; a malformed one, or one that is not the last
     /// line, is [`ErrorKind::Corrupt`].
     pub(super) fn parse(text: &[u8]) -> Result<Option<Signature>> {
-        let body = text.strip_suffix(b"\n").unwrap_or(text);
-        let start = body.iter().rposition(|byte| *byte == b'\n');
-        let start = start.map_or(0, |at| at + 1);
-        let (covered, last) = text.split_at_checked(start).unwrap_or((text, &[]));
+        let (covered, last) = split_last_line(text);
         if covered.split(|byte| *byte == b'\n').any(is_hmac_line) {
             let message = "its HMAC is not the last line";
             return Err(Error::new(ErrorKind::Corrupt, message));

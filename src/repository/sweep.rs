@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::backups::{complete_labels, file_names};
-use super::layout::STAGING_PREFIX;
-use super::{BackupInfo, Manifest, ManifestFile, Origin, Repository};
+use super::layout::{INFO, STAGING_PREFIX};
+use super::{BackupInfo, Manifest, ManifestFile, Origin, Repository, c_sums};
 use crate::codec::Suffixes;
 use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,6 +26,10 @@ impl Repository {
                     count += 1;
                 }
             }
+        }
+        for label in complete_labels(&self.c_backup_path())? {
+            let directory = self.c_backup_path().join(label.as_str());
+            count += usize::from(finish_change(&directory)?);
         }
         if let Some(wal) = self.wal()? {
             count += wal.sweep()?;
@@ -108,6 +112,20 @@ impl Repository {
         self.check_paths()?;
         info.replace(&directory, label, key)
     }
+}
+
+/// Finishes or undoes an interrupted change of the metadata of a backup of the C program; returns
+/// whether there was one.
+fn finish_change(directory: &Path) -> Result<bool> {
+    let sums = c_sums::finish(directory)?;
+    let temporary = storage::temporary_path(&directory.join(INFO));
+    let info = temporary.symlink_metadata().is_ok();
+    storage::remove_file(&temporary)?;
+    if sums || info {
+        let path = directory.display();
+        log::info!("finished or undid an interrupted change of {INFO} in {path}");
+    }
+    Ok(sums || info)
 }
 
 /// Whether a file of a backup of version 0.1.0 is encrypted, or a history file, which that version

@@ -25,16 +25,11 @@ impl AtomicFile {
     /// Creates the temporary file for `path`, which may exist. Only one writer at a time for a
     /// path: a temporary file left by a crash is removed.
     pub fn create(path: &Path) -> Result<AtomicFile> {
-        let name = path.file_name().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Internal,
-                format!("{} has no file name", path.display()),
-            )
-        })?;
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(TEMPORARY_SUFFIX);
-        let temporary = path.with_file_name(hidden);
+        if path.file_name().is_none() {
+            let message = format!("{} has no file name", path.display());
+            return Err(Error::new(ErrorKind::Internal, message));
+        }
+        let temporary = temporary_path(path);
         match std::fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("remove {}", temporary.display()));
@@ -109,6 +104,14 @@ impl AtomicFile {
         self.committed = true;
         sync_directory(parent(&self.path))
     }
+}
+
+/// The path of the temporary file for `path`.
+pub fn temporary_path(path: &Path) -> PathBuf {
+    let mut hidden = OsString::from(".");
+    hidden.push(path.file_name().unwrap_or_default());
+    hidden.push(TEMPORARY_SUFFIX);
+    path.with_file_name(hidden)
 }
 
 /// Creates the file `path` with `bytes`, durably; an existing file is [`ErrorKind::Io`] and stays

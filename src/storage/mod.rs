@@ -19,7 +19,7 @@ mod spare_segment;
 mod staged;
 
 pub(crate) use access::{Access, check_access};
-pub(crate) use atomic::{AtomicFile, create_new, replace};
+pub(crate) use atomic::{AtomicFile, create_new, replace, temporary_path};
 pub(crate) use claim::{Claim, ExistingClaim};
 pub(crate) use directory::{
     create_directories, create_directory, create_new_directory, create_symlink, hard_link,

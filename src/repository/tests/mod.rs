@@ -1,6 +1,7 @@
 //! Backups on disk: listing, finding, cleanup, and the checks of a manifest.
 
 mod catalogue;
+mod change_info;
 mod hostile;
 mod listing;
 mod manifest;
