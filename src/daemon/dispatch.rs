@@ -54,6 +54,14 @@ fn run(request: Request, services: &Services) -> HandlerResult {
         Request::Restore(request) => {
             members(&command::restore(server(&request.server)?, request)?)?
         }
+        Request::Delete(request) => members(&command::delete(server(&request.server)?, &request)?)?,
+        Request::Retain(request) => members(&command::retain(server(&request.server)?, &request)?)?,
+        Request::Expunge(request) => {
+            members(&command::expunge(server(&request.server)?, &request)?)?
+        }
+        Request::Annotate(request) => {
+            members(&command::annotate(server(&request.server)?, request)?)?
+        }
         Request::Progress(request) => {
             members(&command::progress(server(&request.server)?, &request)?)?
         }

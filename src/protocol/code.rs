@@ -15,6 +15,8 @@ pub enum Cause {
     UnknownServer,
     /// The command is known, but not implemented in this version.
     Unsupported,
+    /// The command has no such action.
+    UnknownAction,
     /// The operation failed.
     Failed(ErrorKind),
 }
@@ -30,6 +32,10 @@ pub struct ErrorCodes {
     pub not_found: u16,
     /// An argument is invalid, or a recovery target cannot be reached.
     pub argument: u16,
+    /// The command has no such action.
+    pub unknown_action: u16,
+    /// This version does not support the operation or the format.
+    pub unsupported: u16,
     /// There is no connection to PostgreSQL.
     pub offline: u16,
     /// The disk is full.
@@ -48,6 +54,8 @@ impl ErrorCodes {
             busy: code,
             not_found: code,
             argument: code,
+            unknown_action: code,
+            unsupported: code,
             offline: code,
             no_space: code,
             failed: code,
@@ -70,11 +78,13 @@ impl ErrorCodes {
             Cause::Overload => 3,
             Cause::UnknownServer => self.unknown_server,
             Cause::Unsupported => self.other,
+            Cause::UnknownAction => self.unknown_action,
             Cause::Failed(kind) => match kind {
                 ErrorKind::Protocol => 1,
                 ErrorKind::Busy => self.busy,
                 ErrorKind::NotFound => self.not_found,
                 ErrorKind::Usage | ErrorKind::Unreachable => self.argument,
+                ErrorKind::Unsupported => self.unsupported,
                 ErrorKind::Network | ErrorKind::Authentication => self.offline,
                 ErrorKind::NoSpace => self.no_space,
                 ErrorKind::Internal => self.other,

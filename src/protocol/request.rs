@@ -66,6 +66,14 @@ commands! {
         Verify(VerifyRequest) = VERIFY;
         /// Restore a backup.
         Restore(RestoreRequest) = RESTORE;
+        /// Remove a backup.
+        Delete(DeleteRequest) = DELETE;
+        /// Exclude a backup from retention.
+        Retain(RetainRequest) = RETAIN;
+        /// Include a retained backup in retention again.
+        Expunge(RetainRequest) = EXPUNGE;
+        /// Change the comments of a backup.
+        Annotate(AnnotateRequest) = ANNOTATE;
         /// Show all servers.
         Status = STATUS;
         /// Show all servers and their backups.
@@ -88,8 +96,7 @@ commands! {
         Shutdown = SHUTDOWN;
     }
     planned {
-        ARCHIVE, DELETE, RETAIN, EXPUNGE, ANNOTATE, MODE, CONF_LS, CONF_GET, CONF_SET, CONF_RELOAD,
-        CLEAR, S3_LS, S3_RESTORE,
+        ARCHIVE, MODE, CONF_LS, CONF_GET, CONF_SET, CONF_RELOAD, CLEAR, S3_LS, S3_RESTORE,
     }
 }
 

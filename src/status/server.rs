@@ -17,6 +17,8 @@ pub enum Activity {
     Restore,
     /// Verifies a backup.
     Verify,
+    /// Removes a backup.
+    Delete,
 }
 
 /// What an operation works on.
@@ -45,14 +47,15 @@ enum Excludes {
 
 /// What excludes what, in the order of the variants of [`Scope`]. A new backup is listed when it is
 /// complete, so it disturbs nobody; two at a time would wait for the same WAL and load the server
-/// twice. Complete backups are not changed while they are read.
+/// twice. Complete backups are not removed while they are read, and one after the other: whether
+/// one may go depends on those that stay.
 const EXCLUSIONS: [[Excludes; 4]; 4] = {
     use Excludes::{Always, Never, SameBackup};
     [
         [Always, Never, Never, Never],
         [Never, Never, Never, Always],
         [Never, Never, Never, SameBackup],
-        [Never, Always, SameBackup, SameBackup],
+        [Never, Always, SameBackup, Always],
     ]
 };
 
@@ -302,8 +305,8 @@ mod tests {
             [false, false, false, false, true, true],
             [false, false, false, false, true, false],
             [false, false, false, false, false, true],
-            [false, true, true, false, true, false],
-            [false, true, false, true, false, true],
+            [false, true, true, false, true, true],
+            [false, true, false, true, true, true],
         ];
         for (first, row) in scopes.iter().zip(excluded) {
             for (second, excluded) in scopes.iter().zip(row) {

@@ -21,9 +21,7 @@ fn exit_statuses_distinguish_success_failure_usage_and_no_daemon() {
     daemon
         .cli(&["info", "primary", "newest"])
         .fails(1, "backup");
-    daemon
-        .cli(&["delete", "primary", "oldest"])
-        .fails(1, "not implemented");
+    daemon.cli(&["conf", "ls"]).fails(1, "not implemented");
     for arguments in [
         &["nonsense"][..],
         &["backup"],
@@ -157,7 +155,7 @@ fn an_unknown_server_is_reported_before_other_errors() {
         assert_eq!(output.json()["Outcome"]["Error"], code, "{line:?}");
         assert_eq!(output.json()["Outcome"]["Workflow"], "main");
     }
-    for line in [&["delete", "primary", "oldest"][..], &["conf", "ls"]] {
+    for line in [&["mode", "primary", "offline"][..], &["conf", "ls"]] {
         daemon.cli(line).fails(1, "not implemented");
     }
 }

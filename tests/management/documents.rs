@@ -2,8 +2,8 @@
 //! C daemon, with the same types.
 
 use pgmoneta::protocol::{
-    BackupReply, InfoReply, ListBackupReply, PingReply, ProgressReply, Response, RestoreReply,
-    StatusReply, VerifyReply, members,
+    BackupReply, DeleteReply, InfoReply, ListBackupReply, PingReply, ProgressReply, Response,
+    RestoreReply, RetainReply, StatusReply, VerifyReply, members,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -108,6 +108,71 @@ const INFO: Recording = Recording {
     ),
 };
 
+const DELETE: Recording = Recording {
+    request: concat!(
+        header!(5),
+        r#""Request":{"Backup":"oldest","Force":false,"Server":"primary"}}"#
+    ),
+    response: concat!(
+        header!(5),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.1272"},"#,
+        r#""Request":{"Backup":"oldest","Force":false,"Server":"primary"},"#,
+        r#""Response":{"Backup":"20261122082334","MajorVersion":17,"MinorVersion":10,"#,
+        r#""Server":"primary","ServerVersion":"0.22.0"}}"#,
+    ),
+};
+
+const RETAIN: Recording = Recording {
+    request: concat!(
+        header!(12),
+        r#""Request":{"Backup":"newest","Cascade":true,"Server":"primary"}}"#
+    ),
+    response: concat!(
+        header!(12),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.0112"},"#,
+        r#""Request":{"Backup":"newest","Cascade":true,"Server":"primary"},"#,
+        r#""Response":{"Backups":["20261122082843","20261122082334"],"Cascade":true,"#,
+        r#""Comments":null,"Keep":true,"MajorVersion":17,"MinorVersion":10,"Server":"primary","#,
+        r#""ServerVersion":"0.22.0","Valid":1}}"#,
+    ),
+};
+
+const EXPUNGE: Recording = Recording {
+    request: concat!(
+        header!(13),
+        r#""Request":{"Backup":"newest","Cascade":false,"Server":"primary"}}"#
+    ),
+    response: concat!(
+        header!(13),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.0039"},"#,
+        r#""Request":{"Backup":"newest","Cascade":false,"Server":"primary"},"#,
+        r#""Response":{"Backups":["20261122082334"],"Cascade":false,"Comments":"k2|v2","#,
+        r#""Keep":false,"MajorVersion":17,"MinorVersion":10,"Server":"primary","#,
+        r#""ServerVersion":"0.22.0","Valid":1}}"#,
+    ),
+};
+
+const ANNOTATE: Recording = Recording {
+    request: concat!(
+        header!(20),
+        r#""Request":{"Action":"add","Backup":"newest","Comment":"my value","Key":"mykey","#,
+        r#""Server":"primary"}}"#,
+    ),
+    response: concat!(
+        header!(20),
+        r#""Outcome":{"Status":true,"Time":"00:00:0.0047"},"#,
+        r#""Request":{"Action":"add","Backup":"newest","Comment":"my value","Key":"mykey","#,
+        r#""Server":"primary"},"#,
+        r#""Response":{"Backup":"20261122082334","BackupSize":13213696,"BiggestFileSize":3805184,"#,
+        r#""CheckpointHiLSN":0,"CheckpointLoLSN":268435552,"Comments":"mykey|my value","#,
+        r#""Compression":18,"Elapsed":0.000000,"Encryption":0,"EndHiLSN":0,"EndLoLSN":268435712,"#,
+        r#""EndTimeline":1,"Keep":false,"MajorVersion":17,"MinorVersion":10,"#,
+        r#""NumberOfTablespaces":0,"RestoreSize":16224256,"Server":"primary","#,
+        r#""ServerVersion":"0.22.0","StartHiLSN":0,"StartLoLSN":268435496,"StartTimeline":1,"#,
+        r#""Tablespaces":{},"Valid":1,"WAL":"000000010000000000000010"}}"#,
+    ),
+};
+
 const VERIFY: Recording = Recording {
     request: concat!(
         header!(19),
@@ -205,6 +270,7 @@ fn compare(path: &str, wanted: &Value, found: &Value) {
             }
         }
         (Value::Array(_), Value::Object(found)) if found.is_empty() => {}
+        (Value::Object(wanted), Value::Array(_)) if wanted.is_empty() => {}
         (Value::String(_) | Value::Null, Value::String(_) | Value::Null)
             if NULLABLE.contains(&name) => {}
         // A backup is verified in place, so the directory is null.
@@ -353,7 +419,18 @@ fn responses_have_the_members_and_types_of_the_c_daemon() {
             .unwrap()
             .starts_with(directory.to_str().unwrap())
     );
+    change_backups(&daemon, &label);
     SHUTDOWN.replay(&daemon, &[]);
+}
+
+fn change_backups(daemon: &Daemon, oldest: &str) {
+    let annotated = ANNOTATE.replay(daemon, &[]);
+    assert_eq!(annotated["Response"]["Comments"], "mykey|my value");
+    let retained = RETAIN.replay(daemon, &[]);
+    assert_eq!(retained["Response"]["Keep"], true);
+    EXPUNGE.replay(daemon, &[]);
+    let deleted = DELETE.replay(daemon, &[]);
+    assert_eq!(deleted["Response"]["Backup"], oldest);
 }
 
 #[test]
@@ -392,6 +469,10 @@ fn the_client_reads_every_member_of_the_c_daemon() {
     read_and_write::<ListBackupReply>(&LIST_BACKUP);
     read_and_write::<RestoreReply>(&RESTORE);
     read_and_write::<InfoReply>(&INFO);
+    read_and_write::<InfoReply>(&ANNOTATE);
+    read_and_write::<DeleteReply>(&DELETE);
+    read_and_write::<RetainReply>(&RETAIN);
+    read_and_write::<RetainReply>(&EXPUNGE);
     read_and_write::<VerifyReply>(&VERIFY);
     read_and_write::<StatusReply>(&STATUS);
     read_and_write::<StatusReply>(&STATUS_DETAILS);

@@ -147,25 +147,10 @@ mod tests {
     fn unimplemented_commands_are_sent_as_the_c_client_sends_them() {
         for (line, members) in [
             (
-                "delete primary oldest --force",
-                json!({"Server": "primary", "Backup": "oldest", "Force": true}),
-            ),
-            (
-                "retain primary newest",
-                json!({"Server": "primary", "Backup": "newest", "Cascade": false}),
-            ),
-            (
                 "archive primary newest current /a",
                 json!({
                     "Server": "primary", "Backup": "newest", "Position": "current",
                     "Directory": "/a"
-                }),
-            ),
-            (
-                "annotate primary newest add k",
-                json!({
-                    "Server": "primary", "Backup": "newest", "Action": "add", "Key": "k",
-                    "Comment": null
                 }),
             ),
             (
@@ -188,6 +173,34 @@ mod tests {
         }
         let verify = parse("verify primary oldest /tmp/v").unwrap();
         assert_eq!(verify.members().unwrap()["Directory"], "/tmp/v");
+    }
+
+    #[test]
+    fn changes_of_backups_are_sent_as_the_c_client_sends_them() {
+        for (line, members) in [
+            (
+                "delete primary oldest --force",
+                json!({"Server": "primary", "Backup": "oldest", "Force": true}),
+            ),
+            (
+                "retain primary newest",
+                json!({"Server": "primary", "Backup": "newest", "Cascade": false}),
+            ),
+            (
+                "expunge --cascade primary newest",
+                json!({"Server": "primary", "Backup": "newest", "Cascade": true}),
+            ),
+            (
+                "annotate primary newest remove k",
+                json!({
+                    "Server": "primary", "Backup": "newest", "Action": "remove", "Key": "k",
+                    "Comment": null
+                }),
+            ),
+        ] {
+            let request = parse(line).unwrap();
+            assert_eq!(Value::Object(request.members().unwrap()), members, "{line}");
+        }
     }
 
     static LABEL: Command = Command {

@@ -1,13 +1,14 @@
 //! `backup`, `list-backup` and `info`.
 
 use crate::error::Result;
+use crate::format::Comments;
 use crate::job;
 use crate::job::catalogue::Entry;
 use crate::job::context::ServerContext;
 use crate::protocol::{
-    BackupMembers, BackupReply, BackupRequest, BackupSummary, CompressionNumber, EncryptionNumber,
-    InfoReply, InfoRequest, List, ListBackupReply, ListBackupRequest, ListedBackup, ParentMembers,
-    RequestError, ServerMembers, Sort, TablespaceMembers,
+    BackupMembers, BackupReply, BackupRequest, BackupSummary, CommentMembers, CompressionNumber,
+    EncryptionNumber, InfoReply, InfoRequest, List, ListBackupReply, ListBackupRequest,
+    ListedBackup, ParentMembers, RequestError, ServerMembers, Sort, TablespaceMembers,
 };
 use crate::repository::{Backup, BackupInfo, TablespaceInfo};
 
@@ -83,8 +84,14 @@ pub(super) fn summary(entry: &Entry) -> BackupSummary {
 /// Shows one backup.
 pub(in crate::daemon) fn info(context: &ServerContext, request: &InfoRequest) -> Result<InfoReply> {
     let entry = job::catalogue::find(context, &request.backup)?;
+    Ok(info_reply(context, &entry))
+}
+
+/// The description of one backup.
+pub(super) fn info_reply(context: &ServerContext, entry: &Entry) -> InfoReply {
     let info = &entry.backup.info;
-    Ok(InfoReply {
+    let comments = Comments::parse(&info.comments).pairs().into_iter();
+    InfoReply {
         server: ServerMembers::new(context.server.name.as_str(), Some(info.version)),
         backup: backup_members(&entry.backup),
         checkpoint_high: Some(info.checkpoint.high()),
@@ -96,10 +103,13 @@ pub(in crate::daemon) fn info(context: &ServerContext, request: &InfoRequest) ->
         end_low: Some(info.end.lsn.low()),
         end_timeline: Some(info.end.timeline.number()),
         comments: info.comments.clone(),
+        annotations: comments
+            .map(|(key, comment)| CommentMembers { key, comment })
+            .collect(),
         keep: Some(info.keep),
         valid: info.valid.into(),
         readable: Some(entry.backup.is_supported()),
-        authentic: authentic(&entry),
+        authentic: authentic(entry),
         elapsed: info.elapsed,
         number_of_tablespaces: info.tablespaces.len(),
         tablespaces: info.tablespaces.iter().map(tablespace).collect(),
@@ -107,7 +117,7 @@ pub(in crate::daemon) fn info(context: &ServerContext, request: &InfoRequest) ->
         distance: Some(entry.wal),
         delta: entry.delta,
         warnings: warnings(info),
-    })
+    }
 }
 
 /// Whether the HMAC is valid; unknown if `backup.info` was not read.

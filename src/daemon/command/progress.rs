@@ -16,6 +16,7 @@ pub(in crate::daemon) fn progress(
         "backup" => Some(Activity::Backup),
         "restore" => Some(Activity::Restore),
         "verify" => Some(Activity::Verify),
+        "delete" => Some(Activity::Delete),
         _ => None,
     };
     let running = context.status.running().into_iter().rev();

@@ -62,7 +62,7 @@ fn server(status: &ServerStatus) -> StatusServer {
         server: ServerMembers::new(server.name.as_str(), status.catalogue.version),
         active_archive: false,
         active_backup: status.is_running(Activity::Backup),
-        active_delete: false,
+        active_delete: status.is_running(Activity::Delete),
         active_restore: status.is_running(Activity::Restore),
         active_retention: false,
         active_verify: status.is_running(Activity::Verify),

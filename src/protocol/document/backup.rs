@@ -28,6 +28,8 @@ pub static BACKUP: Command = Command {
         argument: 113,
         offline: 110,
         no_space: 107,
+        unknown_action: 113,
+        unsupported: 107,
         failed: 107,
         other: 113,
     },

@@ -70,6 +70,8 @@ pub struct InfoReply {
     pub end_timeline: Option<u32>,
     /// The comments, as in `backup.info`.
     pub comments: String,
+    /// The comments as keys and texts; not in the C program.
+    pub annotations: List<CommentMembers>,
     /// Whether it is excluded from retention.
     pub keep: Option<bool>,
     /// Whether it is valid.
@@ -93,6 +95,16 @@ pub struct InfoReply {
     pub delta: u64,
     /// The warnings of the server; not in the C program.
     pub warnings: List<String>,
+}
+
+/// A comment of a backup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CommentMembers {
+    /// Its key.
+    pub key: String,
+    /// Its text.
+    pub comment: String,
 }
 
 impl InfoReply {

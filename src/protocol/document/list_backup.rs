@@ -31,6 +31,7 @@ pub static LIST_BACKUP: Command = Command {
     errors: ErrorCodes {
         unknown_server: 304,
         argument: 306,
+        unsupported: 301,
         failed: 301,
         ..ErrorCodes::all(307)
     },

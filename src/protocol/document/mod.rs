@@ -4,34 +4,39 @@
 //! The members are those of the C program, with the same meaning; those that it does not have are
 //! noted. Both programs take a missing member, null and an empty string for the same.
 
+mod annotate;
 mod backup;
 mod control;
+mod delete;
 mod file;
 mod info;
 mod list_backup;
 mod planned;
 mod progress;
 mod restore;
+mod retain;
 mod status;
 mod values;
 mod verify;
 mod wal_begin;
 
+pub use annotate::{ANNOTATE, AnnotateRequest};
 pub use backup::{BACKUP, BackupReply, BackupRequest};
 pub use control::{PING, PingReply, SHUTDOWN};
+pub use delete::{DELETE, DeleteReply, DeleteRequest};
 pub use file::{COMPRESS, DECOMPRESS, DECRYPT, ENCRYPT, FileReply, FileRequest};
-pub use info::{INFO, InfoReply, InfoRequest};
+pub use info::{CommentMembers, INFO, InfoReply, InfoRequest};
 pub use list_backup::{
     BackupSummary, LIST_BACKUP, ListBackupReply, ListBackupRequest, ListedBackup, Sort,
 };
 pub use planned::{
-    ANNOTATE, ARCHIVE, CLEAR, CONF_GET, CONF_LS, CONF_RELOAD, CONF_SET, DELETE, EXPUNGE, MODE,
-    RETAIN, S3_LS, S3_RESTORE,
+    ARCHIVE, CLEAR, CONF_GET, CONF_LS, CONF_RELOAD, CONF_SET, MODE, S3_LS, S3_RESTORE,
 };
 pub use progress::{PROGRESS, ProgressReply, ProgressRequest};
 pub use restore::{
     ArchiveMode, PlanMembers, RESTORE, RestoreReply, RestoreRequest, RestoredTablespace,
 };
+pub use retain::{EXPUNGE, RETAIN, RetainReply, RetainRequest};
 pub use status::{ReceiverMembers, STATUS, STATUS_DETAILS, StatusReply, StatusServer};
 pub use values::{
     BackupMembers, CompressionNumber, EncryptionNumber, List, ParentMembers, RetentionCount,

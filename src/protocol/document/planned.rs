@@ -2,13 +2,7 @@
 //! own, with its documents, when it is.
 
 use crate::protocol::code::ErrorCodes;
-use crate::protocol::command::{Command, CommandOption, Describes, Operand, Presence, Run};
-
-const CASCADE: CommandOption = CommandOption::flag(
-    "cascade",
-    "Cascade",
-    "Include the backups that this one depends on",
-);
+use crate::protocol::command::{Command, Operand, Presence, Run};
 
 /// Creates a tar file of a backup.
 pub static ARCHIVE: Command = Command {
@@ -24,70 +18,6 @@ pub static ARCHIVE: Command = Command {
     code: 4,
     errors: ErrorCodes::per_server(901, 908),
     run: Run::Unbounded,
-    ..Command::BASE
-};
-
-/// Removes a backup.
-pub static DELETE: Command = Command {
-    words: ("delete", None),
-    name: "delete",
-    operands: &[Operand::SERVER, Operand::BACKUP],
-    options: &[CommandOption::flag(
-        "force",
-        "Force",
-        "Delete the backup even if it is retained",
-    )],
-    summary: "Remove a backup",
-    code: 5,
-    errors: ErrorCodes::per_server(403, 509),
-    run: Run::Unbounded,
-    ..Command::BASE
-};
-
-/// Excludes a backup from retention.
-pub static RETAIN: Command = Command {
-    words: ("retain", None),
-    name: "retain",
-    operands: &[Operand::SERVER, Operand::BACKUP],
-    options: &[CASCADE],
-    summary: "Exclude a backup from retention",
-    code: 12,
-    errors: ErrorCodes::per_server(1201, 1204),
-    run: Run::Unbounded,
-    describes: Describes::Backup,
-    ..Command::BASE
-};
-
-/// Includes a retained backup in retention again.
-pub static EXPUNGE: Command = Command {
-    words: ("expunge", None),
-    name: "expunge",
-    operands: &[Operand::SERVER, Operand::BACKUP],
-    options: &[CASCADE],
-    summary: "Include a retained backup in retention again",
-    code: 13,
-    errors: ErrorCodes::per_server(1301, 1304),
-    run: Run::Unbounded,
-    describes: Describes::Backup,
-    ..Command::BASE
-};
-
-/// Changes the comments of a backup.
-pub static ANNOTATE: Command = Command {
-    words: ("annotate", None),
-    name: "annotate",
-    operands: &[
-        Operand::SERVER,
-        Operand::BACKUP,
-        Operand::text("ACTION", "Action"),
-        Operand::text("KEY", "Key"),
-        Operand::text("COMMENT", "Comment").optional(),
-    ],
-    summary: "Change the comments of a backup",
-    code: 20,
-    errors: ErrorCodes::per_server(2501, 2505),
-    run: Run::Unbounded,
-    describes: Describes::Backup,
     ..Command::BASE
 };
 

@@ -31,6 +31,7 @@ pub static RESTORE: Command = Command {
         not_found: 600,
         argument: 600,
         no_space: 601,
+        unsupported: 605,
         failed: 605,
         ..ErrorCodes::all(609)
     },

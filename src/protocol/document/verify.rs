@@ -29,6 +29,7 @@ pub static VERIFY: Command = Command {
     workflow: "verify",
     errors: ErrorCodes {
         unknown_server: 800,
+        unsupported: 802,
         failed: 802,
         ..ErrorCodes::all(806)
     },

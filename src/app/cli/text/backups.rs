@@ -1,9 +1,13 @@
-//! The output of `backup`, `list-backup` and `info`.
+//! The output of the commands for backups, except `verify` and `restore`.
 
 use super::layout::{Align, FieldList, Table};
 use super::values::{coding, seconds, server, size, sizes, valid, yes};
 use crate::app::report::clean;
-use crate::protocol::{BackupReply, BackupSummary, InfoReply, ListBackupReply, TablespaceMembers};
+use crate::format::Comments;
+use crate::protocol::{
+    BackupReply, BackupSummary, DeleteReply, InfoReply, ListBackupReply, RetainReply,
+    TablespaceMembers,
+};
 use crate::unit::{ByteSize, Lsn};
 
 /// The output of `backup`.
@@ -54,7 +58,7 @@ pub(super) fn table<'a>(backups: impl Iterator<Item = &'a BackupSummary>) -> Tab
             coding(&row.backup),
             valid(row.valid, row.readable).to_owned(),
             yes(row.keep).to_owned(),
-            row.comments.clone(),
+            comments(&row.comments, "; "),
         ]);
     }
     table
@@ -89,9 +93,49 @@ pub(super) fn info(reply: &InfoReply) -> String {
     list.add("WAL since", reply.distance.map_or_else(String::new, size));
     let tablespaces: Vec<String> = reply.tablespaces.iter().map(tablespace).collect();
     list.add("Tablespaces", tablespaces.join("\n"));
-    list.add("Comments", reply.comments.as_str());
+    list.add("Comments", comments(&reply.comments, "\n"));
     list.add("Warnings", reply.warnings.join("\n"));
     list.text("")
+}
+
+/// The output of `annotate`.
+pub(super) fn annotate(reply: &InfoReply) -> String {
+    let mut list = FieldList::new();
+    list.add("Backup", reply.backup.backup.as_str());
+    list.add("Server", server(&reply.server));
+    let text = comments(&reply.comments, "\n");
+    list.add("Comments", if text.is_empty() { "none" } else { &text });
+    list.text("")
+}
+
+/// The output of `delete`.
+pub(super) fn delete(reply: &DeleteReply) -> String {
+    let (backup, server) = (clean(&reply.backup), clean(&server(&reply.server)));
+    format!("The backup {backup} of server {server} is deleted.\n")
+}
+
+/// The output of `retain` and `expunge`.
+pub(super) fn retain(reply: &RetainReply) -> String {
+    let mut list = FieldList::new();
+    list.add("Backups", reply.backups.join("\n"));
+    list.add("Server", server(&reply.server));
+    list.add("Keep", yes(Some(reply.keep)));
+    list.text("")
+}
+
+/// The comments, each as `key: text`. In a list of several lines the further lines of a text are
+/// indented.
+fn comments(stored: &str, separator: &str) -> String {
+    let pairs = Comments::parse(stored).pairs().into_iter();
+    let line_break = if separator == "\n" { "\n  " } else { " " };
+    let one = |(key, text): (String, String)| match text.as_str() {
+        "" => key,
+        text => {
+            let lines: Vec<&str> = text.lines().collect();
+            format!("{key}: {}", lines.join(line_break))
+        }
+    };
+    pairs.map(one).collect::<Vec<_>>().join(separator)
 }
 
 /// `fast (OID 16384, /mnt/fast)`
@@ -101,5 +145,30 @@ pub(super) fn tablespace(tablespace: &TablespaceMembers) -> String {
     match tablespace.oid {
         Some(oid) => format!("{name} (OID {oid}, {})", tablespace.path),
         None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_printed_as_keys_and_texts() {
+        let mut stored = Comments::parse("ticket|4711,flag|");
+        stored.add("note", "a, b = c\nsecond\tline").unwrap();
+        let stored = stored.stored();
+        assert_eq!(
+            comments(&stored, "; "),
+            "ticket: 4711; flag; note: a, b = c second\tline"
+        );
+        let reply = InfoReply {
+            comments: stored,
+            ..InfoReply::default()
+        };
+        let text = annotate(&reply);
+        let end = "Comments  ticket: 4711\n          flag\n          note: a, b = c\n            \
+                   second\u{fffd}line\n";
+        assert!(text.ends_with(end), "{text}");
+        assert!(annotate(&InfoReply::default()).ends_with("Comments  none\n"));
     }
 }

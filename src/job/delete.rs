@@ -1,0 +1,102 @@
+//! `delete`: removes a backup.
+
+use super::authentic;
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::job::context::ServerContext;
+use crate::repository::{Backup, Origin};
+use crate::status::{Activity, Scope};
+use crate::unit::Label;
+
+/// Removes a backup, of this or of the C program; returns its label. [`ErrorKind::Busy`] while it
+/// is read. Without `force` one that is retained, or the last valid one, is [`ErrorKind::Usage`].
+/// One on which another depends is [`ErrorKind::Unsupported`].
+pub fn run(context: &ServerContext, identifier: &str, force: bool) -> Result<Label> {
+    let repository = context.repository()?;
+    let label = repository.find(identifier).map_err(not_found)?.label;
+    let scope = Scope::Change(label.clone());
+    let _guard = context.status.begin(Activity::Delete, scope)?;
+    // Another request may have changed or removed it meanwhile, or one of the others.
+    let backups = repository.backups()?;
+    let backup = Backup::select(backups.clone(), label.as_str())?;
+    check_independent(&backup, &backups)?;
+    if !force {
+        let usable = |other: &Backup| is_usable(context, other);
+        check_dispensable(&backup, &backups, usable)?;
+    }
+    let server = &context.server.name;
+    repository
+        .remove_backup(&backup, &context.stop)
+        .with_context(|| format!("delete backup {label} of server {server}"))?;
+    log::info!("backup {label} of server {server} was deleted");
+    Ok(label)
+}
+
+/// A prefix of several labels names no backup; the code of the management protocol for a request
+/// that cannot be carried out is that of a retained backup.
+fn not_found(failure: Error) -> Error {
+    match failure.kind() {
+        ErrorKind::Usage => Error::new(ErrorKind::NotFound, failure.message()),
+        _ => failure,
+    }
+}
+
+/// Fails if another backup depends on this one, or may do so.
+fn check_independent(backup: &Backup, backups: &[Backup]) -> Result<()> {
+    let label = &backup.label;
+    let child = backups.iter().find(|other| {
+        let parent = other.info.parent.as_deref();
+        parent == Some(label.as_str()) && other.label != *label
+    });
+    if let Some(child) = child {
+        let child = &child.label;
+        let message = format!("the incremental backup {child} depends on the backup {label}");
+        return Err(
+            Error::new(ErrorKind::Unsupported, message).with_hint(format!("delete {child} first"))
+        );
+    }
+    // Only the C program takes incremental backups.
+    let unknown = backups.iter().find(|other| {
+        let origins = [backup.origin, other.origin];
+        other.is_unreadable() && origins == [Origin::C; 2] && other.label > *label
+    });
+    if let Some(unknown) = unknown {
+        let why = unknown.damage().unwrap_or_default();
+        let message = format!("it is unknown whether a newer one depends on backup {label}: {why}");
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .with_hint("give its files back to the user of the daemon: chown and chmod"));
+    }
+    Ok(())
+}
+
+/// Fails if the backup is retained or may be so, or if it is the last valid one.
+fn check_dispensable(
+    backup: &Backup,
+    backups: &[Backup],
+    is_usable: impl Fn(&Backup) -> bool,
+) -> Result<()> {
+    let label = &backup.label;
+    let refuse =
+        |message: String, hint: &str| Err(Error::new(ErrorKind::Usage, message).with_hint(hint));
+    if backup.is_unreadable() {
+        let why = backup.damage().unwrap_or_default();
+        let message = format!("it is unknown whether the backup is retained: {why}");
+        return refuse(message, "--force deletes it all the same");
+    }
+    if backup.info.keep {
+        let message = format!("the backup {label} is retained");
+        return refuse(message, "expunge it first, or use --force");
+    }
+    let mut others = backups.iter().filter(|other| other.label != *label);
+    if backup.info.valid && !others.any(is_usable) {
+        let message = format!("the backup {label} is the last valid one of the server");
+        return refuse(message, "take another backup first, or use --force");
+    }
+    Ok(())
+}
+
+/// Whether a backup can be restored, as far as known without reading its files.
+fn is_usable(context: &ServerContext, backup: &Backup) -> bool {
+    backup.info.valid
+        && backup.damage().is_none()
+        && (backup.origin == Origin::C || authentic::check(context, backup).is_ok())
+}
