@@ -91,6 +91,8 @@ impl Repository {
     /// Creates or removes `backup.made`, so that a loss of all backups is detected at the next
     /// start.
     pub fn record_backups(&self) -> Result<()> {
+        // A new backup may become complete while the last one is removed.
+        let _guard = self.lock_backup_info();
         let made = self.path().join(BACKUPS_EXIST);
         match (self.has_backups()?, made.exists()) {
             (true, false) => {
