@@ -22,6 +22,9 @@ pub(super) const SYSTEM_INFO: &str = "system.info";
 /// Exists while the WAL archive may start empty.
 pub(super) const WAL_START: &str = "wal.begin";
 
+/// Which WAL was removed because no backup needs it.
+pub(super) const WAL_PRUNED: &str = "wal.pruned";
+
 /// The prefix of the directory of an incomplete backup.
 pub(super) const STAGING_PREFIX: &str = ".new-";
 

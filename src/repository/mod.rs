@@ -19,6 +19,7 @@ mod manifest_file;
 mod manifest_line;
 mod manifest_writer;
 mod origin;
+mod pruned_wal;
 mod remove;
 mod repository_info;
 mod server;
@@ -29,6 +30,7 @@ mod system_info;
 mod wal_directory;
 mod wal_end;
 mod wal_gaps;
+mod wal_prune;
 mod wal_start;
 
 pub(crate) use backup::Backup;
@@ -43,6 +45,7 @@ pub(crate) use manifest::Manifest;
 pub(crate) use manifest_file::ManifestFile;
 pub(crate) use manifest_writer::ManifestWriter;
 pub(crate) use origin::Origin;
+pub use pruned_wal::PrunedWal;
 pub(crate) use repository_info::RepositoryInfo;
 pub use server::Repository;
 pub(crate) use signature::Authenticity;
@@ -50,6 +53,7 @@ pub(crate) use system_info::SystemInfo;
 pub use wal_directory::WalDirectory;
 pub(crate) use wal_directory::{MeasuredWalFile, WalFile};
 pub use wal_end::WalEnd;
+pub use wal_prune::{NeededWal, PrunePlan};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{MeasuredWalFile, WalDirectory};
+use super::{MeasuredWalFile, PrunedWal, WalDirectory};
 use crate::error::Result;
 use crate::format::TimelineHistory;
 use crate::unit::{Segment, SegmentSize, Timeline, WalPosition};
@@ -61,8 +61,9 @@ type Range = (u64, u64);
 impl WalDirectory {
     /// The segments that are missing between the starts of `backups` and the end of each timeline
     /// that has WAL, along its history; without a backup, from the oldest segment on. WAL of
-    /// branches that no backup needs may be missing. A plain segment of another size counts as
-    /// missing, and so does a partial one with WAL after it.
+    /// branches that no backup needs may be missing, and so may WAL that was removed on purpose. A
+    /// plain segment of another size counts as missing, and so does a partial one with WAL after
+    /// it.
     pub fn gaps(&self, backups: &[WalPosition]) -> Result<Vec<Gap>> {
         self.gaps_in(&self.measured_segments()?, backups)
     }
@@ -84,6 +85,8 @@ impl WalDirectory {
 
     fn find_gaps(&self, segments: &[MeasuredWalFile], backups: &[WalPosition]) -> Result<Vec<Gap>> {
         let present = present(segments);
+        // Read after the segments were listed: what was removed before that is recorded in it.
+        let pruned = self.pruned()?;
         let mut missing = Vec::new();
         for &timeline in present.keys() {
             let history = match self.history(timeline)? {
@@ -91,7 +94,7 @@ impl WalDirectory {
                 // Without its history file the parents of a timeline are unknown.
                 None => TimelineHistory::without_ancestors(timeline),
             };
-            self.find_missing(&history, &present, backups, &mut missing);
+            self.find_missing(&history, (&present, &pruned), backups, &mut missing);
         }
         Ok(merge(missing, self.segment_size()))
     }
@@ -100,7 +103,7 @@ impl WalDirectory {
     fn find_missing(
         &self,
         history: &TimelineHistory,
-        present: &Present,
+        (present, pruned): (&Present, &PrunedWal),
         backups: &[WalPosition],
         missing: &mut Vec<(Timeline, Range)>,
     ) {
@@ -125,7 +128,8 @@ impl WalDirectory {
             return;
         };
         for (timeline, (first, last)) in ranges {
-            let needed = (first.max(begin), last.min(end));
+            let kept = pruned.before(timeline).0 / size;
+            let needed = (first.max(begin).max(kept), last.min(end));
             let numbers = present.get(&timeline);
             let partial = numbers.and_then(|numbers| numbers.partial);
             let partial = partial.filter(|_| timeline == history.timeline());

@@ -10,7 +10,7 @@ use crate::codec::{Digests, StoredReader};
 use crate::crypto::MasterKey;
 use crate::error::{Context, ErrorKind, Result};
 use crate::format::TimelineHistory;
-use crate::repository::{Backup, ManifestFile, WalDirectory, WalFile};
+use crate::repository::{Backup, ManifestFile, PrunedWal, WalDirectory, WalFile};
 use crate::storage;
 use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline};
 
@@ -28,6 +28,8 @@ pub struct Segments {
     histories: BTreeMap<Timeline, ManifestFile>,
     backup: Option<Backup>,
     followed: Option<Timeline>,
+    /// What was removed from the archive on purpose.
+    pruned: PrunedWal,
     key: Arc<MasterKey>,
 }
 
@@ -82,6 +84,8 @@ impl Segments {
         Ok(Segments {
             archived: files.map(|file| (file.segment, file)).collect(),
             duplicated,
+            // After the segments were listed.
+            pruned: archive.pruned()?,
             archive,
             backup_files: BTreeMap::new(),
             histories: BTreeMap::new(),
@@ -233,6 +237,21 @@ impl Segments {
         };
         self.archived.range(later.clone()).next().is_some()
             || self.backup_files.range(later).next().is_some()
+    }
+
+    /// Whether a segment may be missing because it was removed on purpose.
+    pub fn is_pruned(&self, segment: Segment) -> bool {
+        self.pruned.contains(segment, self.size())
+    }
+
+    /// Why a segment is missing: it was removed on purpose, or it was lost. The text ends a
+    /// sentence that begins with the name of the segment.
+    pub fn why_missing(&self, segment: Segment) -> &'static str {
+        if self.is_pruned(segment) {
+            "removed by retention, since no kept backup needs more than the WAL stored with it"
+        } else {
+            "missing"
+        }
     }
 
     /// The first existing segment after `number` on the timeline path.

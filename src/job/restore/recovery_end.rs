@@ -11,7 +11,7 @@ use crate::format::TimelineHistory;
 use crate::job::replay::{ReadResult, SegmentFile, Segments, Stopped, WalReader, choose_path};
 use crate::repository::Backup;
 use crate::sys::Stop;
-use crate::unit::{Label, Lsn, SegmentSize, Timeline, Timestamp};
+use crate::unit::{Label, Lsn, Timeline, Timestamp};
 
 /// Where recovery ends, and what it needs to get there.
 #[derive(Clone, Debug)]
@@ -94,8 +94,7 @@ impl TargetSearch<'_> {
             scan.observe(record, &event)
         })?;
         scan.check_wal_version()?;
-        let mut range =
-            RecoverableRange::of(backup, &history, &scan, &result, self.segments.size());
+        let mut range = RecoverableRange::of(backup, &history, &scan, &result, self.segments);
         range.other_timelines = self.segments.timelines();
         range
             .other_timelines
@@ -104,7 +103,10 @@ impl TargetSearch<'_> {
             return Ok(Reachability::TooEarly(range));
         }
         let consistent = result.end >= info.end.lsn;
-        let all_read = matches!(result.stopped, Stopped::EndOfWal(_));
+        let all_read = match &result.stopped {
+            Stopped::EndOfWal(segment) => !self.segments.is_pruned(*segment),
+            _ => false,
+        };
         let end_of_wal = match target.kind {
             TargetKind::Current => consistent && all_read,
             // All WAL is available, but no later record at which recovery would stop.
@@ -205,22 +207,29 @@ impl RecoverableRange {
         history: &TimelineHistory,
         scan: &Scan<'_>,
         result: &ReadResult,
-        size: SegmentSize,
+        segments: &Segments,
     ) -> RecoverableRange {
+        let size = segments.size();
         let defect = match &result.stopped {
             Stopped::ByCaller | Stopped::EndOfWal(_) => None,
             Stopped::Missing(first, last) if first == last => {
-                Some(format!("WAL segment {} is missing", first.name(size)))
+                let why = segments.why_missing(*first);
+                Some(format!("WAL segment {} is {why}", first.name(size)))
             }
             Stopped::Missing(first, last) => Some(format!(
-                "WAL segments {} to {} are missing",
+                "WAL segments {} to {} are {}",
                 first.name(size),
-                last.name(size)
+                last.name(size),
+                segments.why_missing(*first)
             )),
             Stopped::Damaged(path, why) => Some(format!("{path} is damaged: {why}")),
         };
         let defect = scan.wal_level_minimal.map(wal_level_minimal).or(defect);
         let defect = defect.or(match &result.stopped {
+            Stopped::EndOfWal(segment) if segments.is_pruned(*segment) => {
+                let (name, why) = (segment.name(size), segments.why_missing(*segment));
+                Some(format!("WAL segment {name} is {why}"))
+            }
             Stopped::EndOfWal(segment) if result.end < backup.info.end.lsn => {
                 let name = segment.name(size);
                 Some(format!("WAL segment {name} is missing or not complete"))

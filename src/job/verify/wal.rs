@@ -57,6 +57,12 @@ pub(super) fn check(
     let size = segments.size();
     let why = match result.stopped {
         Stopped::ByCaller => return Ok(None),
+        Stopped::EndOfWal(segment) | Stopped::Missing(segment, _)
+            if segments.is_pruned(segment) =>
+        {
+            let why = segments.why_missing(segment);
+            format!("WAL segment {} is {why}", segment.name(size))
+        }
         Stopped::EndOfWal(segment) | Stopped::Missing(segment, _) => {
             format!(
                 "WAL segment {} is missing or not complete",
