@@ -15,6 +15,7 @@
 //! | [`matrix`] | backup and recovery on every supported major version |
 //! | [`pg`] | the PostgreSQL client: login, server info, slots, replication, base backups |
 //! | [`restore`] | a restore has the data of its target; an unreachable one is an error |
+//! | [`retention`] | old backups and the WAL that only they need go, the others restore |
 //! | [`sync_failure`] | no WAL is acknowledged and no backup is listed without an fsync |
 //! | [`trees`] | random trees of timelines by recovery, promotion and switch-back |
 //! | [`unmounted`] | a missing repository is not recreated, and no WAL is acknowledged |
@@ -58,6 +59,7 @@ mod manual;
 mod matrix;
 mod pg;
 mod restore;
+mod retention;
 mod sync_failure;
 mod trees;
 mod unmounted;

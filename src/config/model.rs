@@ -49,6 +49,8 @@ pub struct Config {
     pub nodelay: bool,
     /// The length of the queue of connections to accept (listen(2)), at least 16.
     pub backlog: u32,
+    /// How often retention runs, seconds; at least 1.
+    pub retention_interval: u32,
     /// The settings of the log.
     pub log: LogSettings,
     /// The values of `[pgmoneta]` that servers inherit.
@@ -104,6 +106,11 @@ pub struct Server {
     pub checkpoint: Checkpoint,
     /// How long backups of it are kept.
     pub retention: Retention,
+    /// How many valid backups are always kept.
+    pub retention_minimum: u32,
+    /// For how many days any point in time can be recovered; 0 is as long as the oldest backup is
+    /// kept.
+    pub wal_retention: u32,
     /// How long the WAL receiver waits for a message of the server before it reconnects.
     pub wal_receiver_timeout: Span,
     /// Whether connections are encrypted and the certificate is verified.

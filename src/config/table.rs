@@ -65,7 +65,6 @@ const fn unused(
 const TEXT: fn() -> Box<dyn Value> = || Box::new(String::new());
 const PATH: fn() -> Box<dyn Value> = || Box::new(PathBuf::new());
 const BOOLEAN: fn() -> Box<dyn Value> = || Box::new(false);
-const NUMBER: fn() -> Box<dyn Value> = || Box::new(0_u32);
 const PORT: fn() -> Box<dyn Value> = || Box::new(0_u16);
 const TIME: fn() -> Box<dyn Value> = || Box::new(Span(0));
 const SIZE: fn() -> Box<dyn Value> = || Box::new(ByteSize(0));
@@ -102,8 +101,10 @@ pub const OPTIONS: &[Setting] = &[
     both("create_slot", |s| &mut s.create_slot, "off", "Whether a missing replication slot is created.").reloadable(),
     both("application_name", |s| &mut s.application_name, "pgmoneta", "The application_name of the connections, which synchronous_standby_names may list.").checked(check::application_name),
     both("wal_receiver_timeout", |s| &mut s.wal_receiver_timeout, "60s", "How long the WAL receiver waits for a message of the server before it reconnects.").at_least(1),
-    both("retention", |s| &mut s.retention, "7", "How long backups are kept: days, weeks, months, years; - where there is no rule.").reloadable().planned("the removal of old backups"),
-    unused(Main, "retention_interval", NUMBER, "300", "How often old backups are removed.").at_least(1).at_most((1 << 31) - 1).unit("seconds").planned("the removal of old backups"),
+    both("retention", |s| &mut s.retention, "7", "How long backups are kept: days, weeks, months, years; - where there is no rule.").reloadable(),
+    main("retention_interval", |c| &mut c.retention_interval, "300", "How often old backups, and WAL that no backup needs, are removed.").at_least(1).at_most((1 << 31) - 1).unit("seconds"),
+    both("retention_minimum", |s| &mut s.retention_minimum, "1", "How many valid backups are always kept, the newest ones.").at_least(1).at_most(1_000_000).reloadable(),
+    both("wal_retention", |s| &mut s.wal_retention, "0", "For how many days any point in time can be recovered; older backups keep only the WAL that is stored with them. 0 is as long as the oldest backup is kept.").at_most(1_000_000).unit("days").reloadable(),
     unused(Main, "verification", TIME, "0", "How often all backups are verified; 0 is never.").planned("the regular verification"),
     unused(Both, "workspace", PATH, "", "The directory for temporary files.").planned("work that needs temporary files"),
     unused(Both, "progress", BOOLEAN, "off", "Whether the progress of backups is kept for the progress command.").minus_one_inherits().reloadable().planned("the progress command"),

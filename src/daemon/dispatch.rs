@@ -77,6 +77,9 @@ fn run(request: Request, services: &Services) -> HandlerResult {
         Request::Decrypt(request) => {
             members(&command::file(services, Conversion::Decrypt, &request)?)?
         }
+        Request::Retention(request) => {
+            members(&command::retention(server(&request.server)?, &request)?)?
+        }
         Request::WalBegin(request) => members(&command::wal_begin(server(&request.server)?)?)?,
         Request::Other { command, .. } => {
             let what = format!("the command {command}");

@@ -19,13 +19,23 @@ pub(super) struct ScheduledTask<S: 'static> {
 }
 
 /// All scheduled tasks: one more is one more row.
-pub(super) const TASKS: &[ScheduledTask<ServerContext>] = &[ScheduledTask {
-    // Besides at the start of a receiver and where it expects a gap: WAL files may be removed by
-    // hand, and a backup may begin before the archived WAL.
-    name: "check-gaps",
-    interval: |_| Some(Duration::from_secs(3600)),
-    run: job::wal::check_gaps,
-}];
+pub(super) const TASKS: &[ScheduledTask<ServerContext>] = &[
+    ScheduledTask {
+        // Besides at the start of a receiver and where it expects a gap: WAL files may be removed
+        // by hand, and a backup may begin before the archived WAL.
+        name: "check-gaps",
+        interval: |_| Some(Duration::from_secs(3600)),
+        run: job::wal::check_gaps,
+    },
+    ScheduledTask {
+        name: "retention",
+        interval: |context| {
+            let seconds = context.daemon.config.retention_interval;
+            Some(Duration::from_secs(seconds.into()))
+        },
+        run: job::retention::scheduled,
+    },
+];
 
 /// When each task is due for each server. The servers are spread over the interval, so that not
 /// all of them are served at the same time.

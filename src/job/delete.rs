@@ -1,6 +1,6 @@
 //! `delete`: removes a backup.
 
-use super::authentic;
+use super::{authentic, retention};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
 use crate::repository::{Backup, Origin};
@@ -28,6 +28,10 @@ pub fn run(context: &ServerContext, identifier: &str, force: bool) -> Result<Lab
         .remove_backup(&backup, &context.stop)
         .with_context(|| format!("delete backup {label} of server {server}"))?;
     log::info!("backup {label} of server {server} was deleted");
+    if let Err(failure) = retention::prune_wal(context) {
+        let failure = failure.message_with_hint();
+        log::warn!("remove WAL of server {server}: {failure}; retention will do it");
+    }
     Ok(label)
 }
 

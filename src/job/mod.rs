@@ -12,6 +12,7 @@ pub(crate) mod refresh;
 pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod retain;
+pub(crate) mod retention;
 pub(crate) mod status;
 pub(crate) mod verify;
 pub mod wal;

@@ -82,6 +82,8 @@ commands! {
         Ping = PING;
         /// Show the progress of the operation on the server.
         Progress(ProgressRequest) = PROGRESS;
+        /// Remove old backups of the server.
+        Retention(RetentionRequest) = RETENTION;
         /// Allow a new WAL archive of the server.
         WalBegin(WalBeginRequest) = WAL_BEGIN;
         /// Compress a file.

@@ -9,9 +9,11 @@
 mod metrics;
 mod progress;
 mod receiver;
+mod retention;
 mod server;
 
 pub use metrics::{METRICS, exposition};
 pub(crate) use progress::Progress;
 pub use receiver::{Phase, ReceiverState};
+pub(crate) use retention::RetentionMemory;
 pub(crate) use server::{Activity, Scope, ServerState};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::{Phase, Progress, ReceiverState};
+use super::{Phase, Progress, ReceiverState, RetentionMemory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::unit::{Label, Lsn, ServerName, WalPosition};
 
@@ -19,6 +19,8 @@ pub enum Activity {
     Verify,
     /// Removes a backup.
     Delete,
+    /// Removes old backups, and WAL that none needs.
+    Retention,
 }
 
 /// What an operation works on.
@@ -32,6 +34,10 @@ pub enum Scope {
     Read(Label),
     /// It changes or removes one backup.
     Change(Label),
+    /// It decides which backups are removed; each removal is a [`Scope::Change`].
+    Retention,
+    /// It removes WAL from the archive, in steps: others wait for the end of a step.
+    PruneWal,
 }
 
 /// When two operations on the same server exclude each other.
@@ -48,16 +54,22 @@ enum Excludes {
 /// What excludes what, in the order of the variants of [`Scope`]. A new backup is listed when it is
 /// complete, so it disturbs nobody; two at a time would wait for the same WAL and load the server
 /// twice. Complete backups are not removed while they are read, and one after the other: whether
-/// one may go depends on those that stay.
-const EXCLUSIONS: [[Excludes; 4]; 4] = {
+/// one may go depends on those that stay. While a backup is read or taken no WAL is removed, which
+/// a restore or the new backup may need.
+const EXCLUSIONS: [[Excludes; 6]; 6] = {
     use Excludes::{Always, Never, SameBackup};
     [
-        [Always, Never, Never, Never],
-        [Never, Never, Never, Always],
-        [Never, Never, Never, SameBackup],
-        [Never, Always, SameBackup, Always],
+        [Always, Never, Never, Never, Never, Always],
+        [Never, Never, Never, Always, Never, Always],
+        [Never, Never, Never, SameBackup, Never, Always],
+        [Never, Always, SameBackup, Always, Never, Never],
+        [Never, Never, Never, Never, Always, Never],
+        [Always, Always, Always, Never, Never, Always],
     ]
 };
+
+/// How long an operation waits for the end of a step of [`Scope::PruneWal`].
+const PRUNE_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Scope {
     fn index(&self) -> usize {
@@ -66,12 +78,14 @@ impl Scope {
             Scope::ReadAny => 1,
             Scope::Read(_) => 2,
             Scope::Change(_) => 3,
+            Scope::Retention => 4,
+            Scope::PruneWal => 5,
         }
     }
 
     fn label(&self) -> Option<&Label> {
         match self {
-            Scope::NewBackup | Scope::ReadAny => None,
+            Scope::NewBackup | Scope::ReadAny | Scope::Retention | Scope::PruneWal => None,
             Scope::Read(label) | Scope::Change(label) => Some(label),
         }
     }
@@ -102,6 +116,8 @@ struct Inner {
     /// The number of the operation that was started last.
     last: u64,
     running: BTreeMap<u64, Running>,
+    /// How many operations wait until [`Scope::PruneWal`] ends.
+    delayed: usize,
 }
 
 /// The state of one server, shared by all threads.
@@ -109,6 +125,9 @@ pub struct ServerState {
     name: ServerName,
     inner: Mutex<Inner>,
     changed: Condvar,
+    /// Notified when an operation ends for which others wait.
+    ended: Condvar,
+    retention: Mutex<RetentionMemory>,
 }
 
 /// A running operation. Dropping it ends the operation, also during a panic.
@@ -124,6 +143,11 @@ impl OperationGuard {
         &self.progress
     }
 
+    /// Whether another operation waits for the end of this one, which is a [`Scope::PruneWal`].
+    pub fn delays_others(&self) -> bool {
+        self.server.lock().delayed > 0
+    }
+
     /// Ends the exclusion of changes to other backups than `label`, once it is chosen.
     pub fn read_only_from(&self, label: &Label) {
         if let Some(running) = self.server.lock().running.get_mut(&self.number)
@@ -136,7 +160,11 @@ impl OperationGuard {
 
 impl Drop for OperationGuard {
     fn drop(&mut self) {
-        self.server.lock().running.remove(&self.number);
+        let mut state = self.server.lock();
+        state.running.remove(&self.number);
+        if state.delayed > 0 {
+            self.server.ended.notify_all();
+        }
     }
 }
 
@@ -147,6 +175,8 @@ impl ServerState {
             name: name.clone(),
             inner: Mutex::default(),
             changed: Condvar::new(),
+            ended: Condvar::new(),
+            retention: Mutex::new(RetentionMemory::new(Instant::now(), SystemTime::now())),
         })
     }
 
@@ -155,13 +185,14 @@ impl ServerState {
         &self.name
     }
 
-    /// Starts an operation; [`ErrorKind::Busy`] if one is running that excludes it.
+    /// Starts an operation; [`ErrorKind::Busy`] if one is running that excludes it. Waits for the
+    /// end of a [`Scope::PruneWal`].
     pub fn begin(
         self: &Arc<ServerState>,
         activity: Activity,
         scope: Scope,
     ) -> Result<OperationGuard> {
-        let mut state = self.lock();
+        let mut state = self.wait_for_pruning(&scope);
         let mut running = state.running.values();
         if let Some(other) = running.find(|other| scope.excludes(&other.scope)) {
             let other = format!("{:?}", other.activity).to_lowercase();
@@ -185,6 +216,30 @@ impl ServerState {
             number,
             progress,
         })
+    }
+
+    /// Waits until nothing but [`Scope::PruneWal`] excludes `scope`, and that has ended.
+    fn wait_for_pruning(&self, scope: &Scope) -> MutexGuard<'_, Inner> {
+        let mut state = self.lock();
+        state.delayed += 1;
+        let only_pruning = |state: &mut Inner| {
+            let mut others = state.running.values();
+            let excluding = others.find(|other| scope.excludes(&other.scope));
+            excluding.is_some_and(|other| other.scope == Scope::PruneWal)
+        };
+        let waited = self
+            .ended
+            .wait_timeout_while(state, PRUNE_TIMEOUT, only_pruning);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.delayed -= 1;
+        state
+    }
+
+    /// What retention remembers of its earlier runs.
+    pub fn retention(&self) -> MutexGuard<'_, RetentionMemory> {
+        self.retention
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The running operations, oldest first.
@@ -299,14 +354,16 @@ mod tests {
             Scope::Read(other.clone()),
             Scope::Change(one.clone()),
             Scope::Change(other),
+            Scope::Retention,
         ];
         let excluded = [
-            [true, false, false, false, false, false],
-            [false, false, false, false, true, true],
-            [false, false, false, false, true, false],
-            [false, false, false, false, false, true],
-            [false, true, true, false, true, true],
-            [false, true, false, true, true, true],
+            [true, false, false, false, false, false, false],
+            [false, false, false, false, true, true, false],
+            [false, false, false, false, true, false, false],
+            [false, false, false, false, false, true, false],
+            [false, true, true, false, true, true, false],
+            [false, true, false, true, true, true, false],
+            [false, false, false, false, false, false, true],
         ];
         for (first, row) in scopes.iter().zip(excluded) {
             for (second, excluded) in scopes.iter().zip(row) {
@@ -341,6 +398,41 @@ mod tests {
         assert!(change(&one).is_err() && change(&other).is_err());
         restore.read_only_from(&one);
         assert!(change(&one).is_err() && change(&other).is_ok());
+    }
+
+    #[test]
+    fn wal_is_not_removed_while_a_backup_is_taken_or_read() {
+        let one = label("20260101000000");
+        for (scope, excluded) in [
+            (Scope::NewBackup, true),
+            (Scope::ReadAny, true),
+            (Scope::Read(one.clone()), true),
+            (Scope::Change(one), false),
+            (Scope::Retention, false),
+        ] {
+            let server = server();
+            let _guard = server.begin(Activity::Verify, scope.clone()).unwrap();
+            let prune = server.begin(Activity::Retention, Scope::PruneWal);
+            let refused = prune.err().map(|failure| failure.kind());
+            assert_eq!(refused, excluded.then_some(ErrorKind::Busy), "{scope:?}");
+        }
+    }
+
+    #[test]
+    fn others_wait_for_the_removal_of_wal_which_sees_that_it_delays_them() {
+        let server = server();
+        let prune = server.begin(Activity::Retention, Scope::PruneWal).unwrap();
+        assert!(!prune.delays_others());
+        let inner = server.clone();
+        let restore =
+            std::thread::spawn(move || inner.begin(Activity::Restore, Scope::ReadAny).map(drop));
+        while !prune.delays_others() {
+            std::thread::yield_now();
+        }
+        assert_eq!(server.running().len(), 1);
+        drop(prune);
+        restore.join().unwrap().unwrap();
+        assert!(server.running().is_empty());
     }
 
     #[test]

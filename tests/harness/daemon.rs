@@ -86,6 +86,12 @@ impl Daemon {
         &self.directory
     }
 
+    /// Sets a variable in its environment, from the next start on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(other, _)| other != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The path of its `pgmoneta.conf`.
     pub fn configuration(&self) -> PathBuf {
         self.directory.join("pgmoneta.conf")

@@ -8,8 +8,10 @@ use super::daemon::Daemon;
 use super::scratch::{Scratch, write_owned};
 use super::vault::{copy_vault, make_vault};
 
-/// Long timeouts of the daemon, so that no test fails on a slow machine. A test may set others.
-const LONG_TIMEOUTS: [(&str, &str); 2] = [
+/// Long timeouts of the daemon, so that no test fails on a slow machine, and no retention that the
+/// test does not expect. A test may set others.
+const LONG_TIMEOUTS: [(&str, &str); 3] = [
+    ("retention_interval", "86400"),
     ("authentication_timeout", "600s"),
     ("blocking_timeout", "600s"),
 ];

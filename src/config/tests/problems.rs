@@ -67,6 +67,10 @@ const BAD_MAIN: &[&str] = &[
     "storage_engine = local, tape",
     "libev = fast",
     "retention_interval = 0",
+    "retention_minimum = 0",
+    "retention_minimum = none",
+    "wal_retention = -1",
+    "wal_retention = 7,4",
     "tls = verify",
     "auth = md5",
 ];

@@ -21,6 +21,9 @@ fn a_minimal_file_gets_the_defaults() {
     assert_eq!(config.encryption, Encryption::None);
     assert!(config.server_defaults.threads() >= 1);
     assert_eq!(config.server_defaults.retention.days, Some(7));
+    assert_eq!(config.retention_interval, 300);
+    let defaults = &config.server_defaults;
+    assert_eq!((defaults.retention_minimum, defaults.wal_retention), (1, 0));
     assert_eq!(config.blocking_timeout, Span(30));
     assert_eq!(config.authentication_timeout, Span(5));
     assert!(config.keep_alive && config.nodelay);
@@ -55,13 +58,15 @@ const MAIN: &str = "workers = 3\ncreate_slot = Yes\nmax_rate = 10kB\nretention =
                 log_type = FILE\nlog_level = debug3\nlog_mode = c\nlog_rotation_age = 1d\n\
                 log_rotation_size = 10M\nlog_line_prefix = \"%H # %M\" # clock\n\
                 log_path = pgmoneta-%Y.log ; relative\nblocking_timeout = 2m\ncheckpoint = spread\n\
-                wal_receiver_timeout = 10";
+                wal_receiver_timeout = 10\nretention_interval = 60\nretention_minimum = 3\n\
+                wal_retention = 14";
 /// Lines of two servers with values other than the defaults.
 const SERVER: &str = "workers = -1\nprogress = -1\nretention = -,4\n\
                   auth = md5, scram-sha-256\nmax_rate = 0\n\
                   [second]\nhost = /run/postgresql\nport = 5433\nuser = 'a;b'\nwal_slot = s_2\n\
                   workers = 2\ncreate_slot = off\nmax_rate = -1\ncheckpoint = fast\n\
-                  application_name = two\nwal_receiver_timeout = 1h";
+                  application_name = two\nwal_receiver_timeout = 1h\nretention = 10 , X , , x\n\
+                  retention_minimum = 2\nwal_retention = 0";
 
 #[test]
 fn values_of_the_main_section_are_parsed() {
@@ -140,10 +145,17 @@ fn a_server_inherits_what_it_does_not_set() {
     );
     // Trust is the default over a Unix socket only.
     assert!(two.auth.trust && !one.auth.trust);
-    // Retention is parsed, but the removal of old backups is not implemented.
-    assert_eq!(
-        config.not_implemented.len(),
-        2,
+    assert_eq!((one.retention_minimum, one.wal_retention), (3, 14));
+    assert_eq!((two.retention_minimum, two.wal_retention), (2, 0));
+    let days = |days| Retention {
+        days: Some(days),
+        weeks: None,
+        ..expected
+    };
+    assert_eq!(two.retention, days(10));
+    assert_eq!(config.retention_interval, 60);
+    assert!(
+        config.not_implemented.is_empty(),
         "{:?}",
         config.not_implemented
     );

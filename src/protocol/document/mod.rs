@@ -15,6 +15,7 @@ mod planned;
 mod progress;
 mod restore;
 mod retain;
+mod retention;
 mod status;
 mod values;
 mod verify;
@@ -37,6 +38,9 @@ pub use restore::{
     ArchiveMode, PlanMembers, RESTORE, RestoreReply, RestoreRequest, RestoredTablespace,
 };
 pub use retain::{EXPUNGE, RETAIN, RetainReply, RetainRequest};
+pub use retention::{
+    RETENTION, RetentionBackup, RetentionDecision, RetentionReply, RetentionRequest,
+};
 pub use status::{ReceiverMembers, STATUS, STATUS_DETAILS, StatusReply, StatusServer};
 pub use values::{
     BackupMembers, CompressionNumber, EncryptionNumber, List, ParentMembers, RetentionCount,

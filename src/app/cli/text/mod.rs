@@ -5,6 +5,7 @@ mod generic;
 mod layout;
 mod render;
 mod restore;
+mod retention;
 mod status;
 mod values;
 mod verify;

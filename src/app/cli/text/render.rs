@@ -2,12 +2,12 @@
 
 use super::layout::{FieldList, human_duration};
 use super::values::{server, size};
-use super::{backups, generic, restore, status, verify};
+use super::{backups, generic, restore, retention, status, verify};
 use crate::app::report::clean;
 use crate::error::{Error, Result};
 use crate::protocol::{
-    FileReply, FileRequest, PingReply, ProgressReply, Request, Response, StatusReply, VerifyReply,
-    WalBeginReply,
+    FileReply, FileRequest, PingReply, ProgressReply, Request, Response, RetentionReply,
+    StatusReply, VerifyReply, WalBeginReply,
 };
 
 /// A response for the user.
@@ -42,6 +42,11 @@ pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> Res
         Request::Delete(_) => backups::delete(&response.reply()?),
         Request::Retain(_) | Request::Expunge(_) => backups::retain(&response.reply()?),
         Request::Annotate(_) => backups::annotate(&response.reply()?),
+        Request::Retention(_) => {
+            let reply: RetentionReply = response.reply()?;
+            failure = reply.failure();
+            retention::retention(&reply)
+        }
         Request::Progress(_) => progress(&response.reply()?),
         Request::WalBegin(_) => wal_begin(&response.reply()?),
         Request::Compress(request)
