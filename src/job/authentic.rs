@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
-use crate::repository::{Authenticity, Backup};
+use crate::repository::{Authenticity, Backup, Origin};
 use crate::unit::Encryption;
 
 /// Checks a backup before it is read. An encrypted one must be authentic: else a process that can
@@ -38,4 +38,11 @@ pub(super) fn check(context: &ServerContext, backup: &Backup) -> Result<Option<S
     Ok(Some(format!(
         "the backup {label} is not authenticated: {why}; {means}"
     )))
+}
+
+/// Whether a backup can be restored, as far as known without reading its files.
+pub(super) fn is_restorable(context: &ServerContext, backup: &Backup) -> bool {
+    backup.info.valid
+        && backup.damage().is_none()
+        && (backup.origin == Origin::C || check(context, backup).is_ok())
 }

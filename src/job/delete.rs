@@ -20,7 +20,7 @@ pub fn run(context: &ServerContext, identifier: &str, force: bool) -> Result<Lab
     let backup = Backup::select(backups.clone(), label.as_str())?;
     check_independent(&backup, &backups)?;
     if !force {
-        let usable = |other: &Backup| is_usable(context, other);
+        let usable = |other: &Backup| authentic::is_restorable(context, other);
         check_dispensable(&backup, &backups, usable)?;
     }
     let server = &context.server.name;
@@ -96,11 +96,4 @@ fn check_dispensable(
         return refuse(message, "take another backup first, or use --force");
     }
     Ok(())
-}
-
-/// Whether a backup can be restored, as far as known without reading its files.
-fn is_usable(context: &ServerContext, backup: &Backup) -> bool {
-    backup.info.valid
-        && backup.damage().is_none()
-        && (backup.origin == Origin::C || authentic::check(context, backup).is_ok())
 }

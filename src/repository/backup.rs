@@ -11,7 +11,7 @@ use super::{BackupInfo, Manifest, ManifestFile, Origin};
 use crate::codec::{StoredReader, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::sys::Stop;
+use crate::sys::{InterruptibleReader, Stop};
 use crate::unit::Label;
 
 /// Limit for a file that is read into memory, bytes.
@@ -161,10 +161,7 @@ impl Backup {
     ) -> Result<T> {
         let action = || format!("read {}", file.path.display());
         let mut source = self.open(file, key).with_context(action)?;
-        let mut input = InterruptibleReader {
-            inner: &mut source,
-            stop,
-        };
+        let mut input = InterruptibleReader::new(&mut source, stop);
         let result = read(&mut input);
         io::copy(&mut input, &mut io::sink()).with_context(action)?;
         let digests = source.finish().with_context(action)?;
@@ -252,19 +249,6 @@ impl Backup {
                 }
             }
         }
-    }
-}
-
-/// Fails once a stop is requested.
-struct InterruptibleReader<'a, R> {
-    inner: &'a mut R,
-    stop: &'a Stop,
-}
-
-impl<R: Read> Read for InterruptibleReader<'_, R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.stop.check()?;
-        self.inner.read(buf)
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Pass<'a> {
     pub wal_retention: u32,
     /// The local time, and whether it can be trusted.
     pub now: (DateTime, Clock),
+    /// Whether a backup can be restored, as far as known without reading its files.
+    pub is_restorable: &'a dyn Fn(&Backup) -> bool,
     pub stop: &'a Stop,
 }
 
@@ -67,7 +69,7 @@ impl Pass<'_> {
     /// The decision on each backup, oldest first.
     pub(super) fn plan(&self) -> Result<Vec<Planned>> {
         let backups = self.repository.backups()?;
-        let facts: Vec<BackupFacts> = backups.iter().map(facts).collect();
+        let facts: Vec<BackupFacts> = backups.iter().map(|one| self.facts(one)).collect();
         let decisions = decide(&facts, self.now, &self.policy);
         let all = backups.into_iter().zip(facts).zip(decisions);
         let planned = all.map(|((backup, facts), decision)| Planned {
@@ -103,6 +105,25 @@ impl Pass<'_> {
                 removal: self.remove(&next.backup)?,
             };
             attempted.insert(outcome.label.clone(), outcome);
+        }
+    }
+
+    fn facts(&self, backup: &Backup) -> BackupFacts {
+        let info = &backup.info;
+        let validity = if backup.is_unreadable() {
+            Validity::Unreadable
+        } else if (self.is_restorable)(backup) {
+            Validity::Valid
+        } else if info.valid && backup.damage().is_none() {
+            Validity::Unauthenticated
+        } else {
+            Validity::Invalid(changed(backup))
+        };
+        BackupFacts {
+            label: backup.label.clone(),
+            validity,
+            retained: info.keep,
+            parent: info.parent.as_deref().and_then(|label| label.parse().ok()),
         }
     }
 
@@ -165,23 +186,6 @@ impl BackupOutcome {
             }
             _ => None,
         }
-    }
-}
-
-fn facts(backup: &Backup) -> BackupFacts {
-    let info = &backup.info;
-    let validity = if backup.is_unreadable() {
-        Validity::Unreadable
-    } else if info.valid {
-        Validity::Valid
-    } else {
-        Validity::Invalid(changed(backup))
-    };
-    BackupFacts {
-        label: backup.label.clone(),
-        validity,
-        retained: info.keep,
-        parent: info.parent.as_deref().and_then(|label| label.parse().ok()),
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) enum Validity {
     Invalid(Option<DateTime>),
     /// An error of the system hides what it is.
     Unreadable,
+    /// It was changed, or made with another master key.
+    Unauthenticated,
 }
 
 /// What the configuration says.
@@ -77,6 +79,8 @@ pub(crate) enum KeepReason {
     NeededBy(Label),
     /// An error of the system hides what it is.
     Unreadable,
+    /// It was changed, or made with another master key.
+    Unauthenticated,
     /// It is not valid, for less than a day.
     RecentlyInvalid,
     /// It is not valid, and neither is any other.
@@ -115,6 +119,9 @@ impl fmt::Display for KeepReason {
             KeepReason::Year(year) => write!(f, "the newest of the year {year}"),
             KeepReason::NeededBy(label) => write!(f, "the backup {label} is based on it"),
             KeepReason::Unreadable => f.write_str("its backup.info cannot be read now"),
+            KeepReason::Unauthenticated => {
+                f.write_str("it was changed, or made with another master key")
+            }
             KeepReason::RecentlyInvalid => f.write_str("not valid, for less than a day"),
             KeepReason::NoneValid => f.write_str("not valid, and neither is any other backup"),
             KeepReason::NoDate => f.write_str("its label is no date"),
@@ -257,6 +264,7 @@ fn own_reason(backup: &BackupFacts, none_valid: bool, now: DateTime) -> Option<K
     match backup.validity {
         Validity::Valid => None,
         Validity::Unreadable => Some(KeepReason::Unreadable),
+        Validity::Unauthenticated => Some(KeepReason::Unauthenticated),
         Validity::Invalid(_) if none_valid => Some(KeepReason::NoneValid),
         Validity::Invalid(since) => {
             let since = since.map_or(label_time, |since| since.max(label_time));

@@ -7,6 +7,7 @@ use super::policy::{Clock, Decision, Policy};
 use super::report::{RUN, report, report_failure, report_wal};
 use super::wal::WalOutcome;
 use crate::error::{ErrorKind, Result};
+use crate::job::authentic;
 use crate::job::context::ServerContext;
 use crate::repository::{Backup, Repository};
 use crate::status::{Activity, Scope};
@@ -33,7 +34,8 @@ pub(crate) fn run(context: &ServerContext, options: Options) -> Result<Outcome> 
         .status
         .begin(Activity::Retention, Scope::Retention)?;
     let repository = context.repository()?;
-    let pass = pass(context, &repository);
+    let is_restorable = |backup: &Backup| authentic::is_restorable(context, backup);
+    let pass = pass(context, &repository, &is_restorable);
     if options.dry_run {
         return preview(&pass);
     }
@@ -56,12 +58,17 @@ pub(crate) fn scheduled(context: &ServerContext) -> Result<()> {
 /// Removes the WAL that no backup needs, also after a backup was deleted.
 pub(crate) fn prune_wal(context: &ServerContext) -> Result<WalOutcome> {
     let repository = context.repository()?;
-    let wal = pass(context, &repository).prune_wal()?;
+    let is_restorable = |backup: &Backup| authentic::is_restorable(context, backup);
+    let wal = pass(context, &repository, &is_restorable).prune_wal()?;
     report_wal(context, &wal);
     Ok(wal)
 }
 
-fn pass<'a>(context: &'a ServerContext, repository: &'a Repository) -> Pass<'a> {
+fn pass<'a>(
+    context: &'a ServerContext,
+    repository: &'a Repository,
+    is_restorable: &'a dyn Fn(&Backup) -> bool,
+) -> Pass<'a> {
     let (now, clock) = (Instant::now(), SystemTime::now());
     let clock = match context.status.retention().has_jumped(now, clock) {
         true => Clock::Jumped,
@@ -76,6 +83,7 @@ fn pass<'a>(context: &'a ServerContext, repository: &'a Repository) -> Pass<'a> 
         },
         wal_retention: context.server.wal_retention,
         now: (jiff::Zoned::now().datetime(), clock),
+        is_restorable,
         stop: &context.stop,
     }
 }

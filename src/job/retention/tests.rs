@@ -15,7 +15,7 @@ use crate::config::Retention;
 use crate::crypto::{MasterKey, Sha256};
 use crate::format::TimelineHistory;
 use crate::repository::{
-    BACKUP_WAL_DIRECTORY, BackupInfo, DATA_DIRECTORY, INFO, ManifestFile, ManifestWriter,
+    BACKUP_WAL_DIRECTORY, Backup, BackupInfo, DATA_DIRECTORY, INFO, ManifestFile, ManifestWriter,
     Repository, SystemInfo,
 };
 use crate::status::{Activity, Scope, ServerState};
@@ -82,12 +82,17 @@ impl Server {
     }
 
     fn pass(&self) -> Pass<'_> {
+        self.pass_with(&|backup| backup.info.valid && backup.damage().is_none())
+    }
+
+    fn pass_with<'a>(&'a self, is_restorable: &'a dyn Fn(&Backup) -> bool) -> Pass<'a> {
         Pass {
             status: &self.status,
             repository: &self.repository,
             policy: self.policy,
             wal_retention: self.wal_retention,
             now: (self.now, self.clock),
+            is_restorable,
             stop: &self.stop,
         }
     }
@@ -311,6 +316,38 @@ fn a_dry_run_removes_nothing_and_a_run_all_that_is_due() {
     assert_eq!(wal.files, 6, "before the retained backup");
     server.check();
     assert_eq!(removed(&server.pass().expire().unwrap()), [] as [&Label; 0]);
+}
+
+#[test]
+fn what_cannot_be_restored_is_no_reason_to_remove_what_can() {
+    let mut server = Server::new("restorable", "2026-11-25T12:00:00");
+    let labels = server.back_up_daily("2026-11-01", "2026-11-05");
+    fs::remove_file(
+        server
+            .repository
+            .backup_directory(&labels[4])
+            .join("backup.manifest"),
+    )
+    .unwrap();
+    let forged = labels[3].clone();
+    let is_restorable =
+        |backup: &Backup| backup.info.valid && backup.damage().is_none() && backup.label != forged;
+    let pass = server.pass_with(&is_restorable);
+    assert_eq!(removed(&pass.expire().unwrap()), [&labels[0], &labels[1]]);
+    pass.prune_wal().unwrap();
+    // The one without a manifest is damaged for less than a day.
+    assert_eq!(server.labels(), labels[2..]);
+    let first = server.repository.backups().unwrap()[0].info.start.lsn.0 / MIB;
+    assert_eq!(server.segments().first().copied(), Some(first));
+    let none = server.pass_with(&|_| false);
+    assert_eq!(removed(&none.expire().unwrap()), [] as [&Label; 0]);
+    assert!(
+        none.prune_wal()
+            .unwrap()
+            .postponed
+            .unwrap()
+            .contains("no valid backup")
+    );
 }
 
 #[test]

@@ -99,7 +99,8 @@ impl Pass<'_> {
                 "the backup {label} cannot be read now, so that the WAL that it needs is not known"
             )));
         }
-        let valid: Vec<&Backup> = backups.iter().filter(|backup| backup.info.valid).collect();
+        let valid = backups.iter().filter(|backup| (self.is_restorable)(backup));
+        let valid: Vec<&Backup> = valid.collect();
         if valid.is_empty() {
             return Ok(Err("there is no valid backup".to_owned()));
         }
