@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 
-use super::digest::StoredDigest;
+use super::digest::{DigestKind, StoredHash};
 use crate::crypto::gcm::{Decryptor, Encryptor};
 use crate::crypto::{self, IV_LENGTH, MasterKey, SALT_LENGTH, TAG_LENGTH};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,7 +40,7 @@ pub(super) struct DecryptingReader {
     /// The end of the bytes read into `buffer`; those after `ready` may be the tag.
     filled: usize,
     decryptor: Option<Decryptor>,
-    digest: StoredDigest,
+    digest: Box<StoredHash>,
     ended: bool,
 }
 
@@ -49,8 +49,9 @@ impl DecryptingReader {
         mut file: File,
         encryption: Encryption,
         key: Option<&MasterKey>,
+        kind: DigestKind,
     ) -> Result<DecryptingReader> {
-        let mut digest = StoredDigest::default();
+        let mut digest = Box::new(StoredHash::new(kind));
         let mut decryptor = None;
         if encryption != Encryption::None {
             let key = require_key(key)?;
@@ -73,8 +74,8 @@ impl DecryptingReader {
     }
 
     /// The digest of all bytes read from the file.
-    pub(super) fn into_digest(self) -> StoredDigest {
-        self.digest
+    pub(super) fn into_digest(self) -> StoredHash {
+        *self.digest
     }
 
     /// Reads until decrypted bytes are ready, or the file ends.

@@ -19,7 +19,8 @@ mod stored_writer;
 
 pub use compression::Compression;
 pub(crate) use compression::Level;
-pub(crate) use digest::{Digests, PlainDigest};
+pub use digest::DigestKind;
+pub(crate) use digest::{DigestValues, Digests, OwnDigests, PlainDigest};
 pub(crate) use encode::encode;
 pub(crate) use encode_options::{CHUNK_SIZE, EncodeOptions};
 pub(crate) use frame_compressor::FrameCompressor;

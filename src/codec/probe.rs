@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 
 use super::cipher::{DecryptingReader, HEADER_LENGTH, split_header};
-use super::{Compression, StoredFormat, Suffixes};
+use super::{Compression, DigestKind, StoredFormat, Suffixes};
 use crate::crypto::gcm::Decryptor;
 use crate::crypto::{MasterKey, TAG_LENGTH};
 use crate::error::{Error, ErrorKind, Result};
@@ -98,7 +98,7 @@ fn has_expected_start(plain: &[u8], compression: Compression, begins: StartCheck
 /// Whether the tag is valid for this key size; reads the whole file.
 fn tag_matches(file: &mut File, key: &MasterKey, size: Encryption) -> Result<bool> {
     file.rewind()?;
-    let read = DecryptingReader::new(file.try_clone()?, size, Some(key))
+    let read = DecryptingReader::new(file.try_clone()?, size, Some(key), DigestKind::Own)
         .and_then(|mut input| Ok(io::copy(&mut input.by_ref(), &mut io::sink())?));
     file.rewind()?;
     match read {

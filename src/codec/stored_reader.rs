@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::cipher::DecryptingReader;
 use super::compression::FrameReader;
+use super::digest::PlainHash;
 use super::probe::{StartCheck, probe};
-use super::{Digests, PlainDigest, StoredFormat, Suffixes};
+use super::{DigestKind, Digests, StoredFormat, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::open_file;
@@ -21,7 +22,7 @@ use crate::unit::first;
 /// [`StoredReader::finish`].
 pub struct StoredReader {
     frames: Box<dyn FrameReader>,
-    digest: PlainDigest,
+    digest: PlainHash,
     stored: StoredFormat,
     /// Limit for plain bytes.
     max_size: u64,
@@ -36,9 +37,19 @@ impl StoredReader {
         stored: StoredFormat,
         key: Option<Arc<MasterKey>>,
     ) -> Result<StoredReader> {
+        StoredReader::open_hashing(path, stored, key, DigestKind::Own)
+    }
+
+    /// As [`StoredReader::open`], and computes the digests of `kind`.
+    pub fn open_hashing(
+        path: &Path,
+        stored: StoredFormat,
+        key: Option<Arc<MasterKey>>,
+        kind: DigestKind,
+    ) -> Result<StoredReader> {
         let action = || format!("open {}", path.display());
         let file = open_file(path).with_context(action)?;
-        StoredReader::new(file, stored, key).with_context(action)
+        StoredReader::hashing(file, stored, key, kind).with_context(action)
     }
 
     /// As [`StoredReader::open`], and detects the key size, which the name does not tell. If the
@@ -74,10 +85,19 @@ impl StoredReader {
         stored: StoredFormat,
         key: Option<Arc<MasterKey>>,
     ) -> Result<StoredReader> {
-        let input = DecryptingReader::new(file, stored.encryption, key.as_deref())?;
+        StoredReader::hashing(file, stored, key, DigestKind::Own)
+    }
+
+    fn hashing(
+        file: File,
+        stored: StoredFormat,
+        key: Option<Arc<MasterKey>>,
+        kind: DigestKind,
+    ) -> Result<StoredReader> {
+        let input = DecryptingReader::new(file, stored.encryption, key.as_deref(), kind)?;
         Ok(StoredReader {
             frames: (stored.compression.coder().decompress)(input)?,
-            digest: PlainDigest::new(),
+            digest: PlainHash::new(kind),
             stored,
             max_size: u64::MAX,
         })
@@ -89,13 +109,11 @@ impl StoredReader {
         if self.frames.read(&mut [0])? > 0 {
             return Err(Error::new(ErrorKind::Corrupt, TOO_LONG));
         }
-        let input = self.frames.into_input().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Internal,
-                "a file that could not be read was finished",
-            )
-        })?;
-        Ok(self.digest.combine(input.into_digest()))
+        let internal = |what: &str| Error::new(ErrorKind::Internal, what);
+        let input = self.frames.into_input();
+        let input = input.ok_or_else(|| internal("a file that could not be read was finished"))?;
+        let digests = self.digest.combine(input.into_digest());
+        digests.ok_or_else(|| internal("the digests of a file are of two kinds"))
     }
 }
 

@@ -65,9 +65,12 @@ fn encoded(plain: &[u8], options: &EncodeOptions) -> (Vec<u8>, Digests) {
     let digests = encode(&mut &plain[..], &mut stored, options).unwrap();
     assert_eq!(digests.plain_size, plain.len() as u64);
     assert_eq!(digests.stored_size, stored.len() as u64);
-    assert_eq!(digests.crc32c, crc32c::crc32c(plain));
-    assert_eq!(digests.blake3, *blake3::hash(plain).as_bytes());
-    assert_eq!(digests.sha256, crate::crypto::Sha256::of(&stored));
+    let expected = OwnDigests {
+        crc32c: crc32c::crc32c(plain),
+        blake3: *blake3::hash(plain).as_bytes(),
+        sha256: crate::crypto::Sha256::of(&stored),
+    };
+    assert_eq!(digests.values, DigestValues::Own(expected));
     (stored, digests)
 }
 
@@ -428,16 +431,96 @@ fn the_key_size_is_detected() {
     );
 }
 
+const LZ4: StoredFormat = StoredFormat {
+    compression: Compression::Lz4,
+    encryption: Encryption::None,
+};
+
+/// Records as the C program writes them: each block is linked to the one before it.
+fn lz4_records(plain: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::new();
+    for (index, block) in plain.chunks(4096).enumerate() {
+        let before = &plain[..index * 4096];
+        let same = before.len() >= 4096 && before.ends_with(block);
+        let body = if same && block.len() > 32 {
+            // A match of all but the last bytes with the block before it, and literals.
+            let mut body = vec![0x0f, 0x00, 0x10];
+            let mut left = block.len() - 12 - 4 - 15;
+            while left >= 255 {
+                body.push(255);
+                left -= 255;
+            }
+            body.push(u8::try_from(left).unwrap());
+            body.push(12 << 4);
+            body.extend_from_slice(&block[block.len() - 12..]);
+            body
+        } else {
+            ::lz4::block::compress(block, None, false).unwrap()
+        };
+        stored.extend(u32::try_from(body.len()).unwrap().to_le_bytes());
+        stored.extend(body);
+    }
+    stored
+}
+
 #[test]
-fn lz4_files_of_the_c_program_are_recognized() {
-    let stored = StoredFormat {
-        compression: Compression::Lz4,
-        encryption: Encryption::None,
-    };
+fn lz4_files_of_the_c_program_are_read() {
     // The file PG_VERSION of version 15.
-    let failure = decoded(b"\x04\0\0\0\x3015\x0A", stored).unwrap_err();
-    assert_eq!(failure.kind(), ErrorKind::Unsupported);
-    assert!(failure.message().contains("written by the C program"));
+    assert_eq!(decoded(b"\x04\0\0\0\x3015\x0A", LZ4).unwrap().0, b"15\n");
+    let empty = [1, 0, 0, 0, 0];
+    assert_eq!(decoded(&empty, LZ4).unwrap().0, b"");
+    let page = sample(4096);
+    let mut plain = sample(300_000);
+    plain.extend(std::iter::repeat_n(&page, 100).flatten());
+    plain.extend(vec![7; 100_000]);
+    for length in [1, 4095, 4096, 4097, 65_536, 200_000, plain.len()] {
+        let mut stored = lz4_records(&plain[plain.len() - length..]);
+        stored.extend(empty);
+        let (found, digests) = decoded(&stored, LZ4).unwrap();
+        assert!(found == plain[plain.len() - length..], "{length}");
+        assert_eq!(digests.stored_size, stored.len() as u64);
+    }
+}
+
+#[test]
+fn damaged_lz4_files_of_the_c_program_are_errors() {
+    let whole = lz4_records(&sample(10_000));
+    for length in [1, 3, 4, 5, whole.len() / 2, whole.len() - 1] {
+        assert!(decoded(&whole[..length], LZ4).is_err(), "{length}");
+    }
+    for wrong in [
+        &b"\x04\0\0\0\x3015\x0A\0\0\0\0"[..], // an empty length
+        b"\x04\0\0\0\x3015\x0A\x21\x10\0\0",  // a length of 4129
+        b"\x04\0\0\0\x10a\x02\x00",           // before the file
+        b"\x04\0\0\0\x10a\x00\x00",           // an offset of 0
+        b"\x01\0\0\0\x10",                    // no literal
+        b"\x02\0\0\0\xf0\xff",                // a length without an end
+    ] {
+        let failure = decoded(wrong, LZ4).unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::Corrupt, "{wrong:?}: {failure}");
+    }
+    // A match of 4111 bytes.
+    let mut long = b"\x1fa\x01\x00".to_vec();
+    long.extend([255; 16]);
+    long.extend([12, 0x50, 1, 2, 3, 4, 5]);
+    let mut stored = u32::try_from(long.len()).unwrap().to_le_bytes().to_vec();
+    stored.extend(long);
+    let failure = decoded(&stored, LZ4).unwrap_err();
+    assert!(failure.message().contains("4096"), "{failure}");
+}
+
+proptest! {
+    #[test]
+    fn random_lz4_records_give_an_error_or_bytes(
+        blocks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..60), 0..8),
+    ) {
+        let mut stored = Vec::new();
+        for block in blocks {
+            stored.extend(u32::try_from(block.len()).unwrap().to_le_bytes());
+            stored.extend(block);
+        }
+        let _ = decoded(&stored, LZ4);
+    }
 }
 
 #[test]

@@ -43,6 +43,33 @@ impl std::fmt::Debug for Sha256 {
     }
 }
 
+/// An incremental SHA-512 digest (FIPS 180-4).
+#[derive(Clone, Default)]
+pub struct Sha512(openssl::sha::Sha512);
+
+impl Sha512 {
+    /// A digest of no bytes.
+    pub fn new() -> Sha512 {
+        Sha512::default()
+    }
+
+    /// Adds the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes that were added.
+    pub fn finish(self) -> [u8; 64] {
+        self.0.finish()
+    }
+}
+
+impl std::fmt::Debug for Sha512 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sha512")
+    }
+}
+
 /// Whether two digests are equal, in constant time.
 pub fn constant_time_eq(one: &[u8; 32], other: &[u8; 32]) -> bool {
     openssl::memcmp::eq(one, other)
@@ -99,6 +126,16 @@ mod tests {
         let hex: String = digest.finish().iter().map(|b| format!("{b:02x}")).collect();
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(hex, expected);
+    }
+
+    #[test]
+    fn sha_512_of_abc() {
+        let mut digest = Sha512::new();
+        digest.update(b"a");
+        digest.update(b"bc");
+        let hex: String = digest.finish().iter().map(|b| format!("{b:02x}")).collect();
+        assert!(hex.starts_with("ddaf35a193617abacc417349ae204131"), "{hex}");
+        assert!(hex.ends_with("454d4423643ce80e2a9ac94fa54ca49f"), "{hex}");
     }
 
     #[test]

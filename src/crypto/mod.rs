@@ -12,7 +12,7 @@ mod master;
 mod random;
 mod secret;
 
-pub use digest::Sha256;
+pub use digest::{Sha256, Sha512};
 pub(crate) use digest::{certificate_digest, constant_time_eq, sha512};
 pub(crate) use gcm::{IV_LENGTH, TAG_LENGTH};
 pub use master::MasterKey;

@@ -2,7 +2,7 @@
 //! `xlogbackup.c`).
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::unit::{Lsn, Timeline};
+use crate::unit::{Lsn, Timeline, WalPosition};
 
 /// The contents of `backup_label`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct BackupLabel {
     pub checkpoint: Lsn,
     /// Whether the backup was taken from a standby (`BACKUP FROM`).
     pub from_standby: bool,
+    /// Where the backup starts that an incremental one adds to (`INCREMENTAL FROM LSN`).
+    pub incremental_from: Option<WalPosition>,
 }
 
 impl BackupLabel {
@@ -50,8 +52,30 @@ impl BackupLabel {
             timeline,
             checkpoint: position(needed("CHECKPOINT LOCATION")?)?,
             from_standby: line("BACKUP FROM") == Some("standby"),
+            incremental_from: match (line(FROM_LSN), line(FROM_TIMELINE)) {
+                (Some(lsn), Some(timeline)) => Some(WalPosition {
+                    timeline: timeline
+                        .parse()
+                        .map_err(|_| invalid(&format!("{timeline:?} is not a timeline")))?,
+                    lsn: position(lsn)?,
+                }),
+                _ => None,
+            },
         })
     }
+}
+
+/// The lines of an incremental backup.
+const FROM_LSN: &str = "INCREMENTAL FROM LSN";
+const FROM_TIMELINE: &str = "INCREMENTAL FROM TLI";
+
+/// The file without the lines of an incremental backup: PostgreSQL does not start with them.
+pub fn without_increment(label: &[u8]) -> Vec<u8> {
+    let lines = label.split_inclusive(|byte| *byte == b'\n');
+    let kept = lines.filter(|line| {
+        !line.starts_with(FROM_LSN.as_bytes()) && !line.starts_with(FROM_TIMELINE.as_bytes())
+    });
+    kept.flatten().copied().collect()
 }
 
 /// The timeline in a segment name: the first eight hexadecimal digits.
@@ -81,6 +105,18 @@ mod tests {
         assert!(!label.from_standby);
         let standby = LABEL.replace("FROM: primary", "FROM: standby");
         assert!(BackupLabel::parse(standby.as_bytes()).unwrap().from_standby);
+    }
+
+    #[test]
+    fn an_incremental_backup_says_where_it_adds_to() {
+        let label = BackupLabel::parse(LABEL.as_bytes()).unwrap();
+        assert_eq!(label.incremental_from, None);
+        let text = format!("{LABEL}INCREMENTAL FROM LSN: 0/1000028\nINCREMENTAL FROM TLI: 2\n");
+        let label = BackupLabel::parse(text.as_bytes()).unwrap();
+        let from = Timeline::new(2).unwrap().at(Lsn(0x100_0028));
+        assert_eq!(label.incremental_from, Some(from));
+        assert_eq!(without_increment(text.as_bytes()), LABEL.as_bytes());
+        assert!(BackupLabel::parse(text.replace("TLI: 2", "TLI: x").as_bytes()).is_err());
     }
 
     #[test]

@@ -2,18 +2,19 @@
 //! Manifest Format").
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use super::hex;
-use crate::crypto::Sha256;
+use crate::crypto::{Sha256, Sha512};
 use crate::error::{Error, ErrorKind, Result};
-use crate::unit::{Lsn, Timeline};
+use crate::unit::{Lsn, Timeline, Timestamp, to_u64};
 
 /// The server's manifest of a base backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +44,12 @@ pub struct ManifestEntry {
     pub path: PathBuf,
     /// The size in bytes.
     pub size: u64,
+    /// When it was modified, seconds since 1970 UTC; `None` if not recorded.
+    pub modified: Option<i64>,
     /// The CRC-32C in the byte order of the server; `None` for another algorithm or no checksum.
     pub crc32c: Option<[u8; 4]>,
+    /// The SHA-512; `None` for another algorithm or no checksum.
+    pub sha512: Option<[u8; 64]>,
 }
 
 /// A range of WAL that the backup needs.
@@ -73,24 +78,36 @@ struct Document<'a, F> {
     checksum: Cow<'a, str>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct FileLine<'a> {
-    #[serde(rename = "Path", borrow)]
+    #[serde(rename = "Path", borrow, skip_serializing_if = "Option::is_none")]
     path: Option<Cow<'a, str>>,
-    #[serde(rename = "Encoded-Path", borrow)]
+    #[serde(
+        rename = "Encoded-Path",
+        borrow,
+        skip_serializing_if = "Option::is_none"
+    )]
     encoded_path: Option<Cow<'a, str>>,
     #[serde(rename = "Size")]
     size: u64,
-    #[serde(rename = "Last-Modified", borrow)]
-    _last_modified: Option<Cow<'a, str>>,
-    #[serde(rename = "Checksum-Algorithm", borrow)]
+    #[serde(
+        rename = "Last-Modified",
+        borrow,
+        skip_serializing_if = "Option::is_none"
+    )]
+    last_modified: Option<Cow<'a, str>>,
+    #[serde(
+        rename = "Checksum-Algorithm",
+        borrow,
+        skip_serializing_if = "Option::is_none"
+    )]
     algorithm: Option<Cow<'a, str>>,
-    #[serde(rename = "Checksum", borrow)]
+    #[serde(rename = "Checksum", borrow, skip_serializing_if = "Option::is_none")]
     checksum: Option<Cow<'a, str>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Range<'a> {
     #[serde(rename = "Timeline")]
@@ -118,6 +135,69 @@ impl BackupManifest {
             wal_ranges: wal_ranges.collect::<Result<_>>()?,
         })
     }
+}
+
+/// A file that takes the place of another one in a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplacedFile {
+    /// Its path, relative to the data directory.
+    pub path: PathBuf,
+    /// The size in bytes.
+    pub size: u64,
+    /// The SHA-512.
+    pub sha512: [u8; 64],
+}
+
+impl ReplacedFile {
+    /// The file at `path` with this content.
+    pub fn new(path: &Path, content: &[u8]) -> ReplacedFile {
+        let mut sha512 = Sha512::new();
+        sha512.update(content);
+        ReplacedFile {
+            path: path.to_owned(),
+            size: to_u64(content.len()),
+            sha512: sha512.finish(),
+        }
+    }
+}
+
+impl BackupManifest {
+    /// The manifest in `bytes` with some files replaced, by their paths in it.
+    pub fn replace_files(
+        bytes: &[u8],
+        replaced: &BTreeMap<PathBuf, ReplacedFile>,
+    ) -> Result<Vec<u8>> {
+        let document: Document<'_, Vec<FileLine<'_>>> =
+            serde_json::from_slice(bytes).map_err(|error| invalid(error.to_string()))?;
+        document.check_version()?;
+        let mut text = format!(
+            "{{ \"PostgreSQL-Backup-Manifest-Version\": {},\n",
+            document.version
+        );
+        if let Some(identifier) = document.system_identifier {
+            text.push_str(&format!("\"System-Identifier\": {identifier},\n"));
+        }
+        let mut files = Vec::with_capacity(document.files.len());
+        for line in document.files {
+            let entry = line.clone().parse()?;
+            files.push(json(&match replaced.get(&entry.path) {
+                Some(file) => line.replaced_by(file),
+                None => line,
+            })?);
+        }
+        let ranges = document.wal_ranges.iter().map(json);
+        let ranges = ranges.collect::<Result<Vec<String>>>()?.join(",\n");
+        text.push_str(&format!("\"Files\": [\n{}\n],\n", files.join(",\n")));
+        text.push_str(&format!("\"WAL-Ranges\": [\n{ranges}\n],\n"));
+        let checksum = hex::encode(&Sha256::of(text.as_bytes()));
+        text.push_str(&format!("\"Manifest-Checksum\": \"{checksum}\"}}\n"));
+        Ok(text.into_bytes())
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string(value);
+    text.map_err(|error| Error::new(ErrorKind::Internal, format!("write JSON: {error}")))
 }
 
 impl ManifestSummary {
@@ -161,6 +241,19 @@ fn checksummed_part(bytes: &[u8]) -> Result<&[u8]> {
 }
 
 impl FileLine<'_> {
+    fn replaced_by(self, file: &ReplacedFile) -> Self {
+        let text = file.path.to_str();
+        let encoded = hex::encode(file.path.as_os_str().as_bytes());
+        FileLine {
+            path: text.map(|text| text.to_owned().into()),
+            encoded_path: text.is_none().then(|| encoded.into()),
+            size: file.size,
+            algorithm: Some("SHA512".into()),
+            checksum: Some(hex::encode(&file.sha512).into()),
+            ..self
+        }
+    }
+
     fn parse(self) -> Result<ManifestEntry> {
         let path = match (self.path, self.encoded_path) {
             (Some(path), None) => PathBuf::from(path.into_owned()),
@@ -171,20 +264,34 @@ impl FileLine<'_> {
             }
             _ => return Err(invalid("a file has no path, or two".to_owned())),
         };
-        let crc32c = match (self.algorithm.as_deref(), self.checksum) {
-            (Some("CRC32C"), Some(digits)) => {
-                let crc32c = hex::decode_array(&digits);
-                let invalid = || invalid(format!("{digits:?} is not a checksum"));
-                Some(crc32c.ok_or_else(invalid)?)
-            }
-            _ => None,
-        };
+        let (algorithm, checksum) = (self.algorithm.as_deref(), self.checksum.as_deref());
         Ok(ManifestEntry {
             path,
             size: self.size,
-            crc32c,
+            modified: self.last_modified.as_deref().and_then(seconds),
+            crc32c: digest((algorithm, "CRC32C"), checksum)?,
+            sha512: digest((algorithm, "SHA512"), checksum)?,
         })
     }
+}
+
+/// The digest, if its algorithm is the wanted one.
+fn digest<const N: usize>(
+    (algorithm, wanted): (Option<&str>, &str),
+    digits: Option<&str>,
+) -> Result<Option<[u8; N]>> {
+    let Some(digits) = digits.filter(|_| algorithm == Some(wanted)) else {
+        return Ok(None);
+    };
+    let invalid = || invalid(format!("{digits:?} is not a checksum"));
+    hex::decode_array(digits).map(Some).ok_or_else(invalid)
+}
+
+/// Seconds since 1970 of `YYYY-MM-DD HH:MM:SS GMT`.
+fn seconds(time: &str) -> Option<i64> {
+    let civil = time.strip_suffix(" GMT")?;
+    let timestamp: Timestamp = format!("{civil}+00").parse().ok()?;
+    Some(timestamp.0.div_euclid(1_000_000))
 }
 
 impl Range<'_> {
@@ -225,7 +332,10 @@ mod tests {
     use super::*;
 
     fn with_checksum(body: &str) -> Vec<u8> {
-        let body = format!("{body}\n");
+        let body = format!(
+            "{}\n",
+            body.replace("SHA\"", &format!("{}\"", "a5".repeat(64)))
+        );
         let digest = hex::encode(&Sha256::of(body.as_bytes()));
         format!("{body}\"Manifest-Checksum\": \"{digest}\"}}\n").into_bytes()
     }
@@ -237,7 +347,8 @@ mod tests {
   "Checksum-Algorithm": "CRC32C", "Checksum": "0a0b0c0d" },
 { "Path": "odd \"name\"", "Size": 0, "Last-Modified": "2026-11-22 14:00:00 GMT",
   "Checksum-Algorithm": "CRC32C", "Checksum": "00000000" },
-{ "Encoded-Path": "62617365ff", "Size": 8192, "Last-Modified": "2026-11-22 14:00:00 GMT" }
+{ "Encoded-Path": "62617365ff", "Size": 8192, "Last-Modified": "2026-11-22 14:00:00 GMT",
+  "Checksum-Algorithm": "SHA512", "Checksum": "SHA" }
 ],
 "WAL-Ranges": [
 { "Timeline": 2, "Start-LSN": "0/2000028", "End-LSN": "0/2000100" }
@@ -251,6 +362,8 @@ mod tests {
             panic!("{:?}", manifest.files)
         };
         assert_eq!(label.size, 227);
+        assert_eq!(label.modified, Some(1_795_356_000));
+        assert_eq!((label.sha512, encoded.sha512), (None, Some([0xa5; 64])));
         assert_eq!(label.matches(0x0d0c_0b0a), Some(true));
         assert_eq!(label.matches(0x0a0b_0c0d), Some(true));
         assert_eq!(label.matches(0x0a0b_0c0e), Some(false));
@@ -267,6 +380,28 @@ mod tests {
         for wrong in [BODY.as_bytes(), &with_checksum(&other), b""] {
             assert!(ManifestSummary::read(wrong).is_err());
         }
+    }
+
+    #[test]
+    fn replaced_files_are_in_a_manifest_that_is_valid() {
+        let file = ReplacedFile {
+            path: "base/new".into(),
+            size: 7,
+            sha512: [9; 64],
+        };
+        let replaced = BTreeMap::from([("odd \"name\"".into(), file)]);
+        let text = BackupManifest::replace_files(&with_checksum(BODY), &replaced).unwrap();
+        let before = BackupManifest::parse(&with_checksum(BODY)).unwrap();
+        let after = BackupManifest::parse(&text).unwrap();
+        let [label, new, encoded] = &after.files[..] else {
+            panic!("{:?}", after.files)
+        };
+        assert_eq!((label, encoded), (&before.files[0], &before.files[2]));
+        assert_eq!((new.path.to_str(), new.size), (Some("base/new"), 7));
+        assert_eq!((new.sha512, new.crc32c), (Some([9; 64]), None));
+        assert_eq!(after.wal_ranges, before.wal_ranges);
+        assert_eq!(after.system_identifier, before.system_identifier);
+        assert!(BackupManifest::replace_files(b"{}", &replaced).is_err());
     }
 
     #[test]

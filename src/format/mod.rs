@@ -6,6 +6,7 @@ mod comments;
 mod config_file;
 mod control_file;
 pub(crate) mod hex;
+mod increment;
 mod needed_wal;
 mod parameters;
 mod server_configuration;
@@ -13,14 +14,13 @@ pub(crate) mod tar;
 mod timeline_history;
 pub mod wal;
 
-pub(crate) use backup_label::BackupLabel;
+pub(crate) use backup_label::{BackupLabel, without_increment};
 pub use backup_manifest::BackupManifest;
-#[cfg(test)]
-pub(crate) use backup_manifest::ManifestEntry;
-pub(crate) use backup_manifest::{ManifestSummary, WalRange};
+pub(crate) use backup_manifest::{ManifestEntry, ManifestSummary, ReplacedFile, WalRange};
 pub(crate) use comments::Comments;
 pub(crate) use config_file::ConfigFile;
 pub use control_file::ControlFile;
+pub(crate) use increment::{IncrementHeader, blocks_of_size, size_of_blocks};
 pub(crate) use needed_wal::NeededWal;
 pub(crate) use parameters::{LIMITS, Parameters};
 pub(crate) use server_configuration::ConfigurationLine;

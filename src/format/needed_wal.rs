@@ -60,6 +60,7 @@ mod tests {
             timeline: Timeline::FIRST,
             checkpoint: Lsn(0x200_0060),
             from_standby: false,
+            incremental_from: None,
         };
         let first = range(1, 0x200_0028, 0x300_0100);
         let needed = NeededWal::new(&label, &[first]).unwrap();

@@ -9,6 +9,10 @@ use crate::unit::Encryption;
 /// write to the repository, but has no key, could replace encrypted files by plain ones. One that
 /// is not encrypted may be unsigned: the returned text is a warning. If the configuration encrypts,
 /// an unsigned backup may have replaced an encrypted one, and is refused.
+///
+/// The C program does not sign. A backup of it that is encrypted is used all the same: that all of
+/// its files decrypt shows that somebody with the master key wrote them, though not for this
+/// backup.
 pub(super) fn check(context: &ServerContext, backup: &Backup) -> Result<Option<String>> {
     let label = &backup.label;
     let (why, means) = match backup.authenticity(&context.daemon.key)? {
@@ -22,7 +26,14 @@ pub(super) fn check(context: &ServerContext, backup: &Backup) -> Result<Option<S
             "either the backup was made with another master key, or its backup.info was changed",
         ),
     };
-    if backup.info.encryption != Encryption::None {
+    let encrypted = backup.info.encryption != Encryption::None;
+    if encrypted && backup.origin == Origin::C {
+        return Ok(Some(format!(
+            "the backup {label} is not authenticated: the C program does not sign its backups; \
+             that files were exchanged for those of another backup cannot be detected"
+        )));
+    }
+    if encrypted {
         let message = format!("the encrypted backup {label} cannot be trusted: {why}");
         return Err(Error::new(ErrorKind::Corrupt, message).with_hint(
             "it was changed, or made with another master key: restore it with that key",

@@ -28,7 +28,7 @@ pub(super) fn check(context: &ServerContext, backup: &Backup, manifest: &Manifes
 /// of it is no error.
 pub(super) fn check_passed_over(context: &ServerContext, backup: &Backup) -> Result<()> {
     let found = backup
-        .manifest()
+        .manifest(&context.daemon.key)
         .and_then(|manifest| differences(context, backup, &manifest));
     context.stop.check()?;
     match found {

@@ -4,10 +4,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::layout::{INFO, MANIFEST};
+use super::c_backup::{self, CDirectory, ListDifference};
+use super::layout::{C_BACKUP_SUMS, INFO, MANIFEST};
 use super::signature::{Authenticity, Signature};
 use super::wal_directory::is_segment_start;
-use super::{BackupInfo, Manifest, ManifestFile, Origin};
+use super::{BackupInfo, FileReader, Manifest, ManifestFile, Origin};
 use crate::codec::{StoredReader, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -32,6 +33,8 @@ pub struct Backup {
     pub(super) signature: Option<Signature>,
     /// Whether there is no `backup.manifest`.
     manifest_is_missing: bool,
+    /// Why it is not complete, if the C program wrote it and says that it is.
+    incomplete: Option<String>,
     /// Why the system did not let `backup.info` be read; its content is not known then.
     unreadable: Option<(ErrorKind, String)>,
 }
@@ -47,6 +50,7 @@ impl Backup {
             origin: Origin::Own,
             signature,
             manifest_is_missing: false,
+            incomplete: None,
             unreadable: None,
         })
     }
@@ -61,7 +65,7 @@ impl Backup {
             !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)
         });
         let unreadable = error.map(|error| (error.kind(), error.message().to_owned()));
-        let (info, signature) = read.unwrap_or_else(|error| {
+        let (mut info, signature) = read.unwrap_or_else(|error| {
             log::warn!("the backup {label} is not valid: {error}");
             (BackupInfo::unreadable(), None)
         });
@@ -70,6 +74,14 @@ impl Backup {
         } else {
             Origin::detect(&path)
         };
+        let mut incomplete = None;
+        if origin == Origin::C && info.valid {
+            incomplete = why_incomplete(&path);
+        }
+        if let Some(why) = &incomplete {
+            log::warn!("the backup {label} is not valid: {why}");
+            info.valid = false;
+        }
         Backup {
             manifest_is_missing: is_missing(&path.join(MANIFEST)),
             label,
@@ -77,6 +89,7 @@ impl Backup {
             info,
             origin,
             signature,
+            incomplete,
             unreadable,
         }
     }
@@ -93,9 +106,25 @@ impl Backup {
         self.unreadable.is_some()
     }
 
-    /// Where a file of the backup is stored.
+    /// Where a file of the backup is stored, for messages: in a backup of the C program it may be a
+    /// link.
     pub fn stored_path(&self, file: &ManifestFile) -> PathBuf {
         self.path.join(&file.stored_path)
+    }
+
+    /// Where the bytes of a file of the backup are. Links in a backup of the C program are followed
+    /// in this repository: [`ErrorKind::Corrupt`] if one leads to nothing or elsewhere.
+    pub fn locate(&self, file: &ManifestFile) -> Result<PathBuf> {
+        match self.c_directory() {
+            Some(directory) => directory.locate(&file.stored_path),
+            None => Ok(self.stored_path(file)),
+        }
+    }
+
+    /// The directory of a backup of the C program.
+    fn c_directory(&self) -> Option<CDirectory> {
+        let backups = self.path.parent().filter(|_| self.origin == Origin::C)?;
+        Some(CDirectory::new(backups, &self.label))
     }
 
     /// Whether `backup.info`, and by its digest the manifest, were written with this master key and
@@ -111,9 +140,13 @@ impl Backup {
     }
 
     /// Reads backup.manifest and checks it against the digest in backup.info, or in backup.sha256
-    /// if that has none. [`ErrorKind::Unsupported`] for a backup of the C program.
-    pub fn manifest(&self) -> Result<Manifest> {
+    /// if that has none. Of a backup of the C program, its own lists are read; the key tells how
+    /// its files are encrypted.
+    pub fn manifest(&self, key: &Arc<MasterKey>) -> Result<Manifest> {
         self.check_readable()?;
+        if let Some(directory) = self.c_directory() {
+            return c_backup::read_manifest(&directory, &self.info, key);
+        }
         let manifest = Manifest::read(&self.path, &self.label, self.info.manifest_sha256)?;
         let (expected, stored) = (self.info.encryption, manifest.stored.encryption);
         if expected == stored {
@@ -126,7 +159,21 @@ impl Backup {
     }
 
     /// Opens a file of the backup to read its plain bytes, with the format from the manifest.
-    pub fn open(&self, file: &ManifestFile, key: &Arc<MasterKey>) -> Result<StoredReader> {
+    pub fn open(&self, file: &ManifestFile, key: &Arc<MasterKey>) -> Result<FileReader> {
+        let (Some(directory), Some(combined)) = (self.c_directory(), &file.combined) else {
+            let source = self.open_stored(file, key)?;
+            return Ok(FileReader::Stored(Box::new(source)));
+        };
+        let (parts, error) = (&combined.parts, combined.padding_error);
+        let source = c_backup::open_combined(&directory, parts, error, key)?;
+        Ok(FileReader::Combined(Box::new(source)))
+    }
+
+    /// As [`Backup::open`], for a file that is not combined.
+    pub fn open_stored(&self, file: &ManifestFile, key: &Arc<MasterKey>) -> Result<StoredReader> {
+        if let Some(directory) = self.c_directory() {
+            return c_backup::open_stored(&directory, file, key);
+        }
         let path = self.stored_path(file);
         if let Some(stored) = file.stored {
             let source = StoredReader::open(&path, stored, Some(key.clone()))?;
@@ -169,15 +216,14 @@ impl Backup {
         result.with_context(action)
     }
 
-    /// Why the backup cannot be restored, as far as known without reading its files. `None` for
-    /// backups of the C program.
+    /// Why the backup cannot be restored, as far as known without reading its files.
     pub fn damage(&self) -> Option<String> {
         let (label, path) = (&self.label, self.path.display());
         if let Some((_, why)) = &self.unreadable {
             return Some(format!("the backup {label} cannot be restored now: {why}"));
         }
-        let what = if self.origin != Origin::Own {
-            return None;
+        let what = if let Some(why) = &self.incomplete {
+            why.clone()
         } else if !self.info.valid {
             format!("{INFO} cannot be read, or says that the backup is not valid")
         } else if self.manifest_is_missing {
@@ -190,22 +236,22 @@ impl Backup {
         ))
     }
 
-    /// Whether this version can read its files: not those of a backup of the C program.
-    pub fn is_supported(&self) -> bool {
-        self.origin == Origin::Own
-    }
-
-    /// [`ErrorKind::Unsupported`] for a backup of the C program, which is listed, but cannot be
-    /// read yet; the error of reading `backup.info`, if the system prevented it.
+    /// The error of reading `backup.info`, if the system prevented it.
     pub fn check_readable(&self) -> Result<()> {
         if let Some((kind, why)) = &self.unreadable {
             let hint = "give its files back to the user of the daemon: chown and chmod; or see to \
                         the disk";
             return Err(Error::new(*kind, why).with_hint(hint));
         }
-        match self.origin {
-            Origin::Own => Ok(()),
-            Origin::C => Err(Origin::unsupported_error(&self.label)),
+        Ok(())
+    }
+
+    /// Compares the lists in a backup of the C program with each other and with the files that are
+    /// no part of the cluster.
+    pub fn list_differences(&self, manifest: &Manifest) -> Result<Vec<ListDifference>> {
+        match self.c_directory() {
+            Some(directory) => c_backup::check_lists(&directory, manifest),
+            None => Ok(Vec::new()),
         }
     }
 
@@ -256,6 +302,18 @@ impl Backup {
 fn is_missing(path: &Path) -> bool {
     let found = path.symlink_metadata();
     found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Why a backup of the C program is not complete, although it says so.
+fn why_incomplete(directory: &Path) -> Option<String> {
+    match c_backup::missing_entry(directory) {
+        Ok(None) => None,
+        Ok(Some(path)) => Some(format!(
+            "{C_BACKUP_SUMS} does not list {}: the C program did not complete it",
+            path.display()
+        )),
+        Err(failure) => Some(failure.message().to_owned()),
+    }
 }
 
 fn not_found(identifier: &str) -> Error {

@@ -41,6 +41,9 @@ pub struct Manifest {
     /// The configuration files outside of the data directory: their absolute paths on the server,
     /// without the leading slash.
     pub config: Vec<(ConfigFile, ManifestFile)>,
+    /// Whether files are combined from those of several backups: `backup_label` and the server's
+    /// manifest are those of an incremental backup.
+    pub combined: bool,
 }
 
 impl Manifest {

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ManifestFile, TablespaceInfo};
-use crate::codec::{Compression, StoredFormat};
+use crate::codec::{Compression, DigestValues, OwnDigests, StoredFormat};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::{ConfigFile, hex};
 use crate::unit::Encryption;
@@ -173,22 +173,23 @@ impl LinkLine {
 
 impl FileLine {
     /// The line of a file in a manifest whose header has the format `stored`.
-    pub fn of(file: &ManifestFile, stored: StoredFormat) -> FileLine {
+    pub fn of(file: &ManifestFile, stored: StoredFormat) -> Result<FileLine> {
+        let digests = file.own_digests()?;
         let own = file.stored.unwrap_or(stored);
         let (compression, encryption) = (own.compression, own.encryption);
-        FileLine {
+        Ok(FileLine {
             compression: (compression != stored.compression).then(|| compression.to_string()),
             encryption: (encryption != stored.encryption).then(|| encryption.to_string()),
             path: PathText::of(&file.path),
             size: file.size,
             modified: file.modified,
             mode: mode_text(file.mode),
-            crc32c: format!("{:08x}", file.crc32c),
-            blake3: hex::encode(&file.blake3),
+            crc32c: format!("{:08x}", digests.crc32c),
+            blake3: hex::encode(&digests.blake3),
             stored: PathText::of(&file.stored_path),
             stored_size: file.stored_size,
-            sha256: hex::encode(&file.sha256),
-        }
+            sha256: hex::encode(&digests.sha256),
+        })
     }
 
     /// Parses a line; `stored` is the format of the header if it is the default for this file.
@@ -207,12 +208,15 @@ impl FileLine {
             size: self.size,
             modified: self.modified,
             mode: mode(&self.mode)?,
-            crc32c: crc32c.ok_or_else(|| invalid("checksum", &self.crc32c))?,
-            blake3: digest(&self.blake3)?,
             stored_path: self.stored.into_relative()?,
             stored: own,
             stored_size: self.stored_size,
-            sha256: digest(&self.sha256)?,
+            digests: DigestValues::Own(OwnDigests {
+                crc32c: crc32c.ok_or_else(|| invalid("checksum", &self.crc32c))?,
+                blake3: digest(&self.blake3)?,
+                sha256: digest(&self.sha256)?,
+            }),
+            combined: None,
         })
     }
 }

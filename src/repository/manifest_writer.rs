@@ -79,22 +79,22 @@ impl ManifestWriter {
 
     /// Adds a file that was stored.
     pub fn file(&mut self, file: &ManifestFile) -> Result<()> {
-        self.sum(&file.sha256, &file.stored_path)?;
-        self.line(&Line::File(FileLine::of(file, self.stored)))
+        self.sum(&file.own_digests()?.sha256, &file.stored_path)?;
+        self.line(&Line::File(FileLine::of(file, self.stored)?))
     }
 
     /// Adds a file of the WAL that the backup needs.
     pub fn wal(&mut self, file: &ManifestFile) -> Result<()> {
-        self.sum(&file.sha256, &file.stored_path)?;
-        self.line(&Line::Wal(FileLine::of(file, self.stored)))
+        self.sum(&file.own_digests()?.sha256, &file.stored_path)?;
+        self.line(&Line::Wal(FileLine::of(file, self.stored)?))
     }
 
     /// Adds a configuration file that is not in the data directory.
     pub fn config(&mut self, what: ConfigFile, file: &ManifestFile) -> Result<()> {
-        self.sum(&file.sha256, &file.stored_path)?;
+        self.sum(&file.own_digests()?.sha256, &file.stored_path)?;
         self.line(&Line::Config(ConfigLine {
             setting: what.setting().to_owned(),
-            file: FileLine::of(file, self.stored),
+            file: FileLine::of(file, self.stored)?,
         }))
     }
 

@@ -8,10 +8,12 @@ mod backup;
 mod backup_info;
 mod backups;
 mod base_directory;
+mod c_backup;
 mod c_sums;
 mod catalogue;
 mod change_info;
 mod directories;
+mod file_reader;
 mod layout;
 mod line;
 mod manifest;
@@ -36,13 +38,15 @@ mod wal_start;
 pub(crate) use backup::Backup;
 pub(crate) use backup_info::{BackupInfo, TablespaceInfo};
 pub use base_directory::BaseDirectory;
+pub(crate) use c_backup::ListDifference;
 pub(crate) use change_info::Metadata;
+pub(crate) use file_reader::FileReader;
 pub(crate) use layout::{
     BACKUP_WAL_DIRECTORY, CONFIG_DIRECTORY, DATA_DIRECTORY, INFO, METADATA_FILES,
     TABLESPACES_DIRECTORY,
 };
 pub(crate) use manifest::Manifest;
-pub(crate) use manifest_file::ManifestFile;
+pub(crate) use manifest_file::{Combined, ManifestFile};
 pub(crate) use manifest_writer::ManifestWriter;
 pub(crate) use origin::Origin;
 pub use pruned_wal::PrunedWal;

@@ -4,7 +4,6 @@ use std::io::Read;
 use std::path::Path;
 
 use super::layout::{C_BACKUP_SUMS, MANIFEST, SUMS};
-use crate::error::{Error, ErrorKind};
 use crate::storage::open_file;
 
 /// Which program wrote a backup.
@@ -12,7 +11,7 @@ use crate::storage::open_file;
 pub enum Origin {
     /// This program.
     Own,
-    /// The C program; it is listed, but cannot be read yet.
+    /// The C program.
     C,
 }
 
@@ -31,15 +30,5 @@ impl Origin {
         } else {
             Origin::C
         }
-    }
-
-    /// The error for a backup of the C program, which can be neither restored nor verified.
-    pub(super) fn unsupported_error(label: &dyn std::fmt::Display) -> Error {
-        let message = format!(
-            "the backup {label} was written by the C program; this version lists it but \
-             cannot read it yet"
-        );
-        Error::new(ErrorKind::Unsupported, message)
-            .with_hint("keep the C program to restore it, or name a backup of this one")
     }
 }

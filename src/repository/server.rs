@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::catalogue::Catalogue;
 use super::layout::{BACKUP_DIRECTORY, C_BACKUP_DIRECTORY, SYSTEM_INFO, WAL_DIRECTORY};
 use super::{Backup, SystemInfo, WalDirectory, system_info};
+use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{self, PinnedPaths};
 use crate::unit::{SegmentSize, ServerName, Timeline};
@@ -131,11 +132,11 @@ impl Repository {
 
     /// The WAL archive. Without `system.info`, as when only the backup was saved, the segment size
     /// is that of the WAL stored with the backup: [`ErrorKind::NotFound`] if there is none.
-    pub fn wal_for_backup(&self, backup: &Backup) -> Result<WalDirectory> {
+    pub fn wal_for_backup(&self, backup: &Backup, key: &Arc<MasterKey>) -> Result<WalDirectory> {
         if let Some(wal) = self.wal()? {
             return Ok(wal);
         }
-        let size = backup.manifest()?.segment_size().ok_or_else(|| {
+        let size = backup.manifest(key)?.segment_size().ok_or_else(|| {
             let message =
                 "there is no WAL: system.info is missing, and no WAL is stored with the backup";
             Error::new(ErrorKind::NotFound, message)

@@ -30,7 +30,8 @@ pub fn write_backup(daemon: &Daemon, label: &str, parent: &str) -> PathBuf {
     write_owned(&path.join("backup.manifest"), "PG_VERSION,00\n");
     let other = "0".repeat(128);
     let sums = format!(
-        "{other} *./data/PG_VERSION.zstd\n{} *./backup.info\n{other} *./backup.manifest\n",
+        "{other} *./data/PG_VERSION.zstd\n{} *./backup.info\n{other} *./backup.manifest\n\
+         {other} *./data/backup_manifest\n{other} *./data/backup_label\n",
         sha512(&info)
     );
     write_owned(&path.join("backup.sha512"), sums);
@@ -44,7 +45,7 @@ pub fn value(path: &std::path::Path, key: &str) -> String {
     let sums = fs::read_to_string(path.join("backup.sha512")).unwrap();
     let line = format!("{} *./backup.info", sha512(&info));
     assert!(sums.lines().any(|found| found == line), "{info}{sums}");
-    assert_eq!(sums.lines().count(), 3, "{sums}");
+    assert_eq!(sums.lines().count(), 5, "{sums}");
     let mut lines = info.lines();
     let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     value.unwrap().to_owned()

@@ -1,4 +1,4 @@
-//! LZ4 frames (`lz4_Frame_format.md` 1.6).
+//! LZ4 frames (`lz4_Frame_format.md` 1.6). The files of the C program are read too.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -7,6 +7,7 @@ use ::lz4::{BlockMode, BlockSize, ContentChecksum, Decoder, EncoderBuilder};
 
 use super::super::cipher::DecryptingReader;
 use super::frames::{damaged, message_too_long, truncated};
+use super::lz4_records::{Records, is_record};
 use super::method::{Coder, FrameReader, Method};
 use crate::error::{Error, ErrorKind, Result};
 use crate::unit::to_u64;
@@ -16,8 +17,8 @@ pub const METHOD: Method = Method {
     suffix: ".lz4",
     code: 3,
     levels: (1, 12),
-    // A frame, or the first length in what the C program writes.
-    is_start: |bytes| bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]) || is_c_format(bytes),
+    // A frame, or a record of the C program.
+    is_start: |bytes| bytes.starts_with(&[0x04, 0x22, 0x4d, 0x18]) || is_record(bytes),
 };
 
 pub const CODER: Coder = Coder {
@@ -45,18 +46,6 @@ fn compress(level: i32, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
         .build(frame)?;
     encoder.write_all(plain)?;
     encoder.finish().1
-}
-
-/// The largest LZ4 block for 4096 bytes, which is the block size of the C program.
-const MAX_C_BLOCK: u32 = 4128;
-
-/// Whether this is the start of what the C program writes with the same suffix: blocks of up to
-/// 4096 plain bytes, each after its length (4 bytes, little-endian), without an LZ4 frame.
-fn is_c_format(bytes: &[u8]) -> bool {
-    let length = bytes
-        .first_chunk()
-        .map(|length| u32::from_le_bytes(*length));
-    length.is_some_and(|length| (1..=MAX_C_BLOCK).contains(&length))
 }
 
 /// One LZ4 block behind its plain length (4 bytes, big-endian).
@@ -88,13 +77,14 @@ fn decompress_message(packed: &mut &[u8], limit: usize) -> Result<Vec<u8>> {
     Ok(plain)
 }
 
-/// Reads a sequence of frames. The library's decoder reads no byte after its frame, so the next one
-/// can continue there.
+/// Reads a sequence of frames, or of records of the C program. The library's decoder reads no byte
+/// after its frame, so the next one can continue there.
 struct Frames(State);
 
 enum State {
     BetweenFrames(DecryptingReader),
     InFrame(Box<Decoder<DecryptingReader>>),
+    InRecords(Box<Records>),
     Failed,
 }
 
@@ -103,6 +93,7 @@ impl FrameReader for Frames {
         match self.0 {
             State::BetweenFrames(input) => Some(input),
             State::InFrame(decoder) => Some(decoder.finish().0),
+            State::InRecords(records) => Some(records.into_input()),
             State::Failed => None,
         }
     }
@@ -121,12 +112,11 @@ impl Read for Frames {
                         self.0 = State::BetweenFrames(input);
                         return Ok(0);
                     }
-                    if is_c_format(ahead) {
-                        let message = "the file was written by the C program, whose LZ4 format \
-                            this version cannot read yet";
-                        return Err(Error::new(ErrorKind::Unsupported, message).into());
-                    }
-                    self.0 = State::InFrame(Box::new(Decoder::new(input)?));
+                    self.0 = if is_record(ahead) {
+                        State::InRecords(Box::new(Records::new(input)))
+                    } else {
+                        State::InFrame(Box::new(Decoder::new(input)?))
+                    };
                 }
                 State::InFrame(mut decoder) => match decoder.read(buf).map_err(decoder_error)? {
                     0 => {
@@ -139,6 +129,11 @@ impl Read for Frames {
                         return Ok(count);
                     }
                 },
+                State::InRecords(mut records) => {
+                    let count = records.read(buf)?;
+                    self.0 = State::InRecords(records);
+                    return Ok(count);
+                }
                 State::Failed => return Err(damaged(NAME, &"reading it failed before")),
             }
         }

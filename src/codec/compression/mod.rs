@@ -9,6 +9,7 @@ mod bzip2;
 mod frames;
 mod gzip;
 mod lz4;
+mod lz4_records;
 mod method;
 mod none;
 mod table;

@@ -149,6 +149,7 @@ mod tests {
             timeline: Timeline::FIRST,
             checkpoint: Lsn(0x200_0060),
             from_standby: false,
+            incremental_from: None,
         };
         let range = |start, end| WalRange {
             timeline: Timeline::FIRST,

@@ -163,7 +163,7 @@ impl Staging {
         let file = self.finish_file(entry, plain)?;
         let received = ReceivedPath::File {
             size: file.size,
-            crc32c: file.crc32c,
+            crc32c: file.own_digests()?.crc32c,
         };
         self.record_received(&file.path, received)?;
         self.sizes.plain += file.size;
@@ -299,12 +299,11 @@ impl Staging {
             size: header.size,
             modified: header.modified,
             mode: header.mode,
-            crc32c: digests.crc32c,
-            blake3: digests.blake3,
             stored_path: header.stored_path,
             stored: Some(self.coding.stored()),
             stored_size: digests.stored_size,
-            sha256: digests.sha256,
+            digests: digests.values,
+            combined: None,
         })
     }
 

@@ -281,12 +281,11 @@ impl WalAttacher<'_> {
             size: digests.plain_size,
             modified: modified(&link)?,
             mode: 0o600,
-            crc32c: digests.crc32c,
-            blake3: digests.blake3,
             stored_path,
             stored: Some(stored),
             stored_size: digests.stored_size,
-            sha256: digests.sha256,
+            digests: digests.values,
+            combined: None,
         })
     }
 

@@ -292,7 +292,7 @@ impl Segments {
         let (Some(backup), Some(file)) = (&self.backup, self.backup_files.get(&segment)) else {
             return Ok(None);
         };
-        match backup.open(file, &self.key) {
+        match backup.open_stored(file, &self.key) {
             Err(failure) if failure.kind() == ErrorKind::NotFound => Ok(None),
             Err(failure) => Err(failure),
             Ok(source) => Ok(Some(OpenedSegment {

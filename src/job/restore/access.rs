@@ -8,7 +8,7 @@ use super::permission::{missing_permission, permission_denied};
 use super::plan::Plan;
 use super::write::Writer;
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::repository::ManifestFile;
+use crate::repository::{Backup, ManifestFile};
 use crate::sys::{Right, check_rights, effective_user_id, user_name};
 
 /// The maximum size of a path in bytes with its NUL, on Linux (`PATH_MAX`); elsewhere it is lower.
@@ -102,12 +102,18 @@ fn check_access(path: &Path, rights: &[Right], what: &str) -> Result<()> {
 
 /// Checks that every stored file exists, has its size and can be read. Of the contents only a small
 /// file is checked, for the key, and the rest of the segment in which recovery ends.
-pub(super) fn check_stored(writer: &Writer, auto_conf: Option<&ManifestFile>) -> Result<()> {
+pub(super) fn check_stored(writer: &Writer, plan: &Plan) -> Result<()> {
+    let lists = plan.combined.iter().flat_map(|lists| lists.files());
+    let others = plan.auto_conf.iter().chain(lists);
     let mut sample: Option<&ManifestFile> = None;
-    for file in writer.files().chain(auto_conf) {
+    for file in writer.files().chain(others) {
         writer.stop.check()?;
-        check_file(&writer.backup.stored_path(file), file)
-            .with_context(|| format!("restore {}", file.path.display()))?;
+        let combined = file.combined.as_ref();
+        let parts = combined.map_or(std::slice::from_ref(file), |combined| &combined.parts);
+        for part in parts {
+            check_file(&writer.backup, part)
+                .with_context(|| format!("restore {}", file.path.display()))?;
+        }
         let smaller = sample.is_none_or(|sample| file.size < sample.size);
         if smaller && (1..=MAX_SAMPLE).contains(&file.size) {
             sample = Some(file);
@@ -121,7 +127,17 @@ pub(super) fn check_stored(writer: &Writer, auto_conf: Option<&ManifestFile>) ->
     writer.check_last_segment()
 }
 
-fn check_file(path: &Path, file: &ManifestFile) -> Result<()> {
+fn check_file(backup: &Backup, file: &ManifestFile) -> Result<()> {
+    let path = backup
+        .locate(file)
+        .map_err(|failure| match failure.kind() {
+            ErrorKind::NotFound => {
+                Error::new(ErrorKind::Corrupt, failure.message()).with_hint(HINT)
+            }
+            ErrorKind::Corrupt => failure.with_hint(HINT),
+            _ => failure,
+        })?;
+    let path = path.as_path();
     let found = match path.metadata() {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -139,7 +139,7 @@ impl<'a> BackupSearch<'a> {
         named: &Backup,
         target: &'a RecoveryTarget,
     ) -> Result<BackupSearch<'a>> {
-        let archive = repository.wal_for_backup(named)?;
+        let archive = repository.wal_for_backup(named, &context.daemon.key)?;
         let segments = Segments::new(archive, context.daemon.key.clone())
             .context("list the WAL archive")?
             .with_followed_timeline(repository.followed_timeline()?);
@@ -261,7 +261,7 @@ impl<'a> BackupSearch<'a> {
             .into_iter()
             .collect();
         let manifest = backup
-            .manifest()
+            .manifest(&self.context.daemon.key)
             .with_context(|| format!("open the backup {}", backup.label))?;
         info_check::check(self.context, &backup, &manifest)?;
         self.segments.set_backup(&backup, &manifest.wal);

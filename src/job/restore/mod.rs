@@ -6,6 +6,7 @@
 mod access;
 mod choice;
 mod cluster_files;
+mod combined_lists;
 mod config_changes;
 mod configuration;
 mod created_tablespaces;

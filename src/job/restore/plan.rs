@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::choice::Choice;
 use super::cluster_files::{AUTO_CONF, EXCLUDED_FILES};
+use super::combined_lists::CombinedLists;
 use super::config_changes::{ConfigChanges, config_changes};
 use super::external_config::{self, ExternalConfig};
 use super::recovery_target::{RecoveryTarget, Role, TargetKind};
@@ -40,6 +41,8 @@ pub(super) struct Plan {
     pub histories: Vec<(Timeline, Vec<u8>)>,
     /// Files with lines to comment out: the new path, and the line numbers, from 1 on.
     pub edited: Vec<(ManifestFile, PathBuf, Vec<usize>)>,
+    /// Of an incremental backup: the files that say what it is, which are written anew.
+    pub combined: Option<CombinedLists>,
     pub config_changes: ConfigChanges,
     /// What the user is told.
     pub summary: Summary,
@@ -86,6 +89,7 @@ pub(super) fn plan(
             ..Summary::default()
         },
         edited: Vec::new(),
+        combined: CombinedLists::take(&mut choice.manifest),
         config_changes,
         dirs,
     };

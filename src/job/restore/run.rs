@@ -40,7 +40,7 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
         progress: guard.progress().clone(),
         stop: context.stop.clone(),
     });
-    access::check_stored(&writer, plan.auto_conf.as_ref())?;
+    access::check_stored(&writer, &plan)?;
     if options.dry_run {
         return Ok(Outcome { backup, summary });
     }
@@ -164,6 +164,9 @@ fn complete(
         permanent: &plan.config_changes.permanent,
     };
     files.write(output, data, (&old, mode))?;
+    if let Some(lists) = &plan.combined {
+        lists.write(writer, output, data)?;
+    }
     writer.stop.check()?;
     output.sync()?;
     writer.stop.check()?;

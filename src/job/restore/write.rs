@@ -1,15 +1,17 @@
 //! Writes the planned files. Every file is checked while it is written.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use crate::codec::Digests;
+use crate::codec::{DigestValues, Digests};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::format::ReplacedFile;
 use crate::job::replay::{OpenedSegment, SegmentFile, Segments};
 use crate::repository::{Backup, ManifestFile};
 use crate::status::Progress;
@@ -26,6 +28,8 @@ pub(super) struct FileTask {
     path: PathBuf,
     /// Whether the file was created, even if it is incomplete.
     created: AtomicBool,
+    /// The SHA-512 of what was written, if the file was combined.
+    sha512: OnceLock<[u8; 64]>,
 }
 
 enum TaskKind {
@@ -52,6 +56,7 @@ impl FileTask {
             kind: TaskKind::File(file),
             path,
             created: AtomicBool::new(false),
+            sha512: OnceLock::new(),
         }
     }
 
@@ -61,6 +66,7 @@ impl FileTask {
             kind: TaskKind::Wal(file, end),
             path,
             created: AtomicBool::new(false),
+            sha512: OnceLock::new(),
         }
     }
 
@@ -121,6 +127,22 @@ impl Writer {
         })
     }
 
+    /// The files that were combined and written, by the paths of their newest parts.
+    pub fn combined_files(&self) -> BTreeMap<PathBuf, ReplacedFile> {
+        let files = self.tasks.iter().filter_map(|task| match &task.kind {
+            TaskKind::File(file) => {
+                let entry = ReplacedFile {
+                    path: file.path.clone(),
+                    size: file.size,
+                    sha512: *task.sha512.get()?,
+                };
+                Some((file.own_part().path.clone(), entry))
+            }
+            TaskKind::Wal(..) => None,
+        });
+        files.collect()
+    }
+
     /// Reads a file of the backup and compares it with the manifest.
     pub fn check(&self, file: &ManifestFile) -> Result<()> {
         let mut source = self.backup.open(file, &self.key)?;
@@ -176,7 +198,17 @@ impl Writer {
             write(&mut output, path, bytes)?;
             self.progress.advance(to_u64(bytes.len()));
         }
-        file.check(&source.finish()?)?;
+        let digests = source.finish()?;
+        file.check(&digests)?;
+        if let (
+            Some(_),
+            DigestValues::Sha512 {
+                plain: Some(plain), ..
+            },
+        ) = (&file.combined, digests.values)
+        {
+            task.sha512.get_or_init(|| plain);
+        }
         set_attributes(&output, file)
             .with_context(|| format!("set the times of {}", path.display()))?;
         output.close()

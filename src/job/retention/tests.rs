@@ -10,7 +10,7 @@ use jiff::civil::{Date, DateTime};
 
 use super::pass::{BackupOutcome, Pass, Removal, due};
 use super::policy::{BackupFacts, Clock, Decision, Policy, Validity, decide};
-use crate::codec::StoredFormat;
+use crate::codec::{DigestValues, OwnDigests, StoredFormat};
 use crate::config::Retention;
 use crate::crypto::{MasterKey, Sha256};
 use crate::format::TimelineHistory;
@@ -156,8 +156,9 @@ impl Server {
         let segments = self.segments();
         let starts: Vec<_> = backups.iter().map(|backup| backup.info.start).collect();
         assert_eq!(wal.gaps(&starts).unwrap(), []);
+        let key = Arc::new(MasterKey::for_tests(1));
         for backup in &backups {
-            assert_eq!(backup.manifest().unwrap().files.len(), 1);
+            assert_eq!(backup.manifest(&key).unwrap().files.len(), 1);
             let first = backup.info.start.lsn.0 / MIB;
             assert!((first..=self.segment).all(|number| segments.contains(&number)));
         }
@@ -191,12 +192,15 @@ fn write_backup(directory: &Path, label: &Label, segment: u64, file: &Path) {
         size: 6,
         modified: 0,
         mode: 0o600,
-        crc32c: 0,
-        blake3: [0; 32],
         stored_path,
         stored: Some(StoredFormat::PLAIN),
         stored_size: 6,
-        sha256: Sha256::of(b"stored"),
+        digests: DigestValues::Own(OwnDigests {
+            crc32c: 0,
+            blake3: [0; 32],
+            sha256: Sha256::of(b"stored"),
+        }),
+        combined: None,
     };
     writer.file(&entry).unwrap();
     let (_, manifest_sha256) = writer.finish().unwrap();

@@ -11,7 +11,7 @@ use crate::error::{Context as _, Result};
 use crate::format::hex;
 use crate::job::context::ServerContext;
 use crate::pool::for_each;
-use crate::repository::{Backup, METADATA_FILES, Manifest, ManifestFile};
+use crate::repository::{Backup, ListDifference, METADATA_FILES, Manifest, ManifestFile, Origin};
 use crate::status::Progress;
 use crate::storage;
 use crate::sys::Stop;
@@ -73,15 +73,17 @@ pub(super) fn check(
 
 impl Checker {
     fn file(&self, file: &ManifestFile) -> Result<()> {
+        let (algorithm, expected) = file.first_digest();
         let mut report = FileReport {
             path: file.path.display().to_string(),
-            algorithm: "SHA256".to_owned(),
-            expected: hex::encode(&file.sha256),
+            algorithm: algorithm.to_owned(),
+            expected,
             found: String::new(),
             reason: String::new(),
         };
-        let good = match self.read(file) {
-            Ok(digests) => compare(file, &digests, &mut report),
+        let read = self.read(file);
+        let good = match read.and_then(|digests| compare(file, &digests, &mut report)) {
+            Ok(good) => good,
             Err(failure) => {
                 self.stop.check()?;
                 report.reason = format!("{}: {failure}", file.stored_path.display());
@@ -119,29 +121,34 @@ impl Checker {
 
 /// Compares digests with the manifest. The report gets the first that differs, or the last one
 /// compared.
-fn compare(file: &ManifestFile, found: &Digests, report: &mut FileReport) -> bool {
-    for pair in file.digests(found) {
+fn compare(file: &ManifestFile, found: &Digests, report: &mut FileReport) -> Result<bool> {
+    for pair in file.compare(found)? {
         let differs = pair.expected != pair.found;
         report.algorithm = pair.algorithm.to_owned();
         (report.expected, report.found) = (pair.expected, pair.found);
         if differs {
-            report.reason = match pair.algorithm {
-                "SHA256" => "the stored bytes differ from the manifest",
-                _ => "the decoded bytes differ from the manifest",
+            report.reason = match pair.of_stored {
+                true => "the stored bytes differ from the manifest",
+                false => "the decoded bytes differ from the manifest",
             }
             .to_owned();
-            return false;
+            return Ok(false);
         }
     }
-    true
+    Ok(true)
 }
 
-/// Compares `backup.sha256` and the directory with the manifest: all have the same files.
+/// Compares `backup.sha256` and the directory with the manifest: all have the same files. In a
+/// backup of the C program, `backup.sha512` and its `backup.manifest`.
 pub(super) fn check_lists(backup: &Backup, manifest: &Manifest) -> Result<Vec<FileReport>> {
-    let mut expected: BTreeMap<&Path, [u8; 32]> = manifest
-        .all_files()
-        .map(|file| (file.stored_path.as_path(), file.sha256))
-        .collect();
+    if backup.origin == Origin::C {
+        let found = backup.list_differences(manifest)?.into_iter();
+        return Ok(found.map(list_report).collect());
+    }
+    let mut expected: BTreeMap<&Path, [u8; 32]> = BTreeMap::new();
+    for file in manifest.all_files() {
+        expected.insert(file.stored_path.as_path(), file.own_digests()?.sha256);
+    }
     let mut failed = Vec::new();
     let mut fail = |path: &Path, expected: &str, found: &str, reason: String| {
         failed.push(FileReport {
@@ -190,6 +197,16 @@ pub(super) fn check_lists(backup: &Backup, manifest: &Manifest) -> Result<Vec<Fi
         }
     }
     Ok(failed)
+}
+
+fn list_report(difference: ListDifference) -> FileReport {
+    FileReport {
+        path: difference.path.display().to_string(),
+        algorithm: "SHA512".to_owned(),
+        expected: difference.expected,
+        found: difference.found,
+        reason: difference.reason,
+    }
 }
 
 /// Every file below a directory, relative to it. Without temporary files of an update of

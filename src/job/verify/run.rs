@@ -29,7 +29,7 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
             .failed
             .push(failed_file("backup.info", failure.message())),
     }
-    let manifest = match backup.manifest() {
+    let manifest = match backup.manifest(&context.daemon.key) {
         Ok(manifest) => manifest,
         Err(failure) => {
             context.stop.check()?;

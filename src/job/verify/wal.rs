@@ -16,7 +16,7 @@ pub(super) fn check(
     backup: &Backup,
     manifest: &Manifest,
 ) -> Result<Option<FileReport>> {
-    let archive = match repository.wal_for_backup(backup) {
+    let archive = match repository.wal_for_backup(backup, &context.daemon.key) {
         Ok(archive) => archive,
         Err(failure) if failure.kind() == ErrorKind::NotFound => {
             return Ok(Some(report(failure.message())));

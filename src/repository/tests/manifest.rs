@@ -1,8 +1,9 @@
 //! The manifest: what is written is read, and what must not be in it is rejected.
 
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
-use super::scratch::{Scratch, label, written};
+use super::scratch::{Scratch, key, label, written};
 use crate::codec::{Compression, StoredFormat};
 use crate::error::ErrorKind;
 use crate::repository::Manifest;
@@ -14,7 +15,7 @@ fn a_manifest_round_trips_and_sha256sum_accepts_the_digests() {
     let directory = scratch.add("20260101000000", "STATUS=1\n");
     let manifest = written(&directory, &label("20260101000000"));
     let backup = scratch.1.find("oldest").unwrap();
-    let read = backup.manifest().unwrap();
+    let read = backup.manifest(&Arc::new(key())).unwrap();
     assert_eq!(format!("{read:?}"), format!("{manifest:?}"));
     let check = std::process::Command::new("sha256sum")
         .args(["--check", "--strict", "--quiet", "backup.sha256"])
@@ -45,11 +46,11 @@ fn a_changed_or_truncated_manifest_is_rejected() {
     );
     for bytes in bad {
         std::fs::write(&path, bytes).unwrap();
-        let failure = backup.manifest().unwrap_err();
+        let failure = backup.manifest(&Arc::new(key())).unwrap_err();
         assert_eq!(failure.kind(), ErrorKind::Corrupt, "{failure}");
     }
     std::fs::remove_file(&path).unwrap();
-    assert!(backup.manifest().is_err());
+    assert!(backup.manifest(&Arc::new(key())).is_err());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Backups of version 0.1.0, in the directory of the C program: they are moved out and signed.
 
+use std::sync::Arc;
+
 use super::scratch::{Scratch, ZSTD, key, label, written_as};
 use crate::codec::StoredFormat;
 use crate::crypto::MasterKey;
@@ -62,9 +64,10 @@ fn backups_of_0_1_0_are_moved_and_labels_are_unique_over_both_directories() {
     assert_eq!(scratch.1.sweep().unwrap(), 1, "what 0.1.0 was building");
     assert_eq!(listed(), expected(true));
 
-    let failure = scratch.1.find("20260102").unwrap().manifest().unwrap_err();
-    assert_eq!(failure.kind(), ErrorKind::Unsupported);
-    assert!(failure.message().contains("written by the C program"));
+    let found = scratch.1.find("20260102").unwrap();
+    let failure = found.manifest(&Arc::new(key())).unwrap_err();
+    assert_eq!(failure.kind(), ErrorKind::Corrupt);
+    assert!(failure.message().contains("does not list"), "{failure}");
 
     // Of two backups with the same label the one of this program is used.
     put("20260101000000", &earlier);
@@ -105,7 +108,7 @@ fn unsigned_backups_of_0_1_0_are_signed_once() {
     // Anyone who can write to the repository could have created it.
     assert_eq!(proven("20260104000000"), Authenticity::Unsigned);
     let signed = scratch.1.find("20260101000000").unwrap();
-    signed.manifest().unwrap();
+    signed.manifest(&Arc::new(key())).unwrap();
     let other = MasterKey::for_tests(2);
     let refuted = signed.authenticity(&other).unwrap();
     assert_eq!(refuted, Authenticity::Invalid);
@@ -115,6 +118,6 @@ fn unsigned_backups_of_0_1_0_are_signed_once() {
     let text = std::fs::read_to_string(&manifest).unwrap();
     std::fs::write(&manifest, text.replace("0640", "0644")).unwrap();
     std::fs::remove_file(signed.path.join("backup.sha256")).unwrap();
-    let failure = signed.manifest().unwrap_err();
+    let failure = signed.manifest(&Arc::new(key())).unwrap_err();
     assert!(failure.message().contains("backup.info"), "{failure}");
 }

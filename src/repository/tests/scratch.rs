@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::codec::{Compression, StoredFormat};
+use crate::codec::{Compression, DigestValues, OwnDigests, StoredFormat};
 use crate::crypto::MasterKey;
 use crate::format::ConfigFile;
 use crate::repository::{Manifest, ManifestFile, ManifestWriter, Repository, TablespaceInfo};
@@ -63,10 +63,13 @@ pub fn written_as(directory: &Path, label: &Label, stored: StoredFormat) -> Mani
             size: 3,
             modified: -1,
             mode: 0o640,
-            crc32c: 0xfe,
-            blake3: [3; 32],
             stored_size: 12,
-            sha256: crate::crypto::Sha256::of(b"stored"),
+            digests: DigestValues::Own(OwnDigests {
+                crc32c: 0xfe,
+                blake3: [3; 32],
+                sha256: crate::crypto::Sha256::of(b"stored"),
+            }),
+            combined: None,
         }
     };
     let tablespace = TablespaceInfo {
@@ -87,6 +90,7 @@ pub fn written_as(directory: &Path, label: &Label, stored: StoredFormat) -> Mani
         tablespaces: vec![tablespace],
         wal: vec![other],
         config: vec![(ConfigFile::Hba, file(b"etc/pg_hba.conf"))],
+        combined: false,
     };
     writer.tablespace(&manifest.tablespaces[0]).unwrap();
     writer.directory(&manifest.directories[0].0, 0o700).unwrap();

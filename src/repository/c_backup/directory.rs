@@ -1,0 +1,55 @@
+//! The directory of a backup of the C program.
+
+use std::path::{Path, PathBuf};
+
+use super::links;
+use crate::error::{Context, Result};
+use crate::storage;
+use crate::unit::Label;
+
+/// The directory of a backup of the C program, `<server>/backup/<label>`. Links are followed below
+/// `<server>/backup` only.
+#[derive(Clone, Debug)]
+pub struct CDirectory {
+    /// `<server>/backup`
+    backups: PathBuf,
+    label: Label,
+}
+
+impl CDirectory {
+    /// The backup `label` below `backups`.
+    pub fn new(backups: &Path, label: &Label) -> CDirectory {
+        CDirectory {
+            backups: backups.to_owned(),
+            label: label.clone(),
+        }
+    }
+
+    /// Another backup of the same server.
+    pub fn sibling(&self, label: &Label) -> CDirectory {
+        CDirectory::new(&self.backups, label)
+    }
+
+    /// The label.
+    pub fn label(&self) -> &Label {
+        &self.label
+    }
+
+    /// The directory.
+    pub fn path(&self) -> PathBuf {
+        self.backups.join(self.label.as_str())
+    }
+
+    /// Where a file of the backup is, by its path relative to the directory. See
+    /// [`links::resolve`] for the errors.
+    pub fn locate(&self, path: &Path) -> Result<PathBuf> {
+        links::resolve(&self.backups, &Path::new(self.label.as_str()).join(path))
+    }
+
+    /// The content of a file of at most `max_size` bytes.
+    pub fn read(&self, path: &Path, max_size: u64) -> Result<Vec<u8>> {
+        let found = self.locate(path)?;
+        let content = storage::read_file(&found, max_size);
+        content.with_context(|| format!("read {}", found.display()))
+    }
+}
