@@ -5,6 +5,7 @@
 //! | [`admin`] | `pgmoneta-admin`: its files can be read, an error changes no file |
 //! | [`backup`] | backups: restorable by hand, complete or not listed, from every version |
 //! | [`bad_input`] | faulty servers, disks, files, keys and names give a clear error |
+//! | [`c_program`] | repositories of the C program are listed, verified and restored |
 //! | [`catalogue`] | `delete`, `retain`, `expunge`, `annotate`: wholly or not at all |
 //! | [`check_config`] | `pgmoneta --check-config` accepts valid files and reports every error |
 //! | [`crash`] | a killed daemon leaves a consistent catalogue and WAL without a gap |
@@ -49,6 +50,7 @@
 mod admin;
 mod backup;
 mod bad_input;
+mod c_program;
 mod catalogue;
 mod check_config;
 mod crash;

@@ -73,6 +73,17 @@ impl<'a> DaemonBuilder<'a> {
         self
     }
 
+    /// Adds a server that cannot be connected to.
+    pub fn offline_server(mut self, name: &str) -> Self {
+        write!(
+            self.servers,
+            "\n[{name}]\nhost = 127.0.0.1\nport = 1\nuser = {REPLICATION_USER}\n\
+             wal_slot = pgmoneta\n",
+        )
+        .unwrap();
+        self
+    }
+
     /// Sets a wrong password for PostgreSQL.
     pub fn password(mut self, password: &str) -> Self {
         self.password = password.to_owned();

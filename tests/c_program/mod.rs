@@ -1,0 +1,6 @@
+//! Repositories that the C program wrote (`tests/data/c-repositories`), each at another place than
+//! where it was made.
+
+mod damage;
+mod matrix;
+mod repository;
