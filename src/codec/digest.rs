@@ -115,17 +115,22 @@ impl PlainDigest {
         self.size
     }
 
-    /// Combines the plain and the stored digests.
-    pub(super) fn combine(&self, stored: StoredDigest) -> Digests {
+    /// Combines it with what is known of the stored bytes.
+    pub fn with_stored(&self, stored_size: u64, sha256: [u8; 32]) -> Digests {
         Digests {
             plain_size: self.size,
-            stored_size: stored.size,
+            stored_size,
             values: DigestValues::Own(OwnDigests {
                 crc32c: self.crc32c,
                 blake3: *self.blake3.finalize().as_bytes(),
-                sha256: stored.sha256.finish(),
+                sha256,
             }),
         }
+    }
+
+    /// Combines the plain and the stored digests.
+    pub(super) fn combine(&self, stored: StoredDigest) -> Digests {
+        self.with_stored(stored.size, stored.sha256.finish())
     }
 }
 

@@ -104,6 +104,8 @@ pub struct Server {
     pub max_rate: Option<ByteSize>,
     /// Whether the checkpoint of a backup is fast or spread.
     pub checkpoint: Checkpoint,
+    /// How unchanged files of a backup are linked to those of an older one.
+    pub link: LinkMode,
     /// How long backups of it are kept.
     pub retention: Retention,
     /// How many valid backups are always kept.
@@ -219,6 +221,30 @@ impl Keyword for Checkpoint {
         match self {
             Checkpoint::Fast => ("fast", &[]),
             Checkpoint::Spread => ("spread", &[]),
+        }
+    }
+}
+
+/// How a file of a backup that is the same in an older one is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkMode {
+    /// As a hard link.
+    #[default]
+    Hard,
+    /// As a relative symbolic link.
+    Symbolic,
+    /// Again.
+    Off,
+}
+
+impl Keyword for LinkMode {
+    const ALL: &'static [LinkMode] = &[LinkMode::Hard, LinkMode::Symbolic, LinkMode::Off];
+
+    fn names(self) -> Names {
+        match self {
+            LinkMode::Hard => ("hard", &["on", "true", "yes", "1"]),
+            LinkMode::Symbolic => ("symbolic", &[]),
+            LinkMode::Off => ("off", &["false", "no", "0"]),
         }
     }
 }

@@ -98,6 +98,7 @@ pub const OPTIONS: &[Setting] = &[
     both("workers", |s| &mut s.workers, "0", "How many threads compress, encrypt, verify and restore; 0 is one for each CPU. For a server, -1 is the value of [pgmoneta].").at_most(1024).minus_one_inherits(),
     both("max_rate", |s| &mut s.max_rate, "0", "The maximum rate of a backup in bytes per second; 0 is no limit. For a server, -1 is the value of [pgmoneta].").unit("bytes per second").minus_one_inherits().reloadable(),
     both("checkpoint", |s| &mut s.checkpoint, "fast", "Whether the checkpoint at the start of a backup is done at once or spread over time.").reloadable(),
+    both("link", |s| &mut s.link, "hard", "How a file that has not changed since the last backup is stored: as a hard link or a symbolic link to the file of that backup, or, with off, again.").reloadable(),
     both("create_slot", |s| &mut s.create_slot, "off", "Whether a missing replication slot is created.").reloadable(),
     both("application_name", |s| &mut s.application_name, "pgmoneta", "The application_name of the connections, which synchronous_standby_names may list.").checked(check::application_name),
     both("wal_receiver_timeout", |s| &mut s.wal_receiver_timeout, "60s", "How long the WAL receiver waits for a message of the server before it reconnects.").at_least(1),
@@ -177,7 +178,6 @@ pub const OPTIONS: &[Setting] = &[
     unused(Main, "hugepage", || Box::new(OneOf(unused::HUGEPAGE, "")), "try", "No effect.").ignored("there is no shared memory"),
     unused(Main, "direct_io", || Box::new(OneOf(unused::DIRECT_IO, "")), "off", "No effect.").ignored("files are synced before anything depends on them"),
     unused(Main, "update_process_title", || Box::new(OneOf(unused::TITLE, "")), "verbose", "No effect.").ignored("there is one process; its threads have names"),
-    unused(Main, "link", BOOLEAN, "on", "No effect.").ignored("unchanged files are always stored once"),
 ];
 
 /// The options of the client, with field, default and help.

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use super::c_backup::{self, CDirectory, ListDifference};
 use super::layout::{C_BACKUP_SUMS, INFO, MANIFEST};
+use super::links::{self, StoredFile};
 use super::signature::{Authenticity, Signature};
 use super::wal_directory::is_segment_start;
 use super::{BackupInfo, FileReader, Manifest, ManifestFile, Origin};
 use crate::codec::{StoredReader, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::storage::open_file_nofollow;
 use crate::sys::{InterruptibleReader, Stop};
 use crate::unit::Label;
 
@@ -106,19 +108,9 @@ impl Backup {
         self.unreadable.is_some()
     }
 
-    /// Where a file of the backup is stored, for messages: in a backup of the C program it may be a
-    /// link.
+    /// The name under which a file of the backup is stored; see [`Backup::locate`].
     pub fn stored_path(&self, file: &ManifestFile) -> PathBuf {
         self.path.join(&file.stored_path)
-    }
-
-    /// Where the bytes of a file of the backup are. Links in a backup of the C program are followed
-    /// in this repository: [`ErrorKind::Corrupt`] if one leads to nothing or elsewhere.
-    pub fn locate(&self, file: &ManifestFile) -> Result<PathBuf> {
-        match self.c_directory() {
-            Some(directory) => directory.locate(&file.stored_path),
-            None => Ok(self.stored_path(file)),
-        }
     }
 
     /// The directory of a backup of the C program.
@@ -158,6 +150,17 @@ impl Backup {
         Err(Error::new(ErrorKind::Corrupt, message))
     }
 
+    /// Where the file `stored_path` of the backup is, itself or by its symbolic link; the path is
+    /// relative to the directory of the backup. A link of another kind, or to a backup that is
+    /// gone, is [`ErrorKind::Corrupt`]; a missing file is [`ErrorKind::NotFound`]. Links in a
+    /// backup of the C program are followed in this repository.
+    pub fn locate(&self, stored_path: &Path) -> Result<StoredFile> {
+        match self.c_directory() {
+            Some(directory) => directory.locate_stored(stored_path),
+            None => links::locate(&self.path, &self.label, stored_path),
+        }
+    }
+
     /// Opens a file of the backup to read its plain bytes, with the format from the manifest.
     pub fn open(&self, file: &ManifestFile, key: &Arc<MasterKey>) -> Result<FileReader> {
         let (Some(directory), Some(combined)) = (self.c_directory(), &file.combined) else {
@@ -174,14 +177,34 @@ impl Backup {
         if let Some(directory) = self.c_directory() {
             return c_backup::open_stored(&directory, file, key);
         }
-        let path = self.stored_path(file);
+        let located = self.locate(&file.stored_path)?;
+        match self.open_located(&located, file, key) {
+            // The owner was removed after the link was read, and has handed its files over.
+            Err(failure)
+                if failure.kind() == ErrorKind::NotFound && located.owner != self.label =>
+            {
+                self.open_located(&self.locate(&file.stored_path)?, file, key)
+            }
+            result => result,
+        }
+    }
+
+    fn open_located(
+        &self,
+        located: &StoredFile,
+        file: &ManifestFile,
+        key: &Arc<MasterKey>,
+    ) -> Result<StoredReader> {
+        let path = &located.path;
         if let Some(stored) = file.stored {
-            let source = StoredReader::open(&path, stored, Some(key.clone()))?;
-            return Ok(source.with_max_size(file.size));
+            let action = || format!("open {}", path.display());
+            let opened = open_file_nofollow(path).with_context(action)?;
+            let source = StoredReader::new(opened, stored, Some(key.clone()));
+            return Ok(source.with_context(action)?.with_max_size(file.size));
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let begins = |plain: &[u8]| is_segment_start(plain, file.size);
-        let source = StoredReader::probe(&path, Suffixes::split_name(&name).1, key, &begins)?;
+        let source = StoredReader::probe(path, Suffixes::split_name(&name).1, key, &begins)?;
         Ok(source.with_max_size(file.size))
     }
 

@@ -59,6 +59,11 @@ pub struct BackupInfo {
     pub stop_time: Option<i64>,
     /// `MANIFEST_SHA256`: of `backup.manifest`; a key of this program.
     pub manifest_sha256: Option<[u8; 32]>,
+    /// `LINKED`: bytes of the stored files that were linked to an older backup when it was made; a
+    /// key of this program.
+    pub linked_size: u64,
+    /// `SYMBOLIC_LINKS=1`: some of these are symbolic links; a key of this program.
+    pub symbolic_links: bool,
     /// `PARENT` if `TYPE=1`: the label of the parent of an incremental backup, which only the C
     /// program takes.
     pub parent: Option<String>,
@@ -137,6 +142,8 @@ impl BackupInfo {
             system_identifier: None,
             stop_time: None,
             manifest_sha256: None,
+            linked_size: 0,
+            symbolic_links: false,
             parent: None,
             warnings: Vec::new(),
         }
@@ -190,6 +197,12 @@ impl BackupInfo {
         if let Some(digest) = &self.manifest_sha256 {
             line("MANIFEST_SHA256", &hex::encode(digest));
         }
+        if self.linked_size > 0 {
+            line("LINKED", &self.linked_size);
+        }
+        if self.symbolic_links {
+            line("SYMBOLIC_LINKS", &1);
+        }
         for (number, warning) in (1..).zip(&self.warnings) {
             line(&format!("WARNING{number}"), warning);
         }
@@ -242,6 +255,8 @@ impl BackupInfo {
             system_identifier: values.number("SYSTEM_IDENTIFIER")?,
             stop_time: values.number("STOP_TIME")?,
             manifest_sha256: values.digest("MANIFEST_SHA256")?,
+            linked_size: values.number("LINKED")?.unwrap_or(0),
+            symbolic_links: values.text("SYMBOLIC_LINKS") == Some("1"),
             parent: incremental.then(|| parent.to_owned()),
             tablespaces: values.tablespaces,
             warnings: values.warnings,

@@ -55,6 +55,15 @@ pub struct DigestPair {
 }
 
 impl ManifestFile {
+    /// Its sizes and digests in the manifest.
+    pub fn recorded(&self) -> Digests {
+        Digests {
+            plain_size: self.size,
+            stored_size: self.stored_size,
+            values: self.digests,
+        }
+    }
+
     /// The digests of what was read beside those of the manifest, in the order in which they are
     /// to be compared.
     pub fn compare(&self, found: &Digests) -> Result<Vec<DigestPair>> {

@@ -16,6 +16,7 @@ mod directories;
 mod file_reader;
 mod layout;
 mod line;
+mod links;
 mod manifest;
 mod manifest_file;
 mod manifest_line;
@@ -45,6 +46,7 @@ pub(crate) use layout::{
     BACKUP_WAL_DIRECTORY, CONFIG_DIRECTORY, DATA_DIRECTORY, INFO, METADATA_FILES,
     TABLESPACES_DIRECTORY,
 };
+pub(crate) use links::{StoredFile, link_target};
 pub(crate) use manifest::Manifest;
 pub(crate) use manifest_file::{Combined, ManifestFile};
 pub(crate) use manifest_writer::ManifestWriter;

@@ -28,6 +28,9 @@ pub enum Activity {
 pub enum Scope {
     /// It adds a backup to the server.
     NewBackup,
+    /// As [`Scope::NewBackup`], and other backups must stay where they are: the new one gets
+    /// symbolic links to them.
+    NewLinkedBackup,
     /// It may read any backup, such as while it chooses one.
     ReadAny,
     /// It reads one backup.
@@ -53,18 +56,19 @@ enum Excludes {
 
 /// What excludes what, in the order of the variants of [`Scope`]. A new backup is listed when it is
 /// complete, so it disturbs nobody; two at a time would wait for the same WAL and load the server
-/// twice. Complete backups are not removed while they are read, and one after the other: whether
-/// one may go depends on those that stay. While a backup is read or taken no WAL is removed, which
-/// a restore or the new backup may need.
-const EXCLUSIONS: [[Excludes; 6]; 6] = {
+/// twice. Complete backups are not removed while they are read or get links, and one after the
+/// other: whether one may go depends on those that stay. While a backup is read or taken no WAL is
+/// removed, which a restore or the new backup may need.
+const EXCLUSIONS: [[Excludes; 7]; 7] = {
     use Excludes::{Always, Never, SameBackup};
     [
-        [Always, Never, Never, Never, Never, Always],
-        [Never, Never, Never, Always, Never, Always],
-        [Never, Never, Never, SameBackup, Never, Always],
-        [Never, Always, SameBackup, Always, Never, Never],
-        [Never, Never, Never, Never, Always, Never],
-        [Always, Always, Always, Never, Never, Always],
+        [Always, Always, Never, Never, Never, Never, Always],
+        [Always, Always, Never, Never, Always, Never, Always],
+        [Never, Never, Never, Never, Always, Never, Always],
+        [Never, Never, Never, Never, SameBackup, Never, Always],
+        [Never, Always, Always, SameBackup, Always, Never, Never],
+        [Never, Never, Never, Never, Never, Always, Never],
+        [Always, Always, Always, Always, Never, Never, Always],
     ]
 };
 
@@ -75,17 +79,22 @@ impl Scope {
     fn index(&self) -> usize {
         match self {
             Scope::NewBackup => 0,
-            Scope::ReadAny => 1,
-            Scope::Read(_) => 2,
-            Scope::Change(_) => 3,
-            Scope::Retention => 4,
-            Scope::PruneWal => 5,
+            Scope::NewLinkedBackup => 1,
+            Scope::ReadAny => 2,
+            Scope::Read(_) => 3,
+            Scope::Change(_) => 4,
+            Scope::Retention => 5,
+            Scope::PruneWal => 6,
         }
     }
 
     fn label(&self) -> Option<&Label> {
         match self {
-            Scope::NewBackup | Scope::ReadAny | Scope::Retention | Scope::PruneWal => None,
+            Scope::NewBackup
+            | Scope::NewLinkedBackup
+            | Scope::ReadAny
+            | Scope::Retention
+            | Scope::PruneWal => None,
             Scope::Read(label) | Scope::Change(label) => Some(label),
         }
     }
@@ -349,6 +358,7 @@ mod tests {
         let [one, other] = ["20260101000000", "20260102000000"].map(label);
         let scopes = [
             Scope::NewBackup,
+            Scope::NewLinkedBackup,
             Scope::ReadAny,
             Scope::Read(one.clone()),
             Scope::Read(other.clone()),
@@ -357,13 +367,14 @@ mod tests {
             Scope::Retention,
         ];
         let excluded = [
-            [true, false, false, false, false, false, false],
-            [false, false, false, false, true, true, false],
-            [false, false, false, false, true, false, false],
-            [false, false, false, false, false, true, false],
-            [false, true, true, false, true, true, false],
-            [false, true, false, true, true, true, false],
-            [false, false, false, false, false, false, true],
+            [true, true, false, false, false, false, false, false],
+            [true, true, false, false, false, true, true, false],
+            [false, false, false, false, false, true, true, false],
+            [false, false, false, false, false, true, false, false],
+            [false, false, false, false, false, false, true, false],
+            [false, true, true, true, false, true, true, false],
+            [false, true, true, false, true, true, true, false],
+            [false, false, false, false, false, false, false, true],
         ];
         for (first, row) in scopes.iter().zip(excluded) {
             for (second, excluded) in scopes.iter().zip(row) {

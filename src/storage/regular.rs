@@ -16,6 +16,17 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// As [`open_file`], and a symbolic link is an error too.
+pub fn open_file_nofollow(path: &Path) -> io::Result<File> {
+    let flags = flags(OFlags::NONBLOCK | OFlags::NOFOLLOW);
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    check_regular(&file)?;
+    Ok(file)
+}
+
 /// Opens any type of file without blocking on a pipe.
 pub(super) fn open_nonblocking(path: &Path) -> io::Result<File> {
     let flags = flags(OFlags::NONBLOCK);
@@ -94,6 +105,8 @@ mod tests {
         }
         assert_eq!(next(), Err(io::ErrorKind::NotFound));
         assert!(read_file(&directory.join("file"), 4).is_err());
+        assert!(open_file_nofollow(&directory.join("file")).is_ok());
+        assert!(open_file_nofollow(&directory.join("link")).is_err());
         assert!(open_for_update(&directory.join("file")).is_ok());
         assert!(open_for_update(&directory.join("link")).is_err());
         std::fs::remove_dir_all(&directory).unwrap();

@@ -5,6 +5,7 @@ mod config;
 mod encodings;
 mod interrupted;
 mod left_out;
+mod links;
 mod lost_wal;
 mod refused;
 mod servers;

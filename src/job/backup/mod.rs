@@ -8,6 +8,7 @@
 mod complete;
 mod config;
 mod left_out;
+mod links;
 mod pipeline;
 mod receive;
 mod run;

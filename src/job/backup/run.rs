@@ -2,19 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use super::links::{Source, UnchangedFiles};
 use super::pipeline::Pipeline;
 use super::receive::{ArchiveRoot, receive};
 use super::staging::{FileHeader, Sizes, Staging};
 use super::wal::{self, SealWait};
 use super::{complete, config, left_out, tablespaces};
 use crate::codec::EncodeOptions;
+use crate::config::LinkMode;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{BackupLabel, BackupManifest};
 use crate::job::context::ServerContext;
 use crate::pg::{
     BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Mode, ServerInfo, Warning,
 };
-use crate::repository::{Backup, BackupInfo, SystemInfo, TablespaceInfo, WalDirectory};
+use crate::repository::{Backup, BackupInfo, Repository, SystemInfo, TablespaceInfo, WalDirectory};
 use crate::status::{Activity, Phase, Progress, Scope};
 use crate::unit::{Encryption, Label, WalPosition, to_u64};
 
@@ -24,7 +26,11 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Takes a backup of `server`: [`ErrorKind::Busy`] if one is running, [`ErrorKind::Network`] if WAL
 /// is not being received. On failure all its files are removed.
 pub fn run(context: &ServerContext) -> Result<Backup> {
-    let guard = context.status.begin(Activity::Backup, Scope::NewBackup)?;
+    let scope = match context.server.link {
+        LinkMode::Symbolic => Scope::NewLinkedBackup,
+        LinkMode::Hard | LinkMode::Off => Scope::NewBackup,
+    };
+    let guard = context.status.begin(Activity::Backup, scope)?;
     let job = Job {
         context,
         progress: guard.progress(),
@@ -97,6 +103,7 @@ impl Job<'_> {
         let coding = self.coding();
         let mut staging =
             Staging::create(&repository, &label, server_info.system_identifier, &coding)?;
+        staging.link_to(self.unchanged_files(&repository, &server_info, &staging)?);
         let received = self.receive(&label, (&server_info, &objects), &archive, &mut staging)?;
         self.log_progress("received");
         wal::wait(self.context, &archive, received.end)?;
@@ -111,13 +118,31 @@ impl Job<'_> {
         let stop_time = self.stop_time(&server_info);
         self.context.stop.check()?;
         let sizes = staging.finish_manifest()?;
-        let info = self.info(&server_info, received, wal, stop_time, sizes);
+        let mut info = self.info(&server_info, received, wal, stop_time, sizes);
+        info.symbolic_links = staging.has_symbolic_links();
         let backup = staging.publish(&info, &self.context.daemon.key)?;
         if let Err(failure) = repository.record_backups() {
             // The next start of the daemon does it.
             log::warn!("server {}: {failure}", self.context.server.name);
         }
         Ok(backup)
+    }
+
+    /// The files of an older backup that those of the new one may be linked to.
+    fn unchanged_files(
+        &self,
+        repository: &Repository,
+        server_info: &ServerInfo,
+        staging: &Staging,
+    ) -> Result<Option<UnchangedFiles>> {
+        let source = Source {
+            repository,
+            key: &self.context.daemon.key,
+            system_identifier: server_info.system_identifier,
+            stored: staging.coding().stored(),
+        };
+        let (mode, stop) = (self.context.server.link, &self.context.stop);
+        UnchangedFiles::find(mode, &source, staging.path(), stop)
     }
 
     /// The content of `backup.info`.
@@ -149,6 +174,8 @@ impl Job<'_> {
             system_identifier: Some(server_info.system_identifier),
             stop_time: Some(stop_time),
             manifest_sha256: Some(manifest_sha256),
+            linked_size: sizes.linked,
+            symbolic_links: false,
             parent: None,
             warnings: received.warnings,
         }

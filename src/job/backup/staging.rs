@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::codec::{CHUNK_SIZE, EncodeOptions, FrameCompressor, PlainDigest, StoredWriter};
+use super::links::{UnchangedFile, UnchangedFiles};
+use crate::codec::{
+    CHUNK_SIZE, Digests, EncodeOptions, FrameCompressor, PlainDigest, StoredWriter,
+};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::{BackupManifest, ConfigFile};
@@ -39,6 +42,8 @@ pub(super) struct Sizes {
     pub plain: u64,
     /// Plain bytes of the largest file.
     pub biggest: u64,
+    /// Those of the stored bytes that are links to an older backup.
+    pub linked: u64,
 }
 
 /// What the server sent under a path.
@@ -58,6 +63,7 @@ pub(super) struct Staging {
     manifest: Option<ManifestWriter>,
     filesystem: Filesystem,
     received: HashMap<PathBuf, ReceivedPath>,
+    unchanged: Option<UnchangedFiles>,
     sizes: Sizes,
     complete: bool,
 }
@@ -92,6 +98,7 @@ impl Staging {
             manifest: Some(manifest),
             filesystem: Filesystem::open(&path)?,
             received: HashMap::new(),
+            unchanged: None,
             sizes: Sizes::default(),
             complete: false,
             path,
@@ -108,6 +115,23 @@ impl Staging {
     /// The compression and encryption of its files.
     pub(super) fn coding(&self) -> &EncodeOptions {
         &self.coding
+    }
+
+    /// Links the files that are the same as those.
+    pub(super) fn link_to(&mut self, unchanged: Option<UnchangedFiles>) {
+        self.unchanged = unchanged;
+    }
+
+    /// The file of an older backup that has the same path and content, if there is one. To be
+    /// called once for a file.
+    pub(super) fn unchanged(&mut self, path: &Path, plain: &Digests) -> Option<UnchangedFile> {
+        self.unchanged.as_mut()?.take(path, plain)
+    }
+
+    /// Whether some files are symbolic links.
+    pub(super) fn has_symbolic_links(&self) -> bool {
+        let symbolic = |files: &UnchangedFiles| files.are_symbolic();
+        self.sizes.linked > 0 && self.unchanged.as_ref().is_some_and(symbolic)
     }
 
     /// Adds a tablespace, whose files go to `tblspc/<oid>`.
@@ -161,6 +185,20 @@ impl Staging {
     /// Finishes a file of the cluster.
     pub(super) fn end(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<()> {
         let file = self.finish_file(entry, plain)?;
+        self.add_file(&file)
+    }
+
+    /// Adds a file of the cluster that is a link to an older backup: its manifest line is of the
+    /// new file, but for what is stored.
+    pub(super) fn add_linked(&mut self, header: FileHeader, digests: &Digests) -> Result<()> {
+        self.sizes.linked += digests.stored_size;
+        let file = self.manifest_file(header, digests);
+        self.add_file(&file)
+    }
+
+    /// Adds a file of the cluster that is in the directory.
+    pub(super) fn add_file(&mut self, file: &ManifestFile) -> Result<()> {
+        self.sizes.stored += file.stored_size;
         let received = ReceivedPath::File {
             size: file.size,
             crc32c: file.own_digests()?.crc32c,
@@ -168,13 +206,13 @@ impl Staging {
         self.record_received(&file.path, received)?;
         self.sizes.plain += file.size;
         self.sizes.biggest = self.sizes.biggest.max(file.size);
-        self.writer()?.file(&file)
+        self.writer()?.file(file)
     }
 
     /// Finishes a WAL file.
     pub(super) fn end_wal(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<()> {
         let file = self.finish_file(entry, plain)?;
-        self.writer()?.wal(&file)
+        self.add_wal(&file)
     }
 
     /// Finishes a configuration file from outside the data directory.
@@ -185,6 +223,7 @@ impl Staging {
         plain: &PlainDigest,
     ) -> Result<()> {
         let file = self.finish_file(entry, plain)?;
+        self.sizes.stored += file.stored_size;
         self.writer()?.config(kind, &file)
     }
 
@@ -281,7 +320,12 @@ impl Staging {
         Backup::completed(self.label.clone(), self.final_path.clone())
     }
 
-    fn finish_file(&mut self, entry: StagedEntry, plain: &PlainDigest) -> Result<ManifestFile> {
+    /// Closes a file, which is to be added.
+    pub(super) fn finish_file(
+        &self,
+        entry: StagedEntry,
+        plain: &PlainDigest,
+    ) -> Result<ManifestFile> {
         let header = entry.header;
         let (file, digests) = entry
             .sink
@@ -293,8 +337,11 @@ impl Staging {
             return Err(Error::new(ErrorKind::Corrupt, text));
         }
         file.close()?;
-        self.sizes.stored += digests.stored_size;
-        Ok(ManifestFile {
+        Ok(self.manifest_file(header, &digests))
+    }
+
+    fn manifest_file(&self, header: FileHeader, digests: &Digests) -> ManifestFile {
+        ManifestFile {
             path: header.path,
             size: header.size,
             modified: header.modified,
@@ -304,7 +351,7 @@ impl Staging {
             stored_size: digests.stored_size,
             digests: digests.values,
             combined: None,
-        })
+        }
     }
 
     fn record_received(&mut self, path: &Path, received: ReceivedPath) -> Result<()> {

@@ -128,16 +128,16 @@ pub(super) fn check_stored(writer: &Writer, plan: &Plan) -> Result<()> {
 }
 
 fn check_file(backup: &Backup, file: &ManifestFile) -> Result<()> {
-    let path = backup
-        .locate(file)
-        .map_err(|failure| match failure.kind() {
-            ErrorKind::NotFound => {
-                Error::new(ErrorKind::Corrupt, failure.message()).with_hint(HINT)
-            }
-            ErrorKind::Corrupt => failure.with_hint(HINT),
-            _ => failure,
-        })?;
-    let path = path.as_path();
+    let located = backup.locate(&file.stored_path);
+    let located = located.map_err(|failure| match failure.kind() {
+        ErrorKind::NotFound => {
+            let message = format!("{} is missing", backup.stored_path(file).display());
+            Error::new(ErrorKind::Corrupt, message).with_hint(HINT)
+        }
+        ErrorKind::Corrupt if failure.hint().is_none() => failure.with_hint(HINT),
+        _ => failure,
+    })?;
+    let path = located.path.as_path();
     let found = match path.metadata() {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

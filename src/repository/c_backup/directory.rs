@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::super::links::StoredFile;
 use super::links;
 use crate::error::{Context, Result};
 use crate::storage;
@@ -44,6 +45,17 @@ impl CDirectory {
     /// [`links::resolve`] for the errors.
     pub fn locate(&self, path: &Path) -> Result<PathBuf> {
         links::resolve(&self.backups, &Path::new(self.label.as_str()).join(path))
+    }
+
+    /// As [`CDirectory::locate`], with the backup that has the file.
+    pub fn locate_stored(&self, path: &Path) -> Result<StoredFile> {
+        let path = self.locate(path)?;
+        let owner = path.strip_prefix(&self.backups).ok().and_then(|below| {
+            let first = below.iter().next()?.to_str()?;
+            first.parse().ok()
+        });
+        let owner = owner.unwrap_or_else(|| self.label.clone());
+        Ok(StoredFile { path, owner })
     }
 
     /// The content of a file of at most `max_size` bytes.

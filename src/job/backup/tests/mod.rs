@@ -1,0 +1,5 @@
+//! Backups of generated archives.
+
+mod links;
+mod pipeline;
+mod scratch;
