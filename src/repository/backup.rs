@@ -161,6 +161,11 @@ impl Backup {
         }
     }
 
+    /// Whether to look for symbolic links in it: also where `backup.info` cannot be read.
+    pub(super) fn may_have_symbolic_links(&self) -> bool {
+        self.info.symbolic_links || !self.info.valid
+    }
+
     /// Opens a file of the backup to read its plain bytes, with the format from the manifest.
     pub fn open(&self, file: &ManifestFile, key: &Arc<MasterKey>) -> Result<FileReader> {
         let (Some(directory), Some(combined)) = (self.c_directory(), &file.combined) else {

@@ -14,6 +14,7 @@ mod catalogue;
 mod change_info;
 mod directories;
 mod file_reader;
+mod hand_over;
 mod layout;
 mod line;
 mod links;

@@ -27,6 +27,7 @@ impl Repository {
         self.check_paths()?;
         // Of an earlier backup with the same label.
         storage::remove_tree_interruptibly(&removed, stop)?;
+        self.hand_over(backup, stop)?;
         self.commit_removal(backup, &removed)?;
         // Before the files are removed: without a backup and without this directory the next start
         // would report that the backups are lost.

@@ -2,9 +2,10 @@
 //!
 //! Each function gives the content of another file to `path`, which may exist: it is replaced at
 //! once, by way of the name `temporary` on the same file system, which a crash may leave. Nothing
-//! is synced. Errors of the file system are returned as they are: which
+//! is synced, unless stated otherwise. Errors of the file system are returned as they are: which
 //! links it supports is for the caller to judge.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -20,14 +21,28 @@ pub fn replace_by_symlink(target: &Path, temporary: &Path, path: &Path) -> io::R
     })
 }
 
+/// Makes `path` a copy of `from`, with its permission bits. The content is synced.
+pub fn replace_by_copy(from: &Path, temporary: &Path, path: &Path) -> io::Result<()> {
+    replace(temporary, path, || {
+        std::fs::copy(from, temporary)?;
+        File::open(temporary)?.sync_all()
+    })
+}
+
 fn replace(
     temporary: &Path,
     path: &Path,
     create: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<()> {
     remove(temporary)?;
+    #[cfg(test)]
+    faults::step()?;
     let done = create();
+    #[cfg(test)]
+    faults::step()?;
     let done = done.and_then(|()| std::fs::rename(temporary, path));
+    #[cfg(test)]
+    faults::step()?;
     // A rename onto another hard link to the same file does nothing: both names stay.
     let removed = remove(temporary);
     done.and(removed)
@@ -37,6 +52,30 @@ fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+/// Lets a test end the work of a thread at any step, as a kill does: with an error, and without the
+/// steps that follow.
+#[cfg(test)]
+pub mod faults {
+    use std::cell::Cell;
+    use std::io;
+
+    thread_local! {
+        static LEFT: Cell<u32> = const { Cell::new(u32::MAX) };
+    }
+
+    /// After that many steps of this thread each further one fails.
+    pub fn stop_after(steps: u32) {
+        LEFT.set(steps);
+    }
+
+    pub(super) fn step() -> io::Result<()> {
+        let left = LEFT.get().checked_sub(1);
+        LEFT.set(left.unwrap_or(0));
+        left.map(|_| ())
+            .ok_or_else(|| io::Error::other("stopped by the test"))
     }
 }
 
@@ -56,6 +95,8 @@ mod tests {
         std::fs::write(&to, b"other").unwrap();
         std::fs::write(&temporary, b"left by a crash").unwrap();
         let inode = |path: &Path| path.symlink_metadata().unwrap().ino();
+        replace_by_copy(&from, &temporary, &to).unwrap();
+        assert!(inode(&to) != inode(&from));
         replace_by_symlink(Path::new("from"), &temporary, &to).unwrap();
         assert_eq!(to.read_link().unwrap(), Path::new("from"));
         // The second time both names are of the same file already.

@@ -29,7 +29,9 @@ pub(crate) use directory::{
 };
 pub(crate) use durable::Durable;
 pub(crate) use filesystem::{Filesystem, Space};
-pub(crate) use link::{replace_by_hard_link, replace_by_symlink};
+#[cfg(test)]
+pub(crate) use link::faults as link_faults;
+pub(crate) use link::{replace_by_copy, replace_by_hard_link, replace_by_symlink};
 pub(crate) use lock::DirectoryLock;
 pub(crate) use names::{PARTIAL_SUFFIX, is_temporary};
 pub(crate) use pinned_path::{PinnedPath, PinnedPaths};

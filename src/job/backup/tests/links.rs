@@ -12,6 +12,7 @@ use crate::config::LinkMode;
 use crate::crypto::MasterKey;
 use crate::error::Result;
 use crate::repository::{Backup, ManifestFile};
+use crate::storage::link_faults;
 use crate::unit::Encryption;
 
 const LABELS: [&str; 4] = [
@@ -306,6 +307,92 @@ fn another_link_or_one_whose_owner_is_gone_is_refused_and_named() {
     verify(&last, &key).unwrap();
 }
 
+#[test]
+fn before_a_backup_goes_its_files_are_handed_over_and_a_stop_at_any_step_harms_no_backup() {
+    // Each file takes three steps, in the first and in the second half of the work.
+    let second_half = 3 * u32::try_from(small_cluster().1.len()).unwrap();
+    hand_over(&[]);
+    hand_over(&[0, 1, 2, 3, 5, 2, 1, 10, 4]);
+    hand_over(&[second_half + 1]);
+    hand_over(&[second_half + 2, second_half + 1]);
+}
+
+/// Stops the work after so many steps each, does it to its end, and removes the backup.
+fn hand_over(stops: &[u32]) {
+    let mut linked = Linked::new("hand-over", coding(Compression::None, Encryption::None));
+    let first = linked.back_up(LABELS[0], LinkMode::Symbolic);
+    let second = linked.back_up(LABELS[1], LinkMode::Symbolic);
+    // The last two have another owner of a file.
+    linked.files.insert("base/1/page".into(), vec![7; 8192]);
+    linked.archives[0].1 = replaced(&linked.archives[0].1, "base/1/page", &[7; 8192]);
+    linked.back_up(LABELS[2], LinkMode::Symbolic);
+    linked.back_up(LABELS[3], LinkMode::Symbolic);
+
+    let repository = linked.scratch.repository.clone();
+    for steps in stops {
+        link_faults::stop_after(*steps);
+        assert!(
+            repository.hand_over(&first, &linked.scratch.stop).is_err(),
+            "{steps}"
+        );
+        link_faults::stop_after(u32::MAX);
+        linked.verify_all();
+        repository.sweep().unwrap();
+        for backup in repository.backups().unwrap() {
+            let names = std::fs::read_dir(&backup.path).unwrap();
+            assert_eq!(names.count(), 6, "no temporary names stay");
+        }
+    }
+    repository.hand_over(&first, &linked.scratch.stop).unwrap();
+    assert_eq!(
+        repository.hand_over(&first, &linked.scratch.stop).unwrap(),
+        0
+    );
+    std::fs::remove_dir_all(&first.path).unwrap();
+    linked.verify_all();
+    let owned = |backup: &Backup| {
+        let files = backup.manifest(&key()).unwrap().files;
+        let own = files
+            .iter()
+            .filter(|file| !backup.stored_path(file).is_symlink());
+        own.count()
+    };
+    assert_eq!(owned(&second), linked.files.len());
+    if stops.is_empty() {
+        // After a stop more than one may have a hard link to the same file.
+        assert_eq!(owned(&repository.find(LABELS[2]).unwrap()), 1);
+        assert_eq!(owned(&repository.find(LABELS[3]).unwrap()), 0);
+    }
+    // All go but the last.
+    for label in [LABELS[1], LABELS[2]] {
+        let backup = repository.find(label).unwrap();
+        repository.hand_over(&backup, &linked.scratch.stop).unwrap();
+        std::fs::remove_dir_all(&backup.path).unwrap();
+        linked.verify_all();
+    }
+    assert_eq!(
+        owned(&repository.find("newest").unwrap()),
+        linked.files.len()
+    );
+}
+
+/// The archive with other content, of the same size, of a file.
+fn replaced(bytes: &[u8], path: &str, content: &[u8]) -> Vec<u8> {
+    let mut entries = tar::Archive::new(bytes);
+    let mut builder = tar::Builder::new(Vec::new());
+    for entry in entries.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut header = entry.header().clone();
+        let name = entry.path().unwrap().into_owned();
+        if name == Path::new(path) {
+            builder.append_data(&mut header, name, content).unwrap();
+        } else {
+            builder.append_data(&mut header, name, &mut entry).unwrap();
+        }
+    }
+    builder.into_inner().unwrap()
+}
+
 /// Moves the data of a backup to another file system, to which there are no hard links.
 #[cfg(target_os = "linux")]
 fn move_data_away(backup: &Backup) -> PathBuf {
@@ -325,7 +412,7 @@ fn move_data_away(backup: &Backup) -> PathBuf {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn without_hard_links_files_are_stored_anew() {
+fn without_hard_links_files_are_stored_anew_and_handed_over_as_copies() {
     let linked = Linked::new("no-links", coding(Compression::Zstd, Encryption::None));
     let first = linked.back_up(LABELS[0], LinkMode::Hard);
     let away = move_data_away(&first);
@@ -333,6 +420,19 @@ fn without_hard_links_files_are_stored_anew() {
     // The file of the tablespace is still on the same file system, but no more links are tried.
     assert_eq!(own_files(&second, &first).len(), linked.files.len());
     assert_eq!(second.info.linked_size, 0);
+    std::fs::remove_dir_all(&second.path).unwrap();
+
+    let third = linked.back_up(LABELS[2], LinkMode::Symbolic);
+    assert_eq!(own_files(&third, &first), set(&[]));
+    let count = linked
+        .scratch
+        .repository
+        .hand_over(&first, &linked.scratch.stop)
+        .unwrap();
+    assert_eq!(count, linked.files.len());
+    std::fs::remove_dir_all(&first.path).unwrap();
     std::fs::remove_dir_all(&away).unwrap();
-    verify(&second, &key()).unwrap();
+    linked.verify_all();
+    let mode = third.path.join("data/base/1/page.zstd").metadata().unwrap();
+    assert_eq!(mode.mode() & 0o7777, 0o600);
 }
