@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
 use crate::job::wal::report_gaps;
-use crate::repository::{Authenticity, Backup, WalDirectory, WalFile};
+use crate::repository::{Authenticity, Backup, Origin, WalDirectory, WalFile};
 use crate::unit::{Lsn, PgVersion};
 
 /// A backup, and its distance from the next older one and from the end of the archive.
@@ -47,10 +47,28 @@ pub(super) fn list_and_check_gaps(context: &ServerContext) -> Result<(Catalogue,
         size = lengths.fold(0, u64::saturating_add);
         Ok(end(segments.iter().map(|measured| &measured.file)))
     })?;
-    for entry in &catalogue.entries {
-        size = size.saturating_add(entry.backup.info.backup_size);
-    }
+    let size = size.saturating_add(stored(&catalogue.entries));
     Ok((catalogue, size))
+}
+
+/// Bytes stored for the backups, oldest first: what was linked to an older one is stored once. If
+/// older ones were removed, it may be some more.
+fn stored(entries: &[Entry]) -> u64 {
+    let sizes = entries.iter().enumerate().map(|(number, entry)| {
+        let info = &entry.backup.info;
+        let linked = if number == 0 { 0 } else { info.linked_size };
+        info.backup_size.saturating_sub(linked)
+    });
+    sizes.fold(0, u64::saturating_add)
+}
+
+/// Bytes of a backup that another one has too; `None` if this is not known: for a backup of the C
+/// program, and one that cannot be read.
+pub fn shared_size(context: &ServerContext, backup: &Backup) -> Result<Option<u64>> {
+    if backup.origin != Origin::Own || backup.is_unreadable() {
+        return Ok(None);
+    }
+    context.repository()?.shared_size(backup).map(Some)
 }
 
 /// Reads the catalogue. `end` is called with the WAL archive, if there is one, and returns its end.

@@ -27,6 +27,7 @@ mod pruned_wal;
 mod remove;
 mod repository_info;
 mod server;
+mod sharing;
 mod signature;
 mod sums;
 mod sweep;

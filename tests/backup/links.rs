@@ -89,6 +89,11 @@ fn backups_share_what_did_not_change_and_a_damaged_file_is_stored_anew() {
     };
     let (stays, changes, rots) = (path("stays"), path("changes"), path("rots"));
     assert!(own.contains(&changes) && !own.contains(&stays), "{own:?}");
+    let info = daemon.cli(&["info", "primary", &third, "--format", "raw"]);
+    let info = info.ok().json();
+    let size = |member: &str| info["Response"][member].as_u64().unwrap();
+    assert_eq!(size("OwnSize") + size("SharedSize"), size("BackupSize"));
+    assert!(size("SharedSize") > size("OwnSize"), "{info}");
 
     // A shared file that became bad: each backup that has it is damaged, the next one is not.
     corrupt(&stored_table(&cluster, &first_path, "rots"));

@@ -16,6 +16,9 @@ const SIZE_MEMBERS: [&str; 5] = [
     "Delta",
 ];
 
+/// The size members that the C program does not have; one that is missing stays so.
+const MORE_SIZE_MEMBERS: [&str; 3] = ["OwnSize", "SharedSize", "LinkedSize"];
+
 /// The members with the high or low 32 bits of an LSN, which are printed in hexadecimal.
 const LSN_MEMBERS: [&str; 6] = [
     "CheckpointHiLSN",
@@ -76,6 +79,11 @@ fn translate_backup(fields: &mut Members) {
     for name in SIZE_MEMBERS {
         // In the response to `info`, `WAL` is the name of a segment.
         if !fields.get(name).is_some_and(Value::is_string) {
+            format_size(fields, name);
+        }
+    }
+    for name in MORE_SIZE_MEMBERS {
+        if fields.get(name).is_some_and(Value::is_u64) {
             format_size(fields, name);
         }
     }

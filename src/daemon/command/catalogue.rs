@@ -72,6 +72,7 @@ pub(super) fn summary(entry: &Entry) -> BackupSummary {
         valid: info.valid.into(),
         readable: Some(true),
         authentic: authentic(entry),
+        linked_size: info.linked_size,
         wal: entry.wal,
         delta: entry.delta,
         elapsed: info.elapsed,
@@ -84,7 +85,13 @@ pub(super) fn summary(entry: &Entry) -> BackupSummary {
 /// Shows one backup.
 pub(in crate::daemon) fn info(context: &ServerContext, request: &InfoRequest) -> Result<InfoReply> {
     let entry = job::catalogue::find(context, &request.backup)?;
-    Ok(info_reply(context, &entry))
+    let shared = job::catalogue::shared_size(context, &entry.backup)?;
+    let own = |shared| entry.backup.info.backup_size.saturating_sub(shared);
+    Ok(InfoReply {
+        own_size: shared.map(own),
+        shared_size: shared,
+        ..info_reply(context, &entry)
+    })
 }
 
 /// The description of one backup.
@@ -117,6 +124,7 @@ pub(super) fn info_reply(context: &ServerContext, entry: &Entry) -> InfoReply {
         distance: Some(entry.wal),
         delta: entry.delta,
         warnings: warnings(info),
+        ..InfoReply::default()
     }
 }
 

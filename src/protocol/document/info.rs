@@ -93,6 +93,10 @@ pub struct InfoReply {
     pub distance: Option<u64>,
     /// Bytes of WAL from the start of the next older backup to its own; not in the C program.
     pub delta: u64,
+    /// Bytes of its stored files that no other backup has; not in the C program.
+    pub own_size: Option<u64>,
+    /// Bytes of its stored files that another backup has too, stored once; not in the C program.
+    pub shared_size: Option<u64>,
     /// The warnings of the server; not in the C program.
     pub warnings: List<String>,
 }

@@ -120,6 +120,9 @@ pub struct BackupSummary {
     pub readable: Option<bool>,
     /// Whether its HMAC is valid; not in the C program.
     pub authentic: Option<bool>,
+    /// Bytes of its stored files that were linked to an older backup when it was made; not in the C
+    /// program.
+    pub linked_size: u64,
     /// Bytes of WAL from its start to the end of the archive.
     #[serde(rename = "WAL")]
     pub wal: u64,

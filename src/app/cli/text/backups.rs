@@ -31,10 +31,20 @@ pub(super) fn list(reply: &ListBackupReply) -> String {
         1 => "1 backup".to_owned(),
         count => format!("{count} backups"),
     };
-    let sizes = backups().map(|backup| backup.backup.backup_size);
-    let total = ByteSize(sizes.fold(0, u64::saturating_add));
+    let total = ByteSize(stored(backups()));
     let table = table(backups()).text("");
     format!("{table}{count} of server {server}, {total} stored\n")
+}
+
+/// Bytes stored for all of them: what one has linked to an older one is stored once.
+fn stored<'a>(backups: impl Iterator<Item = &'a BackupSummary>) -> u64 {
+    let mut backups: Vec<&BackupSummary> = backups.collect();
+    backups.sort_by(|one, other| one.backup.backup.cmp(&other.backup.backup));
+    let sizes = backups.iter().enumerate().map(|(number, one)| {
+        let linked = if number == 0 { 0 } else { one.linked_size };
+        one.backup.backup_size.saturating_sub(linked)
+    });
+    sizes.fold(0, u64::saturating_add)
 }
 
 /// A table with a row for each backup, for `list-backup` and `status details`.
@@ -42,6 +52,7 @@ pub(super) fn table<'a>(backups: impl Iterator<Item = &'a BackupSummary>) -> Tab
     let mut table = Table::new(&[
         ("BACKUP", Align::Left),
         ("STORED", Align::Right),
+        ("LINKED", Align::Right),
         ("RESTORED", Align::Right),
         ("WAL SINCE", Align::Right),
         ("COMPRESSION", Align::Left),
@@ -53,6 +64,7 @@ pub(super) fn table<'a>(backups: impl Iterator<Item = &'a BackupSummary>) -> Tab
         table.add_row(vec![
             row.backup.backup.clone(),
             size(row.backup.backup_size),
+            size(row.linked_size),
             size(row.backup.restore_size),
             size(row.wal),
             coding(&row.backup),
@@ -75,6 +87,10 @@ pub(super) fn info(reply: &InfoReply) -> String {
     list.add("Backup", reply.backup.backup.as_str());
     list.add("Server", server(&reply.server));
     list.add("Size", sizes(&reply.backup));
+    if let (Some(own), Some(shared @ 1..)) = (reply.own_size, reply.shared_size) {
+        let text = format!("{} of its own, {} shared", ByteSize(own), ByteSize(shared));
+        list.add("Stored", text);
+    }
     list.add("Largest file", size(reply.backup.biggest_file_size));
     list.add("Took", seconds(reply.elapsed));
     list.add("Valid", valid(reply.valid, reply.readable));

@@ -130,6 +130,10 @@ fn unchanged_files_are_stored_once_with_every_method() {
             };
             assert_eq!(second.info.linked_size, stored(&second));
             assert_eq!(second.info.backup_size, first.info.backup_size);
+            let repository = &linked.scratch.repository;
+            for backup in [&first, &second] {
+                assert_eq!(repository.shared_size(backup).unwrap(), stored(backup));
+            }
 
             // Another mode and time are in the manifest; other content is stored anew.
             let changed = vec![1; CHUNK_SIZE + 1];
@@ -249,6 +253,9 @@ fn symbolic_links_lead_to_the_owner_and_move_with_the_repository() {
         }
     }
     let repository = &linked.scratch.repository;
+    let shared = repository.shared_size(&backups[0]).unwrap();
+    assert_eq!(shared, backups[3].info.linked_size);
+    assert_eq!(repository.shared_size(&backups[3]).unwrap(), shared);
     let away = repository.path().with_file_name("moved");
     std::fs::rename(repository.path(), &away).unwrap();
     for label in LABELS {
