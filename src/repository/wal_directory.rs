@@ -161,11 +161,50 @@ impl WalDirectory {
             best.extend(self.find(file.segment)?);
         }
         best.sort_by_key(WalFile::order);
+        best.extend(self.unlisted(&best)?);
+        best.sort_by_key(WalFile::order);
         // The file with the highest rank is the last one of its segment.
         best.reverse();
         best.dedup_by_key(|file| file.segment);
         best.reverse();
         Ok(best)
+    }
+
+    /// Existing segments beside those that were listed, which are sorted. A segment may be in
+    /// neither of two passes: one that was completed during the first and sealed during the second
+    /// one. It is found by its names, from the listed segments on until one does not exist.
+    fn unlisted(&self, listed: &[WalFile]) -> Result<Vec<WalFile>> {
+        let mut found = Vec::new();
+        let mut before: Option<Segment> = None;
+        for (index, file) in listed.iter().enumerate() {
+            let Segment { timeline, number } = file.segment;
+            let at = |number| self.find(Segment { timeline, number });
+            // Below it, down to what is listed or was found before it.
+            let mut first = number;
+            let known = before.filter(|before| before.timeline == timeline);
+            let known = known.map_or(0, |before| before.number.saturating_add(1));
+            while first > known
+                && let Some(file) = at(first - 1)?
+            {
+                found.push(file);
+                first -= 1;
+            }
+            let next = listed.get(index.saturating_add(1));
+            let next = next.filter(|next| next.segment.timeline == timeline);
+            let end = next.map_or(u64::MAX, |next| next.segment.number);
+            let mut last = number;
+            while last < end.saturating_sub(1)
+                && let Some(file) = at(last + 1)?
+            {
+                found.push(file);
+                last += 1;
+            }
+            before = Some(Segment {
+                timeline,
+                number: last,
+            });
+        }
+        Ok(found)
     }
 
     /// As [`WalDirectory::segments`], with the lengths of the files.

@@ -99,6 +99,58 @@ fn one_file_per_segment_is_listed_and_foreign_files_are_not() {
 }
 
 #[test]
+fn a_segment_that_no_pass_has_listed_is_found_by_its_names() {
+    let scratch = Scratch::new("wal-unlisted");
+    scratch.put_all(&[
+        "000000010000000000000001.zstd",
+        "000000010000000000000002.zstd",
+        "000000010000000000000003",
+        "000000010000000000000004.gz.aes",
+        "000000010000000000000008",
+        "000000010000000000000009.partial",
+        "000000020000000000000004",
+    ]);
+    let all = scratch.0.segments().unwrap();
+    assert_eq!(all.len(), 7);
+    for hidden in 1..128_u32 {
+        let is_hidden = |index: usize| hidden & (1 << index) != 0;
+        let listed = all
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !is_hidden(*index));
+        let listed: Vec<_> = listed.map(|(_, file)| file.clone()).collect();
+        let found = scratch.0.unlisted(&listed).unwrap();
+        // Between a listed segment and a missing one, each is found.
+        for (index, file) in all
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| is_hidden(*index))
+        {
+            let known = |other: &WalFile| listed.contains(other) || found.contains(other);
+            let timeline = file.segment.timeline;
+            let next = all
+                .get(index + 1)
+                .filter(|next| next.segment.number == file.segment.number + 1);
+            let before = index.checked_sub(1).map(|before| &all[before]);
+            let before = before.filter(|before| before.segment.number + 1 == file.segment.number);
+            let reachable = [next, before].into_iter().flatten();
+            let mut reachable = reachable.filter(|other| other.segment.timeline == timeline);
+            assert_eq!(
+                known(file),
+                reachable.any(known),
+                "{hidden:b} {}",
+                file.name()
+            );
+        }
+        assert!(
+            found.iter().all(|file| !listed.contains(file)),
+            "{hidden:b}"
+        );
+    }
+    assert_eq!(scratch.0.unlisted(&all).unwrap(), []);
+}
+
+#[test]
 fn the_end_is_after_the_last_segment_also_after_ff() {
     let scratch = Scratch::new("wal-end");
     assert_eq!(scratch.end("1", ""), None);
