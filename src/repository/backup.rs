@@ -113,6 +113,25 @@ impl Backup {
         self.path.join(&file.stored_path)
     }
 
+    /// The path of a file that the backup has itself; the last name may be a link. Its directory
+    /// may be a link to a tablespace in a backup of the C program.
+    pub(super) fn owned_path(&self, stored_path: &Path) -> Result<PathBuf> {
+        match (
+            self.c_directory(),
+            stored_path.parent(),
+            stored_path.file_name(),
+        ) {
+            (Some(directory), Some(above), Some(name)) if above != Path::new("") => {
+                match directory.locate(above) {
+                    Err(failure) if failure.kind() != ErrorKind::NotFound => Err(failure),
+                    above => Ok(above
+                        .map_or_else(|_| self.path.join(stored_path), |above| above.join(name))),
+                }
+            }
+            _ => Ok(self.path.join(stored_path)),
+        }
+    }
+
     /// The directory of a backup of the C program.
     fn c_directory(&self) -> Option<CDirectory> {
         let backups = self.path.parent().filter(|_| self.origin == Origin::C)?;
@@ -163,7 +182,7 @@ impl Backup {
 
     /// Whether to look for symbolic links in it: also where `backup.info` cannot be read.
     pub(super) fn may_have_symbolic_links(&self) -> bool {
-        self.info.symbolic_links || !self.info.valid
+        self.info.symbolic_links || !self.info.valid || self.origin == Origin::C
     }
 
     /// Opens a file of the backup to read its plain bytes, with the format from the manifest.

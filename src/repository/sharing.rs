@@ -66,7 +66,8 @@ impl Repository {
             // Links lead to older backups.
             let beside = other.path.parent() == backup.path.parent();
             if beside && other.label > backup.label && other.may_have_symbolic_links() {
-                paths.extend(links_to(&other.path, &backup.label)?);
+                let links = links_to(&other, &backup.label)?.into_iter();
+                paths.extend(links.map(|(_, owned)| owned));
             }
         }
         Ok(paths)

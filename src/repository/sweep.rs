@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::backups::{complete_labels, file_names};
+use super::hand_over::LINK_TEMPORARY;
 use super::layout::{INFO, STAGING_PREFIX};
 use super::{BackupInfo, Manifest, ManifestFile, Origin, Repository, c_sums};
 use crate::codec::Suffixes;
@@ -30,6 +31,12 @@ impl Repository {
         for label in complete_labels(&self.c_backup_path())? {
             let directory = self.c_backup_path().join(label.as_str());
             count += usize::from(finish_change(&directory)?);
+            // Of a hand-over of links.
+            let temporary = directory.join(LINK_TEMPORARY);
+            if temporary.symlink_metadata().is_ok() {
+                storage::remove_file(&temporary)?;
+                count += 1;
+            }
         }
         if let Some(wal) = self.wal()? {
             count += wal.sweep()?;

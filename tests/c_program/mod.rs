@@ -2,5 +2,6 @@
 //! where it was made.
 
 mod damage;
+mod delete;
 mod matrix;
 mod repository;

@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::repository::layout::C_BACKUP_DIRECTORY;
 use crate::unit::Label;
 
 /// The most links that are followed for one path, as in Linux.
@@ -32,6 +33,35 @@ pub(super) fn resolve(backups: &Path, path: &Path) -> Result<PathBuf> {
         walk.step(name)?;
     }
     Ok(walk.at())
+}
+
+/// The backup and the path in it to which the text of a link leads:
+/// `<base_dir>/<server>/backup/<label>/<path>`; `None` if it is of another form.
+pub fn split_link(text: &Path) -> Option<(Label, PathBuf)> {
+    let backup = backup_of_link(text)?;
+    let label = backup.file_name()?.to_str()?.parse().ok()?;
+    let path = text.strip_prefix(backup).ok()?;
+    (!path.as_os_str().is_empty()).then(|| (label, path.to_owned()))
+}
+
+/// The text of a link to `path` of the backup `owner`, with the same `base_dir` as in `text`.
+pub fn link_text(text: &Path, owner: &Label, path: &Path) -> Option<PathBuf> {
+    let backup = backup_of_link(text)?;
+    Some(backup.with_file_name(owner.as_str()).join(path))
+}
+
+/// The directory of the backup in the text of a link.
+fn backup_of_link(text: &Path) -> Option<&Path> {
+    let is_backup = |path: &&Path| {
+        let label = path.file_name().and_then(|name| name.to_str());
+        let above = path.parent().and_then(Path::file_name);
+        label.is_some_and(|label| label.parse::<Label>().is_ok())
+            && above.is_some_and(|name| name == C_BACKUP_DIRECTORY)
+    };
+    text.ancestors()
+        .filter(is_backup)
+        .last()
+        .filter(|_| text.is_absolute())
 }
 
 /// What is left of a path that is followed.

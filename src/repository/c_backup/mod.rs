@@ -4,7 +4,8 @@
 //!
 //! What is stored where is decided by what is there, not by what `backup.info` says: the server's
 //! `backup_manifest` has the size and the digest of every file, and the name on the disk tells how
-//! it is stored. Nothing is written here.
+//! it is stored. Nothing is written here: a link gets another text only when the backup to which it
+//! leads is removed (`hand_over`).
 
 mod builder;
 mod chain;
@@ -25,5 +26,6 @@ pub(crate) use checksums::ListDifference;
 pub(super) use checksums::check_lists;
 pub(super) use combined::CombinedReader;
 pub(super) use directory::CDirectory;
+pub(super) use links::{link_text, split_link};
 pub(super) use open::{open_combined, open_stored};
 pub(super) use sums::missing_entry;

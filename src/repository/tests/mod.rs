@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod change_info;
+mod hand_over;
 mod hostile;
 mod listing;
 mod manifest;
