@@ -1,5 +1,7 @@
 //! The names of the tablespaces of a backup.
 
+use std::path::Path;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::pg::{ClusterObjects, Tablespace};
 use crate::repository::TablespaceInfo;
@@ -31,6 +33,7 @@ pub(super) fn with_names(
             let message = "the server sent a tablespace without a location";
             Error::new(ErrorKind::Protocol, message)
         })?;
+        check_location(oid, &path)?;
         let name = objects
             .tablespace(oid)
             .and_then(|object| file_name(&object.name))
@@ -41,6 +44,24 @@ pub(super) fn with_names(
         tablespaces.push(TablespaceInfo { name, oid, path });
     }
     Ok(tablespaces)
+}
+
+/// Refuses a relative link in `pg_tblspc`. PostgreSQL follows it from there, but a base backup
+/// looks for its target from the data directory, and takes a missing one for a tablespace that was
+/// dropped meanwhile (`sendTablespace`, PostgreSQL 13 to 18 `basebackup.c`): its files would be
+/// missing without an error. The location of an in-place tablespace is relative too.
+fn check_location(oid: u32, path: &Path) -> Result<()> {
+    let in_place = Path::new("pg_tblspc").join(oid.to_string());
+    if path.is_absolute() || path == in_place {
+        return Ok(());
+    }
+    let message = format!(
+        "the link pg_tblspc/{oid} is relative ({}): the server would leave that tablespace out of \
+         the backup",
+        path.display()
+    );
+    Err(Error::new(ErrorKind::Unsupported, message)
+        .with_hint("stop the server, and replace the link by one with an absolute path"))
 }
 
 /// The name as a file name that is safe in JSON, in a text line and in a shell glob; `None` if too
@@ -124,5 +145,15 @@ mod tests {
         }];
         assert!(with_names(&found, &ClusterObjects::default()).is_err());
         assert!(!all_names_known(&found, &ClusterObjects::default()));
+    }
+
+    #[test]
+    fn a_relative_link_is_refused_and_an_in_place_tablespace_is_not() {
+        let check = |path: &str| check_location(16400, Path::new(path));
+        assert!(check("/srv/one").is_ok() && check("pg_tblspc/16400").is_ok());
+        for path in ["../../one", "one", "pg_tblspc/16401"] {
+            let refused = check(path).unwrap_err();
+            assert!(refused.message().contains("pg_tblspc/16400"), "{refused}");
+        }
     }
 }
