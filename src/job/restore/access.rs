@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::permission::{missing_permission, permission_denied};
 use super::plan::Plan;
-use super::write::Writer;
+use super::source::Source;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::repository::{Backup, ManifestFile};
 use crate::sys::{Right, check_rights, effective_user_id, user_name};
@@ -35,9 +35,16 @@ pub(super) fn check_directories(plan: &Plan) -> Result<()> {
     }
 }
 
-fn check_directory(dir: &Path) -> Result<()> {
+/// Checks that files can be created in a directory, which may be missing. Returns the nearest
+/// directory at or above it that exists.
+pub(super) fn check_writable(dir: &Path) -> Result<&Path> {
     let at = nearest_directory(dir)?;
     check_access(at, &[Right::Write, Right::Search], "write to")?;
+    Ok(at)
+}
+
+fn check_directory(dir: &Path) -> Result<()> {
+    let at = check_writable(dir)?;
     let owner = at
         .metadata()
         .with_context(|| format!("look at {}", at.display()))?
@@ -101,17 +108,19 @@ fn check_access(path: &Path, rights: &[Right], what: &str) -> Result<()> {
 }
 
 /// Checks that every stored file exists, has its size and can be read. Of the contents only a small
-/// file is checked, for the key, and the rest of the segment in which recovery ends.
-pub(super) fn check_stored(writer: &Writer, plan: &Plan) -> Result<()> {
+/// file is checked, for the key, and the rest of the segment in which recovery ends: it was read up
+/// to that position only.
+pub(super) fn check_stored(source: &Source, plan: &Plan) -> Result<()> {
     let lists = plan.combined.iter().flat_map(|lists| lists.files());
     let others = plan.auto_conf.iter().chain(lists);
     let mut sample: Option<&ManifestFile> = None;
-    for file in writer.files().chain(others) {
-        writer.stop.check()?;
+    let files = plan.files.iter().map(|(file, _)| file);
+    for file in files.chain(others) {
+        source.stop.check()?;
         let combined = file.combined.as_ref();
         let parts = combined.map_or(std::slice::from_ref(file), |combined| &combined.parts);
         for part in parts {
-            check_file(&writer.backup, part)
+            check_file(&source.backup, part)
                 .with_context(|| format!("restore {}", file.path.display()))?;
         }
         let smaller = sample.is_none_or(|sample| file.size < sample.size);
@@ -120,11 +129,14 @@ pub(super) fn check_stored(writer: &Writer, plan: &Plan) -> Result<()> {
         }
     }
     if let Some(file) = sample {
-        writer
+        source
             .check(file)
             .with_context(|| format!("restore {}", file.path.display()))?;
     }
-    writer.check_last_segment()
+    match plan.segments.last() {
+        Some((_, last)) => source.check_segment(*last),
+        None => Ok(()),
+    }
 }
 
 fn check_file(backup: &Backup, file: &ManifestFile) -> Result<()> {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::output::Output;
-use super::write::Writer;
+use super::destination::Destination;
+use super::source::Source;
 use crate::error::{Context as _, Result};
 use crate::format::{BackupLabel, BackupManifest, ReplacedFile, without_increment};
 use crate::repository::{Manifest, ManifestFile};
@@ -40,16 +40,16 @@ impl CombinedLists {
     }
 
     /// Writes them, after all others.
-    pub fn write(&self, writer: &Writer, output: &mut Output, data: &Path) -> Result<()> {
-        let mut replaced = writer.combined_files();
+    pub fn write(&self, source: &Source, output: &mut dyn Destination, data: &Path) -> Result<()> {
+        let mut replaced = source.combined_files();
         if let Some(file) = &self.label {
-            let label = without_increment(&writer.content(file)?);
+            let label = without_increment(&source.content(file)?);
             output.write_file(&data.join(&file.path), &label, file.mode)?;
             let entry = ReplacedFile::new(&file.path, &label);
             replaced.insert(file.path.clone(), entry);
         }
         if let Some(file) = &self.manifest {
-            let content = self.manifest_content(file, writer, &replaced);
+            let content = self.manifest_content(file, source, &replaced);
             let content = content.with_context(|| format!("combine {SERVER_MANIFEST}"))?;
             output.write_file(&data.join(&file.path), &content, file.mode)?;
         }
@@ -59,10 +59,10 @@ impl CombinedLists {
     fn manifest_content(
         &self,
         file: &ManifestFile,
-        writer: &Writer,
+        source: &Source,
         replaced: &BTreeMap<PathBuf, ReplacedFile>,
     ) -> Result<Vec<u8>> {
-        let (backup, key, stop) = (&writer.backup, &writer.key, &writer.stop);
+        let (backup, key, stop) = (&source.backup, &source.key, &source.stop);
         let content = backup.read_with(file, key, stop, |input| {
             let mut content = Vec::new();
             input.read_to_end(&mut content)?;

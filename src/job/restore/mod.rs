@@ -9,7 +9,9 @@ mod cluster_files;
 mod combined_lists;
 mod config_changes;
 mod configuration;
+mod contents;
 mod created_tablespaces;
+mod destination;
 mod external_config;
 mod external_effects;
 mod in_place_tablespaces;
@@ -25,6 +27,7 @@ mod restore_dirs;
 mod run;
 mod scan;
 mod settings;
+mod source;
 mod write;
 
 pub(crate) use options::{Options, Outcome, Summary};

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::destination::Destination;
 use super::restore_dirs::{RestoreDirs, check_empty};
 use super::write::{Writer, write_file};
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -58,29 +59,6 @@ impl Output {
             self.filesystems.push(Filesystem::open(dir)?);
         }
         Ok(())
-    }
-
-    /// Creates a directory, unless this restore has created it.
-    pub fn create_directory(&mut self, path: &Path, mode: u32) -> Result<()> {
-        if !self.directories.contains(path) {
-            storage::create_new_directory(path).map_err(with_foreign_hint)?;
-            self.directories.insert(path.to_owned());
-        }
-        set_mode(path, mode)
-    }
-
-    /// Creates a symbolic link.
-    pub fn create_link(&mut self, text: &Path, link: &Path) -> Result<()> {
-        storage::create_symlink(text, link).map_err(with_foreign_hint)?;
-        self.files.push(link.to_owned());
-        Ok(())
-    }
-
-    /// Creates a small file.
-    pub fn write_file(&mut self, path: &Path, content: &[u8], mode: u32) -> Result<()> {
-        let file = storage::StagedFile::create(path, mode).map_err(with_foreign_hint)?;
-        self.files.push(path.to_owned());
-        write_file(file, path, content)
     }
 
     /// Sets the writer, whose files are removed too on a failure.
@@ -159,6 +137,28 @@ impl Output {
                 "not everything could be removed: {first}; the restore failed"
             )),
         }
+    }
+}
+
+impl Destination for Output {
+    fn create_directory(&mut self, path: &Path, mode: u32) -> Result<()> {
+        if !self.directories.contains(path) {
+            storage::create_new_directory(path).map_err(with_foreign_hint)?;
+            self.directories.insert(path.to_owned());
+        }
+        set_mode(path, mode)
+    }
+
+    fn create_link(&mut self, text: &Path, link: &Path) -> Result<()> {
+        storage::create_symlink(text, link).map_err(with_foreign_hint)?;
+        self.files.push(link.to_owned());
+        Ok(())
+    }
+
+    fn write_file(&mut self, path: &Path, content: &[u8], mode: u32) -> Result<()> {
+        let file = storage::StagedFile::create(path, mode).map_err(with_foreign_hint)?;
+        self.files.push(path.to_owned());
+        write_file(file, path, content)
     }
 }
 

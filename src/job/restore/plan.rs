@@ -21,6 +21,9 @@ use crate::unit::{Encryption, Segment, SegmentSize, Timeline, to_u64};
 /// the file exists.
 const PLACEHOLDER_HISTORY: &[u8] = b"# pgmoneta: another server has this timeline\n";
 
+/// Directories of the data directory that are written to, even if the backup has none of them.
+const REQUIRED_DIRECTORIES: [&str; 4] = ["global", "pg_tblspc", "pg_wal", "pg_wal/archive_status"];
+
 /// Maximum number of such files that are written.
 const MAX_PLACEHOLDERS: usize = 10_000;
 
@@ -44,27 +47,23 @@ pub(super) struct Plan {
     /// Of an incremental backup: the files that say what it is, which are written anew.
     pub combined: Option<CombinedLists>,
     pub config_changes: ConfigChanges,
+    /// The disk space for all of it.
+    pub space: SpaceNeeded,
     /// What the user is told.
     pub summary: Summary,
 }
 
-/// Plans a restore, and checks that there is enough disk space.
+/// Plans a restore to `dirs`, whose data directory has the name `name`.
 pub(super) fn plan(
     context: &ServerContext,
     options: &Options,
-    target: &RecoveryTarget,
+    (name, dirs): (&str, RestoreDirs),
     choice: &mut Choice,
 ) -> Result<Plan> {
-    let name = format!("{}-{}", context.server.name, choice.backup.label);
-    let dirs = RestoreDirs::new(
-        options,
-        &context.daemon.config.base_dir,
-        &name,
-        &in_place_tablespaces::tablespaces(&choice.manifest),
-    )?;
+    let target = &options.target;
     let open = open_segment(context, choice.segments.size());
     let mut warnings = warnings(choice, &dirs, open)?;
-    let mut config_changes = config_changes(context, options, target, choice, &name)?;
+    let mut config_changes = config_changes(context, options, target, choice, name)?;
     warnings.extend(config_changes.warnings.iter().cloned());
     config_changes
         .recovery
@@ -91,6 +90,7 @@ pub(super) fn plan(
         edited: Vec::new(),
         combined: CombinedLists::take(&mut choice.manifest),
         config_changes,
+        space: SpaceNeeded::default(),
         dirs,
     };
     let unknown = choice.recovery_end.unknown_magic;
@@ -101,7 +101,7 @@ pub(super) fn plan(
     plan.add_files(choice, &mut space);
     plan.add_external_config(external);
     plan.add_wal(choice, &mut space);
-    space.check()?;
+    plan.space = space;
     Ok(plan)
 }
 
@@ -112,6 +112,12 @@ impl Plan {
             let (dir, path) = self.dirs.locate(&path);
             space.add(dir, 1);
             self.directories.push((path, mode));
+        }
+        for name in REQUIRED_DIRECTORIES {
+            let path = self.dirs.data.join(name);
+            if !self.directories.iter().any(|(found, _)| *found == path) {
+                self.directories.push((path, 0o700));
+            }
         }
         // The server sends the content of an in-place tablespace before the directory itself.
         self.directories.sort();
@@ -141,9 +147,6 @@ impl Plan {
                 self.edited.push((file, path, comments));
             }
         }
-        // Large files first, so that all threads finish at about the same time.
-        self.files
-            .sort_by_key(|(file, _)| std::cmp::Reverse(file.size));
     }
 
     fn add_external_config(&mut self, external: ExternalConfig) {

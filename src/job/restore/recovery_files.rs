@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::cluster_files::{AUTO_CONF, RECOVERY_CONF, signal};
-use super::output::Output;
+use super::destination::Destination;
 use super::recovery_target::Role;
 use super::settings::{PermanentSetting, Setting};
 use crate::error::Result;
@@ -66,7 +66,12 @@ pub(super) struct RecoveryFiles<'a> {
 impl RecoveryFiles<'_> {
     /// Writes the files into the data directory; `auto_conf` has the content and permission bits in
     /// the backup.
-    pub fn write(&self, output: &mut Output, data: &Path, auto_conf: (&[u8], u32)) -> Result<()> {
+    pub fn write(
+        &self,
+        output: &mut dyn Destination,
+        data: &Path,
+        auto_conf: (&[u8], u32),
+    ) -> Result<()> {
         let (old, mode) = auto_conf;
         output.write_file(&data.join(RECOVERY_CONF), &self.recovery_conf(), 0o600)?;
         output.write_file(&data.join(signal(self.role)), &self.signal_file(), 0o600)?;
