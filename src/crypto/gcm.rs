@@ -18,7 +18,7 @@ pub const IV_LENGTH: usize = 12;
 pub const TAG_LENGTH: usize = 16;
 
 /// The maximum length in bytes for one key and IV: 2^39 - 256 bits (NIST SP 800-38D, 5.2.1.1).
-const MAX_LENGTH: u64 = (1 << 36) - 32;
+pub const MAX_LENGTH: u64 = (1 << 36) - 32;
 
 /// The maximum length in bytes of one call of OpenSSL, whose lengths are of type `int`.
 const MAX_UPDATE: usize = 1 << 30;

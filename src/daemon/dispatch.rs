@@ -54,6 +54,9 @@ fn run(request: Request, services: &Services) -> HandlerResult {
         Request::Restore(request) => {
             members(&command::restore(server(&request.server)?, request)?)?
         }
+        Request::Archive(request) => {
+            members(&command::archive(server(&request.server)?, request)?)?
+        }
         Request::Delete(request) => members(&command::delete(server(&request.server)?, &request)?)?,
         Request::Retain(request) => members(&command::retain(server(&request.server)?, &request)?)?,
         Request::Expunge(request) => {

@@ -1,4 +1,5 @@
-//! Parsers of PostgreSQL's file formats. They work on bytes; no file is opened here.
+//! Parsers of PostgreSQL's file formats, and a writer of tar archives. They work on bytes; no file
+//! is opened here.
 
 mod backup_label;
 mod backup_manifest;
@@ -11,6 +12,7 @@ mod needed_wal;
 mod parameters;
 mod server_configuration;
 pub(crate) mod tar;
+pub(crate) mod tar_writer;
 mod timeline_history;
 pub mod wal;
 

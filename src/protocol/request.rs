@@ -66,6 +66,8 @@ commands! {
         Verify(VerifyRequest) = VERIFY;
         /// Restore a backup.
         Restore(RestoreRequest) = RESTORE;
+        /// Write a backup to a tar file.
+        Archive(RestoreRequest) = ARCHIVE;
         /// Remove a backup.
         Delete(DeleteRequest) = DELETE;
         /// Exclude a backup from retention.
@@ -98,7 +100,7 @@ commands! {
         Shutdown = SHUTDOWN;
     }
     planned {
-        ARCHIVE, MODE, CONF_LS, CONF_GET, CONF_SET, CONF_RELOAD, CLEAR, S3_LS, S3_RESTORE,
+        MODE, CONF_LS, CONF_GET, CONF_SET, CONF_RELOAD, CLEAR, S3_LS, S3_RESTORE,
     }
 }
 
@@ -130,8 +132,12 @@ impl Request {
         members(self)
     }
 
-    /// Whether it is a restore that writes nothing.
+    /// Whether it is a restore or an archive that writes nothing.
     pub fn is_dry_run(&self) -> bool {
-        matches!(self, Request::Restore(restore) if restore.dry_run)
+        let restore = match self {
+            Request::Restore(restore) | Request::Archive(restore) => restore,
+            _ => return false,
+        };
+        restore.dry_run
     }
 }

@@ -45,6 +45,7 @@ pub static METRICS: &[Metric] = &[
     counter("pgmoneta_wal_sealed_segments_total", "WAL segments that were compressed and encrypted", |server| Some(server.receiver.sealed)),
     gauge("pgmoneta_active_backup", "Whether a backup is running", |server| server.runs(Activity::Backup)),
     gauge("pgmoneta_active_restore", "Whether a restore is running", |server| server.runs(Activity::Restore)),
+    gauge("pgmoneta_active_archive", "Whether an archive is being written", |server| server.runs(Activity::Archive)),
     gauge("pgmoneta_active_delete", "Whether a backup is being deleted", |server| server.runs(Activity::Delete)),
 ];
 

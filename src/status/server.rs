@@ -21,6 +21,16 @@ pub enum Activity {
     Delete,
     /// Removes old backups, and WAL that none needs.
     Retention,
+    /// Writes a backup to an archive.
+    Archive,
+}
+
+impl Activity {
+    /// Whether only one runs at a time for a server: two archives of one backup would write to the
+    /// same file.
+    fn is_alone(self) -> bool {
+        self == Activity::Archive
+    }
 }
 
 /// What an operation works on.
@@ -203,11 +213,22 @@ impl ServerState {
     ) -> Result<OperationGuard> {
         let mut state = self.wait_for_pruning(&scope);
         let mut running = state.running.values();
-        if let Some(other) = running.find(|other| scope.excludes(&other.scope)) {
+        let excludes = |other: &&Running| {
+            scope.excludes(&other.scope) || activity.is_alone() && activity == other.activity
+        };
+        if let Some(other) = running.find(excludes) {
+            let article = if other.activity == Activity::Archive {
+                "an"
+            } else {
+                "a"
+            };
             let other = format!("{:?}", other.activity).to_lowercase();
             return Err(Error::new(
                 ErrorKind::Busy,
-                format!("a {other} of server {} is running already", self.name),
+                format!(
+                    "{article} {other} of server {} is running already",
+                    self.name
+                ),
             )
             .with_hint("`pgmoneta-cli status` shows what is running"));
         }
@@ -444,6 +465,20 @@ mod tests {
         drop(prune);
         restore.join().unwrap().unwrap();
         assert!(server.running().is_empty());
+    }
+
+    #[test]
+    fn one_archive_runs_at_a_time() {
+        let server = server();
+        let archive = || server.begin(Activity::Archive, Scope::ReadAny);
+        let first = archive().unwrap();
+        first.read_only_from(&label("20260101000000"));
+        let busy = archive().err().unwrap();
+        assert_eq!(busy.kind(), ErrorKind::Busy);
+        assert!(busy.message().starts_with("an archive of server"), "{busy}");
+        assert!(server.begin(Activity::Restore, Scope::ReadAny).is_ok());
+        drop(first);
+        assert!(archive().is_ok());
     }
 
     #[test]

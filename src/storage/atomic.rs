@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::directory::{parent, sync_directory};
 use super::names::TEMPORARY_SUFFIX;
+use super::staged::WRITEBACK_INTERVAL;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys;
+use crate::unit::to_u64;
 
 /// A file that gets its name when it is complete and on stable storage, and is removed when it is
 /// dropped before. Mode 0600. Until then it is `.<name>.tmp` in the same directory.
@@ -19,6 +21,8 @@ pub struct AtomicFile {
     temporary: PathBuf,
     path: PathBuf,
     committed: bool,
+    written: u64,
+    writeback_started: u64,
 }
 
 impl AtomicFile {
@@ -47,6 +51,8 @@ impl AtomicFile {
             temporary,
             path: path.to_owned(),
             committed: false,
+            written: 0,
+            writeback_started: 0,
         })
     }
 
@@ -89,6 +95,22 @@ impl AtomicFile {
         sync_directory(parent(&path))
     }
 
+    /// As [`AtomicFile::commit_new`], also on a file system without hard links, such as that of a
+    /// removable disk; the file has one name at each instant.
+    pub fn commit_exclusively(mut self) -> Result<()> {
+        self.file
+            .sync_all()
+            .with_context(|| format!("sync {}", self.temporary.display()))?;
+        match rename_exclusively(&self.temporary, &self.path) {
+            Some(renamed) => {
+                renamed.with_context(|| format!("create {}", self.path.display()))?;
+                self.committed = true;
+                sync_directory(parent(&self.path))
+            }
+            None => self.commit_new(),
+        }
+    }
+
     /// Syncs the content, renames the file to its final path and syncs the directory.
     pub fn commit(mut self) -> Result<()> {
         self.file
@@ -104,6 +126,24 @@ impl AtomicFile {
         self.committed = true;
         sync_directory(parent(&self.path))
     }
+}
+
+/// Renames a file unless the new path exists; `None` if the system or the file system cannot do
+/// that.
+#[cfg(target_os = "linux")]
+fn rename_exclusively(from: &Path, to: &Path) -> Option<io::Result<()>> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => None,
+        result => Some(result.map_err(Into::into)),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn rename_exclusively(_from: &Path, _to: &Path) -> Option<io::Result<()>> {
+    None
 }
 
 /// The path of the temporary file for `path`.
@@ -125,7 +165,14 @@ pub fn create_new(path: &Path, bytes: &[u8]) -> Result<()> {
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let count = self.file.write(bytes)?;
+        self.written += to_u64(count);
+        let pending = self.written - self.writeback_started;
+        if pending >= WRITEBACK_INTERVAL {
+            sys::start_writeback(&self.file, self.writeback_started, pending);
+            self.writeback_started = self.written;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -150,4 +197,29 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes)
         .with_context(|| format!("write {}", file.temporary.display()))?;
     file.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_exists_is_not_replaced_and_nothing_else_is_left() {
+        let root = std::env::temp_dir().join(format!("pgmoneta-atomic-{}", std::process::id()));
+        std::fs::create_dir_all(&root).unwrap();
+        let path = root.join("f");
+        let write = |bytes: &[u8]| {
+            let mut file = AtomicFile::create(&path)?;
+            file.write_all(bytes)?;
+            assert!(temporary_path(&path).exists());
+            file.commit_exclusively()
+        };
+        write(b"one").unwrap();
+        assert!(write(b"two").is_err());
+        let linked = create_new(&path, b"three");
+        let left = std::fs::read_dir(&root).unwrap().count();
+        let content = std::fs::read(&path).unwrap();
+        std::fs::remove_dir_all(&root).unwrap();
+        assert!(linked.is_err() && left == 1 && content == b"one");
+    }
 }

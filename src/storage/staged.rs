@@ -10,7 +10,7 @@ use crate::sys;
 use crate::unit::to_u64;
 
 /// Bytes after which the kernel is asked to start writeback.
-const WRITEBACK_INTERVAL: u64 = 8 << 20;
+pub(super) const WRITEBACK_INTERVAL: u64 = 8 << 20;
 
 /// A new file in a tree that is synced and renamed as a whole (see [`super::Filesystem`]). Writes
 /// go to the disk in the background, so that the sync at the end is short. It must be closed with

@@ -26,4 +26,4 @@ pub(crate) use process::{
 };
 pub use stop::Stop;
 pub(crate) use stop::{InterruptibleReader, stop_on_interrupt};
-pub(crate) use user::{Right, check_rights, effective_user_id, user_name};
+pub(crate) use user::{Right, check_rights, effective_group_id, effective_user_id, user_name};

@@ -11,6 +11,11 @@ pub fn effective_user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The effective group ID of this process, which new files get.
+pub fn effective_group_id() -> u32 {
+    rustix::process::getegid().as_raw()
+}
+
 /// An access right to a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {

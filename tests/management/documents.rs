@@ -2,8 +2,8 @@
 //! C daemon, with the same types.
 
 use pgmoneta::protocol::{
-    BackupReply, DeleteReply, InfoReply, ListBackupReply, PingReply, ProgressReply, Response,
-    RestoreReply, RetainReply, StatusReply, VerifyReply, members,
+    ArchiveReply, BackupReply, DeleteReply, InfoReply, ListBackupReply, PingReply, ProgressReply,
+    Response, RestoreReply, RetainReply, StatusReply, VerifyReply, members,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,6 +68,24 @@ const LIST_BACKUP: Recording = Recording {
         r#""Incremental":false,"IncrementalParent":null,"Keep":false,"RestoreSize":16224256,"#,
         r#""Server":"primary","Valid":1,"WAL":0}],"MajorVersion":17,"MinorVersion":10,"#,
         r#""NumberOfBackups":1,"Server":"primary","ServerVersion":"0.22.0"}}"#,
+    ),
+};
+
+/// The C program has null in place of the label.
+const ARCHIVE: Recording = Recording {
+    request: concat!(
+        header!(4),
+        r#""Request":{"Backup":"newest","Directory":"/archive","Position":null,"#,
+        r#""Server":"primary"}}"#,
+    ),
+    response: concat!(
+        header!(4),
+        r#""Outcome":{"Status":true,"Time":"00:00:1.8264"},"#,
+        r#""Request":{"Backup":"newest","Directory":"/archive","Position":null,"#,
+        r#""Server":"primary"},"#,
+        r#""Response":{"Backup":"20261122082334","#,
+        r#""FileName":"/archive/archive-primary-20261122082334.tar.zstd","MajorVersion":17,"#,
+        r#""MinorVersion":10,"Server":"primary","ServerVersion":"0.22.0"}}"#,
     ),
 };
 
@@ -412,13 +430,11 @@ fn responses_have_the_members_and_types_of_the_c_daemon() {
             > 100
     );
     let directory = scratch.directory("restore");
-    let restored = RESTORE.replay(&daemon, &[("/restore", directory.to_str().unwrap())]);
-    assert!(
-        restored["Response"]["Plan"]["Target"]
-            .as_str()
-            .unwrap()
-            .starts_with(directory.to_str().unwrap())
-    );
+    let directory = directory.to_str().unwrap();
+    let restored = RESTORE.replay(&daemon, &[("/restore", directory)]);
+    let target = restored["Response"]["Plan"]["Target"].as_str().unwrap();
+    assert!(target.starts_with(directory));
+    ARCHIVE.replay(&daemon, &[("/archive", directory)]);
     change_backups(&daemon, &label);
     SHUTDOWN.replay(&daemon, &[]);
 }
@@ -468,6 +484,7 @@ fn the_client_reads_every_member_of_the_c_daemon() {
     read_and_write::<BackupReply>(&BACKUP);
     read_and_write::<ListBackupReply>(&LIST_BACKUP);
     read_and_write::<RestoreReply>(&RESTORE);
+    read_and_write::<ArchiveReply>(&ARCHIVE);
     read_and_write::<InfoReply>(&INFO);
     read_and_write::<InfoReply>(&ANNOTATE);
     read_and_write::<DeleteReply>(&DELETE);

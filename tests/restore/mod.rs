@@ -1,6 +1,7 @@
 //! Restore and verify, and the code that they use.
 
 mod after_recovery;
+mod archive;
 mod branches;
 mod copied_backups;
 mod created_tablespaces;

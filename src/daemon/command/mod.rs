@@ -1,6 +1,7 @@
 //! The commands: each takes its request, runs its job and makes its response.
 
 mod annotate;
+mod archive;
 mod catalogue;
 mod delete;
 mod file;
@@ -13,6 +14,7 @@ mod verify;
 mod wal_begin;
 
 pub(super) use annotate::annotate;
+pub(super) use archive::archive;
 pub(super) use catalogue::{backup, info, list_backup};
 pub(super) use delete::delete;
 pub(super) use file::file;

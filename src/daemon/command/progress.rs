@@ -17,6 +17,7 @@ pub(in crate::daemon) fn progress(
         "restore" => Some(Activity::Restore),
         "verify" => Some(Activity::Verify),
         "delete" => Some(Activity::Delete),
+        "archive" => Some(Activity::Archive),
         _ => None,
     };
     let running = context.status.running().into_iter().rev();

@@ -30,7 +30,7 @@ pub(in crate::daemon) fn restore(
 
 /// The options of the job. Directories must be absolute: the daemon does not know the working
 /// directory of the client.
-fn options(request: RestoreRequest) -> Result<Options> {
+pub(super) fn options(request: RestoreRequest) -> Result<Options> {
     let tablespaces = request.tablespaces.into_iter();
     let tablespaces: Result<Vec<_>> = tablespaces
         .map(|(from, to)| Ok((from, absolute(to, "the new directory of a tablespace")?)))
@@ -60,7 +60,7 @@ fn absolute(path: String, what: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn plan(summary: &Summary) -> PlanMembers {
+pub(super) fn plan(summary: &Summary) -> PlanMembers {
     let tablespaces = summary.tablespaces.iter();
     let tablespaces = tablespaces.map(|(info, to)| RestoredTablespace {
         tablespace: tablespace(info),

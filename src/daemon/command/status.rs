@@ -60,7 +60,7 @@ fn server(status: &ServerStatus) -> StatusServer {
     let (server, retention) = (&status.server, &status.server.retention);
     StatusServer {
         server: ServerMembers::new(server.name.as_str(), status.catalogue.version),
-        active_archive: false,
+        active_archive: status.is_running(Activity::Archive),
         active_backup: status.is_running(Activity::Backup),
         active_delete: status.is_running(Activity::Delete),
         active_restore: status.is_running(Activity::Restore),

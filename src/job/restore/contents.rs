@@ -1,5 +1,5 @@
-//! What a restore writes around the files of the backup and the WAL: directories and links, history
-//! files, and the configuration for recovery.
+//! What a restore writes around the files of the backup and the WAL, into directories or into an
+//! archive: directories and links, history files, and the configuration for recovery.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(super) fn write_directories(plan: &Plan, output: &mut dyn Destination) -> Re
     for (tablespace, dir) in &plan.dirs.tablespaces {
         let link = plan.dirs.data.join("pg_tblspc");
         let link = link.join(tablespace.oid.to_string());
-        output.create_link(dir, &link)?;
+        output.create_link(&plan.dirs.link_to(dir), &link)?;
     }
     Ok(())
 }

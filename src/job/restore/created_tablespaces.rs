@@ -39,6 +39,22 @@ pub(super) fn unknown_version_warning(magic: u16) -> String {
     )
 }
 
+/// The warnings for a host that is not known yet.
+pub(super) fn warnings(tablespaces: &[CreatedTablespace]) -> Vec<String> {
+    let elsewhere = tablespaces.iter().filter(|one| one.path.is_absolute());
+    elsewhere
+        .map(|tablespace| {
+            format!(
+                "recovery creates the tablespace with OID {} in {}, where it was on the server \
+                 that was backed up: that directory must exist before the start, be empty, and \
+                 belong to the user of the server; no other server may use it",
+                tablespace.oid,
+                tablespace.path.display()
+            )
+        })
+        .collect()
+}
+
 /// Refuses tablespaces whose path is in use: a server on this host may use it, and recovery would
 /// change its files. Returns warnings for the others.
 pub(super) fn check(tablespaces: &[CreatedTablespace], dirs: &RestoreDirs) -> Result<Vec<String>> {

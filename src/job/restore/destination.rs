@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::Result;
 
-/// New directories.
+/// New directories, or an archive.
 pub(super) trait Destination {
     /// Creates a directory, unless this restore has created it.
     fn create_directory(&mut self, path: &Path, mode: u32) -> Result<()>;

@@ -1,9 +1,10 @@
 //! Restore: writes a backup and the WAL that it needs to a new directory, ready for PostgreSQL to
 //! recover to a target. Before the first write the target is verified to be reachable, every byte
 //! is checked against the manifest while it is written, and `global/pg_control` gets its name last:
-//! a data directory that can be started is complete.
+//! a data directory that can be started is complete. The same can be written to an archive.
 
 mod access;
+pub(crate) mod archive;
 mod choice;
 mod cluster_files;
 mod combined_lists;

@@ -9,7 +9,7 @@ use super::combined_lists::CombinedLists;
 use super::config_changes::{ConfigChanges, config_changes};
 use super::external_config::{self, ExternalConfig};
 use super::recovery_target::{RecoveryTarget, Role, TargetKind};
-use super::restore_dirs::{RestoreDirs, SpaceNeeded};
+use super::restore_dirs::{Place, RestoreDirs, SpaceNeeded};
 use super::{Options, Summary, created_tablespaces, in_place_tablespaces};
 use crate::error::{Context as _, Result};
 use crate::job::context::ServerContext;
@@ -202,10 +202,11 @@ fn open_segment(context: &ServerContext, size: SegmentSize) -> Option<Segment> {
 fn warnings(choice: &mut Choice, dirs: &RestoreDirs, open: Option<Segment>) -> Result<Vec<String>> {
     let mut warnings = std::mem::take(&mut choice.warnings);
     warnings.extend(unencrypted_wal(choice, &segments(choice), open));
-    warnings.extend(created_tablespaces::check(
-        &choice.recovery_end.tablespaces,
-        dirs,
-    )?);
+    let created = &choice.recovery_end.tablespaces;
+    warnings.extend(match dirs.place {
+        Place::Host => created_tablespaces::check(created, dirs)?,
+        Place::Archive => created_tablespaces::warnings(created),
+    });
     Ok(warnings)
 }
 

@@ -20,9 +20,19 @@ const RESERVE: u64 = 16 << 20;
 /// The block size of most file systems in bytes: the minimum that a file uses.
 const BLOCK: u64 = 4096;
 
+/// Where the directories of a restore are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On this host; their paths are absolute.
+    Host,
+    /// In an archive, beside each other; their paths are names.
+    Archive,
+}
+
 /// The directories that a restore writes to.
 #[derive(Clone, Debug)]
 pub(super) struct RestoreDirs {
+    pub place: Place,
     /// The new data directory.
     pub data: PathBuf,
     /// The tablespaces and their new directories, without those in the data directory.
@@ -74,6 +84,7 @@ impl RestoreDirs {
         };
         let mut dir = dir;
         let dirs = RestoreDirs {
+            place: Place::Host,
             data: options.directory.join(name),
             tablespaces: tablespaces
                 .iter()
@@ -87,6 +98,27 @@ impl RestoreDirs {
             check_empty(path)?;
         }
         Ok(dirs)
+    }
+
+    /// The directories in an archive; `name` is that of the data directory.
+    pub fn in_archive(name: &str, tablespaces: &[TablespaceInfo]) -> RestoreDirs {
+        let outside = tablespaces.iter().filter(|one| !one.is_in_place());
+        RestoreDirs {
+            place: Place::Archive,
+            data: name.into(),
+            tablespaces: outside
+                .map(|one| (one.clone(), format!("{name}-{}", one.name).into()))
+                .collect(),
+            has_in_place_tablespaces: tablespaces.iter().any(TablespaceInfo::is_in_place),
+        }
+    }
+
+    /// The target of the link in `pg_tblspc` to the directory of a tablespace.
+    pub fn link_to(&self, directory: &Path) -> PathBuf {
+        match self.place {
+            Place::Host => directory.to_owned(),
+            Place::Archive => Path::new("../..").join(directory),
+        }
     }
 
     /// The data directory and those of the tablespaces.
@@ -163,7 +195,7 @@ fn is_in_place(tablespace: &TablespaceInfo) -> Error {
 
 /// Checks that a directory is absolute, has no `..`, and is neither in the repository nor in a data
 /// directory.
-fn check_path(path: &Path, base_dir: &Path) -> Result<()> {
+pub(super) fn check_path(path: &Path, base_dir: &Path) -> Result<()> {
     let quoted = path.display();
     let invalid =
         |what: &str| Error::new(ErrorKind::Usage, format!("the directory {quoted:?} {what}"));
@@ -253,7 +285,7 @@ fn claimed_by(path: &Path, other: &ExistingClaim) -> Error {
 }
 
 /// The nearest directory at or above `path` that exists.
-fn nearest_existing(path: &Path) -> Option<&Path> {
+pub(super) fn nearest_existing(path: &Path) -> Option<&Path> {
     path.ancestors().find(|path| path.is_dir())
 }
 

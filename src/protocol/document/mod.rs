@@ -5,6 +5,7 @@
 //! noted. Both programs take a missing member, null and an empty string for the same.
 
 mod annotate;
+mod archive;
 mod backup;
 mod control;
 mod delete;
@@ -22,6 +23,7 @@ mod verify;
 mod wal_begin;
 
 pub use annotate::{ANNOTATE, AnnotateRequest};
+pub use archive::{ARCHIVE, ArchiveReply};
 pub use backup::{BACKUP, BackupReply, BackupRequest};
 pub use control::{PING, PingReply, SHUTDOWN};
 pub use delete::{DELETE, DeleteReply, DeleteRequest};
@@ -30,9 +32,7 @@ pub use info::{CommentMembers, INFO, InfoReply, InfoRequest};
 pub use list_backup::{
     BackupSummary, LIST_BACKUP, ListBackupReply, ListBackupRequest, ListedBackup, Sort,
 };
-pub use planned::{
-    ARCHIVE, CLEAR, CONF_GET, CONF_LS, CONF_RELOAD, CONF_SET, MODE, S3_LS, S3_RESTORE,
-};
+pub use planned::{CLEAR, CONF_GET, CONF_LS, CONF_RELOAD, CONF_SET, MODE, S3_LS, S3_RESTORE};
 pub use progress::{PROGRESS, ProgressReply, ProgressRequest};
 pub use restore::{
     ArchiveMode, PlanMembers, RESTORE, RestoreReply, RestoreRequest, RestoredTablespace,

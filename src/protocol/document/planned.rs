@@ -4,23 +4,6 @@
 use crate::protocol::code::ErrorCodes;
 use crate::protocol::command::{Command, Operand, Presence, Run};
 
-/// Creates a tar file of a backup.
-pub static ARCHIVE: Command = Command {
-    words: ("archive", None),
-    name: "archive",
-    operands: &[
-        Operand::SERVER,
-        Operand::BACKUP,
-        Operand::POSITION,
-        Operand::DIRECTORY,
-    ],
-    summary: "Restore a backup and create a tar file of it",
-    code: 4,
-    errors: ErrorCodes::per_server(901, 908),
-    run: Run::Unbounded,
-    ..Command::BASE
-};
-
 /// Takes a server online or offline.
 pub static MODE: Command = Command {
     words: ("mode", None),

@@ -65,13 +65,13 @@ const TABLESPACE: CommandOption = CommandOption {
     words: &[],
 };
 
-const KEEP_SYNCHRONOUS: CommandOption = CommandOption::flag(
+pub(super) const KEEP_SYNCHRONOUS: CommandOption = CommandOption::flag(
     "keep-synchronous",
     "KeepSynchronous",
     "Keep synchronous_standby_names, which is emptied otherwise",
 );
 
-const ARCHIVE_MODE: CommandOption = CommandOption {
+pub(super) const ARCHIVE_MODE: CommandOption = CommandOption {
     long: "archive-mode",
     short: None,
     value: "MODE",
@@ -81,14 +81,14 @@ const ARCHIVE_MODE: CommandOption = CommandOption {
     words: &["off", "preserve"],
 };
 
-const DRY_RUN: CommandOption = CommandOption::flag(
+pub(super) const DRY_RUN: CommandOption = CommandOption::flag(
     "dry-run",
     "DryRun",
-    "Print what would be restored, and write nothing",
+    "Print what would be written, and write nothing",
 );
 
-/// The request to restore a backup. The C program has the first four members; the others are sent
-/// only if they are set.
+/// The request to restore or archive a backup. The C program has the first four members; the others
+/// are sent only if they are set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct RestoreRequest {
@@ -98,7 +98,7 @@ pub struct RestoreRequest {
     pub backup: String,
     /// The recovery target and its options, separated by commas; `None` is the end of the backup.
     pub position: Option<String>,
-    /// The directory in which the data directory is created.
+    /// The directory in which the data directory or the archive is created.
     pub directory: String,
     /// The tablespaces to relocate: name, OID or old path, and new path.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

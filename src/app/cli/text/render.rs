@@ -39,6 +39,7 @@ pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> Res
             verify::verify(&reply)
         }
         Request::Restore(request) => restore::restore(request.dry_run, &response.reply()?),
+        Request::Archive(request) => restore::archive(request.dry_run, &response.reply()?),
         Request::Delete(_) => backups::delete(&response.reply()?),
         Request::Retain(_) | Request::Expunge(_) => backups::retain(&response.reply()?),
         Request::Annotate(_) => backups::annotate(&response.reply()?),

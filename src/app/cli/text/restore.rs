@@ -1,9 +1,9 @@
-//! The output of `restore`, with and without `--dry-run`.
+//! The output of `restore` and `archive`, with and without `--dry-run`.
 
 use super::backups::tablespace;
 use super::layout::FieldList;
 use super::values::{server, size};
-use crate::protocol::{PlanMembers, RestoreReply};
+use crate::protocol::{ArchiveReply, PlanMembers, RestoreReply};
 
 /// The output of `restore`.
 pub(super) fn restore(dry_run: bool, reply: &RestoreReply) -> String {
@@ -11,14 +11,39 @@ pub(super) fn restore(dry_run: bool, reply: &RestoreReply) -> String {
     list.add("Backup", reply.backup.backup.as_str());
     list.add("Server", server(&reply.server));
     match &reply.plan {
-        Some(plan) => plan_fields(&mut list, plan, dry_run),
+        Some(plan) => {
+            list.add(written(dry_run), plan.target.as_str());
+            plan_fields(&mut list, plan);
+        }
         None => list.add("Size", size(reply.backup.restore_size)),
     }
     list.add("Warnings", reply.warnings.join("\n"));
     list.text("")
 }
 
-fn plan_fields(list: &mut FieldList, plan: &PlanMembers, dry_run: bool) {
+/// The output of `archive`.
+pub(super) fn archive(dry_run: bool, reply: &ArchiveReply) -> String {
+    let mut list = FieldList::new();
+    list.add("Backup", reply.backup.backup.as_str());
+    list.add("Server", server(&reply.server));
+    list.add(written(dry_run), reply.file_name.as_str());
+    if reply.file_size > 0 {
+        list.add("Size", size(reply.file_size));
+        list.add("SHA-256", reply.sha256.as_str());
+    }
+    if let Some(plan) = &reply.plan {
+        list.add("Contains", plan.target.as_str());
+        plan_fields(&mut list, plan);
+    }
+    list.add("Warnings", reply.warnings.join("\n"));
+    list.text("")
+}
+
+fn written(dry_run: bool) -> &'static str {
+    if dry_run { "Would write" } else { "Written" }
+}
+
+fn plan_fields(list: &mut FieldList, plan: &PlanMembers) {
     let tablespaces = plan.tablespaces.iter();
     let tablespaces: Vec<String> = tablespaces
         .map(|restored| {
@@ -29,8 +54,6 @@ fn plan_fields(list: &mut FieldList, plan: &PlanMembers, dry_run: bool) {
             )
         })
         .collect();
-    let written = if dry_run { "Would write" } else { "Written" };
-    list.add(written, plan.target.as_str());
     list.add(
         "Data",
         format!("{} files, {}", plan.files, size(plan.bytes)),
