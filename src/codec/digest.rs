@@ -53,6 +53,16 @@ pub enum DigestKind {
     Sha512,
 }
 
+impl Digests {
+    /// The SHA-256 of the stored bytes, which only this program computes.
+    pub fn stored_sha256(&self) -> Option<[u8; 32]> {
+        match self.values {
+            DigestValues::Own(own) => Some(own.sha256),
+            DigestValues::Sha512 { .. } => None,
+        }
+    }
+}
+
 impl DigestValues {
     /// Whether both are of the same plain bytes; those of two programs cannot be compared.
     pub fn have_same_plain(&self, other: &DigestValues) -> bool {

@@ -74,7 +74,7 @@ pub fn run(conversion: Conversion, path: &Path, options: &ConvertOptions<'_>) ->
         format!("read {written} back before {} is removed", path.display())
     })?;
     original.check_unchanged()?;
-    result.commit_new()?;
+    result.commit_exclusively()?;
     remove_file(path)?;
     Ok(target)
 }

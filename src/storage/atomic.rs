@@ -83,7 +83,7 @@ impl AtomicFile {
 
     /// As [`AtomicFile::commit`], but if the final path exists, that is [`ErrorKind::Io`] and it
     /// stays unchanged.
-    pub fn commit_new(self) -> Result<()> {
+    fn commit_new(self) -> Result<()> {
         let path = self.path.clone();
         self.file
             .sync_all()

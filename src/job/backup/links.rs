@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::codec::{DigestValues, Digests, StoredFormat};
+use crate::codec::{Digests, StoredFormat};
 use crate::config::LinkMode;
 use crate::crypto::{MasterKey, Sha256};
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -201,8 +201,7 @@ impl Linker {
             size += to_u64(block.len());
             sha256.update(block);
         }
-        let found = sha256.finish();
-        let same = matches!(recorded.values, DigestValues::Own(own) if own.sha256 == found);
+        let same = recorded.stored_sha256() == Some(sha256.finish());
         if same && size == recorded.stored_size {
             return Ok(older);
         }

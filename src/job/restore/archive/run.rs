@@ -89,7 +89,8 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Archived> {
         &coding,
     )
     .with_context(|| format!("write {}", outcome.file.display()))?;
-    outcome.written = Some((written.stored_size, written.sha256));
+    let sha256 = written.stored_sha256();
+    outcome.written = sha256.map(|sha256| (written.stored_size, sha256));
     Ok(outcome)
 }
 
