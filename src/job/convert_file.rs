@@ -11,9 +11,11 @@ use crate::codec::{
     Compression, Digests, EncodeOptions, StoredFormat, StoredReader, Suffixes, encode,
 };
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::repository::is_in_repository;
 use crate::storage::{AtomicFile, open_file, remove_file};
 use crate::sys::{InterruptibleReader, Stop};
 use crate::unit::Encryption;
+use crate::vault;
 
 /// What is done with the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +34,6 @@ pub enum Conversion {
 pub struct ConvertOptions<'a> {
     /// The method and the cipher of files that are written, and the master key.
     pub coding: EncodeOptions,
-    /// A directory whose files must not be changed: the repository.
-    pub protected: Option<&'a Path>,
     /// Ends the conversion; nothing has changed then.
     pub stop: &'a Stop,
 }
@@ -52,7 +52,7 @@ pub fn run(conversion: Conversion, path: &Path, options: &ConvertOptions<'_>) ->
     let (read, write) = formats(conversion, path, &options.coding)?;
     let target = target(path, read, write);
     let action = || format!("write {}", target.display());
-    let original = Original::open(path, options.protected)?;
+    let original = Original::open(path)?;
     check_free(&target)?;
     let mut result = AtomicFile::create(&target)?;
     let digests = if write == StoredFormat::PLAIN {
@@ -155,7 +155,7 @@ fn check_free(target: &Path) -> Result<()> {
 }
 
 impl<'a> Original<'a> {
-    fn open(path: &'a Path, protected: Option<&Path>) -> Result<Original<'a>> {
+    fn open(path: &'a Path) -> Result<Original<'a>> {
         let action = || format!("open {}", path.display());
         let refused = |what: &str, hint: &str| {
             let message = format!("{} {what}", path.display());
@@ -167,11 +167,13 @@ impl<'a> Original<'a> {
         }
         let directory = path.parent().unwrap_or(path).canonicalize();
         let directory = directory.with_context(action)?;
-        let protected = protected.map(Path::canonicalize).transpose();
-        let protected = protected.context("look at base_dir")?;
-        if protected.is_some_and(|protected| directory.starts_with(protected)) {
+        if is_in_repository(&directory) {
             let hint = "copy it to another directory first: a backup needs its files as they are";
             return refused("is in the repository", hint);
+        }
+        let key = vault::master_key_path().and_then(|key| Ok(key.canonicalize()?));
+        if key.is_ok_and(|key| path.canonicalize().is_ok_and(|path| path == key)) {
+            return refused("is the master key", "without it nothing can be decrypted");
         }
         let file = open_file(path).with_context(action)?;
         let found = file.metadata().with_context(action)?;

@@ -1,5 +1,7 @@
 //! The names of files and directories in the repository of a server.
 
+use std::path::Path;
+
 /// The directory of the WAL archive.
 pub(super) const WAL_DIRECTORY: &str = "wal";
 
@@ -63,3 +65,11 @@ pub(super) const C_BACKUP_SUMS: &str = "backup.sha512";
 
 /// Files in the directory of a backup that are not part of the cluster.
 pub const METADATA_FILES: [&str; 3] = [INFO, MANIFEST, SUMS];
+
+/// Whether a directory is in a repository: it or one above has the files of `base_dir`, of a server
+/// or of a backup. It should be canonical.
+pub fn is_in_repository(directory: &Path) -> bool {
+    let marks = [REPOSITORY_INFO, SYSTEM_INFO, INFO];
+    let mut above = directory.ancestors();
+    above.any(|above| marks.iter().any(|mark| above.join(mark).exists()))
+}

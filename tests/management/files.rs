@@ -138,6 +138,29 @@ fn what_cannot_be_converted_is_an_error_and_stays() {
 }
 
 #[test]
+fn the_master_key_and_the_repository_are_not_converted_without_a_daemon_either() {
+    let scratch = Scratch::new("precious");
+    let mut daemon = daemon(&scratch, "encryption = aes256");
+    let key = daemon.directory().join("home/.pgmoneta/master.key");
+    let inside = daemon.base_dir().join("primary/stray.gz");
+    write_owned(&inside, content());
+    for running in [true, false] {
+        for (command, path, text) in [
+            ("encrypt", &key, "is the master key"),
+            ("compress", &key, "is the master key"),
+            ("decompress", &inside, "in the repository"),
+        ] {
+            let output = daemon.cli(&[command, path.to_str().unwrap()]);
+            output.fails(1, text);
+            assert!(path.exists(), "{command}");
+        }
+        if running {
+            daemon.stop();
+        }
+    }
+}
+
+#[test]
 fn without_a_daemon_the_client_converts_files_itself() {
     let scratch = Scratch::new("alone");
     let mut daemon = daemon(&scratch, "compression = lz4");

@@ -76,7 +76,6 @@ impl<'a> LocalRequest<'a> {
                 encryption: Encryption::Aes256,
                 key: key.transpose()?.map(Arc::new),
             },
-            protected: None,
             stop,
         };
         let path = Path::new(&self.file.source_file);

@@ -22,7 +22,6 @@ pub(in crate::daemon) fn file(
             encryption: daemon.config.encryption,
             key: Some(daemon.key.clone()),
         },
-        protected: Some(&daemon.config.base_dir),
         stop: &daemon.stop,
     };
     let path = Path::new(&request.source_file);
