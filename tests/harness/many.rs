@@ -15,9 +15,10 @@ const SEGMENTS_PER_ID: u32 = 256;
 /// A daemon, not started, whose only server `primary` cannot be reached. Its repository has the
 /// backups, one each hour, and compressed WAL from before the first one without a gap.
 pub fn many(scratch: &Scratch, backups: u32, segments: u32) -> Daemon {
-    let server = "authentication_timeout = 600s\nblocking_timeout = 600s\nlog_level = warn\n\n\
-        [primary]\nhost = 127.0.0.1\nport = 1\nuser = repl\nwal_slot = pgmoneta";
-    let daemon = Daemon::builder(scratch).global(server).create();
+    let daemon = Daemon::builder(scratch)
+        .global("log_level = warn")
+        .offline_server("primary")
+        .create();
     let root = daemon.base_dir().join("primary");
     make(&root);
     let (wal, base) = (root.join("wal"), root.join("basebackup"));
