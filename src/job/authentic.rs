@@ -51,9 +51,32 @@ pub(super) fn check(context: &ServerContext, backup: &Backup) -> Result<Option<S
     )))
 }
 
-/// Whether a backup can be restored, as far as known without reading its files.
-pub(super) fn is_restorable(context: &ServerContext, backup: &Backup) -> bool {
-    backup.info.valid
-        && backup.damage().is_none()
-        && (backup.origin == Origin::C || check(context, backup).is_ok())
+/// What is known of a backup without reading its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Assessment {
+    /// It can be restored.
+    Restorable,
+    /// It cannot be restored.
+    NotRestorable,
+    /// Its `backup.info` cannot be relied on: it is not known whether the backup is retained.
+    Untrusted,
+}
+
+/// Assesses a backup whose `backup.info` can be read.
+pub(super) fn assess(context: &ServerContext, backup: &Backup) -> Assessment {
+    let trusted = backup.has_trusted_info(&context.daemon.key);
+    let trusted = trusted.unwrap_or_else(|failure| {
+        log::warn!("check backup {}: {failure}", backup.label);
+        false
+    });
+    if !trusted {
+        return Assessment::Untrusted;
+    }
+    if !backup.info.valid || backup.damage().is_some() {
+        return Assessment::NotRestorable;
+    }
+    match backup.origin == Origin::C || check(context, backup).is_ok() {
+        true => Assessment::Restorable,
+        false => Assessment::Untrusted,
+    }
 }

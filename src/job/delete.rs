@@ -1,6 +1,7 @@
 //! `delete`: removes a backup.
 
-use super::{authentic, retention};
+use super::authentic::{self, Assessment};
+use super::retention::{self, FollowedPath};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
 use crate::repository::{Backup, Origin};
@@ -20,8 +21,14 @@ pub fn run(context: &ServerContext, identifier: &str, force: bool) -> Result<Lab
     let backup = Backup::select(backups.clone(), label.as_str())?;
     check_independent(&backup, &backups)?;
     if !force {
-        let usable = |other: &Backup| authentic::is_restorable(context, other);
-        check_dispensable(&backup, &backups, usable)?;
+        let path = FollowedPath::of(&repository)?;
+        let is_on_path = path.contains(&backup);
+        let usable = |other: &Backup| {
+            let assessed = authentic::assess(context, other);
+            assessed == Assessment::Restorable && (path.contains(other) || !is_on_path)
+        };
+        check_retained(context, &backup)?;
+        check_not_last(&backup, &backups, usable)?;
     }
     let server = &context.server.name;
     repository
@@ -72,28 +79,43 @@ fn check_independent(backup: &Backup, backups: &[Backup]) -> Result<()> {
     Ok(())
 }
 
-/// Fails if the backup is retained or may be so, or if it is the last valid one.
-fn check_dispensable(
+/// Fails if the backup is retained or may be so.
+fn check_retained(context: &ServerContext, backup: &Backup) -> Result<()> {
+    let label = &backup.label;
+    let unknown = |why: &str| {
+        let message = format!("it is unknown whether the backup {label} is retained: {why}");
+        Err(Error::new(ErrorKind::Usage, message).with_hint("--force deletes it all the same"))
+    };
+    if backup.is_unreadable() {
+        return unknown(&backup.damage().unwrap_or_default());
+    }
+    if authentic::assess(context, backup) == Assessment::Untrusted {
+        return unknown("its backup.info is damaged, was changed, or has another master key");
+    }
+    if backup.info.keep {
+        let message = format!("the backup {label} is retained");
+        return Err(
+            Error::new(ErrorKind::Usage, message).with_hint("expunge it first, or use --force")
+        );
+    }
+    Ok(())
+}
+
+/// Fails if no other backup is usable: it is the last valid one, or the last one on the way to the
+/// timeline of the server.
+fn check_not_last(
     backup: &Backup,
     backups: &[Backup],
     is_usable: impl Fn(&Backup) -> bool,
 ) -> Result<()> {
     let label = &backup.label;
-    let refuse =
-        |message: String, hint: &str| Err(Error::new(ErrorKind::Usage, message).with_hint(hint));
-    if backup.is_unreadable() {
-        let why = backup.damage().unwrap_or_default();
-        let message = format!("it is unknown whether the backup is retained: {why}");
-        return refuse(message, "--force deletes it all the same");
-    }
-    if backup.info.keep {
-        let message = format!("the backup {label} is retained");
-        return refuse(message, "expunge it first, or use --force");
-    }
     let mut others = backups.iter().filter(|other| other.label != *label);
     if backup.info.valid && !others.any(is_usable) {
-        let message = format!("the backup {label} is the last valid one of the server");
-        return refuse(message, "take another backup first, or use --force");
+        let message = format!(
+            "the backup {label} is the last valid one from which the server can be recovered"
+        );
+        return Err(Error::new(ErrorKind::Usage, message)
+            .with_hint("take another backup first, or use --force"));
     }
     Ok(())
 }

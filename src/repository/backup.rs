@@ -9,7 +9,7 @@ use super::layout::{C_BACKUP_SUMS, INFO, MANIFEST};
 use super::links::{self, StoredFile};
 use super::signature::{Authenticity, Signature};
 use super::wal_directory::is_segment_start;
-use super::{BackupInfo, FileReader, Manifest, ManifestFile, Origin};
+use super::{BackupInfo, FileReader, Manifest, ManifestFile, Origin, c_sums};
 use crate::codec::{StoredReader, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -39,6 +39,8 @@ pub struct Backup {
     incomplete: Option<String>,
     /// Why the system did not let `backup.info` be read; its content is not known then.
     unreadable: Option<(ErrorKind, String)>,
+    /// Whether `backup.info` is missing or no such file.
+    info_is_damaged: bool,
 }
 
 impl Backup {
@@ -54,6 +56,7 @@ impl Backup {
             manifest_is_missing: false,
             incomplete: None,
             unreadable: None,
+            info_is_damaged: false,
         })
     }
 
@@ -66,7 +69,8 @@ impl Backup {
             // Those say what is wrong with the file.
             !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)
         });
-        let unreadable = error.map(|error| (error.kind(), error.message().to_owned()));
+        let mut unreadable = error.map(|error| (error.kind(), error.message().to_owned()));
+        let info_is_damaged = read.is_err() && unreadable.is_none();
         let (mut info, signature) = read.unwrap_or_else(|error| {
             log::warn!("the backup {label} is not valid: {error}");
             (BackupInfo::unreadable(), None)
@@ -78,7 +82,14 @@ impl Backup {
         };
         let mut incomplete = None;
         if origin == Origin::C && info.valid {
-            incomplete = why_incomplete(&path);
+            match why_incomplete(&path) {
+                Ok(why) => incomplete = why,
+                Err(error) => {
+                    log::warn!("the backup {label} cannot be used now: {error}");
+                    unreadable = Some((error.kind(), error.message().to_owned()));
+                    info.valid = false;
+                }
+            }
         }
         if let Some(why) = &incomplete {
             log::warn!("the backup {label} is not valid: {why}");
@@ -93,6 +104,7 @@ impl Backup {
             signature,
             incomplete,
             unreadable,
+            info_is_damaged,
         }
     }
 
@@ -108,28 +120,39 @@ impl Backup {
         self.unreadable.is_some()
     }
 
+    /// Whether what `backup.info` says can be relied on: it can be parsed, and it has not changed
+    /// since it was written with this master key, as far as it has a digest. Otherwise it is not
+    /// known whether the backup is retained.
+    pub fn has_trusted_info(&self, key: &MasterKey) -> Result<bool> {
+        if self.info_is_damaged || self.is_unreadable() {
+            return Ok(false);
+        }
+        match self.origin {
+            Origin::Own => Ok(match self.authenticity(key)? {
+                Authenticity::Verified => true,
+                Authenticity::Invalid => false,
+                // Only version 0.1.0 did not sign, and it did not record this digest either.
+                Authenticity::Unsigned => self.info.manifest_sha256.is_none(),
+            }),
+            Origin::C => c_sums::has_digest_of_info(&self.path),
+        }
+    }
+
     /// The name under which a file of the backup is stored; see [`Backup::locate`].
     pub fn stored_path(&self, file: &ManifestFile) -> PathBuf {
         self.path.join(&file.stored_path)
     }
 
-    /// The path of a file that the backup has itself; the last name may be a link. Its directory
-    /// may be a link to a tablespace in a backup of the C program.
-    pub(super) fn owned_path(&self, stored_path: &Path) -> Result<PathBuf> {
-        match (
-            self.c_directory(),
-            stored_path.parent(),
-            stored_path.file_name(),
-        ) {
-            (Some(directory), Some(above), Some(name)) if above != Path::new("") => {
-                match directory.locate(above) {
-                    Err(failure) if failure.kind() != ErrorKind::NotFound => Err(failure),
-                    above => Ok(above
-                        .map_or_else(|_| self.path.join(stored_path), |above| above.join(name))),
-                }
-            }
-            _ => Ok(self.path.join(stored_path)),
+    /// The backup to which the symbolic link `path` of this one leads, and the path there, of
+    /// which the last name may be a link too; `None` if it leads to nothing or elsewhere.
+    pub(super) fn link_leads_to(&self, path: &Path) -> Result<Option<(Label, PathBuf)>> {
+        if let Some(directory) = self.c_directory() {
+            return directory.link_leads_to(path);
         }
+        let link = self.path.join(path);
+        let target = link.read_link();
+        let target = target.with_context(|| format!("read the link {}", link.display()))?;
+        Ok(links::owner_of_link(path, &target).map(|owner| (owner, path.to_owned())))
     }
 
     /// The directory of a backup of the C program.
@@ -351,15 +374,18 @@ fn is_missing(path: &Path) -> bool {
     found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
-/// Why a backup of the C program is not complete, although it says so.
-fn why_incomplete(directory: &Path) -> Option<String> {
+/// Why a backup of the C program is not complete, although it says so. An error of the system says
+/// nothing about that.
+fn why_incomplete(directory: &Path) -> Result<Option<String>> {
     match c_backup::missing_entry(directory) {
-        Ok(None) => None,
-        Ok(Some(path)) => Some(format!(
-            "{C_BACKUP_SUMS} does not list {}: the C program did not complete it",
-            path.display()
-        )),
-        Err(failure) => Some(failure.message().to_owned()),
+        Ok(missing) => Ok(missing.map(|path| {
+            let path = path.display();
+            format!("{C_BACKUP_SUMS} does not list {path}: the C program did not complete it")
+        })),
+        Err(failure) if matches!(failure.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
+            Ok(Some(failure.message().to_owned()))
+        }
+        Err(failure) => Err(failure),
     }
 }
 

@@ -54,6 +54,26 @@ pub(super) fn replace_with(
     output.commit()
 }
 
+/// Whether the digest of `backup.info` in the directory of a backup is that of the file, or there
+/// is none.
+pub(super) fn has_digest_of_info(directory: &Path) -> Result<bool> {
+    let path = directory.join(C_BACKUP_SUMS);
+    let action = || format!("read {}", path.display());
+    let input = match storage::open_file(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(true),
+        opened => opened.with_context(action)?,
+    };
+    let mut input = BufReader::new(input);
+    while let Some(line) = read_line(&mut input).with_context(action)? {
+        if let Some(digest) = digest_of_info(&line) {
+            let action = || format!("read {}", directory.join(INFO).display());
+            let info = storage::read_file(&directory.join(INFO), MAX_SIZE).with_context(action)?;
+            return Ok(digest == hex::encode(&sha512(&info)).as_bytes());
+        }
+    }
+    Ok(true)
+}
+
 /// Finishes or undoes a change that a crash interrupted; returns whether there was one. No other
 /// change may run.
 pub(super) fn finish(directory: &Path) -> Result<bool> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::links::{link_target, owner_of_link};
-use super::{Backup, Origin, Repository, c_backup};
+use super::links::link_target;
+use super::{Backup, Origin, Repository};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::storage::{self, Filesystem};
 use crate::sys::Stop;
@@ -44,13 +44,16 @@ impl Repository {
         let mut repointed = Vec::new();
         for (path, users) in &users {
             stop.check()?;
-            let source = backup.owned_path(path)?;
+            let source = backup.path.join(path);
             let Some((first, others)) = users.split_first() else {
                 continue;
             };
-            if let Ok(text) = source.read_link() {
-                // Only the C program makes links to links; the texts do not depend on the backup.
-                users.iter().try_for_each(|user| user.replace(&text))?;
+            if source.is_symlink() {
+                // Only the C program makes links to links.
+                if let Some((owner, path)) = backup.link_leads_to(path)? {
+                    let target = |user: &User| user.replace(&user.target(&owner, &path));
+                    users.iter().try_for_each(target)?;
+                }
             } else if first.take_over(&source)? {
                 count += 1;
                 repointed.extend(others.iter().map(|other| (other, first)));
@@ -60,7 +63,7 @@ impl Repository {
         filesystem.sync()?;
         for (other, owner) in repointed {
             stop.check()?;
-            other.replace(&other.target(owner)?)?;
+            other.replace(&other.target(&owner.backup.label, &owner.path))?;
         }
         filesystem.sync()?;
         log::info!(
@@ -92,13 +95,16 @@ impl User {
     /// there: then the link is broken already.
     fn take_over(&self, source: &Path) -> Result<bool> {
         let link = self.backup.path.join(&self.path);
-        if !source.symlink_metadata().is_ok_and(|found| found.is_file()) {
-            log::error!(
-                "the backup {} has a link to {}, which is not there",
-                self.backup.label,
-                source.display()
-            );
-            return Ok(false);
+        let found = match source.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let (label, source) = (&self.backup.label, source.display());
+                log::error!("the backup {label} has a link to {source}, which is not there");
+                return Ok(false);
+            }
+            found => found.with_context(|| format!("look at {}", source.display()))?,
+        };
+        if !found.is_file() {
+            return Err(self.not_a_file(source));
         }
         let temporary = self.backup.path.join(LINK_TEMPORARY);
         // A file system without hard links, or a file with too many: any error, since a copy that
@@ -120,17 +126,23 @@ impl User {
         Ok(true)
     }
 
-    /// The target that lets the link lead to that of `owner`, which has the file then.
-    fn target(&self, owner: &User) -> Result<PathBuf> {
-        let to = &owner.backup.label;
-        if self.backup.origin == Origin::Own {
-            return Ok(link_target(&self.path, to));
-        }
+    fn not_a_file(&self, source: &Path) -> Error {
         let link = self.backup.path.join(&self.path);
-        let action = || format!("read the link {}", link.display());
-        let text = link.read_link().with_context(action)?;
-        let text = c_backup::link_text(&text, to, &owner.path);
-        text.ok_or_else(|| Error::new(ErrorKind::Internal, action()))
+        let (link, source) = (link.display(), source.display());
+        let message = format!(
+            "{link} is a link to {source}, which is no file, in the backup that is to be removed"
+        );
+        Error::new(ErrorKind::Unsupported, message)
+            .with_hint("put a copy in the place of the link, or delete the newer backup first")
+    }
+
+    /// The target that lets the link lead to `path` of the backup `owner`.
+    fn target(&self, owner: &Label, path: &Path) -> PathBuf {
+        match self.backup.origin {
+            Origin::Own => link_target(&self.path, owner),
+            // As the C program does; read relative to the repository.
+            Origin::C => self.backup.path.with_file_name(owner.as_str()).join(path),
+        }
     }
 
     /// Gives the link another target.
@@ -145,22 +157,19 @@ impl User {
 /// The links in a backup to the backup `owner`: their paths, and those of the files in the owner.
 pub(super) fn links_to(backup: &Backup, owner: &Label) -> Result<Vec<(PathBuf, PathBuf)>> {
     let mut found = Vec::new();
-    for_each_link(&backup.path, |path, target| {
-        let owned = match backup.origin {
-            Origin::Own => owner_of_link(&path, target).map(|label| (label, path.clone())),
-            Origin::C => c_backup::split_link(target),
-        };
-        if let Some((label, owned)) = owned
+    for_each_link(&backup.path, |path| {
+        if let Some((label, owned)) = backup.link_leads_to(&path)?
             && label == *owner
         {
             found.push((path, owned));
         }
+        Ok(())
     })?;
     Ok(found)
 }
 
-/// Calls `work` with each symbolic link below `root`: its path relative to that, and its target.
-fn for_each_link(root: &Path, mut work: impl FnMut(PathBuf, &Path)) -> Result<()> {
+/// Calls `work` with the path of each symbolic link below `root`, relative to that.
+fn for_each_link(root: &Path, mut work: impl FnMut(PathBuf) -> Result<()>) -> Result<()> {
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {
         let action = || format!("list {}", root.join(&directory).display());
@@ -171,9 +180,7 @@ fn for_each_link(root: &Path, mut work: impl FnMut(PathBuf, &Path)) -> Result<()
             if kind.is_dir() {
                 directories.push(path);
             } else if kind.is_symlink() {
-                let target = entry.path().read_link();
-                let target = target.with_context(|| format!("read {}", path.display()))?;
-                work(path, &target);
+                work(path)?;
             }
         }
     }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use super::followed_path::FollowedPath;
 use super::policy::{BackupFacts, Clock, Decision, KeepReason, Policy, Validity, decide};
 use crate::error::{ErrorKind, Result};
+use crate::job::authentic::Assessment;
 use crate::repository::{Backup, INFO, Repository};
 use crate::status::{Activity, Scope, ServerState};
 use crate::sys::Stop;
@@ -24,8 +26,8 @@ pub(super) struct Pass<'a> {
     pub wal_retention: u32,
     /// The local time, and whether it can be trusted.
     pub now: (DateTime, Clock),
-    /// Whether a backup can be restored, as far as known without reading its files.
-    pub is_restorable: &'a dyn Fn(&Backup) -> bool,
+    /// What is known of a backup without reading its files.
+    pub assess: &'a dyn Fn(&Backup) -> Assessment,
     pub stop: &'a Stop,
 }
 
@@ -69,7 +71,9 @@ impl Pass<'_> {
     /// The decision on each backup, oldest first.
     pub(super) fn plan(&self) -> Result<Vec<Planned>> {
         let backups = self.repository.backups()?;
-        let facts: Vec<BackupFacts> = backups.iter().map(|one| self.facts(one)).collect();
+        let path = FollowedPath::of(self.repository)?;
+        let facts = backups.iter().map(|one| self.facts(one, &path));
+        let facts: Vec<BackupFacts> = facts.collect();
         let decisions = decide(&facts, self.now, &self.policy);
         let all = backups.into_iter().zip(facts).zip(decisions);
         let planned = all.map(|((backup, facts), decision)| Planned {
@@ -108,22 +112,20 @@ impl Pass<'_> {
         }
     }
 
-    fn facts(&self, backup: &Backup) -> BackupFacts {
+    fn facts(&self, backup: &Backup, path: &FollowedPath) -> BackupFacts {
         let info = &backup.info;
-        let validity = if backup.is_unreadable() {
-            Validity::Unreadable
-        } else if (self.is_restorable)(backup) {
-            Validity::Valid
-        } else if info.valid && backup.damage().is_none() {
-            Validity::Unauthenticated
-        } else {
-            Validity::Invalid(changed(backup))
+        let validity = match (backup.is_unreadable(), (self.assess)(backup)) {
+            (true, _) => Validity::Unreadable,
+            (false, Assessment::Restorable) => Validity::Valid,
+            (false, Assessment::Untrusted) => Validity::Untrusted,
+            (false, Assessment::NotRestorable) => Validity::Invalid(changed(backup)),
         };
         BackupFacts {
             label: backup.label.clone(),
             validity,
             retained: info.keep,
             parent: info.parent.as_deref().and_then(|label| label.parse().ok()),
+            on_path: path.contains(backup),
         }
     }
 
@@ -189,12 +191,10 @@ impl BackupOutcome {
     }
 }
 
-/// The local time of the last change of `backup.info`, or of the directory if it is missing.
+/// The local time of the last change of `backup.info`, or of the names in the directory.
 fn changed(backup: &Backup) -> Option<DateTime> {
-    let found = std::fs::symlink_metadata(backup.path.join(INFO));
-    let found = found
-        .or_else(|_| std::fs::symlink_metadata(&backup.path))
-        .ok()?;
-    let changed = jiff::Timestamp::from_second(found.mtime()).ok()?;
+    let paths = [backup.path.join(INFO), backup.path.clone()];
+    let found = paths.iter().filter_map(|path| path.symlink_metadata().ok());
+    let changed = jiff::Timestamp::from_second(found.map(|found| found.mtime()).max()?).ok()?;
     Some(changed.to_zoned(TimeZone::system()).datetime())
 }

@@ -6,7 +6,8 @@
 //! the last N calendar weeks (they begin on Monday), months and years. The current week, month or
 //! year is the first of the N. A period without a backup is not replaced by an older one: a backup
 //! of five weeks ago is not among "four weeks" because there was none last week. If there were no
-//! backups for long, the newest ones stay all the same (`retention_minimum`).
+//! backups for long, the newest ones stay all the same (`retention_minimum`), and so does the
+//! newest one from which the server can be recovered on its timeline.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,6 +30,8 @@ pub(super) struct BackupFacts {
     pub retained: bool,
     /// The backup on which it is based, if it is incremental.
     pub parent: Option<Label>,
+    /// Whether it is on the way to the timeline of the server, or that is not known.
+    pub on_path: bool,
 }
 
 /// Whether a backup can be restored, as far as known without reading its files.
@@ -39,8 +42,8 @@ pub(super) enum Validity {
     Invalid(Option<DateTime>),
     /// An error of the system hides what it is.
     Unreadable,
-    /// It was changed, or made with another master key.
-    Unauthenticated,
+    /// Its `backup.info` cannot be relied on.
+    Untrusted,
 }
 
 /// What the configuration says.
@@ -63,6 +66,9 @@ pub(crate) enum Decision {
 pub(crate) enum KeepReason {
     /// It is the newest valid one.
     Newest,
+    /// It is the newest valid one from which the server can be recovered: the newest of all is of
+    /// another branch.
+    NewestOnPath,
     /// It is one of that many newest valid ones.
     Minimum(u32),
     /// `retain` excluded it.
@@ -79,8 +85,8 @@ pub(crate) enum KeepReason {
     NeededBy(Label),
     /// An error of the system hides what it is.
     Unreadable,
-    /// It was changed, or made with another master key.
-    Unauthenticated,
+    /// Its `backup.info` cannot be relied on.
+    Untrusted,
     /// It is not valid, for less than a day.
     RecentlyInvalid,
     /// It is not valid, and neither is any other.
@@ -106,6 +112,9 @@ impl fmt::Display for KeepReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             KeepReason::Newest => f.write_str("the newest valid backup"),
+            KeepReason::NewestOnPath => {
+                f.write_str("the newest valid backup on the way to the timeline of the server")
+            }
             KeepReason::Minimum(count) => {
                 write!(f, "one of the {count} newest valid backups")
             }
@@ -118,10 +127,11 @@ impl fmt::Display for KeepReason {
             }
             KeepReason::Year(year) => write!(f, "the newest of the year {year}"),
             KeepReason::NeededBy(label) => write!(f, "the backup {label} is based on it"),
-            KeepReason::Unreadable => f.write_str("its backup.info cannot be read now"),
-            KeepReason::Unauthenticated => {
-                f.write_str("it was changed, or made with another master key")
-            }
+            KeepReason::Unreadable => f.write_str("its lists cannot be read now"),
+            KeepReason::Untrusted => f.write_str(
+                "its backup.info is damaged, was changed, or has another master key: whether it \
+                 is retained is not known",
+            ),
             KeepReason::RecentlyInvalid => f.write_str("not valid, for less than a day"),
             KeepReason::NoneValid => f.write_str("not valid, and neither is any other backup"),
             KeepReason::NoDate => f.write_str("its label is no date"),
@@ -219,6 +229,9 @@ fn kept_by_rules(
             },
         );
     }
+    if let Some(newest) = newest_first.iter().find(|backup| backup.on_path) {
+        keep(newest, KeepReason::NewestOnPath);
+    }
     let Retention {
         days,
         weeks,
@@ -264,7 +277,7 @@ fn own_reason(backup: &BackupFacts, none_valid: bool, now: DateTime) -> Option<K
     match backup.validity {
         Validity::Valid => None,
         Validity::Unreadable => Some(KeepReason::Unreadable),
-        Validity::Unauthenticated => Some(KeepReason::Unauthenticated),
+        Validity::Untrusted => Some(KeepReason::Untrusted),
         Validity::Invalid(_) if none_valid => Some(KeepReason::NoneValid),
         Validity::Invalid(since) => {
             let since = since.map_or(label_time, |since| since.max(label_time));

@@ -7,7 +7,7 @@ use super::policy::{Clock, Decision, Policy};
 use super::report::{RUN, report, report_failure, report_wal};
 use super::wal::WalOutcome;
 use crate::error::{ErrorKind, Result};
-use crate::job::authentic;
+use crate::job::authentic::{self, Assessment};
 use crate::job::context::ServerContext;
 use crate::repository::{Backup, Repository};
 use crate::status::{Activity, Scope};
@@ -34,8 +34,8 @@ pub(crate) fn run(context: &ServerContext, options: Options) -> Result<Outcome> 
         .status
         .begin(Activity::Retention, Scope::Retention)?;
     let repository = context.repository()?;
-    let is_restorable = |backup: &Backup| authentic::is_restorable(context, backup);
-    let pass = pass(context, &repository, &is_restorable);
+    let assess = |backup: &Backup| authentic::assess(context, backup);
+    let pass = pass(context, &repository, &assess);
     if options.dry_run {
         return preview(&pass);
     }
@@ -58,8 +58,8 @@ pub(crate) fn scheduled(context: &ServerContext) -> Result<()> {
 /// Removes the WAL that no backup needs, also after a backup was deleted.
 pub(crate) fn prune_wal(context: &ServerContext) -> Result<WalOutcome> {
     let repository = context.repository()?;
-    let is_restorable = |backup: &Backup| authentic::is_restorable(context, backup);
-    let wal = pass(context, &repository, &is_restorable).prune_wal()?;
+    let assess = |backup: &Backup| authentic::assess(context, backup);
+    let wal = pass(context, &repository, &assess).prune_wal()?;
     report_wal(context, &wal);
     Ok(wal)
 }
@@ -67,7 +67,7 @@ pub(crate) fn prune_wal(context: &ServerContext) -> Result<WalOutcome> {
 fn pass<'a>(
     context: &'a ServerContext,
     repository: &'a Repository,
-    is_restorable: &'a dyn Fn(&Backup) -> bool,
+    assess: &'a dyn Fn(&Backup) -> Assessment,
 ) -> Pass<'a> {
     let (now, clock) = (Instant::now(), SystemTime::now());
     let clock = match context.status.retention().has_jumped(now, clock) {
@@ -83,7 +83,7 @@ fn pass<'a>(
         },
         wal_retention: context.server.wal_retention,
         now: (jiff::Zoned::now().datetime(), clock),
-        is_restorable,
+        assess,
         stop: &context.stop,
     }
 }

@@ -14,6 +14,7 @@ use crate::codec::{DigestValues, OwnDigests, StoredFormat};
 use crate::config::Retention;
 use crate::crypto::{MasterKey, Sha256};
 use crate::format::TimelineHistory;
+use crate::job::authentic::Assessment;
 use crate::repository::{
     BACKUP_WAL_DIRECTORY, Backup, BackupInfo, DATA_DIRECTORY, INFO, ManifestFile, ManifestWriter,
     Repository, SystemInfo,
@@ -82,17 +83,17 @@ impl Server {
     }
 
     fn pass(&self) -> Pass<'_> {
-        self.pass_with(&|backup| backup.info.valid && backup.damage().is_none())
+        self.pass_with(&assess)
     }
 
-    fn pass_with<'a>(&'a self, is_restorable: &'a dyn Fn(&Backup) -> bool) -> Pass<'a> {
+    fn pass_with<'a>(&'a self, assess: &'a dyn Fn(&Backup) -> Assessment) -> Pass<'a> {
         Pass {
             status: &self.status,
             repository: &self.repository,
             policy: self.policy,
             wal_retention: self.wal_retention,
             now: (self.now, self.clock),
-            is_restorable,
+            assess,
             stop: &self.stop,
         }
     }
@@ -277,12 +278,20 @@ fn three_years_of_daily_backups() {
     assert_eq!(days, 7, "{labels:?}");
 }
 
+fn assess(backup: &Backup) -> Assessment {
+    match backup.info.valid && backup.damage().is_none() {
+        true => Assessment::Restorable,
+        false => Assessment::NotRestorable,
+    }
+}
+
 fn valid(label: &Label) -> BackupFacts {
     BackupFacts {
         label: label.clone(),
         validity: Validity::Valid,
         retained: false,
         parent: None,
+        on_path: true,
     }
 }
 
@@ -334,16 +343,18 @@ fn what_cannot_be_restored_is_no_reason_to_remove_what_can() {
     )
     .unwrap();
     let forged = labels[3].clone();
-    let is_restorable =
-        |backup: &Backup| backup.info.valid && backup.damage().is_none() && backup.label != forged;
-    let pass = server.pass_with(&is_restorable);
+    let untrusted = |backup: &Backup| match backup.label == forged {
+        true => Assessment::Untrusted,
+        false => assess(backup),
+    };
+    let pass = server.pass_with(&untrusted);
     assert_eq!(removed(&pass.expire().unwrap()), [&labels[0], &labels[1]]);
     pass.prune_wal().unwrap();
     // The one without a manifest is damaged for less than a day.
     assert_eq!(server.labels(), labels[2..]);
     let first = server.repository.backups().unwrap()[0].info.start.lsn.0 / MIB;
     assert_eq!(server.segments().first().copied(), Some(first));
-    let none = server.pass_with(&|_| false);
+    let none = server.pass_with(&|_| Assessment::Untrusted);
     assert_eq!(removed(&none.expire().unwrap()), [] as [&Label; 0]);
     assert!(
         none.prune_wal()

@@ -2,11 +2,11 @@
 
 use std::fs;
 
+use super::followed_path::FollowedPath;
 use super::pass::Pass;
 use super::policy::{Clock, days_before};
 use crate::error::{ErrorKind, Result};
-use crate::format::TimelineHistory;
-use crate::job::replay::contains_backup;
+use crate::job::authentic::Assessment;
 use crate::repository::{BACKUP_WAL_DIRECTORY, Backup, NeededWal, Origin, PrunePlan, WalDirectory};
 use crate::status::{Activity, Scope};
 use crate::unit::{Lsn, Segment, SegmentSize, Timeline, WalPosition};
@@ -99,7 +99,9 @@ impl Pass<'_> {
                 "the backup {label} cannot be read now, so that the WAL that it needs is not known"
             )));
         }
-        let valid = backups.iter().filter(|backup| (self.is_restorable)(backup));
+        let valid = backups
+            .iter()
+            .filter(|backup| (self.assess)(backup) == Assessment::Restorable);
         let valid: Vec<&Backup> = valid.collect();
         if valid.is_empty() {
             return Ok(Err("there is no valid backup".to_owned()));
@@ -107,14 +109,14 @@ impl Pass<'_> {
         let mut followed: Vec<Timeline> =
             self.repository.followed_timeline()?.into_iter().collect();
         followed.extend(self.status.receiver().timeline);
-        let window = self.window(&valid, wal, followed.first().copied());
+        let window = self.window(&valid, &FollowedPath::of(self.repository)?);
         let mut needed = NeededWal {
             followed,
             ..NeededWal::default()
         };
         for backup in backups {
             let Some(start) = start(backup, wal.segment_size()) else {
-                if !backup.info.valid {
+                if (self.assess)(backup) == Assessment::NotRestorable {
                     continue;
                 }
                 let label = &backup.label;
@@ -132,29 +134,20 @@ impl Pass<'_> {
     }
 
     /// The oldest backup of `valid` from which any later point in time can be recovered: the newest
-    /// one before the last `wal_retention` days that is on the path to the timeline `followed`.
-    /// `None` if that is the oldest one of all.
-    fn window<'b>(
-        &self,
-        valid: &[&'b Backup],
-        wal: &WalDirectory,
-        followed: Option<Timeline>,
-    ) -> Option<&'b Backup> {
+    /// one before the last `wal_retention` days that is on the path to the timeline of the server.
+    /// `None` if that is the oldest one of all, or not known.
+    fn window<'b>(&self, valid: &[&'b Backup], path: &FollowedPath) -> Option<&'b Backup> {
         let (now, clock) = self.now;
         let is_future = |backup: &&Backup| backup.label.time().is_some_and(|time| time > now);
-        if self.wal_retention == 0 || clock == Clock::Jumped || valid.iter().any(is_future) {
+        let unsure = clock == Clock::Jumped || !path.is_known() || valid.iter().any(is_future);
+        if self.wal_retention == 0 || unsure {
             return None;
         }
         let begin = days_before(now, self.wal_retention)?;
-        let history = followed.and_then(|timeline| history(wal, timeline));
-        let is_on_path = |backup: &Backup| {
-            let history = history.as_ref();
-            history.is_none_or(|history| contains_backup(history, &backup.info))
-        };
         let mut newest_first = valid.iter().rev();
         let found = newest_first.find(|backup| {
             let time = backup.label.time();
-            time.is_some_and(|time| time < begin) && is_on_path(backup)
+            time.is_some_and(|time| time < begin) && path.contains(backup)
         });
         found.copied()
     }
@@ -183,14 +176,6 @@ impl WalOutcome {
             ..WalOutcome::default()
         }
     }
-}
-
-fn history(wal: &WalDirectory, timeline: Timeline) -> Option<TimelineHistory> {
-    if timeline == Timeline::FIRST {
-        return Some(TimelineHistory::first());
-    }
-    let content = wal.history(timeline).ok().flatten()?;
-    TimelineHistory::parse(timeline, &content).ok()
 }
 
 /// Where the WAL begins that a backup needs; `None` if unknown.

@@ -58,6 +58,17 @@ impl CDirectory {
         Ok(StoredFile { path, owner })
     }
 
+    /// The backup to which the link `path` of this one leads, and the path there, of which the last
+    /// name may be a link too; `None` if it leads to nothing or elsewhere.
+    pub fn link_leads_to(&self, path: &Path) -> Result<Option<(Label, PathBuf)>> {
+        let found = links::step(&self.backups, &Path::new(self.label.as_str()).join(path))?;
+        Ok(found.and_then(|found| {
+            let mut names = found.iter();
+            let owner = names.next()?.to_str()?.parse().ok()?;
+            Some((owner, names.as_path().to_owned()))
+        }))
+    }
+
     /// The content of a file of at most `max_size` bytes.
     pub fn read(&self, path: &Path, max_size: u64) -> Result<Vec<u8>> {
         let found = self.locate(path)?;

@@ -11,7 +11,6 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::repository::layout::C_BACKUP_DIRECTORY;
 use crate::unit::Label;
 
 /// The most links that are followed for one path, as in Linux.
@@ -35,33 +34,52 @@ pub(super) fn resolve(backups: &Path, path: &Path) -> Result<PathBuf> {
     Ok(walk.at())
 }
 
-/// The backup and the path in it to which the text of a link leads:
-/// `<base_dir>/<server>/backup/<label>/<path>`; `None` if it is of another form.
-pub fn split_link(text: &Path) -> Option<(Label, PathBuf)> {
-    let backup = backup_of_link(text)?;
-    let label = backup.file_name()?.to_str()?.parse().ok()?;
-    let path = text.strip_prefix(backup).ok()?;
-    (!path.as_os_str().is_empty()).then(|| (label, path.to_owned()))
-}
-
-/// The text of a link to `path` of the backup `owner`, with the same `base_dir` as in `text`.
-pub fn link_text(text: &Path, owner: &Label, path: &Path) -> Option<PathBuf> {
-    let backup = backup_of_link(text)?;
-    Some(backup.with_file_name(owner.as_str()).join(path))
-}
-
-/// The directory of the backup in the text of a link.
-fn backup_of_link(text: &Path) -> Option<&Path> {
-    let is_backup = |path: &&Path| {
-        let label = path.file_name().and_then(|name| name.to_str());
-        let above = path.parent().and_then(Path::file_name);
-        label.is_some_and(|label| label.parse::<Label>().is_ok())
-            && above.is_some_and(|name| name == C_BACKUP_DIRECTORY)
+/// The path below `backups` to which the link `path` leads, which is relative to it: one step, so
+/// that the last name may be a link again. `None` if its directory leads to nothing or elsewhere.
+pub(super) fn step(backups: &Path, path: &Path) -> Result<Option<PathBuf>> {
+    let link = backups.join(path);
+    let text = std::fs::read_link(&link);
+    let text = text.with_context(|| format!("read the link {}", link.display()))?;
+    let mut target = if text.is_absolute() {
+        match below_backups(backups, &text) {
+            Some(below) => below,
+            None => return Ok(None),
+        }
+    } else {
+        path.parent().unwrap_or(path).join(text)
     };
-    text.ancestors()
-        .filter(is_backup)
-        .last()
-        .filter(|_| text.is_absolute())
+    let name = target.file_name().map(OsString::from);
+    target.pop();
+    let Some(name) = name.filter(|_| target != Path::new("")) else {
+        return Ok(None);
+    };
+    match resolve(backups, &target) {
+        Ok(directory) => {
+            let found = directory.join(name);
+            Ok(found.strip_prefix(backups).ok().map(Path::to_owned))
+        }
+        Err(failure) if matches!(failure.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => {
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// What comes after `<server>/backup/` in an absolute text; it begins with a label.
+fn below_backups(backups: &Path, text: &Path) -> Option<PathBuf> {
+    let backup = backups.file_name()?;
+    let server = backups.parent()?.file_name()?;
+    let names: Vec<Component<'_>> = text.components().collect();
+    let named = |component: &Component<'_>, name| component.as_os_str() == name;
+    let is_label = |component: &Component<'_>| {
+        let name = component.as_os_str().to_str();
+        name.is_some_and(|name| name.parse::<Label>().is_ok())
+    };
+    let at = names.windows(3).position(|three| match three {
+        [one, two, label] => named(one, server) && named(two, backup) && is_label(label),
+        _ => false,
+    })?;
+    Some(names.into_iter().skip(at + 2).collect())
 }
 
 /// What is left of a path that is followed.
@@ -128,28 +146,11 @@ impl Walk<'_> {
         self.last_link = Some((path, text.clone()));
         if text.is_absolute() {
             self.resolved.clear();
-            let below = self.below_backups(&text).ok_or_else(|| self.outside())?;
+            let below = below_backups(self.backups, &text).ok_or_else(|| self.outside())?;
             self.insert(&below)
         } else {
             self.insert(&text)
         }
-    }
-
-    /// What comes after `<server>/backup/` in an absolute text; it begins with a label.
-    fn below_backups(&self, text: &Path) -> Option<PathBuf> {
-        let backup = self.backups.file_name()?;
-        let server = self.backups.parent()?.file_name()?;
-        let names: Vec<Component<'_>> = text.components().collect();
-        let named = |component: &Component<'_>, name| component.as_os_str() == name;
-        let is_label = |component: &Component<'_>| {
-            let name = component.as_os_str().to_str();
-            name.is_some_and(|name| name.parse::<Label>().is_ok())
-        };
-        let at = names.windows(3).position(|three| match three {
-            [one, two, label] => named(one, server) && named(two, backup) && is_label(label),
-            _ => false,
-        })?;
-        Some(names.into_iter().skip(at + 2).collect())
     }
 
     fn outside(&self) -> Error {

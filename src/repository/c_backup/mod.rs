@@ -26,6 +26,5 @@ pub(crate) use checksums::ListDifference;
 pub(super) use checksums::check_lists;
 pub(super) use combined::CombinedReader;
 pub(super) use directory::CDirectory;
-pub(super) use links::{link_text, split_link};
 pub(super) use open::{open_combined, open_stored};
 pub(super) use sums::missing_entry;

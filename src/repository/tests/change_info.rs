@@ -152,3 +152,44 @@ fn an_interrupted_change_is_finished_or_undone_at_the_start() {
     }
     assert_eq!(scratch.1.sweep().unwrap(), 0);
 }
+
+#[test]
+fn after_any_change_of_a_bit_nothing_in_the_file_is_relied_on() {
+    let scratch = Scratch::new("rot");
+    for encryption in [Encryption::None, Encryption::Aes256] {
+        let text = signed(encryption);
+        let path = scratch.add(LABEL, &text).join("backup.info");
+        let is_trusted = || {
+            let backup = scratch.1.find(LABEL).unwrap();
+            backup.has_trusted_info(&key()).unwrap()
+        };
+        assert!(is_trusted());
+        for index in 0..text.len() {
+            for bit in [1, 0x10, 0x80] {
+                let mut changed = text.clone().into_bytes();
+                changed[index] ^= bit;
+                fs::write(&path, &changed).unwrap();
+                assert!(!is_trusted(), "{}", String::from_utf8_lossy(&changed));
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(!is_trusted(), "it is missing");
+    }
+    let directory = scratch.1.c_backup_path().join("20260102000000");
+    fs::create_dir_all(&directory).unwrap();
+    let info = "STATUS=1\nKEEP=1\n";
+    fs::write(directory.join("backup.info"), info).unwrap();
+    let digest = hex::encode(&sha512(info.as_bytes()));
+    fs::write(
+        directory.join("backup.sha512"),
+        format!("{digest} *./backup.info\n"),
+    )
+    .unwrap();
+    let is_trusted = || {
+        let backup = scratch.1.find("20260102000000").unwrap();
+        backup.has_trusted_info(&key()).unwrap()
+    };
+    assert!(is_trusted());
+    fs::write(directory.join("backup.info"), "STATUS=1\nKEEP=0\n").unwrap();
+    assert!(!is_trusted());
+}

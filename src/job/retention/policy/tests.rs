@@ -23,6 +23,7 @@ fn backup(text: &str) -> BackupFacts {
         validity: Validity::Valid,
         retained: false,
         parent: None,
+        on_path: true,
     }
 }
 
@@ -176,6 +177,47 @@ fn what_a_kept_backup_is_based_on_is_kept() {
 }
 
 #[test]
+fn the_newest_backup_on_the_way_to_the_timeline_of_the_server_stays() {
+    let mut backups = [
+        backup("20260101030000"),
+        backup("20260102030000"),
+        backup("20260103030000"),
+    ];
+    backups[2].on_path = false;
+    let policy = Policy {
+        retention: Retention {
+            days: Some(1),
+            ..Retention::default()
+        },
+        minimum: 1,
+    };
+    let now = "2026-11-25T12:00:00".parse().unwrap();
+    let decisions = decide(&backups, (now, Clock::Steady), &policy);
+    assert_eq!(
+        decisions,
+        [
+            Decision::Expire(ExpireReason::NoRule),
+            Decision::Keep(KeepReason::NewestOnPath),
+            Decision::Keep(KeepReason::Newest),
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_relied_on_stays_and_is_not_the_newest() {
+    let mut backups = [backup("20260101030000"), backup("20260102030000")];
+    backups[1].validity = Validity::Untrusted;
+    let policy = Policy {
+        retention: Retention::default(),
+        minimum: 1,
+    };
+    let now = "2026-11-25T12:00:00".parse().unwrap();
+    let decisions = decide(&backups, (now, Clock::Steady), &policy);
+    let expected = [KeepReason::Newest, KeepReason::Untrusted];
+    assert_eq!(decisions, expected.map(Decision::Keep));
+}
+
+#[test]
 fn invalid_backups_go_after_a_day_unless_no_backup_is_valid() {
     let day = policy(Retention {
         days: Some(1),
@@ -192,7 +234,7 @@ fn invalid_backups_go_after_a_day_unless_no_backup_is_valid() {
     assert_eq!(
         kept(&backups, "2026-11-25T12:00:00", &day),
         [
-            "20261121030000: its backup.info cannot be read now",
+            "20261121030000: its lists cannot be read now",
             "20261122030000: not valid, for less than a day",
             "20261124030000: excluded from retention by `retain`",
             "20261125030000: the newest valid backup",
