@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::codec::EncodeOptions;
 use crate::config::{Config, Server};
 use crate::crypto::MasterKey;
 use crate::error::Result;
@@ -43,6 +44,16 @@ pub struct ServerContext {
 }
 
 impl DaemonContext {
+    /// How files are written, from the configuration.
+    pub fn encode_options(&self) -> EncodeOptions {
+        EncodeOptions {
+            compression: self.config.compression,
+            level: self.config.compression_level,
+            encryption: self.config.encryption,
+            key: Some(self.key.clone()),
+        }
+    }
+
     /// The servers of the configuration, in its order.
     pub fn servers(&self) -> Result<Vec<ServerContext>> {
         let servers = self.config.servers.iter();

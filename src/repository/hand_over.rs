@@ -157,8 +157,9 @@ impl User {
 /// The links in a backup to the backup `owner`: their paths, and those of the files in the owner.
 pub(super) fn links_to(backup: &Backup, owner: &Label) -> Result<Vec<(PathBuf, PathBuf)>> {
     let mut found = Vec::new();
-    for_each_link(&backup.path, |path| {
-        if let Some((label, owned)) = backup.link_leads_to(&path)?
+    storage::for_each_file(&backup.path, |path, kind| {
+        if kind.is_symlink()
+            && let Some((label, owned)) = backup.link_leads_to(&path)?
             && label == *owner
         {
             found.push((path, owned));
@@ -166,23 +167,4 @@ pub(super) fn links_to(backup: &Backup, owner: &Label) -> Result<Vec<(PathBuf, P
         Ok(())
     })?;
     Ok(found)
-}
-
-/// Calls `work` with the path of each symbolic link below `root`, relative to that.
-fn for_each_link(root: &Path, mut work: impl FnMut(PathBuf) -> Result<()>) -> Result<()> {
-    let mut directories = vec![PathBuf::new()];
-    while let Some(directory) = directories.pop() {
-        let action = || format!("list {}", root.join(&directory).display());
-        for entry in std::fs::read_dir(root.join(&directory)).with_context(action)? {
-            let entry = entry.with_context(action)?;
-            let path = directory.join(entry.file_name());
-            let kind = entry.file_type().with_context(action)?;
-            if kind.is_dir() {
-                directories.push(path);
-            } else if kind.is_symlink() {
-                work(path)?;
-            }
-        }
-    }
-    Ok(())
 }

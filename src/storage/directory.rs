@@ -1,9 +1,9 @@
 //! Directories and their entries.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, FileType};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::sys::Stop;
@@ -96,6 +96,29 @@ pub fn create_symlink(target: &Path, link: &Path) -> Result<()> {
             target.display()
         )
     })
+}
+
+/// Calls `work` with each entry below the directory `root` that is no directory: its path relative
+/// to that, and its type. Symbolic links are not followed.
+pub fn for_each_file(
+    root: &Path,
+    mut work: impl FnMut(PathBuf, FileType) -> Result<()>,
+) -> Result<()> {
+    let mut directories = vec![PathBuf::new()];
+    while let Some(directory) = directories.pop() {
+        let action = || format!("list {}", root.join(&directory).display());
+        for entry in std::fs::read_dir(root.join(&directory)).with_context(action)? {
+            let entry = entry.with_context(action)?;
+            let path = directory.join(entry.file_name());
+            let found = entry.file_type().with_context(action)?;
+            if found.is_dir() {
+                directories.push(path);
+            } else {
+                work(path, found)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes a file, durably; it may be missing.

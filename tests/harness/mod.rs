@@ -45,7 +45,7 @@ pub use port::{Port, free_port};
 pub use process::Process;
 pub use random::Random;
 pub use running_statement::RunningStatement;
-pub use scratch::{Scratch, discard, make, write_owned};
+pub use scratch::{Scratch, discard, make, names, write_owned};
 pub use servers::{MAJORS, client, copy_tree, installed, server};
 #[cfg(target_os = "linux")]
 pub use small_disk::SmallDisk;

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Cluster, Daemon, Output, Scratch, write_owned};
+use crate::harness::{Cluster, Daemon, Output, Scratch, names, write_owned};
 
 /// A daemon with these settings, and a directory for files.
 fn daemon(scratch: &Scratch, settings: &str) -> Daemon {
@@ -22,15 +22,6 @@ fn daemon(scratch: &Scratch, settings: &str) -> Daemon {
 fn content() -> Vec<u8> {
     let lines = (0..200_000).map(|number| format!("line {number}\n"));
     lines.collect::<String>().into_bytes()
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
 }
 
 #[test]

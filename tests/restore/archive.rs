@@ -7,17 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::scenario::{last_row, unique};
-use crate::harness::{Cluster, Daemon, Output, Scratch, SmallDisk, user, write_owned};
-
-/// The names in a directory.
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
+use crate::harness::{Cluster, Daemon, Output, Scratch, SmallDisk, names, user, write_owned};
 
 /// Every path below `directory` with its mode and content; the targets of links are left out.
 fn tree(directory: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::after_recovery::{leftovers, majors};
 use super::scenario::{unique, wait_paused};
-use crate::harness::{Cluster, Daemon, Scratch, streaming_daemon};
+use crate::harness::{Cluster, Daemon, Scratch, names, streaming_daemon};
 
 const SETTING: &str = "allow_in_place_tablespaces";
 
@@ -95,14 +95,6 @@ fn assert_recovered(restored: &mut Cluster, tables: &[&str]) {
     for table in tables {
         restored.execute(&format!("INSERT INTO {table} VALUES (6)"));
     }
-}
-
-/// The entries of a directory.
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::codec::EncodeOptions;
 use crate::daemon::dispatch::Services;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::convert_file::{self, Conversion, ConvertOptions};
@@ -16,12 +15,7 @@ pub(in crate::daemon) fn file(
 ) -> Result<FileReply> {
     let daemon = &services.daemon;
     let options = ConvertOptions {
-        coding: EncodeOptions {
-            compression: daemon.config.compression,
-            level: daemon.config.compression_level,
-            encryption: daemon.config.encryption,
-            key: Some(daemon.key.clone()),
-        },
+        coding: daemon.encode_options(),
         stop: &daemon.stop,
     };
     let path = Path::new(&request.source_file);

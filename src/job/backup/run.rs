@@ -8,7 +8,6 @@ use super::receive::{ArchiveRoot, receive};
 use super::staging::{FileHeader, Sizes, Staging};
 use super::wal::{self, SealWait};
 use super::{complete, config, left_out, tablespaces};
-use crate::codec::EncodeOptions;
 use crate::config::LinkMode;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{BackupLabel, BackupManifest};
@@ -18,7 +17,7 @@ use crate::pg::{
 };
 use crate::repository::{Backup, BackupInfo, Repository, SystemInfo, TablespaceInfo, WalDirectory};
 use crate::status::{Activity, Phase, Progress, Scope};
-use crate::unit::{Encryption, Label, WalPosition, to_u64};
+use crate::unit::{Label, WalPosition, to_u64};
 
 /// How often its state is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -100,7 +99,7 @@ impl Job<'_> {
             jiff::Zoned::now().datetime(),
             repository.newest_label()?.as_ref(),
         )?;
-        let coding = self.coding();
+        let coding = self.context.daemon.encode_options();
         let mut staging =
             Staging::create(&repository, &label, server_info.system_identifier, &coding)?;
         staging.link_to(self.unchanged_files(&repository, &server_info, &staging)?);
@@ -217,16 +216,6 @@ impl Job<'_> {
 
     fn connect(&self) -> Result<Connection> {
         self.context.connect(Mode::Sql)
-    }
-
-    fn coding(&self) -> EncodeOptions {
-        let config = &self.context.daemon.config;
-        EncodeOptions {
-            compression: config.compression,
-            level: config.compression_level,
-            encryption: config.encryption,
-            key: (config.encryption != Encryption::None).then(|| self.context.daemon.key.clone()),
-        }
     }
 
     /// Receives the archives and the server's manifest.

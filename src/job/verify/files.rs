@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::FileReport;
 use crate::codec::Digests;
 use crate::crypto::MasterKey;
-use crate::error::{Context as _, Result};
+use crate::error::Result;
 use crate::format::hex;
 use crate::job::context::ServerContext;
 use crate::pool::for_each;
@@ -213,19 +213,11 @@ fn list_report(difference: ListDifference) -> FileReport {
 /// `backup.info`.
 fn list_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let mut directories = vec![PathBuf::new()];
-    while let Some(directory) = directories.pop() {
-        let action = || format!("list {}", root.join(&directory).display());
-        for entry in std::fs::read_dir(root.join(&directory)).with_context(action)? {
-            let entry = entry.with_context(action)?;
-            let path = directory.join(entry.file_name());
-            let name = path.to_string_lossy();
-            if entry.file_type().with_context(action)?.is_dir() {
-                directories.push(path);
-            } else if !storage::is_temporary(&name) {
-                files.push(path);
-            }
+    storage::for_each_file(root, |path, _| {
+        if !storage::is_temporary(&path.to_string_lossy()) {
+            files.push(path);
         }
-    }
+        Ok(())
+    })?;
     Ok(files)
 }

@@ -29,16 +29,10 @@ pub(super) struct Sealer {
 
 impl Sealer {
     pub(super) fn new(context: &ServerContext, directory: &WalDirectory) -> Sealer {
-        let config = &context.daemon.config;
         Sealer {
             context: context.clone(),
             directory: directory.clone(),
-            coding: EncodeOptions {
-                compression: config.compression,
-                level: config.compression_level,
-                encryption: config.encryption,
-                key: Some(context.daemon.key.clone()),
-            },
+            coding: context.daemon.encode_options(),
             running: Vec::new(),
             failed: Vec::new(),
             retry_at: None,

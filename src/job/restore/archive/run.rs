@@ -52,7 +52,7 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Archived> {
     let wal_end = choice.recovery_end.wal_end;
     let source = Source::new(context, choice, guard.progress());
     check_stored(&source, &plan)?;
-    let coding = coding(context);
+    let coding = context.daemon.encode_options();
     let file = directory.join(format!("archive-{name}.tar{}", coding.stored().suffix()));
     check_free(&file)?;
     let size = room::plain_size(&plan, source.segments.size().bytes());
@@ -92,17 +92,6 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Archived> {
     let sha256 = written.stored_sha256();
     outcome.written = sha256.map(|sha256| (written.stored_size, sha256));
     Ok(outcome)
-}
-
-/// How the configuration says that files are written now.
-fn coding(context: &ServerContext) -> EncodeOptions {
-    let config = &context.daemon.config;
-    EncodeOptions {
-        compression: config.compression,
-        level: config.compression_level,
-        encryption: config.encryption,
-        key: Some(context.daemon.key.clone()),
-    }
 }
 
 fn check_free(file: &Path) -> Result<()> {
