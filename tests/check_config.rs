@@ -1,7 +1,8 @@
 //! `pgmoneta --check-config`: a valid file has no problems, all problems of an invalid one are
 //! reported, and what the start refuses is a problem.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -187,6 +188,27 @@ const REFUSALS: &[Refusal] = &[
     }),
     ("not a socket of this user", |scratch, text| {
         with_file(scratch, text, "run/.s.pgmoneta", "some text\n")
+    }),
+    ("create directory", |scratch, text| {
+        with_file(scratch, text, "run/backup/primary", "some text\n")
+    }),
+    ("backup/primary/wal", |scratch, text| {
+        let directory = scratch.join("run/backup/primary");
+        make(&directory);
+        fs::set_permissions(directory, Permissions::from_mode(0o500)).unwrap();
+        text.to_owned()
+    }),
+    ("backup/primary/wal", |scratch, text| {
+        // An earlier start has recorded the server.
+        let info = scratch.join("run/backup/repository.info");
+        let recorded = fs::read_to_string(&info).unwrap() + "SERVER=primary\n";
+        write_owned(&info, recorded);
+        for name in ["", "wal", "basebackup"] {
+            make(&scratch.join("run/backup/primary").join(name));
+        }
+        let directory = scratch.join("run/backup/primary/wal");
+        fs::set_permissions(directory, Permissions::from_mode(0o000)).unwrap();
+        text.to_owned()
     }),
     ("open log file", |_, text| {
         text.replace("log_path = ", "log_path = /nowhere")

@@ -54,10 +54,18 @@ impl BaseDirectory {
     }
 
     /// Fails if [`BaseDirectory::open`] would refuse the repository, without locking or changing
-    /// it.
+    /// it. So does a directory of one of `servers` that cannot be used; a missing one does not.
     pub fn check(path: &Path, servers: &[ServerName]) -> Result<()> {
-        find_info(path, servers)?;
-        LockFile::check(&path.join(LOCK))
+        let info = find_info(path, servers)?;
+        LockFile::check(&path.join(LOCK))?;
+        let above = PinnedPaths::default().with(PinnedPath::open(path)?);
+        servers.iter().try_for_each(|server| {
+            let recorded = info.as_ref().is_some_and(|info| info.has_server(server));
+            match Repository::check(&path.join(server.as_str()), &above, recorded) {
+                Err(failure) if failure.kind() != ErrorKind::NotFound => Err(failure),
+                _ => Ok(()),
+            }
+        })
     }
 
     /// Opens and locks the repository at `path`. [`ErrorKind::NotFound`] if there is none,

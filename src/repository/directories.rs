@@ -1,6 +1,6 @@
 //! Creating and opening the directories of a server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Repository;
@@ -18,17 +18,24 @@ const BACKUPS_EXIST_TEXT: &str =
 impl Repository {
     /// Creates the missing directories of a server below `root`; `above` are the parents.
     pub(super) fn create_missing(root: &Path, above: &PinnedPaths) -> Result<Repository> {
-        for directory in [
-            root.to_owned(),
-            root.join(WAL_DIRECTORY),
-            root.join(BACKUP_DIRECTORY),
-        ] {
+        for directory in own_directories(root) {
             if !directory.is_dir() {
                 storage::create_directory(&directory)?;
                 storage::sync_directory(directory.parent().unwrap_or(root))?;
             }
         }
         Repository::pin(root, above)
+    }
+
+    /// Fails if the directories of a server below `root` can be neither opened nor created, without
+    /// creating one; `recorded` if `repository.info` has the server.
+    pub(super) fn check(root: &Path, above: &PinnedPaths, recorded: bool) -> Result<()> {
+        let bound = Repository::is_bound(root) && root.join(BACKUP_DIRECTORY).is_dir();
+        if recorded || bound {
+            return Repository::open(root, above).map(drop);
+        }
+        let mut directories = own_directories(root).into_iter();
+        directories.try_for_each(|directory| storage::check_create_directory(&directory))
     }
 
     /// Opens the existing directories of a server below `root`; `above` are the parents.
@@ -61,11 +68,7 @@ impl Repository {
 
     fn pin(root: &Path, above: &PinnedPaths) -> Result<Repository> {
         let mut paths = above.clone();
-        for directory in [
-            root.to_owned(),
-            root.join(WAL_DIRECTORY),
-            root.join(BACKUP_DIRECTORY),
-        ] {
+        for directory in own_directories(root) {
             paths = paths.with(PinnedPath::open(&directory)?);
         }
         Ok(Repository {
@@ -107,4 +110,13 @@ impl Repository {
     fn has_backups(&self) -> Result<bool> {
         Ok(!complete_labels(&self.backup_path())?.is_empty())
     }
+}
+
+/// The directories that this program makes for a server, each after the one that it is in.
+fn own_directories(root: &Path) -> [PathBuf; 3] {
+    [
+        root.to_owned(),
+        root.join(WAL_DIRECTORY),
+        root.join(BACKUP_DIRECTORY),
+    ]
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::sys::Stop;
+use crate::sys::{Right, Stop, check_rights};
 
 /// Makes the entries of a directory durable. A file system that cannot do that is
 /// [`ErrorKind::Configuration`]; PostgreSQL ignores it (`fsync_fname_ext`, `fd.c`).
@@ -36,6 +36,22 @@ pub fn create_directory(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         result => result.with_context(|| format!("create directory {}", path.display())),
+    }
+}
+
+/// Fails if [`create_directory`] would, without creating a directory. That the directory above is
+/// missing is no error.
+pub fn check_create_directory(path: &Path) -> Result<()> {
+    let action = || format!("create directory {}", path.display());
+    if path.symlink_metadata().is_ok() {
+        if path.is_dir() {
+            return Ok(());
+        }
+        return Err(io::Error::from(rustix::io::Errno::EXIST)).with_context(action);
+    }
+    match path.parent().filter(|parent| parent.is_dir()) {
+        Some(parent) => check_rights(parent, &[Right::Write, Right::Search]).with_context(action),
+        None => Ok(()),
     }
 }
 

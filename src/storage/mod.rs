@@ -23,9 +23,10 @@ pub(crate) use access::{Access, check_access};
 pub(crate) use atomic::{AtomicFile, create_new, replace, temporary_path};
 pub(crate) use claim::{Claim, ExistingClaim};
 pub(crate) use directory::{
-    create_directories, create_directory, create_new_directory, create_symlink, for_each_file,
-    hard_link, is_empty_directory, remove_empty_directory, remove_file, remove_file_unsynced,
-    remove_tree, remove_tree_interruptibly, rename, sync_directory,
+    check_create_directory, create_directories, create_directory, create_new_directory,
+    create_symlink, for_each_file, hard_link, is_empty_directory, remove_empty_directory,
+    remove_file, remove_file_unsynced, remove_tree, remove_tree_interruptibly, rename,
+    sync_directory,
 };
 pub(crate) use durable::Durable;
 pub(crate) use filesystem::{Filesystem, Space};
