@@ -21,6 +21,17 @@ pub(super) struct Services {
     pub waker: Waker,
 }
 
+impl Services {
+    /// For a request that begins now: with the current configuration.
+    pub(super) fn current(&self) -> Services {
+        Services {
+            daemon: self.daemon.current(),
+            servers: self.servers.iter().map(ServerContext::current).collect(),
+            waker: self.waker.clone(),
+        }
+    }
+}
+
 /// The members of the response, `None` for a command without any; or the error.
 pub(super) type HandlerResult = Result<Option<Members>, RequestError>;
 

@@ -58,7 +58,7 @@ impl Jobs {
             return connection::refuse_overload(socket, &busy);
         }
         self.next += 1;
-        let (services, guard) = (services.clone(), WakeOnDrop(self.waker.clone()));
+        let (services, guard) = (services.current(), WakeOnDrop(self.waker.clone()));
         let second = socket.try_clone();
         let thread = std::thread::Builder::new().name(format!("{REQUEST_PREFIX}{}", self.next));
         let thread = thread.spawn(move || {
@@ -78,7 +78,7 @@ impl Jobs {
     /// Runs [`job::refresh`] for each server, in threads of their own: a server may be slow.
     pub(super) fn refresh(&mut self, servers: &[ServerContext]) {
         for context in servers {
-            let context = context.clone();
+            let context = context.current();
             self.spawn(format!("refresh/{}", context.server.name), move || {
                 if let Err(failure) = job::refresh::run(&context) {
                     let (name, why) = (&context.server.name, failure.message_with_hint());
@@ -92,7 +92,7 @@ impl Jobs {
     pub(super) fn run_task(&mut self, due: DueTask<ServerContext>) {
         let name = format!("{}/{}", due.task.name, due.server.server.name);
         self.spawn(name, move || {
-            if let Err(failure) = (due.task.run)(&due.server) {
+            if let Err(failure) = (due.task.run)(&due.server.current()) {
                 let (server, why) = (&due.server.server.name, failure.message_with_hint());
                 log::error!("server {server}: {}: {why}", due.task.name);
             }

@@ -65,7 +65,7 @@ impl Drop for Receivers {
 /// Runs the WAL receiver of a server, and restarts it until it is stopped.
 fn run_until_stopped(context: &ServerContext) {
     while !context.stop.requested() {
-        let result = catch_unwind(AssertUnwindSafe(|| job::wal::run(context)));
+        let result = catch_unwind(AssertUnwindSafe(|| job::wal::run(&context.current())));
         if context.stop.requested() {
             return;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::lock::remove_lock_file;
 use super::socket::ManagementSocket;
-use crate::config::Config;
+use crate::config::{Config, ConfigHandle};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::repository::BaseDirectory;
@@ -16,7 +16,7 @@ use crate::vault::{self, Vault};
 
 /// What the daemon has before it starts its threads. The locks survive detaching.
 pub(super) struct Startup {
-    pub config: Arc<Config>,
+    pub config: ConfigHandle,
     /// Encrypts stored files and messages.
     pub key: Arc<MasterKey>,
     /// The passwords for PostgreSQL, from `pgmoneta_users.conf`.
@@ -102,7 +102,7 @@ impl Startup {
             }
         };
         Ok(Startup {
-            config: Arc::new(config),
+            config: ConfigHandle::new(config),
             key: Arc::new(key),
             vault: Arc::new(vault),
             listener,

@@ -33,7 +33,7 @@ impl Supervisor {
     /// file behind when it fails.
     pub(super) fn start(startup: Startup) -> Result<Supervisor> {
         let Startup {
-            config,
+            config: config_handle,
             key,
             vault,
             base,
@@ -43,11 +43,13 @@ impl Supervisor {
         std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
         let started = locks.write_pid().and_then(|()| {
             let events = EventLoop::new(listener)?;
+            let config = config_handle.current();
             sweep(&config, &base, &key);
             let daemon = DaemonContext {
                 pool: Arc::new(Pool::new(config.server_defaults.threads())?),
                 stop: Stop::new()?,
                 config,
+                config_handle,
                 base,
                 vault,
                 key,

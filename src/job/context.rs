@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::codec::EncodeOptions;
-use crate::config::{Config, Server};
+use crate::config::{Config, ConfigHandle, Server};
 use crate::crypto::MasterKey;
 use crate::error::Result;
 use crate::pg::{Connection, Login, Mode};
@@ -16,8 +16,10 @@ use crate::vault::Vault;
 /// The shared resources of the daemon; cheap to clone.
 #[derive(Clone)]
 pub struct DaemonContext {
-    /// As loaded when the daemon started.
+    /// As it was when the operation began.
     pub config: Arc<Config>,
+    /// Hands out the configuration for the operations that begin from now on.
+    pub config_handle: ConfigHandle,
     /// The repository with the directories of all servers.
     pub base: Arc<BaseDirectory>,
     /// The passwords for PostgreSQL.
@@ -44,6 +46,15 @@ pub struct ServerContext {
 }
 
 impl DaemonContext {
+    /// For an operation that begins now: with the current configuration.
+    #[must_use]
+    pub fn current(&self) -> DaemonContext {
+        DaemonContext {
+            config: self.config_handle.current(),
+            ..self.clone()
+        }
+    }
+
     /// How files are written, from the configuration.
     pub fn encode_options(&self) -> EncodeOptions {
         EncodeOptions {
@@ -74,6 +85,20 @@ impl ServerContext {
         })
     }
 
+    /// For an operation that begins now: with the current configuration, in which the server may
+    /// be missing; then with the one that it had.
+    #[must_use]
+    pub fn current(&self) -> ServerContext {
+        let daemon = self.daemon.current();
+        let mut servers = daemon.config.servers.iter();
+        let found = servers.find(|server| server.name == self.server.name);
+        ServerContext {
+            server: found.map_or_else(|| self.server.clone(), |found| Arc::new(found.clone())),
+            daemon,
+            ..self.clone()
+        }
+    }
+
     /// The same server with a stop of its own, which ends one of the things that run for it.
     pub fn with_own_stop(&self) -> Result<ServerContext> {
         Ok(ServerContext {
@@ -93,5 +118,61 @@ impl ServerContext {
         let password = self.daemon.vault.password(&self.server.user);
         let login = Login::new(&self.daemon.config, &self.server, password);
         Connection::open(&login, mode, &self.stop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Secret;
+
+    fn config(names: &[&str], user: &str) -> Config {
+        let server = |name: &&str| Server {
+            name: name.parse().unwrap(),
+            user: user.to_owned(),
+            ..Server::default()
+        };
+        Config {
+            servers: names.iter().map(server).collect(),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn an_operation_keeps_its_configuration_and_the_next_gets_the_current_one() {
+        let process = std::process::id();
+        let root = std::env::temp_dir().join(format!("pgmoneta-context-{process}"));
+        BaseDirectory::create(&root, &[]).unwrap();
+        let config_handle = ConfigHandle::new(config(&["a", "b"], "old"));
+        let daemon = DaemonContext {
+            config: config_handle.current(),
+            config_handle: config_handle.clone(),
+            base: Arc::new(BaseDirectory::open(&root, &[]).unwrap()),
+            vault: Arc::default(),
+            key: Arc::new(MasterKey::derive(
+                &Secret::new(b"secret".to_vec()),
+                &[1; 16],
+            )),
+            pool: Arc::new(Pool::new(1).unwrap()),
+            stop: Stop::new().unwrap(),
+        };
+        let servers = daemon.servers().unwrap();
+        config_handle.replace(config(&["b", "c"], "new"));
+        let users = |context: &ServerContext| {
+            let servers = &context.daemon.config.servers;
+            (context.server.user.clone(), servers[0].name.to_string())
+        };
+        for context in &servers {
+            assert_eq!(users(context), ("old".to_owned(), "a".to_owned()));
+        }
+        let [a, b] = [&servers[0], &servers[1]].map(ServerContext::current);
+        assert_eq!(
+            users(&a),
+            ("old".to_owned(), "b".to_owned()),
+            "it is removed"
+        );
+        assert_eq!(users(&b), ("new".to_owned(), "b".to_owned()));
+        assert!(Arc::ptr_eq(&b.status, &servers[1].status));
+        std::fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
-use pgmoneta::config::{Config, Files};
+use pgmoneta::config::{Config, ConfigHandle, Files};
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::format::TimelineHistory;
 use pgmoneta::job::context::{DaemonContext, ServerContext};
@@ -250,8 +250,10 @@ fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> Server
     };
     let config = Config::load(&files).unwrap_or_else(|problems| panic!("{problems:?}"));
     let key = MasterKey::derive(&Secret::new(b"secret".to_vec()), &[1; 16]);
+    let config_handle = ConfigHandle::new(config.config);
     let daemon = DaemonContext {
-        config: Arc::new(config.config),
+        config: config_handle.current(),
+        config_handle,
         base,
         vault: Arc::new(Vault::default()),
         key: Arc::new(key),
