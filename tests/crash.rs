@@ -1,7 +1,7 @@
-//! kill -9 of the daemon at random file system calls of a backup, a verify, a restore, or the
-//! cleanup at startup, while it receives WAL. After each restart every listed backup is valid, no
-//! incomplete files are left, and the WAL has no gap, equals that of the server, and reaches the
-//! acknowledged position.
+//! kill -9 of the daemon at random file system calls of a backup, a verify, a restore, a change of
+//! the catalogue, the removal of WAL, or the cleanup at startup, while it receives WAL. After each
+//! restart every listed backup is valid, one of them restores, no incomplete files are left, and
+//! the WAL has no gap, equals that of the server, and reaches the acknowledged position.
 #![cfg(target_os = "linux")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,18 +22,19 @@ const CRASHES_PER_BACKUP: u32 = 5;
 
 #[test]
 fn crashes_with_compressed_wal() {
-    crashes("compression = zstd");
+    crashes("compression = zstd\nlink = hard");
 }
 
 #[test]
 fn crashes_with_plain_wal() {
-    crashes("compression = none");
+    crashes("compression = none\nlink = symbolic");
 }
 
 fn crashes(storage: &str) {
     let scratch = Scratch::new("crash");
     let archive = scratch.directory("archive");
     let cluster = Cluster::builder(&scratch)
+        .one_database()
         .wal_segment_mib(1)
         .conf(&format!(
             "archive_mode = on\narchive_command = 'cp %p {0}/%f.new && mv {0}/%f.new {0}/%f'",
@@ -42,14 +43,13 @@ fn crashes(storage: &str) {
         .start();
     let faults = Faults::new(&scratch, &scratch.join("moneta"));
     let builder = Daemon::builder(&scratch)
-        .global(storage)
+        .global(&format!("{storage}\nretention = 2"))
         .server("primary", &cluster);
     let daemon = faults.daemon(builder).start_streaming();
     let mut reference = Reference::new(&cluster, &archive);
     let load = Load::start(&cluster, 0, 1, Duration::from_millis(2));
     let bulk = start_bulk(&cluster);
     let mut killer = Killer::new(daemon, faults, &scratch);
-    let mut known = check_catalogue(&killer.daemon, &BTreeSet::new());
 
     for crash in 0..CRASHES {
         if crash % CRASHES_PER_BACKUP == CRASHES_PER_BACKUP - 1 {
@@ -61,7 +61,7 @@ fn crashes(storage: &str) {
             reference.check(&killer.daemon.wal("primary"), cluster.restart_lsn());
         }
         killer.daemon.start();
-        known = check_catalogue(&killer.daemon, &known);
+        killer.check_catalogue();
     }
 
     println!("killed at: {:?}", killer.hits);
@@ -71,6 +71,14 @@ fn crashes(storage: &str) {
     cluster.wait_received("pgmoneta");
     let rows = cluster.fingerprint();
     let mut daemon = killer.daemon;
+    for label in daemon.listed("primary") {
+        let data = daemon.restore("primary", &label, Some("immediate"), &label);
+        let mut restored = Cluster::adopt(&scratch, cluster.major(), data);
+        restored = restored.with("archive_mode", "off");
+        restored.start();
+        restored.wait_primary(120);
+        assert_sound(&restored);
+    }
     let data = daemon.restore("primary", "newest", Some("current"), "last");
     let mut restored = Cluster::adopt(&scratch, cluster.major(), data).with("archive_mode", "off");
     restored.start();
@@ -88,14 +96,40 @@ enum Job {
     Backup,
     Verify,
     Restore,
+    Annotate,
+    Delete,
+    /// Retention a day later, with the removal of backups in view.
+    Retention,
+    /// The same, with the removal of WAL in view.
+    Prune,
 }
 
 impl Job {
+    const ALL: [Job; 7] = [
+        Job::Backup,
+        Job::Verify,
+        Job::Restore,
+        Job::Annotate,
+        Job::Delete,
+        Job::Retention,
+        Job::Prune,
+    ];
+
     /// The common part of the paths of its files.
     fn path_part(self) -> &'static str {
         match self {
-            Job::Backup | Job::Verify => "/primary/basebackup",
             Job::Restore => "/restored-",
+            Job::Prune => "/primary/wal",
+            _ => "/primary/basebackup",
+        }
+    }
+
+    /// The kinds of calls at which it is interesting to be killed.
+    fn calls(self) -> &'static [Call] {
+        match self {
+            Job::Verify => &[Call::Open],
+            Job::Prune => &[Call::Create, Call::Sync, Call::Rename, Call::Unlink],
+            _ => &Call::ALL,
         }
     }
 }
@@ -108,6 +142,14 @@ struct Killer {
     /// The file with the standard error of the client.
     stderr: PathBuf,
     restored: u32,
+    /// How many days the clock of the daemon is ahead.
+    days: u32,
+    /// The backups that must be there.
+    backups: BTreeSet<String>,
+    /// Those of them that the running job may remove.
+    doomed: BTreeSet<String>,
+    /// The comments that must be there, as backup and key.
+    comments: BTreeSet<(String, String)>,
     /// The number of calls of each kind in the last complete run of a job.
     totals: BTreeMap<Job, [u64; Call::ALL.len()]>,
     /// The number of kills for each job and kind of call.
@@ -115,7 +157,7 @@ struct Killer {
 }
 
 impl Killer {
-    /// Runs each job once to count its calls; the catalogue has two backups then.
+    /// Runs each job once to count its calls.
     fn new(daemon: Daemon, faults: Faults, scratch: &Scratch) -> Self {
         let mut killer = Self {
             daemon,
@@ -123,11 +165,16 @@ impl Killer {
             random: Random::new(),
             stderr: scratch.join("stderr"),
             restored: 0,
+            days: 0,
+            backups: BTreeSet::new(),
+            doomed: BTreeSet::new(),
+            comments: BTreeSet::new(),
             totals: BTreeMap::new(),
             hits: BTreeMap::new(),
         };
         // The second backup makes other calls: unchanged files are linked.
-        for job in [Job::Backup, Job::Backup, Job::Verify, Job::Restore] {
+        killer.complete(Job::Backup);
+        for job in Job::ALL.into_iter().chain([Job::Backup, Job::Retention]) {
             killer.complete(job);
         }
         killer
@@ -135,38 +182,42 @@ impl Killer {
 
     /// Runs a job to its end, and counts its calls.
     fn complete(&mut self, job: Job) {
+        let mut command = self.prepare(job);
         self.faults.steps.count(job.path_part());
-        let status = self.start(job).wait(300);
+        let status = self.start(&mut command).wait(300);
         assert!(status.success(), "{job:?}: {}", self.stderr());
         self.totals.insert(job, self.faults.steps.counted());
+        self.faults.steps.release();
+        self.check_catalogue();
     }
 
     /// Runs jobs until the daemon is killed in one.
     fn kill_in_a_job(&mut self) {
-        let jobs = [Job::Backup, Job::Backup, Job::Verify, Job::Restore];
         loop {
-            let job = jobs[self.random.below(4) as usize];
-            let totals = self.totals[&job];
-            let calls: Vec<Call> = Call::ALL
-                .into_iter()
-                .filter(|call| totals[*call as usize] > 0)
-                .filter(|call| job != Job::Verify || *call == Call::Open)
-                .collect();
-            let call = calls[self.random.below(calls.len() as u64) as usize];
-            let number = 1 + self.random.below(totals[call as usize]);
+            let job = Job::ALL[self.random.below(Job::ALL.len() as u64) as usize];
+            let mut command = self.prepare(job);
+            let Some((call, number)) = self.moment(job) else {
+                continue;
+            };
             self.faults.steps.kill_at(job.path_part(), call, number);
-            let status = self.start(job).wait(300);
-            if self.faults.steps.reached() {
+            let status = self.start(&mut command).wait(300);
+            if job == Job::Prune && status.success() {
+                self.faults.steps.wait_reached();
+            } else if self.faults.steps.reached() {
                 assert!(
                     !status.success(),
                     "{job:?} succeeded although the daemon was killed"
                 );
+            }
+            if self.faults.steps.reached() {
                 self.wait_killed();
                 return self.note(format!("{job:?} {call:?}"));
             }
-            // The job made fewer calls than in the last run.
+            // The job made fewer calls than in the last complete run.
             assert!(status.success(), "{job:?}: {}", self.stderr());
             self.totals.insert(job, self.faults.steps.counted());
+            self.faults.steps.release();
+            self.check_catalogue();
         }
     }
 
@@ -202,24 +253,154 @@ impl Killer {
         *self.hits.entry(place).or_default() += 1;
     }
 
-    fn start(&mut self, job: Job) -> Process {
-        let mut command = match job {
+    /// A random call of the job; `None` if its last run made none.
+    fn moment(&mut self, job: Job) -> Option<(Call, u64)> {
+        let mut totals = self.totals[&job];
+        if job == Job::Prune {
+            // The receiver goes on to make such calls.
+            totals = totals.map(|total| total.max(10));
+        }
+        let made = |call: &&Call| totals[**call as usize] > 0;
+        let calls: Vec<Call> = job.calls().iter().filter(made).copied().collect();
+        let count = calls.len() as u64;
+        let call = (count > 0).then(|| calls[self.random.below(count) as usize])?;
+        Some((call, 1 + self.random.below(totals[call as usize])))
+    }
+
+    /// The command of a job, for which the catalogue has what it needs; notes what the job may do.
+    fn prepare(&mut self, job: Job) -> Command {
+        let removes = [Job::Delete, Job::Retention, Job::Prune].contains(&job);
+        if removes && self.backups.len() < 2 {
+            self.complete(Job::Backup);
+        }
+        let label = self.random_backup();
+        match job {
             Job::Backup => self.daemon.cli_command(&["backup", "primary"]),
-            Job::Verify => self.daemon.cli_command(&["verify", "primary", "newest"]),
+            Job::Verify => self.daemon.cli_command(&["verify", "primary", &label]),
             Job::Restore => {
-                self.restored += 1;
-                let directory = format!("restored-{}", self.restored);
-                let directory = self.daemon.directory().join(directory);
-                fs::create_dir(&directory).unwrap();
-                user().chown(&directory);
+                let directory = self.new_directory();
                 let directory = directory.to_str().unwrap();
                 self.daemon
                     .cli_command(&["restore", "primary", "newest", "current", directory])
             }
-        };
+            Job::Annotate => {
+                let key = format!("key-{}", self.random.below(1 << 60));
+                self.daemon
+                    .cli_command(&["annotate", "primary", &label, "add", &key, "a | b,\nc"])
+            }
+            Job::Delete => {
+                self.doomed.insert(label.clone());
+                self.daemon.cli_command(&["delete", "primary", &label])
+            }
+            Job::Retention | Job::Prune => {
+                while self.doomed.is_empty() {
+                    self.pass_a_day();
+                    self.doomed = self.expired();
+                }
+                self.daemon.cli_command(&["retention", "primary"])
+            }
+        }
+    }
+
+    /// A random backup of the catalogue; empty if there is none.
+    fn random_backup(&mut self) -> String {
+        let count = self.backups.len().max(1) as u64;
+        let number = self.random.below(count) as usize;
+        self.backups.iter().nth(number).cloned().unwrap_or_default()
+    }
+
+    /// Restarts the daemon on the next day, as its clock tells.
+    fn pass_a_day(&mut self) {
+        self.daemon.stop();
+        self.days += 1;
+        let seconds = self.days * 86_400;
+        self.faults.on_with("clock", &seconds.to_string());
+        self.daemon.start();
+    }
+
+    /// The backups that retention would remove.
+    fn expired(&self) -> BTreeSet<String> {
+        let arguments = ["retention", "primary", "--dry-run", "--format", "json"];
+        let plan = self.daemon.cli(&arguments).ok().json();
+        let backups = plan["Response"]["Backups"].as_array().unwrap();
+        let expired = backups
+            .iter()
+            .filter(|backup| backup["Decision"] == "expire");
+        let labels = expired.map(|backup| backup["Backup"].as_str().unwrap().to_owned());
+        let labels: BTreeSet<String> = labels.collect();
+        assert!(
+            self.backups
+                .last()
+                .is_none_or(|label| !labels.contains(label))
+        );
+        labels
+    }
+
+    /// Starts the client.
+    fn start(&mut self, command: &mut Command) -> Process {
         let stderr = File::create(&self.stderr).unwrap();
-        let child = quiet(&mut command).stderr(stderr).spawn().unwrap();
+        let child = quiet(command).stderr(stderr).spawn().unwrap();
         Process::new(child, "pgmoneta-cli")
+    }
+
+    /// An empty directory to restore into.
+    fn new_directory(&mut self) -> PathBuf {
+        self.restored += 1;
+        let directory = format!("restored-{}", self.restored);
+        let directory = self.daemon.directory().join(directory);
+        fs::create_dir(&directory).unwrap();
+        user().chown(&directory);
+        directory
+    }
+
+    /// Checks the catalogue after a job or a start: what must be there is there, and valid, with
+    /// its comments and its WAL; one of the backups is restored.
+    fn check_catalogue(&mut self) {
+        let daemon = &self.daemon;
+        let hidden = daemon.unfinished("primary");
+        assert!(hidden.is_empty(), "left after a start: {hidden:?}");
+        let listed: BTreeSet<_> = daemon.listed("primary").into_iter().collect();
+        assert_eq!(listed, daemon.labels("primary").into_iter().collect());
+        let missing: BTreeSet<_> = self.backups.difference(&listed).cloned().collect();
+        assert!(
+            missing.is_subset(&self.doomed),
+            "{:?} became {listed:?}, of which {:?} may go",
+            self.backups,
+            self.doomed
+        );
+        self.doomed.clear();
+        let mut comments = BTreeSet::new();
+        for label in &listed {
+            daemon.cli(&["verify", "primary", label]).ok();
+            let info = daemon.cli(&["info", "primary", label, "--format", "json"]);
+            let info = info.ok().json();
+            let annotations = info["Response"]["Annotations"].as_object();
+            for (key, text) in annotations.into_iter().flatten() {
+                assert_eq!(text, "a | b,\nc");
+                comments.insert((label.clone(), key.clone()));
+            }
+        }
+        self.comments.retain(|(label, _)| listed.contains(label));
+        assert!(comments.is_superset(&self.comments), "{comments:?}");
+        self.comments = comments;
+        self.backups = listed;
+        self.check_restore();
+    }
+
+    /// Restores one of the backups.
+    fn check_restore(&mut self) {
+        let label = self.random_backup();
+        if !label.is_empty() {
+            let directory = self.new_directory();
+            let directory = directory.to_str().unwrap();
+            let restore = ["restore", "primary", &label, "immediate", directory];
+            self.daemon.cli(&restore).ok();
+        }
+        for path in entries(self.daemon.directory()) {
+            if name(&path).starts_with("restored-") {
+                discard(&path); // complete or not
+            }
+        }
     }
 
     fn stderr(&self) -> String {
@@ -252,24 +433,6 @@ fn count_entries(path: &Path) -> u64 {
         .iter()
         .map(|path| count_entries(path))
         .sum::<u64>()
-}
-
-/// Checks the catalogue after a start; returns its labels.
-fn check_catalogue(daemon: &Daemon, known: &BTreeSet<String>) -> BTreeSet<String> {
-    let hidden = daemon.unfinished("primary");
-    assert!(hidden.is_empty(), "left after a start: {hidden:?}");
-    let listed: BTreeSet<_> = daemon.listed("primary").into_iter().collect();
-    assert_eq!(listed, daemon.labels("primary").into_iter().collect());
-    assert!(listed.is_superset(known), "{known:?} became {listed:?}");
-    for label in listed.difference(known) {
-        daemon.cli(&["verify", "primary", label]).ok();
-    }
-    for path in entries(daemon.directory()) {
-        if name(&path).starts_with("restored-") {
-            discard(&path); // complete or not
-        }
-    }
-    listed
 }
 
 /// A client that writes several segments a second.

@@ -23,6 +23,7 @@ pub struct Builder<'a> {
     initdb: Vec<String>,
     lines: String,
     own_identity: bool,
+    one_database: bool,
 }
 
 /// Settings for speed. The server's data is not durable, unless a test sets `fsync` in
@@ -42,6 +43,12 @@ log_replication_commands = on
 timezone = 'UTC'
 ";
 
+/// Single-user mode executes a line at a time.
+const DROP_DATABASES: &str = "UPDATE pg_database SET datistemplate = false
+DROP DATABASE template0
+DROP DATABASE template1
+";
+
 impl<'a> Builder<'a> {
     pub(super) fn new(scratch: &'a Scratch) -> Self {
         Self {
@@ -51,6 +58,7 @@ impl<'a> Builder<'a> {
             initdb: vec!["--data-checksums".to_owned()],
             lines: QUICK.to_owned(),
             own_identity: false,
+            one_database: false,
         }
     }
 
@@ -93,6 +101,12 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// With the database `postgres` only, which makes it a third of the size.
+    pub fn one_database(mut self) -> Self {
+        self.one_database = true;
+        self
+    }
+
     /// Adds lines to postgresql.conf.
     pub fn conf(mut self, lines: &str) -> Self {
         self.lines.push_str(lines);
@@ -113,9 +127,10 @@ impl<'a> Builder<'a> {
             installed(self.major).unwrap_or_else(|| panic!("PostgreSQL {} is missing", self.major));
         let data = self.scratch.join(&self.name);
         if self.own_identity {
-            initialize(&bin, &data, &self.initdb);
+            initialize(&bin, &data, &self.initdb, self.one_database);
         } else {
-            copy_tree(&template(&bin, self.major, &self.initdb), &data);
+            let template = template(&bin, self.major, &self.initdb, self.one_database);
+            copy_tree(&template, &data);
         }
         let conf = data.join("postgresql.conf");
         let old = fs::read_to_string(&conf).unwrap();
@@ -133,19 +148,20 @@ impl<'a> Builder<'a> {
 
 /// A cluster to be copied instead of running initdb each time; one for each version and set of
 /// options.
-fn template(bin: &Path, major: u32, options: &[String]) -> PathBuf {
+fn template(bin: &Path, major: u32, options: &[String], one_database: bool) -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MAKING.lock().unwrap_or_else(|e| e.into_inner());
-    let path = shared().join(format!("template-{major}{}", options.join("")));
+    let name = if one_database { "small" } else { "template" };
+    let path = shared().join(format!("{name}-{major}{}", options.join("")));
     if !path.exists() {
         let new = path.with_extension("new");
-        initialize(bin, &new, options);
+        initialize(bin, &new, options, one_database);
         fs::rename(&new, &path).unwrap();
     }
     path
 }
 
-fn initialize(bin: &Path, data: &Path, options: &[String]) {
+fn initialize(bin: &Path, data: &Path, options: &[String], one_database: bool) {
     let mut initdb = user().command(bin.join("initdb"));
     initdb
         .args(["-U", SUPERUSER, "-E", "UTF8", "--locale=C", "-N"])
@@ -154,21 +170,20 @@ fn initialize(bin: &Path, data: &Path, options: &[String]) {
         .arg("-D")
         .arg(data);
     run(&mut initdb);
-    let roles = data.with_extension("roles.sql");
-    write_owned(
-        &roles,
-        format!(
-            "CREATE ROLE {REPLICATION_USER} LOGIN REPLICATION PASSWORD '{REPLICATION_PASSWORD}'\n"
-        ),
+    let statements = data.with_extension("sql");
+    let role = format!(
+        "CREATE ROLE {REPLICATION_USER} LOGIN REPLICATION PASSWORD '{REPLICATION_PASSWORD}'\n"
     );
+    let drops = if one_database { DROP_DATABASES } else { "" };
+    write_owned(&statements, role + drops);
     let mut single = user().command(bin.join("postgres"));
     single
         .args(["--single", "-c", "password_encryption=scram-sha-256", "-D"])
         .arg(data)
         .arg("postgres")
-        .stdin(fs::File::open(&roles).unwrap());
+        .stdin(fs::File::open(&statements).unwrap());
     run(&mut single);
-    fs::remove_file(roles).unwrap();
+    fs::remove_file(statements).unwrap();
 }
 
 /// Runs a program; panics if it fails. Returns its standard output.
