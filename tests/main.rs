@@ -11,6 +11,7 @@
 //! | [`crash`] | a killed daemon leaves a consistent catalogue and WAL without a gap |
 //! | [`harness`] | the test harness: directories, PostgreSQL clusters, daemons, fault injection |
 //! | [`layering`] | modules use only lower layers; crates, `unsafe` and fsync only where allowed |
+//! | [`life`] | of ten backups of a changing cluster, those that are not deleted restore |
 //! | [`management`] | the management socket, the client, start and stop of the daemon |
 //! | [`manual`] | the manual, the sample files and the table of options agree |
 //! | [`matrix`] | backup and recovery on every supported major version |
@@ -56,6 +57,7 @@ mod check_config;
 mod crash;
 mod harness;
 mod layering;
+mod life;
 mod management;
 mod manual;
 mod matrix;

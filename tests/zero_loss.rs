@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::harness::{
-    Cluster, Daemon, Load, Process, Random, Scratch, assert_all_there, client, user, wait_until,
+    Cluster, Daemon, Load, Process, Random, Scratch, assert_all_there, run, wait_until,
 };
 
 const ROUNDS: u32 = 10;
@@ -38,11 +38,7 @@ fn lose_the_server(round: u32) {
         })
         .server("primary", &cluster)
         .start_streaming();
-    let tables = pgbench(&cluster)
-        .args(["-q", "-i", "-s", "1"])
-        .output()
-        .unwrap();
-    assert!(tables.status.success(), "{tables:?}");
+    run(cluster.pgbench().args(["-q", "-i", "-s", "1"]));
     daemon.backup("primary");
 
     cluster.configure("synchronous_standby_names = 'pgmoneta'");
@@ -91,22 +87,11 @@ fn remove(data: &std::path::Path) {
     });
 }
 
-fn pgbench(cluster: &Cluster) -> std::process::Command {
-    let mut command = user().command(client("pgbench"));
-    command.arg("-h").arg(cluster.sockets()).args([
-        "-p",
-        &cluster.port().to_string(),
-        "-U",
-        "postgres",
-    ]);
-    command.arg("postgres");
-    command
-}
-
 /// pgbench with a log of the committed transactions; it runs until the server is lost.
 fn start_pgbench(scratch: &Scratch, cluster: &Cluster) -> Process {
     let directory = scratch.directory("pgbench");
-    let child = pgbench(cluster)
+    let child = cluster
+        .pgbench()
         .args(["-n", "-c", "2", "-t", "1000000000", "--log"])
         .current_dir(directory)
         .stdout(Stdio::null())

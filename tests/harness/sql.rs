@@ -1,9 +1,13 @@
 //! SQL in a cluster: typed values, and errors with their SQLSTATE.
 
+use std::process::Command;
+
 use postgres::types::{FromSqlOwned, PgLsn};
 use postgres::{Client, Config, Error, NoTls};
 
 use super::cluster::{Cluster, SUPERUSER};
+use super::servers::client;
+use super::user::user;
 use super::wait::{test_timeout, wait_until};
 
 impl Cluster {
@@ -154,6 +158,14 @@ impl Cluster {
     /// The databases that accept connections.
     pub fn databases(&self) -> Vec<String> {
         self.query_values("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1")
+    }
+
+    /// The program pgbench, for the database `postgres`.
+    pub fn pgbench(&self) -> Command {
+        let mut command = user().command(client("pgbench"));
+        command.arg("-h").arg(self.sockets());
+        command.args(["-p", &self.port().to_string(), "-U", SUPERUSER, "postgres"]);
+        command
     }
 
     /// The contents of all databases: for each table a line with its number of rows and their
