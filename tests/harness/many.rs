@@ -12,11 +12,14 @@ const LINKS: u32 = 20_000;
 /// The WAL segments of 16 MiB in 4 GiB, the part of a name that counts them.
 const SEGMENTS_PER_ID: u32 = 256;
 
+/// The retention of the daemon: a hundred years.
+pub const KEEP_ALL: &str = "retention = 36500";
+
 /// A daemon, not started, whose only server `primary` cannot be reached. Its repository has the
 /// backups, one each hour, and compressed WAL from before the first one without a gap.
 pub fn many(scratch: &Scratch, backups: u32, segments: u32) -> Daemon {
     let daemon = Daemon::builder(scratch)
-        .global("log_level = warn")
+        .global(&format!("log_level = warn\n{KEEP_ALL}"))
         .offline_server("primary")
         .create();
     let root = daemon.base_dir().join("primary");

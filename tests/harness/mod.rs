@@ -39,7 +39,7 @@ pub use daemon::{Daemon, Output, program};
 pub use daemon_builder::{DaemonBuilder, streaming_daemon};
 pub use faults::Faults;
 pub use load::{Load, assert_all_there};
-pub use many::many;
+pub use many::{KEEP_ALL, many};
 pub use pages::{Pages, check_pages};
 pub use port::{Port, free_port};
 pub use process::Process;

@@ -21,6 +21,11 @@ fn a_thousand_backups_are_listed_with_little_memory_and_changes_by_hand_are_seen
     let gaps = &server["WalGaps"];
     assert!(gaps.as_array().is_none_or(Vec::is_empty), "{gaps}");
 
+    let retention = daemon.cli(&["retention", "primary", "--format", "json"]);
+    let retention = &retention.ok().json()["Response"];
+    assert_eq!(retention["Backups"].as_array().unwrap().len(), 1000);
+    assert_eq!(daemon.listed("primary"), listed);
+
     fs::remove_dir_all(daemon.backups("primary").join(&listed[500])).unwrap();
     let damaged = daemon
         .backups("primary")
