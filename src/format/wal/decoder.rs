@@ -39,6 +39,9 @@ pub struct Decoder {
     /// The start of the last complete record.
     last: Option<Lsn>,
     timeline: u32,
+    /// `xlp_magic` of the last page; 0 before the first one. Another one is of another version of
+    /// PostgreSQL, and so of another cluster.
+    magic: u16,
     partial: Option<PartialRecord>,
     /// The buffer of a record body, for reuse.
     spare_buffer: Vec<u8>,
@@ -69,6 +72,7 @@ impl Decoder {
             page: Lsn::ZERO,
             last: None,
             timeline: 0,
+            magic: 0,
             partial: None,
             spare_buffer: Vec::new(),
         }
@@ -205,6 +209,12 @@ impl Decoder {
                 header.address
             )));
         }
+        if header.magic != self.magic && self.magic != 0 {
+            return Err(self.invalid(format!(
+                "the page at {address} has the magic {:04X} after {:04X}",
+                header.magic, self.magic
+            )));
+        }
         if header.timeline < self.timeline {
             return Err(self.invalid(format!(
                 "the page at {address} is of timeline {} after {}",
@@ -216,6 +226,7 @@ impl Decoder {
                 "the page at {address} has the wrong kind of header"
             )));
         }
+        self.magic = header.magic;
         self.timeline = header.timeline;
         Ok(())
     }

@@ -173,6 +173,21 @@ fn a_changed_byte_ends_valid_wal_at_its_record() {
 }
 
 #[test]
+fn a_page_of_another_version_of_postgresql_ends_valid_wal() {
+    let mut writer = Writer::new();
+    let start = writer.record(10, 0, &[1; 100]);
+    let long = writer.record(10, 0, &[2; 3 * PAGE]);
+    let mut bytes = writer.segments();
+    bytes[2 * PAGE] ^= 1;
+    let (decoded, result) = decode(&bytes, start);
+    assert_eq!(decoded.len(), 1);
+    let invalid = result.unwrap_err();
+    assert_eq!(invalid.at, long);
+    let reason = "the page at 0/104000 has the magic D117 after D116";
+    assert_eq!(invalid.reason, reason);
+}
+
+#[test]
 fn another_cluster_or_segment_size_is_refused() {
     let mut writer = Writer::new();
     let start = writer.record(10, 0, b"x");
