@@ -18,6 +18,7 @@
 //! | [`pg`] | the PostgreSQL client: login, server info, slots, replication, base backups |
 //! | [`restore`] | a restore has the data of its target; an unreachable one is an error |
 //! | [`retention`] | old backups and the WAL that only they need go, the others restore |
+//! | [`scrub`] | verification by the schedule finds damage in backups and in WAL |
 //! | [`sync_failure`] | no WAL is acknowledged and no backup is listed without an fsync |
 //! | [`trees`] | random trees of timelines by recovery, promotion and switch-back |
 //! | [`unmounted`] | a missing repository is not recreated, and no WAL is acknowledged |
@@ -64,6 +65,7 @@ mod matrix;
 mod pg;
 mod restore;
 mod retention;
+mod scrub;
 mod sync_failure;
 mod trees;
 mod unmounted;

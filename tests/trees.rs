@@ -257,6 +257,8 @@ impl Tree {
             let position = self.position(random, timeline, count);
             self.check_restore(&position, &self.seen[&timeline][..count]);
         }
+        let verified = self.daemon.cli(&["verify", "primary", "wal"]);
+        assert_eq!(verified.status, 0, "{:?} {verified}", self.steps);
         let size = SegmentSize::new(1 << 20).unwrap();
         let wal = WalDirectory::new(&self.daemon.wal("primary"), size);
         assert_eq!(wal.gaps(&[]).unwrap(), [], "{:?}", self.steps);

@@ -51,6 +51,10 @@ pub struct Config {
     pub backlog: u32,
     /// How often retention runs, seconds; at least 1.
     pub retention_interval: u32,
+    /// How often all backups and the archived WAL are verified; 0 is never.
+    pub verification: Span,
+    /// How many bytes per second that reads; 0 is no limit.
+    pub verification_rate: ByteSize,
     /// The settings of the log.
     pub log: LogSettings,
     /// The values of `[pgmoneta]` that servers inherit.

@@ -106,7 +106,8 @@ pub const OPTIONS: &[Setting] = &[
     main("retention_interval", |c| &mut c.retention_interval, "300", "How often old backups, and WAL that no backup needs, are removed.").at_least(1).at_most((1 << 31) - 1).unit("seconds"),
     both("retention_minimum", |s| &mut s.retention_minimum, "1", "How many valid backups are always kept, the newest ones.").at_least(1).at_most(1_000_000).reloadable(),
     both("wal_retention", |s| &mut s.wal_retention, "0", "For how many days any point in time can be recovered; older backups keep only the WAL that is stored with them. 0 is as long as the oldest backup is kept.").at_most(1_000_000).unit("days").reloadable(),
-    unused(Main, "verification", TIME, "0", "How often all backups are verified; 0 is never.").planned("the regular verification"),
+    main("verification", |c| &mut c.verification, "0", "How often all backups and the archived WAL are verified; 0 is never."),
+    main("verification_rate", |c| &mut c.verification_rate, "50M", "How many bytes per second are read for that, of all servers together; 0 is no limit.").unit("bytes per second"),
     unused(Both, "workspace", PATH, "", "The directory for temporary files.").planned("work that needs temporary files"),
     unused(Both, "progress", BOOLEAN, "off", "Whether the progress of backups is kept for the progress command.").minus_one_inherits().reloadable().planned("the progress command"),
     // The log.

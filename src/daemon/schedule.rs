@@ -35,6 +35,11 @@ pub(super) const TASKS: &[ScheduledTask<ServerContext>] = &[
         },
         run: job::retention::scheduled,
     },
+    ScheduledTask {
+        name: "verification",
+        interval: job::scrub::interval,
+        run: job::scrub::scheduled,
+    },
 ];
 
 /// When each task is due for each server. The servers are spread over the interval, so that not

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::crypto::MasterKey;
 use crate::error::Result;
 use crate::job::context::{DaemonContext, ServerContext};
+use crate::job::pace::Pace;
 use crate::pool::Pool;
 use crate::repository::BaseDirectory;
 use crate::sys::{Stop, notify};
@@ -47,6 +48,7 @@ impl Supervisor {
             sweep(&config, &base, &key);
             let daemon = DaemonContext {
                 pool: Arc::new(Pool::new(config.server_defaults.threads())?),
+                pace: Arc::new(Pace::new(config.verification_rate.0)),
                 stop: Stop::new()?,
                 config,
                 config_handle,

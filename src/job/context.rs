@@ -6,6 +6,7 @@ use crate::codec::EncodeOptions;
 use crate::config::{Config, ConfigHandle, Server};
 use crate::crypto::MasterKey;
 use crate::error::Result;
+use crate::job::pace::Pace;
 use crate::pg::{Connection, Login, Mode};
 use crate::pool::Pool;
 use crate::repository::{BaseDirectory, Repository};
@@ -28,6 +29,8 @@ pub struct DaemonContext {
     pub key: Arc<MasterKey>,
     /// The worker threads; their number is the setting `workers`.
     pub pool: Arc<Pool>,
+    /// The rate of verification by the schedule, for all servers together.
+    pub pace: Arc<Pace>,
     /// Requested when the daemon shuts down.
     pub stop: Stop,
 }
@@ -154,6 +157,7 @@ mod tests {
                 &[1; 16],
             )),
             pool: Arc::new(Pool::new(1).unwrap()),
+            pace: Arc::new(Pace::new(0)),
             stop: Stop::new().unwrap(),
         };
         let servers = daemon.servers().unwrap();

@@ -6,6 +6,8 @@ use crate::config::Server;
 use crate::error::Result;
 use crate::job::catalogue::{self, Catalogue};
 use crate::job::context::{DaemonContext, ServerContext};
+use crate::job::scrub::{self, Restorable};
+use crate::repository::Backup;
 use crate::status::{Activity, ReceiverState};
 use crate::storage::{Filesystem, Space};
 
@@ -35,6 +37,8 @@ pub struct ServerStatus {
     pub catalogue: Catalogue,
     /// Bytes stored for the server: its backups and its WAL.
     pub size: u64,
+    /// The interval that the last verification of WAL has proven; `None` if there is none.
+    pub restorable: Option<Restorable>,
     /// What needs the operator, one text for each problem; empty if the server is healthy.
     pub problems: Vec<String>,
 }
@@ -80,6 +84,10 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
     problems.extend(receiver.problems(context.server.wal_receiver_timeout.duration()));
     let entries = catalogue.entries.iter();
     problems.extend(entries.filter_map(|entry| entry.backup.damage()));
+    let restorable = verification(context, &catalogue, &mut problems).unwrap_or_else(|error| {
+        problems.push(error.message().to_owned());
+        None
+    });
     Ok(ServerStatus {
         problems,
         server: context.server.clone(),
@@ -87,5 +95,23 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
         running: running.map(|(activity, _)| activity).collect(),
         catalogue,
         size,
+        restorable,
     })
+}
+
+/// Adds what verification has found to the problems, and returns what it has proven.
+fn verification(
+    context: &ServerContext,
+    catalogue: &Catalogue,
+    problems: &mut Vec<String>,
+) -> Result<Option<Restorable>> {
+    let Ok(repository) = context.repository() else {
+        // That is among the problems already.
+        return Ok(None);
+    };
+    let info = repository.verification();
+    let backups = catalogue.entries.iter().map(|entry| entry.backup.clone());
+    let backups: Vec<Backup> = backups.collect();
+    problems.extend(scrub::wal_problems(context, &repository, &info, &backups)?);
+    scrub::restorable(&repository, &info, &backups)
 }

@@ -27,6 +27,9 @@ pub(super) const WAL_START: &str = "wal.begin";
 /// Which WAL was removed because no backup needs it.
 pub(super) const WAL_PRUNED: &str = "wal.pruned";
 
+/// When backups and WAL were verified.
+pub(super) const VERIFICATION_INFO: &str = "verification.info";
+
 /// The prefix of the directory of an incomplete backup.
 pub(super) const STAGING_PREFIX: &str = ".new-";
 

@@ -31,6 +31,8 @@ pub(super) struct Shared {
     catalogue: Mutex<Catalogue>,
     /// Serializes changes of `backup.info` and the removal of backups.
     backup_info_lock: Mutex<()>,
+    /// Serializes changes of `verification.info`.
+    verification_lock: Mutex<()>,
 }
 
 impl Repository {
@@ -157,6 +159,12 @@ impl Repository {
     /// Excludes other changes of `backup.info`, and removals.
     pub(super) fn lock_backup_info(&self) -> MutexGuard<'_, ()> {
         let lock = self.shared.backup_info_lock.lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Excludes other changes of `verification.info`.
+    pub(super) fn lock_verification(&self) -> MutexGuard<'_, ()> {
+        let lock = self.shared.verification_lock.lock();
         lock.unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -3,7 +3,7 @@
 //! Each row reads a copy of the state of one server: no file is read, and no lock is held while the
 //! text is made.
 
-use super::{Activity, ReceiverState, ServerState};
+use super::{Activity, ReceiverState, ServerState, VerificationState};
 
 /// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub struct Metric {
 pub struct ServerSnapshot {
     receiver: ReceiverState,
     running: Vec<Activity>,
+    verification: VerificationState,
 }
 
 /// The metrics of which the state of a server has the values.
@@ -43,6 +44,9 @@ pub static METRICS: &[Metric] = &[
     gauge("pgmoneta_wal_gap", "Whether WAL is missing between the oldest backup and the end", |server| flag(!server.receiver.gaps.is_empty())),
     gauge("pgmoneta_wal_unsealed_segments", "Complete WAL segments that are not compressed and encrypted yet", |server| u64::try_from(server.receiver.unsealed).ok()),
     counter("pgmoneta_wal_sealed_segments_total", "WAL segments that were compressed and encrypted", |server| Some(server.receiver.sealed)),
+    gauge("pgmoneta_wal_damaged", "How many damaged places the last verification found in the archived WAL", |server| u64::try_from(server.verification.damaged_wal?).ok()),
+    counter("pgmoneta_verified_backups_total", "Backups that were verified by the schedule", |server| Some(server.verification.backups)),
+    counter("pgmoneta_verification_bad_files_total", "Files of backups that a verification by the schedule found missing or damaged", |server| Some(server.verification.bad_files)),
     gauge("pgmoneta_active_backup", "Whether a backup is running", |server| server.runs(Activity::Backup)),
     gauge("pgmoneta_active_restore", "Whether a restore is running", |server| server.runs(Activity::Restore)),
     gauge("pgmoneta_active_archive", "Whether an archive is being written", |server| server.runs(Activity::Archive)),
@@ -87,6 +91,7 @@ impl ServerSnapshot {
         ServerSnapshot {
             receiver: server.receiver(),
             running: running.map(|(activity, _)| activity).collect(),
+            verification: server.verification(),
         }
     }
 

@@ -11,9 +11,11 @@ mod progress;
 mod receiver;
 mod retention;
 mod server;
+mod verification;
 
 pub use metrics::{METRICS, exposition};
 pub(crate) use progress::Progress;
 pub use receiver::{Phase, ReceiverState};
 pub(crate) use retention::RetentionMemory;
 pub(crate) use server::{Activity, Scope, ServerState};
+pub use verification::VerificationState;

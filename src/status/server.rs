@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Phase, Progress, ReceiverState, RetentionMemory};
+use super::{Phase, Progress, ReceiverState, RetentionMemory, VerificationState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::unit::{Label, Lsn, ServerName, WalPosition};
 
@@ -51,6 +51,9 @@ pub enum Scope {
     Retention,
     /// It removes WAL from the archive, in steps: others wait for the end of a step.
     PruneWal,
+    /// It verifies one backup by the schedule, or with `None` the WAL archive. As it may take
+    /// hours, WAL is removed meanwhile: what a kept backup needs is not.
+    Verify(Option<Label>),
 }
 
 /// When two operations on the same server exclude each other.
@@ -69,16 +72,19 @@ enum Excludes {
 /// twice. Complete backups are not removed while they are read or get links, and one after the
 /// other: whether one may go depends on those that stay. While a backup is read or taken no WAL is
 /// removed, which a restore or the new backup may need.
-const EXCLUSIONS: [[Excludes; 7]; 7] = {
+const EXCLUSIONS: [[Excludes; 8]; 8] = {
     use Excludes::{Always, Never, SameBackup};
     [
-        [Always, Always, Never, Never, Never, Never, Always],
-        [Always, Always, Never, Never, Always, Never, Always],
-        [Never, Never, Never, Never, Always, Never, Always],
-        [Never, Never, Never, Never, SameBackup, Never, Always],
-        [Never, Always, Always, SameBackup, Always, Never, Never],
-        [Never, Never, Never, Never, Never, Always, Never],
-        [Always, Always, Always, Always, Never, Never, Always],
+        [Always, Always, Never, Never, Never, Never, Always, Never],
+        [Always, Always, Never, Never, Always, Never, Always, Never],
+        [Never, Never, Never, Never, Always, Never, Always, Never],
+        [Never, Never, Never, Never, SameBackup, Never, Always, Never],
+        [
+            Never, Always, Always, SameBackup, Always, Never, Never, SameBackup,
+        ],
+        [Never, Never, Never, Never, Never, Always, Never, Never],
+        [Always, Always, Always, Always, Never, Never, Always, Never],
+        [Never, Never, Never, Never, SameBackup, Never, Never, Never],
     ]
 };
 
@@ -95,6 +101,7 @@ impl Scope {
             Scope::Change(_) => 4,
             Scope::Retention => 5,
             Scope::PruneWal => 6,
+            Scope::Verify(_) => 7,
         }
     }
 
@@ -106,6 +113,7 @@ impl Scope {
             | Scope::Retention
             | Scope::PruneWal => None,
             Scope::Read(label) | Scope::Change(label) => Some(label),
+            Scope::Verify(label) => label.as_ref(),
         }
     }
 
@@ -130,6 +138,7 @@ struct Running {
 #[derive(Default)]
 struct Inner {
     receiver: ReceiverState,
+    verification: VerificationState,
     /// How many threads wait in [`ServerState::wait_receiver`].
     waiting: usize,
     /// The number of the operation that was started last.
@@ -286,6 +295,16 @@ impl ServerState {
         self.lock().receiver.clone()
     }
 
+    /// What the verification by the schedule found.
+    pub fn verification(&self) -> VerificationState {
+        self.lock().verification
+    }
+
+    /// Changes what the verification by the schedule found.
+    pub fn update_verification(&self, change: impl FnOnce(&mut VerificationState)) {
+        change(&mut self.lock().verification);
+    }
+
     /// Changes the state of the receiver, and wakes the threads that wait for it.
     pub fn update_receiver(&self, change: impl FnOnce(&mut ReceiverState)) {
         let mut state = self.lock();
@@ -422,6 +441,23 @@ mod tests {
     }
 
     #[test]
+    fn a_scheduled_verification_excludes_the_removal_of_its_backup_only() {
+        let server = server();
+        let [one, other] = ["20260101000000", "20260102000000"].map(label);
+        let verify = |label: Option<&Label>| {
+            let scope = Scope::Verify(label.cloned());
+            server.begin(Activity::Verify, scope)
+        };
+        let change = |label: &Label| server.begin(Activity::Delete, Scope::Change(label.clone()));
+        let guards = (verify(Some(&one)).unwrap(), verify(None).unwrap());
+        assert!(change(&one).is_err() && change(&other).is_ok());
+        drop(guards);
+        let _guard = change(&one).unwrap();
+        assert!(verify(Some(&one)).is_err());
+        assert!(verify(Some(&other)).is_ok() && verify(None).is_ok());
+    }
+
+    #[test]
     fn once_a_backup_is_chosen_others_can_be_changed() {
         let server = server();
         let [one, other] = ["20260101000000", "20260102000000"].map(label);
@@ -439,6 +475,8 @@ mod tests {
             (Scope::NewBackup, true),
             (Scope::ReadAny, true),
             (Scope::Read(one.clone()), true),
+            (Scope::Verify(Some(one.clone())), false),
+            (Scope::Verify(None), false),
             (Scope::Change(one), false),
             (Scope::Retention, false),
         ] {

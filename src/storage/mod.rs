@@ -36,7 +36,7 @@ pub(crate) use link::{replace_by_copy, replace_by_hard_link, replace_by_symlink}
 pub(crate) use lock::DirectoryLock;
 pub(crate) use names::{PARTIAL_SUFFIX, is_temporary};
 pub(crate) use pinned_path::{PinnedPath, PinnedPaths};
-pub(crate) use regular::{open_file, open_file_nofollow, read_file};
+pub(crate) use regular::{is_disk_error, open_file, open_file_nofollow, read_file};
 pub use segment::SegmentFile;
 pub(crate) use segment::{no_durable_position, sync_archive_end, written_length};
 pub(crate) use spare_segment::SpareSegment;

@@ -22,6 +22,26 @@ impl Timestamp {
         self.text(TimeZone::UTC, "%Y-%m-%d %H:%M:%S%.6f+00")
     }
 
+    /// The time of the clock.
+    pub fn now() -> Timestamp {
+        Timestamp(jiff::Timestamp::now().as_microsecond())
+    }
+
+    /// At that many seconds since 1970 UTC.
+    pub fn from_seconds(seconds: i64) -> Timestamp {
+        Timestamp(seconds.saturating_mul(1_000_000))
+    }
+
+    /// Whole seconds since 1970 UTC.
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// Local time with its offset, without a fraction of a second.
+    pub fn to_the_second(self) -> String {
+        self.text(TimeZone::system(), "%Y-%m-%d %H:%M:%S%:z")
+    }
+
     fn text(self, zone: TimeZone, format: &str) -> String {
         match jiff::Timestamp::from_microsecond(self.0) {
             Ok(timestamp) => timestamp.to_zoned(zone).strftime(format).to_string(),

@@ -21,6 +21,7 @@ fn backups_of_the_c_program_are_listed_verified_and_restored() {
             );
             daemon.cli(&["verify", "primary", label]).ok();
         }
+        daemon.cli(&["verify", "primary", "wal"]).ok();
         let later = format!("lsn={}", repository.info(second, "END_WALPOS"));
         for (label, position, least, exact) in [
             (first, "immediate", (1000, 50), Some((1000, 50))),

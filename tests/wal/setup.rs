@@ -11,6 +11,7 @@ use pgmoneta::config::{Config, ConfigHandle, Files};
 use pgmoneta::crypto::{MasterKey, Secret};
 use pgmoneta::format::TimelineHistory;
 use pgmoneta::job::context::{DaemonContext, ServerContext};
+use pgmoneta::job::pace::Pace;
 use pgmoneta::pool::Pool;
 use pgmoneta::repository::{BaseDirectory, Repository, WalDirectory, WalEnd};
 use pgmoneta::status::{Phase, ReceiverState};
@@ -258,6 +259,7 @@ fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> Server
         vault: Arc::new(Vault::default()),
         key: Arc::new(key),
         pool: Arc::new(Pool::new(2).unwrap()),
+        pace: Arc::new(Pace::new(0)),
         stop: Stop::new().unwrap(),
     };
     daemon.servers().unwrap().remove(0)

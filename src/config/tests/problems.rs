@@ -133,7 +133,7 @@ fn each_bad_value_is_reported_once() {
 fn keys_of_missing_features_are_reported_once() {
     let dir = TempDir::new();
     let main = "metrics = 5001\nmanagement = 0\ncompression = server-gzip\nlibev = epoll\n\
-                storage_engine = local,s3\nverification = 1h\ns3_port = 443";
+                storage_engine = local,s3\ns3_port = 443";
     let server = "hot_standby = /a, /b\nfollow = second\nextra =\n\
                   [second]\nhost = h\nport = 1\nuser = u\nwal_slot = s\n";
     let Loaded { config, warnings } = dir.with(main, server).unwrap();
@@ -148,7 +148,6 @@ fn keys_of_missing_features_are_reported_once() {
             "metrics",
             "s3_port",
             "storage_engine",
-            "verification",
             "follow",
             "hot_standby"
         ]

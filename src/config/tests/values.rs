@@ -24,6 +24,8 @@ fn a_minimal_file_gets_the_defaults() {
     assert_eq!(config.retention_interval, 300);
     let defaults = &config.server_defaults;
     assert_eq!((defaults.retention_minimum, defaults.wal_retention), (1, 0));
+    assert_eq!(config.verification, Span(0), "it is off");
+    assert_eq!(config.verification_rate, ByteSize(50 << 20));
     assert_eq!(config.blocking_timeout, Span(30));
     assert_eq!(config.authentication_timeout, Span(5));
     assert!(config.keep_alive && config.nodelay);
@@ -59,7 +61,7 @@ const MAIN: &str = "workers = 3\ncreate_slot = Yes\nmax_rate = 10kB\nretention =
                 log_rotation_size = 10M\nlog_line_prefix = \"%H # %M\" # clock\n\
                 log_path = pgmoneta-%Y.log ; relative\nblocking_timeout = 2m\ncheckpoint = spread\n\
                 wal_receiver_timeout = 10\nretention_interval = 60\nretention_minimum = 3\n\
-                wal_retention = 14";
+                wal_retention = 14\nverification = 1d\nverification_rate = 10M";
 /// Lines of two servers with values other than the defaults.
 const SERVER: &str = "workers = -1\nprogress = -1\nretention = -,4\n\
                   auth = md5, scram-sha-256\nmax_rate = 0\n\
@@ -85,6 +87,10 @@ fn values_of_the_main_section_are_parsed() {
     assert_eq!(config.encryption, Encryption::Aes256);
     assert_eq!(config.backlog, 16);
     assert_eq!(config.blocking_timeout, Span(120));
+    assert_eq!(
+        (config.verification, config.verification_rate),
+        (Span(86_400), ByteSize(10 << 20))
+    );
     let log = &config.log;
     assert_eq!(
         (log.kind, log.level, log.mode),

@@ -7,12 +7,14 @@ use super::catalogue::summary;
 use crate::VERSION;
 use crate::error::Result;
 use crate::job;
+use crate::job::scrub::Restorable;
 use crate::job::status::{Outcome, ServerStatus};
 use crate::protocol::{
-    List, PingReply, ReceiverMembers, RetentionCount, ServerMembers, StatusReply, StatusServer,
+    List, PingReply, ReceiverMembers, RestorableMembers, RetentionCount, ServerMembers,
+    StatusReply, StatusServer,
 };
 use crate::status::{Activity, Phase, ReceiverState};
-use crate::unit::{Lsn, Timeline};
+use crate::unit::{Lsn, Timeline, Timestamp};
 
 /// Shows that the daemon is running.
 pub(in crate::daemon) fn ping() -> PingReply {
@@ -81,9 +83,20 @@ fn server(status: &ServerStatus) -> StatusServer {
         workspace_free_space: 0,
         healthy: Some(status.problems.is_empty()),
         problems: List(status.problems.clone()),
+        restorable: restorable(status.restorable.as_ref()),
         receiver: receiver(&status.receiver),
         backups: None,
         fips: None,
+    }
+}
+
+fn restorable(proven: Option<&Restorable>) -> RestorableMembers {
+    RestorableMembers {
+        restorable_from: proven.map(|proven| proven.from.to_string()),
+        restorable_to: proven.map(|proven| proven.to.to_string()),
+        restorable_timeline: proven.map(|proven| proven.timeline.number()),
+        restorable_proven: proven
+            .map(|proven| Timestamp::from_seconds(proven.proven).to_the_second()),
     }
 }
 

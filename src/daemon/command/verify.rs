@@ -6,6 +6,7 @@ use crate::job::context::ServerContext;
 use crate::job::verify::{FileReport, Options};
 use crate::protocol::{
     BadFile, Files, List, ServerMembers, VerifiedFile, VerifiedFiles, VerifyReply, VerifyRequest,
+    WAL_ARCHIVE,
 };
 
 /// Verifies a backup.
@@ -13,26 +14,48 @@ pub(in crate::daemon) fn verify(
     context: &ServerContext,
     request: VerifyRequest,
 ) -> Result<VerifyReply> {
+    if request.backup == WAL_ARCHIVE {
+        return verify_wal(context, request.files);
+    }
     let options = Options {
         backup: request.backup,
         all: request.files == Files::All,
     };
     let outcome = job::verify::run(context, &options)?;
     let version = job::catalogue::version(context)?;
-    let failed = outcome.failed.iter().map(|file| BadFile {
+    Ok(VerifyReply {
+        server: ServerMembers::new(context.server.name.as_str(), version),
+        backup: outcome.label.to_string(),
+        files: files(&outcome.good, &outcome.failed),
+        warnings: List(outcome.warnings),
+    })
+}
+
+/// Verifies the WAL archive.
+fn verify_wal(context: &ServerContext, listed: Files) -> Result<VerifyReply> {
+    let options = job::scrub::Options {
+        all: listed == Files::All,
+    };
+    let outcome = job::scrub::run(context, options)?;
+    let version = job::catalogue::version(context)?;
+    Ok(VerifyReply {
+        server: ServerMembers::new(context.server.name.as_str(), version),
+        backup: WAL_ARCHIVE.to_owned(),
+        files: files(&outcome.good, &outcome.failed),
+        warnings: List(outcome.warnings),
+    })
+}
+
+fn files(good: &[FileReport], failed: &[FileReport]) -> VerifiedFiles {
+    let failed = failed.iter().map(|file| BadFile {
         file: verified(file),
         calculated: file.found.clone(),
         reason: file.reason.clone(),
     });
-    Ok(VerifyReply {
-        server: ServerMembers::new(context.server.name.as_str(), version),
-        backup: outcome.label.to_string(),
-        files: VerifiedFiles {
-            all: outcome.good.iter().map(verified).collect(),
-            failed: failed.collect(),
-        },
-        warnings: List(outcome.warnings),
-    })
+    VerifiedFiles {
+        all: good.iter().map(verified).collect(),
+        failed: failed.collect(),
+    }
 }
 
 fn verified(file: &FileReport) -> VerifiedFile {

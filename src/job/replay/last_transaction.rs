@@ -44,7 +44,8 @@ impl WalReader<'_> {
         Ok(None)
     }
 
-    fn first_record(&self, number: u64) -> Result<FirstRecord> {
+    /// Finds the first record of the segment `number` of the path.
+    pub fn first_record(&self, number: u64) -> Result<FirstRecord> {
         let size = self.segments.size();
         let files = self.segments.files(self.history, number);
         let Some(file) = files.first() else {
@@ -62,7 +63,8 @@ impl WalReader<'_> {
 }
 
 /// The start of the first record of a segment.
-enum FirstRecord {
+pub enum FirstRecord {
+    /// Here.
     At(Lsn),
     /// No record begins in the segment.
     Absent,

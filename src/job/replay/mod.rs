@@ -7,6 +7,7 @@ mod reader;
 mod segments;
 mod timeline_path;
 
+pub(crate) use last_transaction::FirstRecord;
 pub(crate) use reader::{ReadResult, Stopped, WalReader};
 pub(crate) use segments::{OpenedSegment, SegmentFile, Segments};
 pub(crate) use timeline_path::{

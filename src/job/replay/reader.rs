@@ -218,6 +218,7 @@ impl WalReader<'_> {
         );
         while address < end {
             self.stop.check()?;
+            opened.pace(CHUNK, self.segments.size(), self.stop)?;
             let bytes = match read_full(&mut opened.source, buffer) {
                 Ok(bytes) => bytes,
                 Err(error) => return Ok(FileRead::Damaged(error.to_string())),

@@ -10,9 +10,11 @@ use crate::codec::{Digests, StoredReader};
 use crate::crypto::MasterKey;
 use crate::error::{Context, ErrorKind, Result};
 use crate::format::TimelineHistory;
+use crate::job::pace::Pace;
 use crate::repository::{Backup, ManifestFile, PrunedWal, WalDirectory, WalFile};
 use crate::storage;
-use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline};
+use crate::sys::{Stop, drop_page_cache};
+use crate::unit::{Encryption, Lsn, Segment, SegmentSize, Timeline, to_u64};
 
 /// Attempts to open a segment: its file gets another name when it is completed or sealed meanwhile.
 const ATTEMPTS: usize = 5;
@@ -31,6 +33,8 @@ pub struct Segments {
     /// What was removed from the archive on purpose.
     pruned: PrunedWal,
     key: Arc<MasterKey>,
+    /// Limits the rate at which the files are read.
+    pace: Option<Arc<Pace>>,
 }
 
 /// A segment file that has, or should have, WAL of a timeline path.
@@ -54,9 +58,20 @@ pub struct OpenedSegment {
     pub written_until: Option<Lsn>,
     /// The manifest entry of a file that is stored with the backup.
     manifest_entry: Option<ManifestFile>,
+    /// Limits the rate, and the length of the file.
+    pace: Option<(Arc<Pace>, u64)>,
 }
 
 impl OpenedSegment {
+    /// Waits until `plain` bytes of a segment of that size may be read.
+    pub fn pace(&self, plain: usize, size: SegmentSize, stop: &Stop) -> Result<()> {
+        let Some((pace, length)) = &self.pace else {
+            return Ok(());
+        };
+        let stored = u128::from(*length) * u128::from(to_u64(plain)) / u128::from(size.bytes());
+        pace.take(u64::try_from(stored).unwrap_or(u64::MAX), stop)
+    }
+
     /// Must be called after the last byte was read: checks that no bytes are left, the
     /// authentication tag of an encrypted file, and the digests in the manifest.
     pub fn finish(self) -> Result<Digests> {
@@ -92,7 +107,16 @@ impl Segments {
             backup: None,
             followed: None,
             key,
+            pace: None,
         })
+    }
+
+    /// Limits the rate at which the files are read, and reads them from the disk and not from the
+    /// page cache.
+    #[must_use]
+    pub fn with_pace(mut self, pace: Option<Arc<Pace>>) -> Segments {
+        self.pace = pace;
+        self
     }
 
     /// Sets the timeline that the archive follows.
@@ -265,6 +289,21 @@ impl Segments {
 
     /// Opens a file; `None` if it no longer exists.
     pub fn open(&self, file: SegmentFile) -> Result<Option<OpenedSegment>> {
+        let mut opened = self.open_unpaced(file)?;
+        if let (Some(opened), Some(pace)) = (&mut opened, &self.pace)
+            && let Ok(file) = storage::open_file(&opened.path)
+        {
+            if opened.written_until.is_none() {
+                // The receiver does not write to it.
+                drop_page_cache(&file);
+            }
+            let length = file.metadata().map_or(0, |found| found.len());
+            opened.pace = Some((pace.clone(), length));
+        }
+        Ok(opened)
+    }
+
+    fn open_unpaced(&self, file: SegmentFile) -> Result<Option<OpenedSegment>> {
         if file.from_backup {
             return self.open_from_backup(file.segment);
         }
@@ -302,6 +341,7 @@ impl Segments {
                 written_until: (!self.ends_within_backup(segment))
                     .then_some(segment.start(self.size())),
                 manifest_entry: Some(file.clone()),
+                pace: None,
             })),
         }
     }
@@ -342,6 +382,7 @@ impl Segments {
             path: file.path(),
             written_until,
             manifest_entry: None,
+            pace: None,
         })
     }
 }

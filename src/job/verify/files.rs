@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::FileReport;
+use super::proof::Proof;
+use super::reading::{DiskFile, PacedReading, Reading};
 use crate::codec::Digests;
 use crate::crypto::MasterKey;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::hex;
 use crate::job::context::ServerContext;
 use crate::pool::for_each;
-use crate::repository::{Backup, ListDifference, METADATA_FILES, Manifest, ManifestFile, Origin};
+use crate::repository::{
+    Backup, ListDifference, METADATA_FILES, Manifest, ManifestFile, Origin, Repository,
+};
 use crate::status::Progress;
 use crate::storage;
 use crate::sys::Stop;
@@ -29,41 +33,54 @@ pub(super) struct FileResults {
 
 /// Shared by the threads.
 struct Checker {
+    repository: Repository,
     backup: Backup,
     key: Arc<MasterKey>,
     progress: Arc<Progress>,
     stop: Stop,
     results: Mutex<FileResults>,
     all: bool,
+    paced: Option<Arc<PacedReading>>,
 }
 
 /// Reads every stored file of a backup and compares it with the manifest. Problems of the files are
 /// results; fails only on other errors.
 pub(super) fn check(
     context: &ServerContext,
-    backup: &Backup,
+    (repository, backup): (&Repository, &Backup),
     manifest: Manifest,
-    (progress, all): (&Arc<Progress>, bool),
+    (progress, reading): (&Arc<Progress>, &Reading),
 ) -> Result<FileResults> {
     let mut files: Vec<ManifestFile> = manifest.files;
     files.extend(manifest.wal);
     files.extend(manifest.config.into_iter().map(|(_, file)| file));
     files.sort_by_key(|file| std::cmp::Reverse(file.size));
+    let (all, paced) = match reading {
+        Reading::Pool { all } => (*all, None),
+        Reading::Paced(paced) => (false, Some(paced.clone())),
+    };
     let checker = Arc::new(Checker {
+        repository: repository.clone(),
         backup: backup.clone(),
         key: context.daemon.key.clone(),
         progress: progress.clone(),
         stop: context.stop.clone(),
         results: Mutex::default(),
         all,
+        paced,
     });
     let worker = checker.clone();
-    for_each(
-        &context.daemon.pool,
-        context.server.threads(),
-        files,
-        move |file, _| worker.file(file),
-    )?;
+    if checker.paced.is_some() {
+        // The threads of the pool do not wait for the pace.
+        files.iter().try_for_each(|file| worker.file(file))?;
+    } else {
+        for_each(
+            &context.daemon.pool,
+            context.server.threads(),
+            files,
+            move |file, _| worker.file(file),
+        )?;
+    }
     let mut results = checker
         .results
         .lock()
@@ -80,13 +97,18 @@ impl Checker {
             expected,
             found: String::new(),
             reason: String::new(),
+            proven: false,
         };
-        let read = self.read(file);
-        let good = match read.and_then(|digests| compare(file, &digests, &mut report)) {
-            Ok(good) => good,
+        let good = match self.check(file, &mut report) {
+            Ok(true) => true,
+            Ok(false) => {
+                report.proven = self.is_proven(file, None)? || self.differs_again(file)?;
+                false
+            }
             Err(failure) => {
                 self.stop.check()?;
                 report.reason = format!("{}: {failure}", file.stored_path.display());
+                report.proven = self.is_proven(file, Some(&failure))?;
                 false
             }
         };
@@ -105,11 +127,71 @@ impl Checker {
         Ok(())
     }
 
+    /// Reads a file and compares it with the manifest. One that is shared with a backup that was
+    /// read before is not read again, unless it is not as this manifest has it.
+    fn check(&self, file: &ManifestFile, report: &mut FileReport) -> Result<bool> {
+        let Some(paced) = &self.paced else {
+            return compare(file, &self.read(file)?, report);
+        };
+        let disk = DiskFile::open(&self.backup, file);
+        if let Some(known) = disk.as_ref().and_then(|disk| paced.known(disk))
+            && compare(file, &known, report)?
+        {
+            self.progress.advance(file.size);
+            return Ok(true);
+        }
+        disk.iter().for_each(DiskFile::drop_cache);
+        let digests = self.read(file)?;
+        disk.iter().for_each(DiskFile::drop_cache);
+        let good = compare(file, &digests, report)?;
+        if good && let Some(disk) = &disk {
+            paced.remember(disk, digests);
+        }
+        Ok(good)
+    }
+
+    /// Whether what is decoded from a file differs from the manifest, also when it is read anew.
+    fn differs_again(&self, file: &ManifestFile) -> Result<bool> {
+        if self.paced.is_none() {
+            return Ok(false);
+        }
+        let pairs = self.read(file).and_then(|found| file.compare(&found));
+        self.stop.check()?;
+        Ok(pairs.is_ok_and(|pairs| pairs.iter().any(|pair| pair.expected != pair.found)))
+    }
+
+    fn is_proven(&self, file: &ManifestFile, failure: Option<&Error>) -> Result<bool> {
+        let Some(paced) = &self.paced else {
+            return Ok(false);
+        };
+        let proof = Proof {
+            repository: &self.repository,
+            backup: &self.backup,
+            pace: &paced.pace,
+            stop: &self.stop,
+        };
+        proof.is_bad(file, failure)
+    }
+
+    /// Waits until as many stored bytes may be read as `plain` bytes of the file have on average.
+    fn pace(&self, file: &ManifestFile, plain: usize) -> Result<()> {
+        let Some(paced) = &self.paced else {
+            return self.stop.check();
+        };
+        let parts = file.combined.iter().flat_map(|combined| &combined.parts);
+        let stored = parts.fold(file.stored_size, |size, part| {
+            size.saturating_add(part.stored_size)
+        });
+        let share = u128::from(stored) * u128::from(to_u64(plain)) / u128::from(file.size.max(1));
+        let share = u64::try_from(share).unwrap_or(u64::MAX);
+        paced.pace.take(share.min(stored), &self.stop)
+    }
+
     fn read(&self, file: &ManifestFile) -> Result<Digests> {
         let mut source = self.backup.open(file, &self.key)?;
         let mut buffer = vec![0; to_usize(file.size).clamp(8192, MAX_BUFFER)];
         loop {
-            self.stop.check()?;
+            self.pace(file, buffer.len())?;
             let count = read_some(&mut source, &mut buffer)?.len();
             if count == 0 {
                 return source.finish();
@@ -157,6 +239,7 @@ pub(super) fn check_lists(backup: &Backup, manifest: &Manifest) -> Result<Vec<Fi
             expected: expected.to_owned(),
             found: found.to_owned(),
             reason,
+            proven: false,
         });
     };
     for path in list_files(&backup.path)? {
@@ -206,6 +289,7 @@ fn list_report(difference: ListDifference) -> FileReport {
         expected: difference.expected,
         found: difference.found,
         reason: difference.reason,
+        proven: false,
     }
 }
 

@@ -38,4 +38,7 @@ pub struct FileReport {
     pub found: String,
     /// The reason of the failure; empty if good.
     pub reason: String,
+    /// Whether it is proven that the file is missing or damaged, so that the backup cannot be
+    /// restored; determined for the schedule only.
+    pub proven: bool,
 }

@@ -1,12 +1,17 @@
 //! Runs one verification.
 
+use std::sync::Arc;
+
 use super::files;
+use super::proof::Proof;
+use super::reading::{PacedReading, Reading};
 use super::{FileReport, Options, Outcome, wal};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::context::ServerContext;
 use crate::job::{authentic, info_check};
-use crate::repository::{Backup, Manifest};
-use crate::status::{Activity, Scope};
+use crate::repository::{Backup, Manifest, Origin, Repository};
+use crate::status::{Activity, Progress, Scope};
+use crate::unit::{Encryption, Label, Timestamp};
 
 /// Verifies a backup of `server`; its problems are in the outcome. Fails if there is no such
 /// backup, or on errors that are not of the backup.
@@ -16,6 +21,56 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
     // Damage below the file system does not change the times of a file.
     let backup = repository.find(&options.backup)?.read_again();
     guard.read_only_from(&backup.label);
+    let outcome = verify(
+        context,
+        (&repository, &backup),
+        &Reading::Pool { all: options.all },
+        guard.progress(),
+    )?;
+    log_outcome(&backup, &outcome);
+    if outcome.failed.is_empty() {
+        record(&repository, &backup.label);
+    }
+    Ok(outcome)
+}
+
+/// Verifies the backup `label` of a server by the schedule; `None` if there is no such backup.
+/// [`crate::error::ErrorKind::Busy`] while it is being removed.
+pub(crate) fn run_paced(
+    context: &ServerContext,
+    label: &Label,
+    reading: &Arc<PacedReading>,
+) -> Result<Option<(Backup, Outcome)>> {
+    let scope = Scope::Verify(Some(label.clone()));
+    let guard = context.status.begin(Activity::Verify, scope)?;
+    let repository = context.repository()?;
+    let mut backups = repository.backups()?.into_iter();
+    let Some(backup) = backups.find(|backup| backup.label == *label) else {
+        return Ok(None);
+    };
+    let backup = backup.read_again();
+    let reading = Reading::Paced(reading.clone());
+    let outcome = verify(context, (&repository, &backup), &reading, guard.progress())?;
+    log_outcome(&backup, &outcome);
+    Ok(Some((backup, outcome)))
+}
+
+/// Records that a backup is good, which counts for the schedule.
+fn record(repository: &Repository, label: &Label) {
+    let now = Timestamp::now().seconds();
+    let recorded = repository.update_verification(|info| info.set_backup(label, now, None));
+    if let Err(failure) = recorded {
+        log::warn!("record the verification of backup {label}: {failure}");
+    }
+}
+
+/// Verifies a backup as it is on the disk.
+fn verify(
+    context: &ServerContext,
+    (repository, backup): (&Repository, &Backup),
+    reading: &Reading,
+    progress: &Arc<Progress>,
+) -> Result<Outcome> {
     let mut outcome = Outcome {
         label: backup.label.clone(),
         warnings: Vec::new(),
@@ -23,7 +78,7 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
         good: Vec::new(),
     };
     backup.check_readable()?;
-    match authentic::check(context, &backup) {
+    match authentic::check(context, backup) {
         Ok(warning) => outcome.warnings.extend(warning),
         Err(failure) => outcome
             .failed
@@ -33,30 +88,52 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
         Ok(manifest) => manifest,
         Err(failure) => {
             context.stop.check()?;
-            outcome
-                .failed
-                .push(failed_file("backup.manifest", failure.message()));
+            let mut report = failed_file("backup.manifest", failure.message());
+            report.proven = is_damaged(context, (repository, backup), reading, &failure);
+            outcome.failed.push(report);
             return Ok(outcome);
         }
     };
-    let info = check_info(context, &backup, &manifest)?;
+    let info = check_info(context, backup, &manifest)?;
     outcome.failed.extend(info);
-    guard.progress().set_total(plain_size(&manifest));
+    progress.set_total(plain_size(&manifest));
     outcome
         .failed
-        .extend(files::check_lists(&backup, &manifest)?);
-    outcome
-        .failed
-        .extend(wal::check(context, &repository, &backup, &manifest)?);
-    let progress = (guard.progress(), options.all);
-    let results = files::check(context, &backup, manifest, progress)?;
+        .extend(files::check_lists(backup, &manifest)?);
+    let pace = match reading {
+        Reading::Pool { .. } => None,
+        Reading::Paced(paced) => Some(paced.pace.clone()),
+    };
+    let wal = wal::check(context, repository, backup, &manifest, pace)?;
+    outcome.failed.extend(wal);
+    let results = files::check(context, (repository, backup), manifest, (progress, reading))?;
     outcome.failed.extend(results.failed);
     outcome.good = results.good;
     let path = |one: &FileReport, other: &FileReport| one.path.cmp(&other.path);
     outcome.failed.sort_by(path);
     outcome.good.sort_by(path);
-    log_outcome(&backup, &outcome);
     Ok(outcome)
+}
+
+/// Whether it is proven that the manifest, which could not be read, is missing or damaged. That of
+/// an encrypted backup of the C program may be of another master key.
+fn is_damaged(
+    context: &ServerContext,
+    (repository, backup): (&Repository, &Backup),
+    reading: &Reading,
+    failure: &Error,
+) -> bool {
+    let Reading::Paced(paced) = reading else {
+        return false;
+    };
+    let proof = Proof {
+        repository,
+        backup,
+        pace: &paced.pace,
+        stop: &context.stop,
+    };
+    let readable = backup.origin == Origin::Own || backup.info.encryption == Encryption::None;
+    readable && proof.is_damage(failure)
 }
 
 /// The report if `backup.info` is not valid, or contradicts the files of the backup.
@@ -105,5 +182,6 @@ fn failed_file(path: &str, reason: &str) -> FileReport {
         expected: String::new(),
         found: String::new(),
         reason: reason.to_owned(),
+        proven: false,
     }
 }

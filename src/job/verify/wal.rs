@@ -1,10 +1,12 @@
 //! Checks the WAL that a backup needs to become consistent.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::FileReport;
 use crate::error::{ErrorKind, Result};
 use crate::job::context::ServerContext;
+use crate::job::pace::Pace;
 use crate::job::replay::{Segments, Stopped, TimelineChoice, WalReader, choose_path};
 use crate::repository::{Backup, Manifest, Repository};
 
@@ -15,6 +17,7 @@ pub(super) fn check(
     repository: &Repository,
     backup: &Backup,
     manifest: &Manifest,
+    pace: Option<Arc<Pace>>,
 ) -> Result<Option<FileReport>> {
     let archive = match repository.wal_for_backup(backup, &context.daemon.key) {
         Ok(archive) => archive,
@@ -23,7 +26,7 @@ pub(super) fn check(
         }
         Err(failure) => return Err(failure),
     };
-    let mut segments = Segments::new(archive, context.daemon.key.clone())?;
+    let mut segments = Segments::new(archive, context.daemon.key.clone())?.with_pace(pace);
     if !manifest.wal.is_empty() {
         segments = segments.backup_only();
         segments.set_backup(backup, &manifest.wal);
@@ -85,5 +88,6 @@ fn report(reason: &str) -> FileReport {
         expected: String::new(),
         found: String::new(),
         reason: reason.to_owned(),
+        proven: false,
     }
 }

@@ -41,10 +41,14 @@ pub use retain::{EXPUNGE, RETAIN, RetainReply, RetainRequest};
 pub use retention::{
     RETENTION, RetentionBackup, RetentionDecision, RetentionReply, RetentionRequest,
 };
-pub use status::{ReceiverMembers, STATUS, STATUS_DETAILS, StatusReply, StatusServer};
+pub use status::{
+    ReceiverMembers, RestorableMembers, STATUS, STATUS_DETAILS, StatusReply, StatusServer,
+};
 pub use values::{
     BackupMembers, CompressionNumber, EncryptionNumber, List, ParentMembers, RetentionCount,
     Seconds, ServerMembers, TablespaceMembers, Valid,
 };
-pub use verify::{BadFile, Files, VERIFY, VerifiedFile, VerifiedFiles, VerifyReply, VerifyRequest};
+pub use verify::{
+    BadFile, Files, VERIFY, VerifiedFile, VerifiedFiles, VerifyReply, VerifyRequest, WAL_ARCHIVE,
+};
 pub use wal_begin::{WAL_BEGIN, WalBeginReply, WalBeginRequest};

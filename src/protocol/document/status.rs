@@ -108,6 +108,9 @@ pub struct StatusServer {
     pub healthy: Option<bool>,
     /// What needs the operator; not in the C program.
     pub problems: List<String>,
+    /// The interval that was proven.
+    #[serde(flatten)]
+    pub restorable: RestorableMembers,
     /// The WAL receiver.
     #[serde(flatten)]
     pub receiver: ReceiverMembers,
@@ -117,6 +120,20 @@ pub struct StatusServer {
     /// Whether the server runs in FIPS mode; only in `status details`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fips: Option<bool>,
+}
+
+/// What the last verification of the archived WAL has proven; not in the C program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RestorableMembers {
+    /// The first position to which the server can be recovered: the end of the oldest backup.
+    pub restorable_from: Option<String>,
+    /// The last one.
+    pub restorable_to: Option<String>,
+    /// The timeline of the last one.
+    pub restorable_timeline: Option<u32>,
+    /// All of the WAL was read since then: local time with its offset.
+    pub restorable_proven: Option<String>,
 }
 
 /// The state of the WAL receiver of a server. The C program has the first member only, and in

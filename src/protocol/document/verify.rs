@@ -7,6 +7,9 @@ use crate::error::{Error, ErrorKind};
 use crate::protocol::code::ErrorCodes;
 use crate::protocol::command::{Command, Operand, Run};
 
+/// In place of a backup: the WAL archive.
+pub const WAL_ARCHIVE: &str = "wal";
+
 /// Reads a backup and compares it with its manifest.
 pub static VERIFY: Command = Command {
     words: ("verify", None),
@@ -23,6 +26,7 @@ pub static VERIFY: Command = Command {
     ],
     summary: "Read every byte of a backup and check it",
     details: "Bad files are listed; with `all` the good ones too.\n\
+              `wal` in place of a backup checks the archived WAL from the oldest backup on.\n\
               A directory is accepted, but ignored.",
     example: "pgmoneta-cli verify primary newest",
     code: 19,
@@ -44,7 +48,8 @@ pub static VERIFY: Command = Command {
 pub struct VerifyRequest {
     /// The name of the server, unchecked.
     pub server: String,
-    /// A label, a prefix of one, `oldest`, `newest` or `latest`.
+    /// A label, a prefix of one, `oldest`, `newest`, `latest`, or [`WAL_ARCHIVE`], which is not in
+    /// the C program.
     pub backup: String,
     /// The directory to which the C program restores the backup first; ignored here.
     pub directory: Option<String>,
@@ -81,7 +86,7 @@ pub struct VerifyReply {
     /// The server.
     #[serde(flatten)]
     pub server: ServerMembers,
-    /// The label of the backup.
+    /// The label of the backup, or [`WAL_ARCHIVE`].
     pub backup: String,
     /// The files.
     pub files: VerifiedFiles,
@@ -135,7 +140,11 @@ impl VerifyReply {
             1 => "1 file is bad".to_owned(),
             count => format!("{count} files are bad"),
         };
-        let text = format!("backup {backup} of server {server} cannot be trusted: {bad}");
+        let what = match backup.as_str() {
+            WAL_ARCHIVE => "the archived WAL".to_owned(),
+            label => format!("backup {label}"),
+        };
+        let text = format!("{what} of server {server} cannot be trusted: {bad}");
         let hint = "take a new backup now, and find the cause: a disk error, or modified files";
         Some(Error::new(ErrorKind::Corrupt, text).with_hint(hint))
     }

@@ -4,7 +4,7 @@ use super::backups::table;
 use super::layout::{FieldList, human_duration};
 use super::values::size;
 use crate::app::report::clean;
-use crate::protocol::{ReceiverMembers, StatusReply, StatusServer};
+use crate::protocol::{ReceiverMembers, RestorableMembers, StatusReply, StatusServer};
 
 /// The disk space of the repository, and a section for each server.
 pub(super) fn status(reply: &StatusReply) -> String {
@@ -36,6 +36,7 @@ fn server_fields(server: &StatusServer) -> FieldList {
         "On disk",
         on_disk.map_or_else(String::new, |lsn| format!("WAL up to {lsn}")),
     );
+    list.add("Restorable", restorable(&server.restorable));
     list.add("Plain WAL", plain_wal(receiver));
     list.add("Running", running(server));
     let (count, stored) = (server.number_of_backups, size(server.server_size));
@@ -86,6 +87,17 @@ fn wal(server: &StatusServer, receiver: &ReceiverMembers) -> String {
         words.push(format!("last message {} ago", human_duration(seconds)));
     }
     words.join(", ")
+}
+
+/// `0/3000100 to 0/5000000 of timeline 1, all WAL read since 2026-11-26 09:20:11+00:00`, by the
+/// last verification.
+fn restorable(proven: &RestorableMembers) -> String {
+    let (Some(from), Some(to)) = (&proven.restorable_from, &proven.restorable_to) else {
+        return String::new();
+    };
+    let timeline = proven.restorable_timeline.unwrap_or_default();
+    let since = proven.restorable_proven.as_deref().unwrap_or_default();
+    format!("{from} to {to} of timeline {timeline}, all WAL read since {since}")
 }
 
 /// The complete segments that are not compressed and encrypted yet, if there are more than 4, or an

@@ -1,0 +1,402 @@
+//! Reads the archived WAL, from the start of the oldest backup to its end on each timeline.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::crypto::MasterKey;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::TimelineHistory;
+use crate::job::pace::Pace;
+use crate::job::replay::{FirstRecord, ReadResult, Segments, Stopped, WalReader, contains_backup};
+use crate::repository::{Backup, BadWal, NextWal, Repository, WalDirectory, WalFindings};
+use crate::status::Progress;
+use crate::sys::Stop;
+use crate::unit::{Lsn, Segment, Timeline, WalPosition};
+
+/// Parts of the reasons of [`crate::format::wal::Decoder`] that are about all of a record.
+const SPREAD: [&str; 2] = ["its checksum does not match", "bytes of it remain"];
+
+/// How many backups a message names.
+const MAX_NAMED: usize = 5;
+
+/// A verification of a WAL archive.
+pub(super) struct ArchiveCheck<'a> {
+    pub repository: &'a Repository,
+    pub key: &'a Arc<MasterKey>,
+    pub stop: &'a Stop,
+    /// Limits the rate.
+    pub pace: Option<Arc<Pace>>,
+    pub progress: &'a Progress,
+    /// Saves the result so far, after as many bytes of WAL.
+    pub save_interval: u64,
+    pub save: &'a dyn Fn(&WalFindings) -> Result<()>,
+}
+
+/// WAL that is missing, as text: the file, and the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MissingWal {
+    pub file: String,
+    pub reason: String,
+}
+
+/// A verification that is running.
+struct Work<'a> {
+    check: &'a ArchiveCheck<'a>,
+    archive: WalDirectory,
+    segments: Segments,
+    /// The valid ones, oldest first.
+    backups: Vec<Backup>,
+    system_identifier: Option<u64>,
+    findings: &'a mut WalFindings,
+    missing: Vec<MissingWal>,
+    /// The first of the damaged segments at the end of the findings, what is wrong with it, and
+    /// where the good WAL before it ends.
+    last_damage: Option<(Segment, String, Lsn)>,
+}
+
+/// A timeline, and where the WAL begins that is needed of it.
+struct TimelineWal {
+    history: TimelineHistory,
+    start: Lsn,
+}
+
+impl ArchiveCheck<'_> {
+    /// Reads what is not in `findings` yet, and adds to them: all if they are empty. Returns the
+    /// WAL that is missing in what was read.
+    pub(super) fn run(&self, findings: &mut WalFindings) -> Result<Vec<MissingWal>> {
+        let backups = self.backups()?;
+        let Some(first) = backups.first() else {
+            return Ok(Vec::new());
+        };
+        let archive = self.repository.wal_for_backup(first, self.key)?;
+        let bound = self.repository.system()?;
+        let bound = bound.map(|system| system.system_identifier);
+        let mut work = Work {
+            check: self,
+            segments: self.segments(&archive)?,
+            system_identifier: bound.or(first.info.system_identifier),
+            archive,
+            backups,
+            findings,
+            missing: Vec::new(),
+            last_damage: None,
+        };
+        for timeline in work.timelines()? {
+            work.read_timeline(&timeline)?;
+        }
+        Ok(work.missing)
+    }
+
+    /// The valid backups, oldest first: WAL is needed from them on.
+    pub(super) fn backups(&self) -> Result<Vec<Backup>> {
+        let mut backups = self.repository.backups()?;
+        backups.retain(|backup| backup.info.valid && backup.info.start.lsn != Lsn::ZERO);
+        Ok(backups)
+    }
+
+    fn segments(&self, archive: &WalDirectory) -> Result<Segments> {
+        let segments = Segments::new(archive.clone(), self.key.clone())?;
+        Ok(segments.with_pace(self.pace.clone()))
+    }
+}
+
+impl Work<'_> {
+    /// The timelines with WAL that a backup needs. A damaged or missing history file is reported.
+    fn timelines(&mut self) -> Result<Vec<TimelineWal>> {
+        let mut found = Vec::new();
+        for timeline in self.segments.timelines() {
+            let history = self.history(timeline)?;
+            found.extend(
+                self.start(&history)
+                    .map(|start| TimelineWal { history, start }),
+            );
+        }
+        Ok(found)
+    }
+
+    fn history(&mut self, timeline: Timeline) -> Result<TimelineHistory> {
+        if timeline == Timeline::FIRST {
+            return Ok(TimelineHistory::first());
+        }
+        let reason = match self.segments.history(timeline)? {
+            Some(content) => match TimelineHistory::parse(timeline, &content) {
+                Ok(history) => return Ok(history),
+                Err(damage) => damage.message().to_owned(),
+            },
+            None => "it is missing".to_owned(),
+        };
+        let file = timeline.history_name();
+        let path = self.archive.path().join(&file);
+        let problem = format!(
+            "{}: {reason}: it is not known from which WAL timeline {timeline} goes on",
+            path.display()
+        );
+        if !self.findings.bad.iter().any(|bad| bad.file == file) {
+            log::error!("{problem}");
+            self.findings.bad.push(BadWal {
+                from: timeline.at(Lsn::ZERO),
+                to: Lsn::ZERO,
+                file,
+                problem,
+            });
+        }
+        Ok(TimelineHistory::without_ancestors(timeline))
+    }
+
+    /// Where the WAL of the last timeline of a history begins that a backup needs: where the
+    /// timeline begins, or where the oldest backup on it does. A backup that keeps only the WAL
+    /// that is stored with it needs none.
+    fn start(&self, history: &TimelineHistory) -> Option<Lsn> {
+        let (timeline, size) = (history.timeline(), self.segments.size());
+        let starts = self.backups.iter().map(|backup| backup.info.start);
+        let starts = starts.filter(|start| {
+            let segment = Segment::containing(start.timeline, start.lsn, size);
+            !self.segments.is_pruned(segment)
+        });
+        let starts: Vec<WalPosition> = starts.collect();
+        let descends = starts.iter().any(|start| {
+            let left = history.end_of(start.timeline);
+            start.timeline < timeline && left.is_some_and(|left| start.lsn <= left)
+        });
+        if descends {
+            return history.begin_of(timeline);
+        }
+        let own = starts.iter().filter(|start| start.timeline == timeline);
+        own.map(|start| start.lsn).min()
+    }
+
+    fn read_timeline(&mut self, wal: &TimelineWal) -> Result<()> {
+        let (history, timeline) = (&wal.history, wal.history.timeline());
+        // An older backup needs WAL that was not read.
+        let first = self.findings.of(timeline).next();
+        if first.is_some_and(|first| first.from.lsn > wal.start) {
+            self.findings.forget(timeline);
+        }
+        // Whether the segments were listed after the failure at hand.
+        let mut listed_again = false;
+        loop {
+            self.check.stop.check()?;
+            let from = match self.findings.next(timeline) {
+                NextWal::Record(from) if from >= wal.start => from,
+                NextWal::After(bad) if bad >= wal.start => match self.record_after(history, bad)? {
+                    Some(from) => {
+                        self.findings.begin(timeline.at(from));
+                        from
+                    }
+                    None => return Ok(()),
+                },
+                NextWal::Start | NextWal::Record(_) | NextWal::After(_) => {
+                    self.findings.begin(timeline.at(wal.start));
+                    wal.start
+                }
+            };
+            let result = self.read(history, from)?;
+            let failed = matches!(result.stopped, Stopped::Missing(..) | Stopped::Damaged(..));
+            if failed && !listed_again {
+                // A file may have been sealed or removed on purpose since the list was made.
+                self.segments = self.check.segments(&self.archive)?;
+                listed_again = true;
+                continue;
+            }
+            listed_again = false;
+            self.check.progress.advance(result.end.since(from));
+            if let Stopped::Damaged(path, why) = &result.stopped {
+                let end = self.add_damaged(history, result.end, (path, why));
+                self.findings.extend(timeline, end);
+                continue;
+            }
+            self.findings.extend(timeline, result.end);
+            match result.stopped {
+                Stopped::ByCaller => (self.check.save)(self.findings)?,
+                Stopped::Missing(first, last) if self.skip_missing(history, (first, last))? => {}
+                Stopped::EndOfWal(_) | Stopped::Missing(..) | Stopped::Damaged(..) => {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn read(&self, history: &TimelineHistory, from: Lsn) -> Result<ReadResult> {
+        let interval = self.check.save_interval;
+        self.reader(history).read(from, &mut |record, _| {
+            if record.end.since(from) < interval {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })
+    }
+
+    fn reader<'r>(&'r self, history: &'r TimelineHistory) -> WalReader<'r> {
+        WalReader {
+            segments: &self.segments,
+            history,
+            system_identifier: self.system_identifier,
+            stop: self.check.stop,
+        }
+    }
+
+    /// Goes on after missing segments; `false` if no record follows. Those that were removed on
+    /// purpose are not reported.
+    fn skip_missing(
+        &mut self,
+        history: &TimelineHistory,
+        (first, last): (Segment, Segment),
+    ) -> Result<bool> {
+        let size = self.segments.size();
+        if !self.segments.is_pruned(first) {
+            let name = first.name(size);
+            let reason = match first == last {
+                true => "it is missing".to_owned(),
+                false => format!("it is missing, and so are those up to {}", last.name(size)),
+            };
+            self.missing.push(MissingWal { file: name, reason });
+        }
+        let next = self.record_after(history, last.end(size))?;
+        let timeline = history.timeline();
+        if let Some(next) = next {
+            self.findings.begin(timeline.at(next));
+        }
+        Ok(next.is_some())
+    }
+
+    /// The first record in the segments from `position` on; `None` if there is none. Segments in
+    /// which it is not known where a record begins are reported as damaged.
+    fn record_after(&mut self, history: &TimelineHistory, position: Lsn) -> Result<Option<Lsn>> {
+        let mut number = position.0 / self.segments.size().bytes();
+        loop {
+            self.check.stop.check()?;
+            if self.segments.files(history, number).is_empty() {
+                let Some(next) = self.segments.next_available(history, number) else {
+                    return Ok(None);
+                };
+                number = next.number;
+            }
+            match self.reader(history).first_record(number)? {
+                FirstRecord::At(from) => return Ok(Some(from)),
+                FirstRecord::Absent => {}
+                // The last one may be empty yet.
+                FirstRecord::Unknown if self.segments.next_available(history, number).is_some() => {
+                    let segment = self.segments.segment_on_path(history, number);
+                    let name = segment.name(self.segments.size());
+                    let start = segment.start(self.segments.size());
+                    self.add_damaged(history, start, (&name, "its first page cannot be read"));
+                }
+                FirstRecord::Unknown => return Ok(None),
+            }
+            number = number.saturating_add(1);
+        }
+    }
+
+    /// Adds a damaged segment. The records before `end` are good; returns up to where recovery can
+    /// go.
+    fn add_damaged(
+        &mut self,
+        history: &TimelineHistory,
+        end: Lsn,
+        (path, why): (&str, &str),
+    ) -> Lsn {
+        let (timeline, size) = (history.timeline(), self.segments.size());
+        let name = Path::new(path).file_name().and_then(|name| name.to_str());
+        let file = name.and_then(|name| self.archive.wal_file(name));
+        let of_end = end.0 / size.bytes();
+        let found = file.as_ref().map_or(of_end, |file| file.segment.number);
+        // The checksum of a record and its length do not tell on which of its pages the damage is.
+        // Without a bad record the end of the file may be damaged, after its last record.
+        let is_anywhere = SPREAD.iter().any(|text| why.contains(text));
+        let first = match is_anywhere {
+            true => of_end.min(found),
+            false => found,
+        };
+        let segment = |number| self.segments.segment_on_path(history, number);
+        let (first, last) = (segment(first), segment(found));
+        let end = if end < last.end(size) {
+            end
+        } else {
+            last.start(size)
+        };
+        let new = BadWal {
+            from: timeline.at(first.start(size)),
+            to: last.end(size),
+            file: file.map_or_else(|| last.name(size), |file| file.name()),
+            problem: self.problem(history, (first, last, " or "), why, end),
+        };
+        let bad = self.findings.bad.iter().rposition(|bad| {
+            bad.from.timeline == timeline && self.findings.next(timeline) == NextWal::After(bad.to)
+        });
+        let follows = bad.filter(|_| end == new.from.lsn);
+        match (follows, self.last_damage.clone()) {
+            // One message for all segments of a range.
+            (Some(index), Some((begin, why, end))) => {
+                let problem = self.problem(history, (begin, last, " to "), &why, end);
+                if let Some(bad) = self.findings.bad.get_mut(index) {
+                    (bad.to, bad.problem) = (new.to, problem);
+                }
+            }
+            _ => {
+                let server = self.check.repository.path().file_name();
+                log::error!(
+                    "server {}: {}; hint: take a full backup now, and find the cause: a disk \
+                     error, or modified files",
+                    server.unwrap_or_default().to_string_lossy(),
+                    new.problem
+                );
+                self.findings.bad.push(new);
+                self.last_damage = Some((first, why.to_owned(), end));
+            }
+        }
+        end
+    }
+
+    /// What is wrong with damaged segments, and what that affects.
+    fn problem(
+        &self,
+        history: &TimelineHistory,
+        (first, last, between): (Segment, Segment, &str),
+        why: &str,
+        end: Lsn,
+    ) -> String {
+        let size = self.segments.size();
+        let names = match first == last {
+            true => format!("WAL segment {} is damaged", first.name(size)),
+            false => {
+                let (first, last) = (first.name(size), last.name(size));
+                format!("WAL segments {first}{between}{last} are damaged")
+            }
+        };
+        let affected = self.affected(history, end, last.end(size));
+        format!("{names}: {why}; {affected}")
+    }
+
+    /// Which backups and which interval damage affects: the WAL is good up to `end`, and after
+    /// `after`.
+    fn affected(&self, history: &TimelineHistory, end: Lsn, after: Lsn) -> String {
+        let on_path = |backup: &&Backup| contains_backup(history, &backup.info);
+        let on_path: Vec<&Backup> = self.backups.iter().filter(on_path).collect();
+        let (before, later): (Vec<&Backup>, Vec<&Backup>) = on_path
+            .into_iter()
+            .partition(|backup| backup.info.start.lsn < after);
+        let labels = before.iter().map(|backup| backup.label.to_string());
+        let mut names: Vec<String> = labels.take(MAX_NAMED).collect();
+        if before.len() > MAX_NAMED {
+            names.push(format!("{} more", before.len() - MAX_NAMED));
+        }
+        let backups = match names.as_slice() {
+            [] => return "no backup needs it".to_owned(),
+            [name] => format!("the backup {name}"),
+            names => format!("the backups {}", names.join(", ")),
+        };
+        let next = later.iter().map(|backup| backup.info.end.lsn).min();
+        let interval = match next {
+            Some(next) => format!("no position from there to {next}, the end of the next backup,"),
+            None => "no later position".to_owned(),
+        };
+        format!("{backups} can be recovered up to {end} only, and {interval} can be reached")
+    }
+}
+
+/// Whether an error of the verification is its end by a stop.
+pub(super) fn is_stop(error: &Error) -> bool {
+    error.kind() == ErrorKind::Stopped
+}

@@ -1,0 +1,348 @@
+//! Synthetic WAL archives with backups, and damage in them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use super::archive::ArchiveCheck;
+use super::restorable::restorable;
+use crate::crypto::MasterKey;
+use crate::error::{Error, ErrorKind};
+use crate::format::wal::synthetic::{MIB, PAGE, SYSTEM, Writer, size};
+use crate::repository::{Repository, SystemInfo, VerificationInfo, WalFindings};
+use crate::status::{Activity, Scope, ServerState};
+use crate::sys::Stop;
+use crate::unit::{Label, Lsn, PgVersion, Segment, Timeline};
+
+/// A repository in a temporary directory.
+struct Archive {
+    base: PathBuf,
+    repository: Repository,
+}
+
+fn timeline(number: u32) -> Timeline {
+    Timeline::new(number).unwrap()
+}
+
+fn name(line: u32, number: u64) -> String {
+    let timeline = timeline(line);
+    Segment { timeline, number }.name(size())
+}
+
+/// Adds records until the segment `number` is complete; returns the start of the first one.
+fn fill(wal: &mut Writer, number: u64) -> Lsn {
+    let first = wal.record(10, 0, &[7; 3000]);
+    while wal.position().0 < (number + 1) * MIB as u64 {
+        wal.record(10, 0, &[7; 3000]);
+    }
+    first
+}
+
+impl Archive {
+    fn new() -> Archive {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let base = format!("pgmoneta-scrub-{}-{number}", std::process::id());
+        let base = std::env::temp_dir().join(base);
+        fs::create_dir_all(&base).unwrap();
+        let repository = Repository::create(&base, &"primary".parse().unwrap()).unwrap();
+        let system = SystemInfo {
+            system_identifier: SYSTEM,
+            version: PgVersion {
+                major: 17,
+                minor: 1,
+            },
+            segment_size: size(),
+        };
+        repository.bind(&system).unwrap();
+        repository.set_followed_timeline(Timeline::FIRST).unwrap();
+        Archive { base, repository }
+    }
+
+    fn segment(&self, name: &str) -> PathBuf {
+        self.repository.wal_path().join(name)
+    }
+
+    /// Stores the segments of a timeline from `first` on.
+    fn store(&self, wal: &Writer, first: u64) {
+        let segments = wal.clone().segments();
+        for (number, bytes) in (1..).zip(segments.chunks(MIB)) {
+            if number >= first {
+                fs::write(self.segment(&name(wal.timeline, number)), bytes).unwrap();
+            }
+        }
+    }
+
+    fn add_backup(&self, day: u32, start: Lsn, end: Lsn) -> Label {
+        let label: Label = format!("202601{day:02}000000").parse().unwrap();
+        let path = self.repository.backup_directory(&label);
+        fs::create_dir_all(&path).unwrap();
+        let info = format!(
+            "STATUS=1\nSTART_WALPOS={start}\nEND_WALPOS={end}\nSTART_TIMELINE=1\nEND_TIMELINE=1\n"
+        );
+        fs::write(path.join("backup.info"), info).unwrap();
+        label
+    }
+
+    fn flip(&self, segment: &str, at: usize) {
+        let path = self.segment(segment);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[at] ^= 1;
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Reads what is not in the findings; returns the missing files.
+    fn read_on(&self, findings: &mut WalFindings) -> Vec<String> {
+        let state = ServerState::new(&"primary".parse().unwrap());
+        let guard = state.begin(Activity::Verify, Scope::Verify(None)).unwrap();
+        let check = ArchiveCheck {
+            repository: &self.repository,
+            key: &Arc::new(MasterKey::for_tests(1)),
+            stop: &Stop::new().unwrap(),
+            pace: None,
+            progress: guard.progress(),
+            save_interval: u64::MAX,
+            save: &|_| Ok(()),
+        };
+        let missing = check.run(findings).unwrap();
+        missing.into_iter().map(|one| one.file).collect()
+    }
+
+    fn read(&self) -> (WalFindings, Vec<String>) {
+        let mut findings = WalFindings::new(1);
+        let missing = self.read_on(&mut findings);
+        (findings, missing)
+    }
+
+    /// The proven interval.
+    fn proven(&self, findings: &WalFindings) -> Option<(u32, Lsn, Lsn)> {
+        let mut info = VerificationInfo::default();
+        info.wal = Some(findings.clone());
+        let backups = self.repository.backups().unwrap();
+        let proven = restorable(&self.repository, &info, &backups).unwrap();
+        proven.map(|proven| (proven.timeline.number(), proven.from, proven.to))
+    }
+}
+
+impl Drop for Archive {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.base).unwrap();
+    }
+}
+
+/// Six segments, with backups that begin in the first and in the fifth one. Returns the ends of the
+/// backups, and that of the WAL.
+fn two_backups(archive: &Archive) -> (Writer, [Label; 2], [Lsn; 3]) {
+    let mut wal = Writer::new();
+    let start = fill(&mut wal, 1);
+    let first_end = wal.position();
+    for number in 2..=4 {
+        fill(&mut wal, number);
+    }
+    let second = fill(&mut wal, 5);
+    let second_end = wal.position();
+    fill(&mut wal, 6);
+    let end = wal.position();
+    let labels = [
+        archive.add_backup(1, start, first_end),
+        archive.add_backup(2, second, second_end),
+    ];
+    archive.store(&wal, 1);
+    (wal, labels, [first_end, second_end, end])
+}
+
+#[test]
+fn good_wal_is_proven_from_the_oldest_backup_to_its_end_and_later_wal_is_added() {
+    let archive = Archive::new();
+    assert_eq!(archive.read().1, Vec::<String>::new());
+    let (mut wal, _, [first_end, _, end]) = two_backups(&archive);
+    let (mut findings, missing) = archive.read();
+    assert!(
+        missing.is_empty() && findings.bad.is_empty(),
+        "{findings:?}"
+    );
+    assert_eq!(archive.proven(&findings), Some((1, first_end, end)));
+
+    // What was read is not read again until its turn; what arrived is.
+    archive.flip(&name(1, 3), 5000);
+    fill(&mut wal, 7);
+    archive.store(&wal, 7);
+    assert!(archive.read_on(&mut findings).is_empty());
+    assert!(findings.bad.is_empty(), "{findings:?}");
+    let end = wal.position();
+    assert_eq!(archive.proven(&findings), Some((1, first_end, end)));
+    assert_eq!(archive.read().0.bad.len(), 1);
+}
+
+#[test]
+fn a_damaged_segment_is_named_with_the_backups_and_the_interval_that_it_affects() {
+    let archive = Archive::new();
+    let (_, [first, second], [_, second_end, end]) = two_backups(&archive);
+    // A byte of a record, of a page header, and of the first page; a truncated file.
+    let cut = |archive: &Archive| {
+        let path = archive.segment(&name(1, 3));
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..MIB / 2]).unwrap();
+    };
+    let damages: [&dyn Fn(&Archive); 5] = [
+        &|archive| archive.flip(&name(1, 3), 5 * PAGE + 100),
+        &|archive| archive.flip(&name(1, 3), 5 * PAGE + 9),
+        &|archive| archive.flip(&name(1, 3), 30),
+        &|archive| archive.flip(&name(1, 3), 0),
+        &cut,
+    ];
+    let kept = fs::read(archive.segment(&name(1, 3))).unwrap();
+    for (number, damage) in damages.into_iter().enumerate() {
+        damage(&archive);
+        let (findings, missing) = archive.read();
+        assert!(missing.is_empty(), "{number}: {missing:?}");
+        let [bad] = findings.bad.as_slice() else {
+            panic!("{number}: {findings:?}");
+        };
+        assert_eq!(bad.file, name(1, 3), "{number}");
+        assert!(
+            bad.problem.contains(&name(1, 3)),
+            "{number}: {}",
+            bad.problem
+        );
+        assert!(bad.problem.contains(&format!("the backup {first} can be")));
+        let interval = format!("there to {second_end}, the end of the next backup");
+        assert!(bad.problem.contains(&interval), "{}", bad.problem);
+        assert!(!bad.problem.contains(second.as_str()));
+        // From the second backup on all is good.
+        assert_eq!(archive.proven(&findings), Some((1, second_end, end)));
+        fs::write(archive.segment(&name(1, 3)), &kept).unwrap();
+    }
+    archive.flip(&name(1, 6), 5 * PAGE + 100);
+    let (findings, _) = archive.read();
+    let problem = &findings.bad[0].problem;
+    assert!(problem.contains(&format!("backups {first}, {second} can be")));
+    assert!(
+        problem.contains("no later position can be reached"),
+        "{problem}"
+    );
+    let (_, _, to) = archive.proven(&findings).unwrap();
+    assert!(to.0 / MIB as u64 == 6 && to < end);
+}
+
+#[test]
+fn damaged_segments_one_after_the_other_are_one_range() {
+    let archive = Archive::new();
+    let (_, _, [_, second_end, end]) = two_backups(&archive);
+    for number in 2..=4 {
+        fs::write(archive.segment(&name(1, number)), vec![0xEE; MIB]).unwrap();
+    }
+    let (findings, _) = archive.read();
+    let [bad] = findings.bad.as_slice() else {
+        panic!("{findings:?}");
+    };
+    let range = format!("WAL segments {} to {} are", name(1, 2), name(1, 4));
+    assert!(bad.problem.starts_with(&range), "{}", bad.problem);
+    assert_eq!((bad.from.lsn.0, bad.to.0), (2 << 20, 5 << 20));
+    assert_eq!(archive.proven(&findings), Some((1, second_end, end)));
+}
+
+#[test]
+fn a_segment_that_is_damaged_after_its_last_record_is_found() {
+    let archive = Archive::new();
+    let mut wal = Writer::new();
+    let start = fill(&mut wal, 1);
+    archive.add_backup(1, start, start.advance(100));
+    wal.record(0, 0x40, &[]);
+    let switched = wal.bytes.len();
+    wal.bytes.resize(2 * MIB, 0);
+    fill(&mut wal, 3);
+    archive.store(&wal, 1);
+    assert!(archive.read().0.bad.is_empty());
+    let path = archive.segment(&name(1, 2));
+    let bytes = fs::read(&path).unwrap();
+    assert!(switched % MIB < MIB - 2 * PAGE, "{switched}");
+    fs::write(path, &bytes[..MIB - PAGE]).unwrap();
+    let (findings, _) = archive.read();
+    assert_eq!(findings.bad.len(), 1, "{findings:?}");
+    assert_eq!(findings.bad[0].file, name(1, 2));
+    let (_, _, to) = archive.proven(&findings).unwrap();
+    assert_eq!(to, Lsn(2 * MIB as u64));
+}
+
+#[test]
+fn a_missing_segment_ends_the_interval_unless_it_was_removed_on_purpose() {
+    let archive = Archive::new();
+    let (_, _, [_, second_end, end]) = two_backups(&archive);
+    for number in [2, 3] {
+        fs::remove_file(archive.segment(&name(1, number))).unwrap();
+    }
+    let (findings, missing) = archive.read();
+    assert_eq!(missing, [name(1, 2)]);
+    assert!(findings.bad.is_empty());
+    assert_eq!(archive.proven(&findings), Some((1, second_end, end)));
+    let pruned = archive.repository.path().join("wal.pruned");
+    fs::write(pruned, "1=0/400000\n").unwrap();
+    let (findings, missing) = archive.read();
+    assert_eq!(missing, Vec::<String>::new());
+    assert_eq!(archive.proven(&findings), Some((1, second_end, end)));
+}
+
+#[test]
+fn the_interval_goes_over_a_switch_to_another_timeline() {
+    let archive = Archive::new();
+    let (wal, _, [first_end, _, _]) = two_backups(&archive);
+    let switch = wal.position();
+    let mut branch = Writer { timeline: 2, ..wal };
+    fill(&mut branch, 8);
+    archive.store(&branch, switch.0 / MIB as u64);
+    archive
+        .repository
+        .set_followed_timeline(timeline(2))
+        .unwrap();
+    assert_eq!(archive.read().0.bad[0].file, "00000002.history");
+    let history = archive.segment("00000002.history");
+    fs::write(&history, format!("1\t{switch}\tx\n")).unwrap();
+    let (findings, missing) = archive.read();
+    assert!(
+        missing.is_empty() && findings.bad.is_empty(),
+        "{findings:?}"
+    );
+    let end = branch.position();
+    assert_eq!(archive.proven(&findings), Some((2, first_end, end)));
+    // Damage on the parent ends it.
+    archive.flip(&name(1, 6), 5 * PAGE + 100);
+    let (last, from, to) = archive.proven(&archive.read().0).unwrap();
+    assert!((last, from) == (1, first_end) && to < switch, "{last} {to}");
+    fs::write(history, "1\tdamaged\n").unwrap();
+    let (mut findings, _) = archive.read();
+    assert_eq!(findings.bad[0].file, "00000002.history");
+    let count = findings.bad.len();
+    archive.read_on(&mut findings);
+    assert_eq!(findings.bad.len(), count, "it is reported once");
+}
+
+#[test]
+fn an_interrupted_verification_goes_on_where_it_was() {
+    let archive = Archive::new();
+    let (_, _, [first_end, _, end]) = two_backups(&archive);
+    let state = ServerState::new(&"primary".parse().unwrap());
+    let guard = state.begin(Activity::Verify, Scope::Verify(None)).unwrap();
+    let saved = AtomicUsize::new(0);
+    let check = ArchiveCheck {
+        repository: &archive.repository,
+        key: &Arc::new(MasterKey::for_tests(1)),
+        stop: &Stop::new().unwrap(),
+        pace: None,
+        progress: guard.progress(),
+        save_interval: 2 * MIB as u64,
+        save: &|_| match saved.fetch_add(1, Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err(Error::new(ErrorKind::Stopped, "stop")),
+        },
+    };
+    let mut findings = WalFindings::new(1);
+    assert!(check.run(&mut findings).is_err());
+    let read = findings.proven[0].to;
+    assert!(read.0 > 4 * MIB as u64 && read < end, "{read}");
+    archive.flip(&name(1, 2), 5000);
+    assert!(archive.read_on(&mut findings).is_empty());
+    assert!(findings.bad.is_empty(), "{findings:?}");
+    assert_eq!(archive.proven(&findings), Some((1, first_end, end)));
+}
