@@ -18,6 +18,7 @@
 //! | [`pg`] | the PostgreSQL client: login, server info, slots, replication, base backups |
 //! | [`restore`] | a restore has the data of its target; an unreachable one is an error |
 //! | [`retention`] | old backups and the WAL that only they need go, the others restore |
+//! | [`room`] | a backup that does not fit is refused or stopped, and WAL goes on |
 //! | [`scrub`] | verification by the schedule finds damage in backups and in WAL |
 //! | [`sync_failure`] | no WAL is acknowledged and no backup is listed without an fsync |
 //! | [`trees`] | random trees of timelines by recovery, promotion and switch-back |
@@ -65,6 +66,8 @@ mod matrix;
 mod pg;
 mod restore;
 mod retention;
+#[cfg(target_os = "linux")]
+mod room;
 mod scrub;
 mod sync_failure;
 mod trees;

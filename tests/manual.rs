@@ -124,6 +124,7 @@ fn value_name(kind: &ValueKind) -> &'static str {
         ValueKind::Integer => "number",
         ValueKind::Time => "time",
         ValueKind::Size => "size",
+        ValueKind::SizeOrPercentage => "size | percentage",
         ValueKind::Level => "number | auto",
         ValueKind::Retention => "days[, weeks[, months[, years]]]",
         ValueKind::Enum(_) => "word",

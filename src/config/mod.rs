@@ -14,6 +14,7 @@ mod ini;
 mod load;
 mod model;
 mod problem;
+mod reserve;
 mod setting;
 mod table;
 mod toml_file;
@@ -31,6 +32,7 @@ pub use model::{
     TlsFiles, TlsMode, UnusedValues,
 };
 pub use problem::{Problem, Problems};
+pub use reserve::Reserve;
 pub use setting::{Field, Reload, Scope, Setting, Support, Target};
 pub use table::{CLIENT_OPTIONS, OPTIONS};
 pub use value::{Limits, Value, ValueKind};

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::thread::available_parallelism;
 
 use super::problem::invalid;
+use super::reserve::Reserve;
 use crate::codec::{Compression, Level};
 use crate::error::Error;
 use crate::logging::LogSettings;
@@ -55,6 +56,8 @@ pub struct Config {
     pub verification: Span,
     /// How many bytes per second that reads; 0 is no limit.
     pub verification_rate: ByteSize,
+    /// How much of the file system backups leave free for WAL.
+    pub reserve_space: Reserve,
     /// The settings of the log.
     pub log: LogSettings,
     /// The values of `[pgmoneta]` that servers inherit.

@@ -108,6 +108,7 @@ pub const OPTIONS: &[Setting] = &[
     both("wal_retention", |s| &mut s.wal_retention, "0", "For how many days any point in time can be recovered; older backups keep only the WAL that is stored with them. 0 is as long as the oldest backup is kept.").at_most(1_000_000).unit("days").reloadable(),
     main("verification", |c| &mut c.verification, "0", "How often all backups and the archived WAL are verified; 0 is never."),
     main("verification_rate", |c| &mut c.verification_rate, "50M", "How many bytes per second are read for that, of all servers together; 0 is no limit.").unit("bytes per second"),
+    main("reserve_space", |c| &mut c.reserve_space, "5%", "How much of the file system backups leave free, because WAL must go on when backups cannot: a percentage of its size, or a size. A backup that does not fit is not started, and one that reaches it is stopped. 0 is nothing.").reloadable(),
     unused(Both, "workspace", PATH, "", "The directory for temporary files.").planned("work that needs temporary files"),
     unused(Both, "progress", BOOLEAN, "off", "Whether the progress of backups is kept for the progress command.").minus_one_inherits().reloadable().planned("the progress command"),
     // The log.

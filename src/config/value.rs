@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::model::{AuthMethod, AuthMethods, Host, Retention};
 use super::problem::{closest, invalid};
+use super::reserve::Reserve;
 use crate::codec::Level;
 use crate::error::{Error, Result};
 use crate::unit::{ByteSize, Keyword, Names, Span, is_name};
@@ -23,6 +24,8 @@ pub enum ValueKind {
     Time,
     /// A number of bytes.
     Size,
+    /// A number of bytes, or a percentage of the file system.
+    SizeOrPercentage,
     /// A compression level or `auto`.
     Level,
     /// Days, weeks, months and years, separated by commas.
@@ -174,6 +177,21 @@ impl Value for ByteSize {
 
     fn get(&self) -> String {
         self.0.to_string()
+    }
+}
+
+impl Value for Reserve {
+    fn kind(&self) -> ValueKind {
+        ValueKind::SizeOrPercentage
+    }
+
+    fn set(&mut self, text: &str, _: Limits) -> Result<()> {
+        *self = text.parse()?;
+        Ok(())
+    }
+
+    fn get(&self) -> String {
+        self.to_string()
     }
 }
 

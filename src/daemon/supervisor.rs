@@ -49,6 +49,7 @@ impl Supervisor {
             let daemon = DaemonContext {
                 pool: Arc::new(Pool::new(config.server_defaults.threads())?),
                 pace: Arc::new(Pace::new(config.verification_rate.0)),
+                disks: Arc::default(),
                 stop: Stop::new()?,
                 config,
                 config_handle,

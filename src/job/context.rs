@@ -10,7 +10,7 @@ use crate::job::pace::Pace;
 use crate::pg::{Connection, Login, Mode};
 use crate::pool::Pool;
 use crate::repository::{BaseDirectory, Repository};
-use crate::status::ServerState;
+use crate::status::{Disks, ServerState};
 use crate::sys::Stop;
 use crate::vault::Vault;
 
@@ -31,6 +31,8 @@ pub struct DaemonContext {
     pub pool: Arc<Pool>,
     /// The rate of verification by the schedule, for all servers together.
     pub pace: Arc<Pace>,
+    /// What is remembered of the file systems of the repository.
+    pub disks: Arc<Disks>,
     /// Requested when the daemon shuts down.
     pub stop: Stop,
 }
@@ -158,6 +160,7 @@ mod tests {
             )),
             pool: Arc::new(Pool::new(1).unwrap()),
             pace: Arc::new(Pace::new(0)),
+            disks: Arc::default(),
             stop: Stop::new().unwrap(),
         };
         let servers = daemon.servers().unwrap();

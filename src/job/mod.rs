@@ -14,6 +14,7 @@ pub(crate) mod replay;
 pub(crate) mod restore;
 pub(crate) mod retain;
 pub(crate) mod retention;
+pub(crate) mod room;
 pub(crate) mod scrub;
 pub(crate) mod status;
 pub(crate) mod verify;

@@ -6,6 +6,8 @@
 //! also after a panic. Nothing is stored: after a restart the state is read from the repository and
 //! the servers.
 
+mod claims;
+mod disks;
 mod metrics;
 mod progress;
 mod receiver;
@@ -13,6 +15,8 @@ mod retention;
 mod server;
 mod verification;
 
+pub(crate) use claims::{Claim, Claims};
+pub use disks::Disks;
 pub use metrics::{METRICS, exposition};
 pub(crate) use progress::Progress;
 pub use receiver::{Phase, ReceiverState};

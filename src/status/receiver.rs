@@ -57,6 +57,8 @@ pub struct ReceiverState {
     pub awaits_wal_begin: bool,
     /// Why the last segment could not be sealed; `None` after a success.
     pub seal_error: Option<String>,
+    /// Whether it cannot go on because the disk or the quota is full.
+    pub no_space: bool,
 }
 
 impl ReceiverState {

@@ -317,8 +317,9 @@ impl ServerState {
     }
 
     /// Waits until the WAL archive is durable up to `position`, on its timeline or a later
-    /// one; [`ErrorKind::Timeout`] after `timeout`. `interrupted` is called several times a
-    /// second; its error ends the wait.
+    /// one; [`ErrorKind::Timeout`] after `timeout`, [`ErrorKind::NoSpace`] once WAL cannot be
+    /// received for lack of space. `interrupted` is called several times a second; its error ends
+    /// the wait.
     pub fn wait_flushed(
         &self,
         position: WalPosition,
@@ -328,10 +329,13 @@ impl ServerState {
         let reached = |state: &ReceiverState| {
             state.timeline >= Some(position.timeline) && state.flushed >= position.lsn
         };
-        if self.wait_receiver(timeout, interrupted, reached)? {
+        let ended = |state: &ReceiverState| reached(state) || state.no_space;
+        self.wait_receiver(timeout, interrupted, ended)?;
+        let state = self.receiver();
+        if reached(&state) {
             return Ok(());
         }
-        Err(ServerState::not_flushed(&self.receiver(), position.lsn))
+        Err(ServerState::not_flushed(&state, position.lsn))
     }
 
     /// Waits until `until` is true for the state of the receiver; `false` after `timeout`.
@@ -369,8 +373,13 @@ impl ServerState {
             _ => String::new(),
         };
         let flushed = state.flushed;
+        let kind = if state.no_space {
+            ErrorKind::NoSpace
+        } else {
+            ErrorKind::Timeout
+        };
         Error::new(
-            ErrorKind::Timeout,
+            kind,
             format!("WAL up to {position} did not arrive, only up to {flushed}{why}"),
         )
     }
@@ -384,6 +393,7 @@ impl ServerState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unit::Timeline;
 
     fn server() -> Arc<ServerState> {
         ServerState::new(&"primary".parse().unwrap())
@@ -503,6 +513,23 @@ mod tests {
         drop(prune);
         restore.join().unwrap().unwrap();
         assert!(server.running().is_empty());
+    }
+
+    #[test]
+    fn a_wait_for_wal_ends_when_there_is_no_space_for_it() {
+        let server = server();
+        let wait = |timeout| {
+            let position = Timeline::FIRST.at(Lsn(7));
+            let waited = server.wait_flushed(position, timeout, || Ok(()));
+            waited.map_err(|failure| failure.kind())
+        };
+        assert_eq!(wait(Duration::ZERO), Err(ErrorKind::Timeout));
+        server.update_receiver(|state| state.no_space = true);
+        assert_eq!(wait(Duration::from_secs(600)), Err(ErrorKind::NoSpace));
+        server.update_receiver(|state| {
+            (state.timeline, state.flushed) = (Some(Timeline::FIRST), Lsn(7));
+        });
+        assert_eq!(wait(Duration::ZERO), Ok(()), "it is there all the same");
     }
 
     #[test]

@@ -10,12 +10,21 @@ use crate::sys;
 /// The space of a file system; bytes unless stated otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Space {
-    /// Bytes available to unprivileged processes.
+    /// Bytes available to unprivileged processes. A quota of the user may allow fewer.
     pub free: u64,
-    /// The size of the file system, bytes.
+    /// The size of the file system, bytes; 0 if it does not say, as some network file systems.
     pub total: u64,
     /// Inodes available to unprivileged processes; `u64::MAX` if there is no limit.
     pub free_files: u64,
+    /// The device number, which tells file systems apart.
+    pub device: u64,
+}
+
+impl Space {
+    /// Whether the file system says how large it is.
+    pub fn is_known(&self) -> bool {
+        self.total > 0
+    }
 }
 
 /// A directory, opened before a tree is written below it, so that the sync at the end learns of
@@ -39,8 +48,9 @@ impl Filesystem {
 
     /// The space of the file system of `path`.
     pub fn space(path: &Path) -> Result<Space> {
-        let stat = rustix::fs::statvfs(path)
-            .with_context(|| format!("ask for the free space of {}", path.display()))?;
+        let action = || format!("ask for the free space of {}", path.display());
+        let stat = rustix::fs::statvfs(path).with_context(action)?;
+        let device = path.metadata().with_context(action)?.dev();
         Ok(Space {
             free: stat.f_bavail.saturating_mul(stat.f_frsize),
             total: stat.f_blocks.saturating_mul(stat.f_frsize),
@@ -50,6 +60,7 @@ impl Filesystem {
             } else {
                 stat.f_favail
             },
+            device,
         })
     }
 

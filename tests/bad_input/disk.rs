@@ -57,41 +57,6 @@ fn a_disk_that_is_full_while_wal_is_received_loses_no_wal() {
 }
 
 #[test]
-fn a_disk_that_is_full_during_a_backup_loses_no_other_backup() {
-    let scratch = Scratch::new("fullback");
-    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
-    let mut daemon = Daemon::builder(&scratch)
-        .global("compression = none")
-        .server("primary", &cluster)
-        .create();
-    let Some(disk) = SmallDisk::mount(&daemon.base_dir(), 128) else {
-        return;
-    };
-    daemon.create_repository();
-    daemon.start();
-    cluster.wait_streaming("pgmoneta");
-    let first = daemon.backup("primary");
-    // Unchanged files need no space in the next backup; this one is new.
-    cluster.execute(
-        "CREATE TABLE t AS SELECT g AS n, repeat(md5(g::text), 30) AS x FROM \
-        generate_series(1, 15000) g",
-    );
-    cluster.wait_received("pgmoneta");
-    disk.leave(8);
-    daemon.cli(&["backup", "primary"]).fails(1, "space");
-    assert_eq!(daemon.labels("primary"), std::slice::from_ref(&first));
-    assert!(
-        daemon.unfinished("primary").is_empty(),
-        "the failed backup is not removed"
-    );
-    disk.give_back();
-    cluster.wait_streaming("pgmoneta");
-    daemon.cli(&["verify", "primary", &first]).ok();
-    let second = daemon.backup("primary");
-    daemon.cli(&["verify", "primary", &second]).ok();
-}
-
-#[test]
 fn a_restore_to_a_small_disk_is_refused_before_it_writes() {
     let scratch = Scratch::new("fullrest");
     let cluster = Cluster::builder(&scratch).start();

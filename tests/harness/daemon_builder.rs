@@ -8,9 +8,10 @@ use super::daemon::Daemon;
 use super::scratch::{Scratch, write_owned};
 use super::vault::{copy_vault, make_vault};
 
-/// Long timeouts of the daemon, so that no test fails on a slow machine, and no retention that the
-/// test does not expect. A test may set others.
-const LONG_TIMEOUTS: [(&str, &str); 3] = [
+/// Long timeouts of the daemon, so that no test fails on a slow machine, no retention that the test
+/// does not expect, and no reserve on a disk that others fill. A test may set others.
+const DEFAULTS: [(&str, &str); 4] = [
+    ("reserve_space", "0"),
     ("retention_interval", "86400"),
     ("authentication_timeout", "600s"),
     ("blocking_timeout", "600s"),
@@ -114,7 +115,7 @@ impl<'a> DaemonBuilder<'a> {
              log_type = console\nlog_level = debug\n{}",
             self.global
         );
-        for (key, value) in LONG_TIMEOUTS {
+        for (key, value) in DEFAULTS {
             if !self.global.contains(key) {
                 writeln!(configuration, "{key} = {value}").unwrap();
             }

@@ -260,6 +260,7 @@ fn context(directory: &Path, sections: &str, base: Arc<BaseDirectory>) -> Server
         key: Arc::new(key),
         pool: Arc::new(Pool::new(2).unwrap()),
         pace: Arc::new(Pace::new(0)),
+        disks: Arc::default(),
         stop: Stop::new().unwrap(),
     };
     daemon.servers().unwrap().remove(0)

@@ -70,6 +70,7 @@ const BAD_MAIN: &[&str] = &[
     "retention_minimum = 0",
     "retention_minimum = none",
     "wal_retention = -1",
+    "reserve_space = 5",
     "wal_retention = 7,4",
     "tls = verify",
     "auth = md5",

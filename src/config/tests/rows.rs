@@ -45,6 +45,7 @@ fn other_value(row: &Setting) -> Option<String> {
         "never",
         "epoll",
         "ssh",
+        "7%",
     ];
     let mut values = texts.into_iter().chain(more).filter_map(|text| {
         let (mut config, mut server) = (Config::default(), Server::default());

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use super::TempDir;
 use crate::codec::{Compression, Level};
-use crate::config::{AuthMethods, Checkpoint, Host, Loaded, Retention, TlsMode};
+use crate::config::{AuthMethods, Checkpoint, Host, Loaded, Reserve, Retention, TlsMode};
 use crate::logging::{LogKind, LogLevel, LogMode};
 use crate::unit::{ByteSize, Encryption, Span};
 
@@ -22,6 +22,7 @@ fn a_minimal_file_gets_the_defaults() {
     assert!(config.server_defaults.threads() >= 1);
     assert_eq!(config.server_defaults.retention.days, Some(7));
     assert_eq!(config.retention_interval, 300);
+    assert_eq!(config.reserve_space, Reserve::Percent(5));
     let defaults = &config.server_defaults;
     assert_eq!((defaults.retention_minimum, defaults.wal_retention), (1, 0));
     assert_eq!(config.verification, Span(0), "it is off");

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::staging::{FileHeader, StagedEntry, Staging};
 use crate::codec::{CHUNK_SIZE, Digests, FrameCompressor, PlainDigest};
 use crate::error::{Context, Error, ErrorKind, Result};
+use crate::job::room::Watch;
 use crate::pool::{Pool, TaskHandle};
 use crate::repository::ManifestFile;
 use crate::status::Progress;
@@ -38,6 +39,8 @@ pub(super) struct Pipeline<'a> {
     open: Option<StagedEntry>,
     /// Files that are written, and may be replaced by a link.
     links: VecDeque<(ManifestFile, Digests, TaskHandle<Result<bool>>)>,
+    /// Ends it before it takes what is reserved for WAL.
+    watch: Option<Watch>,
 }
 
 /// Buffers for up to [`CHUNK_SIZE`] plain bytes and for their frame.
@@ -89,7 +92,14 @@ impl<'a> Pipeline<'a> {
             queue: VecDeque::new(),
             open: None,
             links: VecDeque::new(),
+            watch: None,
         }
+    }
+
+    /// Looks at the free space meanwhile.
+    pub(super) fn with_watch(mut self, watch: Watch) -> Pipeline<'a> {
+        self.watch = Some(watch);
+        self
     }
 
     /// The directory of the backup.
@@ -162,6 +172,9 @@ impl<'a> Pipeline<'a> {
         for block in plain.chunks_mut(DIGEST_BLOCK) {
             fill(input, block).with_context(|| format!("read {}", path.display()))?;
             digest.update(block);
+            if let Some(watch) = &mut self.watch {
+                watch.count(to_u64(block.len()))?;
+            }
         }
         self.progress.advance(to_u64(chunk.length));
         Ok(chunk)

@@ -1,5 +1,6 @@
 //! Runs one backup from the first check to the rename.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::links::{Source, UnchangedFiles};
@@ -12,19 +13,37 @@ use crate::config::LinkMode;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{BackupLabel, BackupManifest};
 use crate::job::context::ServerContext;
+use crate::job::retention;
+use crate::job::room::{self, Watch};
 use crate::pg::{
     BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Mode, ServerInfo, Warning,
+    cluster_size,
 };
 use crate::repository::{Backup, BackupInfo, Repository, SystemInfo, TablespaceInfo, WalDirectory};
-use crate::status::{Activity, Phase, Progress, Scope};
+use crate::status::{Activity, Claim, Phase, Progress, Scope};
 use crate::unit::{Label, WalPosition, to_u64};
 
 /// How often its state is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Takes a backup of `server`: [`ErrorKind::Busy`] if one is running, [`ErrorKind::Network`] if WAL
-/// is not being received. On failure all its files are removed.
+/// is not being received, [`ErrorKind::NoSpace`] if it does not fit, also after retention has run.
+/// On failure all its files are removed.
 pub fn run(context: &ServerContext) -> Result<Backup> {
+    match attempt(context) {
+        Err(failure) if failure.kind() == ErrorKind::NoSpace => {
+            let name = &context.server.name;
+            log::info!("server {name}: no room for a backup: retention runs now");
+            match retention::at_once(context) {
+                true => attempt(context),
+                false => Err(failure),
+            }
+        }
+        done => done,
+    }
+}
+
+fn attempt(context: &ServerContext) -> Result<Backup> {
     let scope = match context.server.link {
         LinkMode::Symbolic => Scope::NewLinkedBackup,
         LinkMode::Hard | LinkMode::Off => Scope::NewBackup,
@@ -52,7 +71,8 @@ fn with_space_hint(context: &ServerContext, failure: Error) -> Error {
     if failure.kind() == ErrorKind::NoSpace {
         let path = context.daemon.config.base_dir.display();
         return failure.with_hint(format!(
-            "make room on the file system of {path}; nothing of the unfinished backup is left there"
+            "make room on the file system of {path}: keep fewer backups (retention), delete some, \
+             or use a larger disk; nothing of the unfinished backup is left there"
         ));
     }
     failure
@@ -60,7 +80,7 @@ fn with_space_hint(context: &ServerContext, failure: Error) -> Error {
 
 struct Job<'a> {
     context: &'a ServerContext,
-    progress: &'a Progress,
+    progress: &'a Arc<Progress>,
     started: Instant,
 }
 
@@ -92,6 +112,7 @@ impl Job<'_> {
             version: server_info.version,
             segment_size: server_info.segment_size,
         })?;
+        let _room = self.claim_room(&repository)?;
         let archive = repository
             .wal()?
             .ok_or_else(|| Error::new(ErrorKind::Internal, "the archive is not bound"))?;
@@ -180,6 +201,18 @@ impl Job<'_> {
         }
     }
 
+    /// Claims the room for the backup, by the size of the databases.
+    fn claim_room(&self, repository: &Repository) -> Result<Claim> {
+        let size = self
+            .connect()
+            .and_then(|mut connection| cluster_size(&mut connection));
+        let size = size.unwrap_or_else(|failure| {
+            log::debug!("backup of server {}: {failure}", self.context.server.name);
+            None
+        });
+        room::claim(self.context, repository, size, self.progress)
+    }
+
     /// Logs the time until a step was complete.
     fn log_progress(&self, step: &str) {
         let (name, elapsed) = (
@@ -197,6 +230,11 @@ impl Job<'_> {
         let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
         loop {
             let state = self.context.status.receiver();
+            let kind = if state.no_space {
+                ErrorKind::NoSpace
+            } else {
+                ErrorKind::Network
+            };
             let why = match state.phase {
                 Phase::Streaming => return Ok(()),
                 Phase::Starting if in_time() => {
@@ -208,7 +246,7 @@ impl Job<'_> {
                 Phase::Stopped => "it has stopped".to_owned(),
             };
             let text = format!("WAL is not being received: {why}");
-            return Err(Error::new(ErrorKind::Network, text).with_hint(
+            return Err(Error::new(kind, text).with_hint(
                 "a backup needs the WAL that is written meanwhile; see `pgmoneta-cli status`",
             ));
         }
@@ -238,10 +276,8 @@ impl Job<'_> {
             max_rate: self.context.server.max_rate.map(|rate| rate.0),
         };
         let mut backup = BaseBackup::start(connection, &options)?;
-        self.check_before_transfer(&backup, archive)?;
+        let _room = self.check_before_transfer(&backup, archive)?;
         let start = backup.start_position();
-        let sizes = backup.tablespaces().iter().filter_map(|found| found.size);
-        self.progress.set_total(sizes.fold(0, u64::saturating_add));
         let tablespaces = self.tablespaces(&backup, objects)?;
         for tablespace in &tablespaces {
             staging.tablespace(tablespace)?;
@@ -273,10 +309,20 @@ impl Job<'_> {
         })
     }
 
-    /// Fails before the transfer rather than after it.
-    fn check_before_transfer(&self, backup: &BaseBackup, archive: &WalDirectory) -> Result<()> {
+    /// Fails before the transfer rather than after it. Claims the room, by the size of all files.
+    fn check_before_transfer(&self, backup: &BaseBackup, archive: &WalDirectory) -> Result<Claim> {
         left_out::check(backup.warnings())?;
-        wal::check_start(self.context, archive, backup.start_position())
+        wal::check_start(self.context, archive, backup.start_position())?;
+        let sizes = backup.tablespaces().iter().filter_map(|found| found.size);
+        let size = sizes.fold(0, u64::saturating_add);
+        self.progress.set_total(size);
+        let size = Some(size).filter(|size| *size > 0);
+        room::claim(
+            self.context,
+            &self.context.repository()?,
+            size,
+            self.progress,
+        )
     }
 
     /// The tablespaces with their names on the server.
@@ -322,13 +368,15 @@ impl Job<'_> {
     ) -> Result<BackupLabel> {
         let context = self.context;
         let workers = self.context.server.threads();
+        let path = staging.path().to_owned();
         let mut pipeline = Pipeline::new(
             &context.daemon.pool,
             workers,
             &context.stop,
             self.progress,
             staging,
-        );
+        )
+        .with_watch(Watch::new(context, &path));
         let mut label = None;
         while let Some(archive) = backup.next_archive()? {
             let root = archive

@@ -13,7 +13,7 @@ mod wal;
 pub(crate) use followed_path::FollowedPath;
 pub(crate) use pass::{BackupOutcome, Removal};
 pub(crate) use policy::Decision;
-pub(crate) use run::{Options, prune_wal, run, scheduled};
+pub(crate) use run::{Options, at_once, prune_wal, run, scheduled};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use super::pass::{BackupOutcome, Pass, due};
+use super::pass::{BackupOutcome, Pass, Removal, due};
 use super::policy::{Clock, Decision, Policy};
 use super::report::{RUN, report, report_failure, report_wal};
 use super::wal::WalOutcome;
@@ -53,6 +53,22 @@ pub(crate) fn scheduled(context: &ServerContext) -> Result<()> {
         Ok(_) => context.status.retention().forget(|topic| topic != RUN),
     }
     Ok(())
+}
+
+/// As [`scheduled`], because the disk is full; whether it removed anything.
+pub(crate) fn at_once(context: &ServerContext) -> bool {
+    match run(context, Options::default()) {
+        Ok(outcome) => {
+            let removed = |one: &BackupOutcome| one.removal == Removal::Removed;
+            outcome.wal.files > 0 || outcome.backups.iter().any(removed)
+        }
+        Err(failure) => {
+            if !matches!(failure.kind(), ErrorKind::Busy | ErrorKind::Stopped) {
+                report_failure(context, &failure);
+            }
+            false
+        }
+    }
 }
 
 /// Removes the WAL that no backup needs, also after a backup was deleted.

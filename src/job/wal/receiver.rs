@@ -254,9 +254,9 @@ impl Receiver<'_> {
             ""
         };
         log::info!("server {name}: streaming WAL{again}, from {from} on timeline {timeline}");
-        self.context
-            .status
-            .update_receiver(|state| state.phase = Phase::Streaming);
+        self.context.status.update_receiver(|state| {
+            (state.phase, state.no_space) = (Phase::Streaming, false);
+        });
     }
 
     /// Reports an error once and waits before the next attempt; `false` if the daemon stops.
@@ -302,6 +302,7 @@ impl Receiver<'_> {
         let name = &self.context.server.name;
         self.context.status.update_receiver(|state| {
             state.phase = Phase::Reconnecting(failure.message_with_hint());
+            state.no_space = false;
         });
         if self.last_reported.is_some() {
             log::debug!("server {name}: {failure}");
@@ -315,9 +316,10 @@ impl Receiver<'_> {
     fn report_needs_operator(&mut self, failure: &Error) {
         let name = &self.context.server.name;
         let text = failure.message_with_hint();
-        self.context
-            .status
-            .update_receiver(|state| state.phase = Phase::Alarm(text.clone()));
+        self.context.status.update_receiver(|state| {
+            state.phase = Phase::Alarm(text.clone());
+            state.no_space = failure.kind() == ErrorKind::NoSpace;
+        });
         // Messages of the same error differ in process IDs and positions.
         let identity = failure.code().unwrap_or(failure.message()).to_owned();
         let current = Some((true, identity));
