@@ -7,8 +7,8 @@ use super::harness::{Cluster, Daemon, Output, Scratch, SmallDisk, wait_until, wr
 
 const RESERVE_MIB: u64 = 10;
 
-/// A cluster, and a daemon with two backups of it on a small disk, the first of which retention
-/// does not keep.
+/// A cluster, and a daemon with three backups of it on a small disk, the first two of which
+/// retention does not keep.
 struct World {
     _scratch: Scratch,
     cluster: Cluster,
@@ -19,7 +19,7 @@ struct World {
 }
 
 impl World {
-    /// Labels are local time: the second backup is nearly two days younger than the first one.
+    /// Labels are local time: the last backup is nearly two days younger than the others.
     fn new() -> Option<World> {
         let scratch = Scratch::new("room");
         let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
@@ -33,6 +33,7 @@ impl World {
         daemon.create_repository();
         daemon.start();
         cluster.wait_streaming("pgmoneta");
+        daemon.backup("primary");
         daemon.backup("primary");
         daemon.stop();
         daemon.set_env("TZ", "EAST-20");
@@ -67,6 +68,12 @@ impl World {
         self.daemon.start();
         self.cluster.wait_streaming("pgmoneta");
     }
+
+    /// The problems in `status`.
+    fn problems(&self) -> String {
+        let status = self.daemon.cli(&["-F", "raw", "status"]).json();
+        status["Response"]["Servers"][0]["Problems"].to_string()
+    }
 }
 
 #[test]
@@ -74,7 +81,8 @@ fn a_backup_that_does_not_fit_is_refused_or_stopped_and_wal_goes_on() {
     let Some(mut world) = World::new() else {
         return;
     };
-    retention_makes_room(&world);
+    retention_makes_room_for_a_backup(&world);
+    retention_makes_room_for_wal(&world);
     it_is_refused_before_it_starts(&world);
     wal_takes_the_reserve(&world);
     it_stops_at_the_reserve(&mut world);
@@ -86,11 +94,30 @@ fn a_backup_that_does_not_fit_is_refused_or_stopped_and_wal_goes_on() {
     }
 }
 
-fn retention_makes_room(world: &World) {
+/// Of the old backups only the first one goes, as the other one is excluded from retention.
+fn retention_makes_room_for_a_backup(world: &World) {
     let before = world.daemon.labels("primary");
+    world.daemon.cli(&["retain", "primary", &before[1]]).ok();
     world.disk.leave(RESERVE_MIB + world.backup_mib / 2);
-    let third = world.daemon.backup("primary");
-    assert_eq!(world.daemon.labels("primary"), [before[1].as_str(), &third]);
+    let newest = world.daemon.backup("primary");
+    let left = [before[1].as_str(), &before[2], &newest];
+    assert_eq!(world.daemon.labels("primary"), left);
+    world.disk.give_back();
+    world.daemon.cli(&["expunge", "primary", &before[1]]).ok();
+}
+
+/// WAL goes on by itself on a disk that was full to the last byte.
+fn retention_makes_room_for_wal(world: &World) {
+    let before = world.daemon.labels("primary");
+    world.disk.leave(0);
+    world.cluster.execute(
+        "CREATE TABLE w AS SELECT repeat(md5(g::text), 30) AS x FROM generate_series(1, 8000) g",
+    );
+    world.cluster.wait_received("pgmoneta");
+    assert_eq!(world.daemon.labels("primary"), before[1..]);
+    let log = world.daemon.log();
+    assert!(log.contains("WAL is received to the last byte"), "{log}");
+    assert!(log.contains("the disk is full: retention runs now"));
     world.disk.give_back();
 }
 
@@ -105,6 +132,12 @@ fn it_is_refused_before_it_starts(world: &World) {
         !log.contains("removing the unfinished backup"),
         "it had begun: {log}"
     );
+    assert_eq!(world.problems(), "{}", "there is room for WAL");
+    let status = world.daemon.cli(&["status"]).ok();
+    assert!(
+        status.stdout.contains(", 10.00MB reserved for WAL"),
+        "{status}"
+    );
     world.disk.give_back();
 }
 
@@ -117,6 +150,11 @@ fn wal_takes_the_reserve(world: &World) {
             .execute("CREATE TABLE IF NOT EXISTS t (n int); SELECT pg_switch_wal()");
     }
     world.cluster.wait_received("pgmoneta");
+    assert!(world.problems().contains("no backup can be taken"));
+    world
+        .daemon
+        .cli(&["status"])
+        .fails(1, "no backup can be taken");
     world.disk.give_back();
 }
 

@@ -40,6 +40,11 @@ pub(super) const TASKS: &[ScheduledTask<ServerContext>] = &[
         interval: job::scrub::interval,
         run: job::scrub::scheduled,
     },
+    ScheduledTask {
+        name: "room",
+        interval: |_| Some(job::room::INTERVAL),
+        run: job::room::monitor,
+    },
 ];
 
 /// When each task is due for each server. The servers are spread over the interval, so that not

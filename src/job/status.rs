@@ -6,6 +6,7 @@ use crate::config::Server;
 use crate::error::Result;
 use crate::job::catalogue::{self, Catalogue};
 use crate::job::context::{DaemonContext, ServerContext};
+use crate::job::room::{self, DiskStatus};
 use crate::job::scrub::{self, Restorable};
 use crate::repository::Backup;
 use crate::status::{Activity, ReceiverState};
@@ -18,6 +19,11 @@ pub struct Outcome {
     pub space: Space,
     /// Bytes stored for all servers.
     pub used: u64,
+    /// Bytes of it that are reserved for WAL.
+    pub reserve: u64,
+    /// The days until a disk of the repository is full, the first one if there are several; `None`
+    /// if none gets fuller, or that is not known yet.
+    pub days_left: Option<u64>,
     /// The setting `workers`: the number of threads of the pool; 0 is one for each CPU.
     pub workers: u32,
     /// In the order of the configuration.
@@ -41,6 +47,8 @@ pub struct ServerStatus {
     pub restorable: Option<Restorable>,
     /// What needs the operator, one text for each problem; empty if the server is healthy.
     pub problems: Vec<String>,
+    /// Its disk.
+    pub disk: DiskStatus,
 }
 
 impl ServerStatus {
@@ -63,9 +71,12 @@ pub fn run(daemon: &DaemonContext, servers: &[ServerContext]) -> Result<Outcome>
     });
     let sizes = servers.iter().map(|server| server.size);
     let used = sizes.fold(0, u64::saturating_add);
+    let days_left = servers.iter().filter_map(|server| server.disk.days_left);
     Ok(Outcome {
         space,
         used,
+        reserve: daemon.config.reserve_space.of(space.total),
+        days_left: days_left.min(),
         workers: daemon.config.server_defaults.workers,
         servers,
     })
@@ -80,6 +91,9 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
         problems.push(error.message().to_owned());
         (Catalogue::default(), 0)
     });
+    // Without a repository there is an error above.
+    let disk = room::disk_status(context).unwrap_or_default();
+    problems.extend(disk.problem.clone());
     let receiver = context.status.receiver();
     problems.extend(receiver.problems(context.server.wal_receiver_timeout.duration()));
     let entries = catalogue.entries.iter();
@@ -96,6 +110,7 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
         catalogue,
         size,
         restorable,
+        disk,
     })
 }
 

@@ -8,6 +8,7 @@
 
 mod claims;
 mod disks;
+mod forecast;
 mod metrics;
 mod progress;
 mod receiver;
@@ -16,6 +17,7 @@ mod server;
 mod verification;
 
 pub(crate) use claims::{Claim, Claims};
+pub(crate) use disks::DiskNews;
 pub use disks::Disks;
 pub use metrics::{METRICS, exposition};
 pub(crate) use progress::Progress;

@@ -70,6 +70,9 @@ fn translate_response(fields: &mut Members, command: &Command) {
             for name in ["TotalSpace", "FreeSpace", "UsedSpace"] {
                 format_size(fields, name);
             }
+            if fields.get("ReserveSpace").is_some_and(Value::is_u64) {
+                format_size(fields, "ReserveSpace");
+            }
             for_each_object(fields, "Servers", translate_server);
         }
     }
@@ -203,13 +206,14 @@ mod tests {
     #[test]
     fn sizes_and_unset_retention_of_a_server_are_translated() {
         let response = concat!(
-            r#"{"FreeSpace":1024,"Servers":[{"Backups":{},"#,
+            r#"{"DaysUntilFull":3,"FreeSpace":1024,"ReserveSpace":2048,"Servers":[{"Backups":{},"#,
             r#""RetentionDays":7,"RetentionWeeks":-1}]}"#,
         );
         assert_eq!(
             translated(8, response)["Response"].to_string(),
             concat!(
-                r#"{"FreeSpace":"1.00kB","Servers":[{"Backups":{},"HotStandbySize":"0.00B","#,
+                r#"{"DaysUntilFull":3,"FreeSpace":"1.00kB","ReserveSpace":"2.00kB","#,
+                r#""Servers":[{"Backups":{},"HotStandbySize":"0.00B","#,
                 r#""RetentionDays":7,"RetentionWeeks":"Unspecified","ServerSize":"0.00B","#,
                 r#""WorkspaceFreeSpace":"0.00B"}],"TotalSpace":"0.00B","UsedSpace":"0.00B"}"#,
             )

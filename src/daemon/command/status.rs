@@ -36,6 +36,8 @@ fn reply(outcome: &Outcome) -> StatusReply {
         free_space: outcome.space.free,
         total_space: outcome.space.total,
         used_space: outcome.used,
+        reserve_space: Some(outcome.reserve),
+        days_until_full: outcome.days_left,
         number_of_servers: outcome.servers.len(),
         servers: outcome.servers.iter().map(server).collect(),
         workers: outcome.workers,

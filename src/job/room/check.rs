@@ -153,7 +153,7 @@ fn new_backup(
         compression: context.daemon.config.compression,
         encryption: context.daemon.config.encryption,
         links: context.server.link != LinkMode::Off,
-        wal_rate: 0,
+        wal_rate: context.daemon.disks.wal_rate(&context.server.name),
         max_rate: context.server.max_rate.map(|rate| rate.0),
         segment_size: segment_size.bytes(),
     })

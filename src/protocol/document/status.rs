@@ -48,6 +48,11 @@ pub struct StatusReply {
     pub total_space: u64,
     /// Bytes stored for all servers.
     pub used_space: u64,
+    /// Bytes of the file system that backups leave free for WAL; not in the C program.
+    pub reserve_space: Option<u64>,
+    /// The whole days until no more than that is free; `None` if the disk does not get fuller, or
+    /// that is not known yet. Not in the C program.
+    pub days_until_full: Option<u64>,
     /// How many servers there are.
     pub number_of_servers: usize,
     /// The servers, in the order of the configuration.

@@ -9,10 +9,12 @@ use crate::protocol::{ReceiverMembers, RestorableMembers, StatusReply, StatusSer
 /// The disk space of the repository, and a section for each server.
 pub(super) fn status(reply: &StatusReply) -> String {
     let mut out = format!(
-        "Repository: {} used, {} free of {}\n",
+        "Repository: {} used, {} free of {}{}{}\n",
         size(reply.used_space),
         size(reply.free_space),
-        size(reply.total_space)
+        size(reply.total_space),
+        reserved(reply),
+        days_left(reply)
     );
     for server in reply.servers.iter() {
         out.push_str(&format!("\nServer {}\n", clean(&server.server.server)));
@@ -22,6 +24,22 @@ pub(super) fn status(reply: &StatusReply) -> String {
         }
     }
     out
+}
+
+fn reserved(reply: &StatusReply) -> String {
+    let reserve = reply.reserve_space.filter(|reserve| *reserve > 0);
+    reserve.map_or_else(String::new, |reserve| {
+        format!(", {} reserved for WAL", size(reserve))
+    })
+}
+
+fn days_left(reply: &StatusReply) -> String {
+    match reply.days_until_full {
+        None => String::new(),
+        Some(0) => ", full in less than a day".to_owned(),
+        Some(1) => ", full in about 1 day".to_owned(),
+        Some(days) => format!(", full in about {days} days"),
+    }
 }
 
 fn server_fields(server: &StatusServer) -> FieldList {
@@ -147,5 +165,40 @@ fn retention(server: &StatusServer) -> String {
     match server.retention_in_force {
         Some(false) => format!("{set}, not applied in this version: no backup is removed"),
         _ => set,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_says_what_is_reserved_and_when_the_disk_will_be_full() {
+        let line = |reserve_space, days_until_full| {
+            let reply = StatusReply {
+                free_space: 2 << 30,
+                total_space: 8 << 30,
+                used_space: 5 << 30,
+                reserve_space,
+                days_until_full,
+                ..StatusReply::default()
+            };
+            status(&reply)
+        };
+        let begin = "Repository: 5.00GB used, 2.00GB free of 8.00GB";
+        // The daemon of the C program says neither.
+        assert_eq!(line(None, None), format!("{begin}\n"));
+        assert_eq!(line(Some(0), None), format!("{begin}\n"));
+        let begin = format!("{begin}, 1.00GB reserved for WAL");
+        let reserve = Some(1 << 30);
+        assert_eq!(line(reserve, None), format!("{begin}\n"));
+        for (days, text) in [
+            (0, "in less than a day"),
+            (1, "in about 1 day"),
+            (9, "in about 9 days"),
+        ] {
+            let expected = format!("{begin}, full {text}\n");
+            assert_eq!(line(reserve, Some(days)), expected);
+        }
     }
 }

@@ -1,0 +1,102 @@
+//! When a disk will be full.
+
+/// The free bytes of a disk at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sample {
+    /// Seconds since the first sample.
+    pub seconds: u64,
+    pub free: u64,
+}
+
+/// How many samples are enough.
+const MIN_SAMPLES: usize = 12;
+
+/// More days than this are not said: nobody knows.
+const MAX_DAYS: u64 = 3650;
+
+const DAY: i128 = 86_400;
+
+/// In how many whole days `left` bytes will be used up, if the disk goes on to fill as in the
+/// samples. `None` if there are too few of them, or if it does not get fuller.
+///
+/// The growth is the median of those between any two samples (Theil and Sen): a backup that is
+/// written, or one that is removed, changes the free space by much in a short time, and is a trend
+/// only if it happens again and again.
+pub(super) fn days_until(samples: &[Sample], left: u64) -> Option<u64> {
+    if samples.len() < MIN_SAMPLES {
+        return None;
+    }
+    let mut growths = Vec::new();
+    for (number, one) in samples.iter().enumerate() {
+        for other in samples.iter().skip(number + 1) {
+            let used = i128::from(one.free) - i128::from(other.free);
+            let seconds = i128::from(other.seconds) - i128::from(one.seconds);
+            growths.extend((used * DAY).checked_div(seconds));
+        }
+    }
+    let middle = growths.len() / 2;
+    let per_day = match growths.get(middle) {
+        Some(_) => *growths.select_nth_unstable(middle).1,
+        None => return None,
+    };
+    if per_day <= 0 {
+        return None;
+    }
+    let days = u64::try_from(i128::from(left) / per_day).ok()?;
+    Some(days).filter(|days| *days <= MAX_DAYS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: u64 = 3600;
+
+    fn hourly(free: impl Fn(u64) -> u64, count: u64) -> Vec<Sample> {
+        let sample = |hour| Sample {
+            seconds: hour * HOUR,
+            free: free(hour),
+        };
+        (0..count).map(sample).collect()
+    }
+
+    #[test]
+    fn steady_growth_goes_on() {
+        let samples = hourly(|hour| 10_000 - hour * 10, 24);
+        assert_eq!(days_until(&samples, 2400), Some(10));
+        assert_eq!(days_until(&samples, 239), Some(0));
+        assert_eq!(days_until(&samples, 0), Some(0));
+        assert_eq!(days_until(&samples, u64::MAX), None, "nobody knows");
+    }
+
+    #[test]
+    fn too_few_samples_say_nothing() {
+        let samples = hourly(|hour| 10_000 - hour * 10, 11);
+        assert_eq!(days_until(&samples, 1), None);
+        assert_eq!(days_until(&[], 1), None);
+        let at_once = hourly(|_| 7, 1).repeat(50);
+        assert_eq!(days_until(&at_once, 1), None);
+    }
+
+    #[test]
+    fn a_disk_that_does_not_fill_is_never_full() {
+        assert_eq!(days_until(&hourly(|_| 500, 24), 500), None);
+        let emptier = hourly(|hour| 500 + hour * 10, 24);
+        assert_eq!(days_until(&emptier, 500), None);
+    }
+
+    #[test]
+    fn one_backup_or_one_removal_is_no_trend() {
+        for at in [1, 3, 12, 20, 23] {
+            let backup = |hour| 100_000 - hour * 10 - if hour == at { 50_000 } else { 0 };
+            assert_eq!(days_until(&hourly(backup, 24), 2400), Some(10), "{at}");
+        }
+        // A backup that stays, or the removal of one, late or early in the day.
+        for at in [2, 22] {
+            let kept = |hour| 100_000 - hour * 10 - if hour >= at { 50_000 } else { 0 };
+            assert!(days_until(&hourly(kept, 24), 2400) >= Some(8), "{at}");
+            let removed = |hour| 100_000 - hour * 10 + if hour >= at { 50_000 } else { 0 };
+            assert!(days_until(&hourly(removed, 24), 2400) <= Some(12), "{at}");
+        }
+    }
+}
