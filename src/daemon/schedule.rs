@@ -47,6 +47,10 @@ pub(super) const TASKS: &[ScheduledTask<ServerContext>] = &[
     },
 ];
 
+/// How long after the start a task has its first turn, at least: a sixtieth of its interval, so
+/// that a daemon that is restarted often does its work too.
+const MIN_FIRST_TURN: Duration = Duration::from_secs(30);
+
 /// When each task is due for each server. The servers are spread over the interval, so that not
 /// all of them are served at the same time.
 pub(super) struct Schedule<S: 'static> {
@@ -58,6 +62,8 @@ struct Entry<S: 'static> {
     server: S,
     interval: Duration,
     next: Instant,
+    /// Its second turn, from which on it runs at the interval; `None` after the first one.
+    second: Option<Instant>,
     running: Arc<AtomicBool>,
 }
 
@@ -93,7 +99,8 @@ impl<S: Clone> Schedule<S> {
                     task,
                     server: server.clone(),
                     interval,
-                    next: now + (interval / count).saturating_mul(number),
+                    next: now + first_turn(interval) / count * number,
+                    second: Some(now + (interval / count).saturating_mul(number)),
                     running: Arc::default(),
                 });
             }
@@ -115,10 +122,7 @@ impl<S: Clone> Schedule<S> {
             if entry.next > now {
                 continue;
             }
-            let late = now.duration_since(entry.next).as_nanos();
-            let missed = late / entry.interval.as_nanos().max(1);
-            let turns = u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
-            entry.next += entry.interval.saturating_mul(turns);
+            entry.next = entry.turn_after(now);
             if !entry.running.swap(true, Ordering::SeqCst) {
                 due.push(DueTask {
                     task: entry.task,
@@ -129,6 +133,24 @@ impl<S: Clone> Schedule<S> {
         }
         due
     }
+}
+
+impl<S> Entry<S> {
+    /// The first turn after `now`.
+    fn turn_after(&mut self, now: Instant) -> Instant {
+        let base = self.second.take().unwrap_or(self.next);
+        if base > now {
+            return base;
+        }
+        let late = now.duration_since(base).as_nanos();
+        let missed = late / self.interval.as_nanos().max(1);
+        let turns = u32::try_from(missed).unwrap_or(u32::MAX).saturating_add(1);
+        base + self.interval.saturating_mul(turns)
+    }
+}
+
+fn first_turn(interval: Duration) -> Duration {
+    interval.min(MIN_FIRST_TURN.max(interval / 60))
 }
 
 #[cfg(test)]
@@ -159,20 +181,20 @@ mod tests {
     fn one_more_row_runs_for_each_server_spread_over_its_interval() {
         let begin = Instant::now();
         let mut schedule = Schedule::new(ROWS, &[1, 2, 3], begin);
-        assert_eq!(schedule.timeout(begin), Some(20 * MINUTE));
+        assert_eq!(schedule.timeout(begin), Some(MINUTE / 3));
         assert!(schedule.take_due(begin).is_empty(), "not all at the start");
         let mut ran = Vec::new();
-        for minute in 1..=120 {
-            let due = schedule.take_due(begin + minute * MINUTE);
+        for second in (1..=7200).filter(|second| second % 20 == 0) {
+            let due = schedule.take_due(begin + second * MINUTE / 60);
             assert!(due.len() <= 1, "{:?}", names(&due));
             for due in due {
                 (due.task.run)(&due.server).unwrap();
-                ran.push((minute, due.task.name, due.server));
+                ran.push((second, due.task.name, due.server));
             }
         }
-        let expected = [20, 40, 60, 80, 100, 120]
-            .into_iter()
-            .zip([1, 2, 3, 1, 2, 3]);
+        let turns = [20, 40, 60, 1200, 2400, 3600, 4800, 6000, 7200];
+        let servers = [1, 2, 3].into_iter().cycle();
+        let expected = turns.into_iter().zip(servers);
         let expected: Vec<_> = expected
             .map(|(at, server)| (at, "hourly", server))
             .collect();
