@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::harness::{Cluster, Daemon, Scratch, wait_until, write_owned};
+use super::harness::{Cluster, Daemon, Output, Scratch, wait_until, write_owned};
 
 /// The members of the only server, and the exit status.
 fn status(daemon: &Daemon) -> (Value, i32) {
@@ -159,6 +159,10 @@ fn damage_is_found_by_the_schedule_and_the_next_backup_does_not_have_it() {
     let anew = stored_table(&world.cluster, &world.backup(&third), "rots");
     let inode = |path: &Path| fs::metadata(path).unwrap().ino();
     assert_ne!(inode(&anew), inode(&table));
+    // When the file is good again, so are the backups.
+    corrupt(&table);
+    world.wait_healthy();
+    assert!(world.is_valid(&first) && world.is_valid(&second));
     for label in [&first, &second] {
         world.daemon.cli(&["delete", "primary", label]).ok();
     }
@@ -200,18 +204,16 @@ fn check_wal(world: &mut World, backup: &str) {
         let (server, _) = status(daemon);
         let to = server["RestorableTo"].as_str().unwrap();
         assert!(position(to) < end(&segment), "{server}");
-        let by_hand = daemon.cli(&["verify", "primary", "wal"]);
-        by_hand
+        verify_wal(daemon, &[])
             .fails(1, &format!("wal/{name}"))
             .fails(1, "the archived WAL of server primary");
         write_owned(&path, &good);
-        let all = daemon.cli(&["verify", "primary", "wal", "all"]).ok();
+        let all = verify_wal(daemon, &["all"]).ok();
         assert!(all.stdout.contains(&format!("wal/{name}")), "{all}");
         world.wait_healthy();
     }
     fs::remove_file(&path).unwrap();
-    let by_hand = daemon.cli(&["verify", "primary", "wal"]);
-    by_hand.fails(1, &segment);
+    verify_wal(daemon, &[]).fails(1, &segment);
     write_owned(&path, &good);
 
     // What is known survives a restart.
@@ -219,7 +221,7 @@ fn check_wal(world: &mut World, backup: &str) {
         let members = ["RestorableFrom", "RestorableTo", "RestorableProven"];
         members.map(|member| server[member].as_str().unwrap_or_default().to_owned())
     };
-    world.daemon.cli(&["verify", "primary", "wal"]).ok();
+    verify_wal(&world.daemon, &[]).ok();
     configure(&world.daemon, "verification = 1\n", "verification = 0\n");
     world.daemon.stop();
     world.daemon.start();
@@ -228,6 +230,19 @@ fn check_wal(world: &mut World, backup: &str) {
         interval(&server).iter().all(|text| !text.is_empty()),
         "{server}"
     );
+}
+
+/// The answer to `verify wal`, once the schedule does not verify.
+fn verify_wal(daemon: &Daemon, arguments: &[&str]) -> Output {
+    let arguments = [&["verify", "primary", "wal"], arguments].concat();
+    let mut answer = None;
+    wait_until("the schedule does not verify", 60, || {
+        let output = daemon.cli(&arguments);
+        let is_busy = output.stderr.contains("running already");
+        answer = Some(output);
+        !is_busy
+    });
+    answer.unwrap()
 }
 
 /// An LSN as a number.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
-use crate::repository::{Authenticity, Backup, Origin};
+use crate::repository::{Authenticity, Backup, Origin, VerificationInfo};
 use crate::unit::Encryption;
 
 /// Checks a backup before it is read. An encrypted one must be authentic: else a process that can
@@ -60,6 +60,8 @@ pub(super) enum Assessment {
     NotRestorable,
     /// Its `backup.info` cannot be relied on: it is not known whether the backup is retained.
     Untrusted,
+    /// The last verification found something wrong with it.
+    Suspect,
 }
 
 /// Assesses a backup whose `backup.info` can be read.
@@ -75,8 +77,20 @@ pub(super) fn assess(context: &ServerContext, backup: &Backup) -> Assessment {
     if !backup.info.valid || backup.damage().is_some() {
         return Assessment::NotRestorable;
     }
-    match backup.origin == Origin::C || check(context, backup).is_ok() {
+    match check(context, backup).is_ok() {
         true => Assessment::Restorable,
         false => Assessment::Untrusted,
+    }
+}
+
+/// As [`assess`], also by what the last verification of the backup found.
+pub(super) fn assess_verified(
+    context: &ServerContext,
+    verified: &VerificationInfo,
+    backup: &Backup,
+) -> Assessment {
+    match assess(context, backup) {
+        Assessment::Restorable if verified.has_problem(&backup.label) => Assessment::Suspect,
+        assessment => assessment,
     }
 }

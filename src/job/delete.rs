@@ -22,9 +22,10 @@ pub fn run(context: &ServerContext, identifier: &str, force: bool) -> Result<Lab
     check_independent(&backup, &backups)?;
     if !force {
         let path = FollowedPath::of(&repository)?;
+        let verified = repository.verification();
         let is_on_path = path.contains(&backup);
         let usable = |other: &Backup| {
-            let assessed = authentic::assess(context, other);
+            let assessed = authentic::assess_verified(context, &verified, other);
             assessed == Assessment::Restorable && (path.contains(other) || !is_on_path)
         };
         check_retained(context, &backup)?;

@@ -97,7 +97,7 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
     let receiver = context.status.receiver();
     problems.extend(receiver.problems(context.server.wal_receiver_timeout.duration()));
     let entries = catalogue.entries.iter();
-    problems.extend(entries.filter_map(|entry| entry.backup.damage()));
+    problems.extend(entries.filter_map(|entry| damage(context, &entry.backup)));
     let restorable = verification(context, &catalogue, &mut problems).unwrap_or_else(|error| {
         problems.push(error.message().to_owned());
         None
@@ -112,6 +112,19 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
         restorable,
         disk,
     })
+}
+
+/// Why a backup cannot be restored, and what to do.
+fn damage(context: &ServerContext, backup: &Backup) -> Option<String> {
+    let why = backup.damage()?;
+    if backup.is_unreadable() {
+        return Some(why);
+    }
+    let (server, label) = (&context.server.name, &backup.label);
+    Some(format!(
+        "{why}; take a full backup, then: pgmoneta-cli delete {server} {label} (its directory must \
+         not be removed by hand: other backups may have links to its files)"
+    ))
 }
 
 /// Adds what verification has found to the problems, and returns what it has proven.

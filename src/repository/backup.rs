@@ -120,11 +120,16 @@ impl Backup {
         self.unreadable.is_some()
     }
 
+    /// Whether `backup.info` was read, and is not malformed.
+    pub fn has_readable_info(&self) -> bool {
+        !self.info_is_damaged && !self.is_unreadable()
+    }
+
     /// Whether what `backup.info` says can be relied on: it can be parsed, and it has not changed
     /// since it was written with this master key, as far as it has a digest. Otherwise it is not
     /// known whether the backup is retained.
     pub fn has_trusted_info(&self, key: &MasterKey) -> Result<bool> {
-        if self.info_is_damaged || self.is_unreadable() {
+        if !self.has_readable_info() {
             return Ok(false);
         }
         match self.origin {
@@ -288,7 +293,7 @@ impl Backup {
 
     /// Why the backup cannot be restored, as far as known without reading its files.
     pub fn damage(&self) -> Option<String> {
-        let (label, path) = (&self.label, self.path.display());
+        let label = &self.label;
         if let Some((_, why)) = &self.unreadable {
             return Some(format!("the backup {label} cannot be restored now: {why}"));
         }
@@ -301,9 +306,7 @@ impl Backup {
         } else {
             return None;
         };
-        Some(format!(
-            "the backup {label} cannot be restored: {what}; take a new one, then remove {path}"
-        ))
+        Some(format!("the backup {label} cannot be restored: {what}"))
     }
 
     /// The error of reading `backup.info`, if the system prevented it.

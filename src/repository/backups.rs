@@ -72,8 +72,13 @@ fn labels(directory: &Path) -> Result<Vec<(Label, bool)>> {
         let Ok(label) = digits.parse() else {
             continue;
         };
-        let found = directory.join(&name).symlink_metadata();
-        if found.is_ok_and(|found| found.is_dir()) {
+        // A directory that cannot be looked at now, or was moved and is a symbolic link, is there
+        // all the same: its WAL, and the files that it shares, are needed.
+        let counts = match directory.join(&name).symlink_metadata() {
+            Ok(found) => found.is_dir() || found.is_symlink(),
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        };
+        if counts {
             labels.push((label, staging));
         }
     }

@@ -78,10 +78,15 @@ impl Repository {
         let mut users = Users::new();
         for other in self.backups()? {
             let beside = other.path.parent() == backup.path.parent();
-            if !beside || other.label == backup.label || !other.may_have_symbolic_links() {
+            // Not by its backup.info, which may be damaged.
+            if !beside || other.label == backup.label || self.is_known_without_links(&other) {
                 continue;
             }
-            for (path, owned) in links_to(&other, &backup.label)? {
+            let links = links(&other)?;
+            if links.is_empty() {
+                self.note_without_links(&other);
+            }
+            for (path, owned) in to_owner(links, &backup.label) {
                 let backup = other.clone();
                 users.entry(owned).or_default().push(User { backup, path });
             }
@@ -154,15 +159,29 @@ impl User {
     }
 }
 
+/// A symbolic link in a backup: its path, and the backup and the file in it to which it leads.
+type Link = (PathBuf, Option<(Label, PathBuf)>);
+
 /// The links in a backup to the backup `owner`: their paths, and those of the files in the owner.
 pub(super) fn links_to(backup: &Backup, owner: &Label) -> Result<Vec<(PathBuf, PathBuf)>> {
+    Ok(to_owner(links(backup)?, owner).collect())
+}
+
+fn to_owner(links: Vec<Link>, owner: &Label) -> impl Iterator<Item = (PathBuf, PathBuf)> + '_ {
+    let links = links.into_iter();
+    links.filter_map(move |(path, leads_to)| {
+        let (label, owned) = leads_to?;
+        (label == *owner).then_some((path, owned))
+    })
+}
+
+/// All symbolic links in a backup.
+fn links(backup: &Backup) -> Result<Vec<Link>> {
     let mut found = Vec::new();
     storage::for_each_file(&backup.path, |path, kind| {
-        if kind.is_symlink()
-            && let Some((label, owned)) = backup.link_leads_to(&path)?
-            && label == *owner
-        {
-            found.push((path, owned));
+        if kind.is_symlink() {
+            let leads_to = backup.link_leads_to(&path)?;
+            found.push((path, leads_to));
         }
         Ok(())
     })?;

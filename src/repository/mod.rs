@@ -46,7 +46,7 @@ pub(crate) use c_backup::ListDifference;
 pub(crate) use change_info::Metadata;
 pub(crate) use file_reader::FileReader;
 pub(crate) use layout::{
-    BACKUP_WAL_DIRECTORY, CONFIG_DIRECTORY, DATA_DIRECTORY, INFO, METADATA_FILES,
+    BACKUP_WAL_DIRECTORY, CONFIG_DIRECTORY, DATA_DIRECTORY, INFO, MANIFEST, METADATA_FILES,
     TABLESPACES_DIRECTORY, is_in_repository,
 };
 pub(crate) use links::{StoredFile, link_target};

@@ -97,10 +97,16 @@ impl Repository {
     fn check_is_backup(&self, backup: &Backup) -> Result<()> {
         let mut directories = [self.backup_path(), self.c_backup_path()].into_iter();
         let label = backup.label.as_str();
-        if directories.any(|directory| backup.path == directory.join(label)) {
-            return Ok(());
+        let path = backup.path.display();
+        if !directories.any(|directory| backup.path == directory.join(label)) {
+            let text = format!("{path} is no backup of this server");
+            return Err(Error::new(ErrorKind::Internal, text));
         }
-        let text = format!("{} is no backup of this server", backup.path.display());
-        Err(Error::new(ErrorKind::Internal, text))
+        if backup.path.is_symlink() {
+            let text = format!("{path} is a symbolic link: the backup is elsewhere");
+            return Err(Error::new(ErrorKind::Unsupported, text)
+                .with_hint("move the backup back, or remove the link and the backup by hand"));
+        }
+        Ok(())
     }
 }

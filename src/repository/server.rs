@@ -1,5 +1,6 @@
 //! The repository of one server: its directories and its cluster.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,8 @@ use super::{Backup, SystemInfo, WalDirectory, system_info};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::{self, PinnedPaths};
-use crate::unit::{SegmentSize, ServerName, Timeline};
+use crate::sys::FileIdentity;
+use crate::unit::{Label, SegmentSize, ServerName, Timeline};
 
 /// Limit for `system.info`, bytes; it has a few hundred.
 const MAX_SYSTEM_INFO: u64 = 1 << 20;
@@ -33,6 +35,9 @@ pub(super) struct Shared {
     backup_info_lock: Mutex<()>,
     /// Serializes changes of `verification.info`.
     verification_lock: Mutex<()>,
+    /// The backups, as labels and directories, in which no symbolic links were found. They never
+    /// get any: links are made before a backup is complete.
+    without_links: Mutex<BTreeSet<(Label, FileIdentity)>>,
 }
 
 impl Repository {
@@ -55,6 +60,27 @@ impl Repository {
     /// `<base_dir>/<server>`
     pub fn path(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether no symbolic links were found in a backup earlier.
+    pub(super) fn is_known_without_links(&self, backup: &Backup) -> bool {
+        FileIdentity::lstat(&backup.path).is_ok_and(|identity| {
+            let known = (backup.label.clone(), identity);
+            self.lock_without_links().contains(&known)
+        })
+    }
+
+    /// Remembers that there are no symbolic links in a backup.
+    pub(super) fn note_without_links(&self, backup: &Backup) {
+        if let Ok(identity) = FileIdentity::lstat(&backup.path) {
+            let known = (backup.label.clone(), identity);
+            self.lock_without_links().insert(known);
+        }
+    }
+
+    fn lock_without_links(&self) -> MutexGuard<'_, BTreeSet<(Label, FileIdentity)>> {
+        let known = self.shared.without_links.lock();
+        known.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `<base_dir>/<server>/wal`

@@ -44,8 +44,8 @@ impl Repository {
         for directory in self.own_directories()? {
             for name in file_names(&directory)? {
                 if storage::is_temporary(&name) {
-                    storage::remove_file(&directory.join(name))?;
-                    count += 1;
+                    let path = directory.join(name);
+                    count += usize::from(storage::remove_temporary(&path)?);
                 }
             }
         }

@@ -95,6 +95,12 @@ impl VerificationInfo {
         self.backups.get(label)
     }
 
+    /// Whether the last verification of a backup found something wrong.
+    pub fn has_problem(&self, label: &Label) -> bool {
+        self.backup(label)
+            .is_some_and(|last| last.problem.is_some())
+    }
+
     /// Sets when a backup was verified, and what was wrong.
     pub fn set_backup(&mut self, label: &Label, at: i64, problem: Option<String>) {
         let problem = problem.map(|text| one_line(&text));

@@ -301,10 +301,11 @@ impl WalDirectory {
                 temporary.push(self.path.join(name));
             }
         })?;
+        let mut count = 0;
         for path in &temporary {
-            storage::remove_file(path)?;
+            count += usize::from(storage::remove_temporary(path)?);
         }
-        Ok(temporary.len())
+        Ok(count)
     }
 
     /// Files and directories in the archive that do not belong to it.

@@ -148,6 +148,16 @@ pub fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes a temporary file, durably. A directory of such a name is not ours: it stays, with a
+/// warning, and the answer is `false`.
+pub fn remove_temporary(path: &Path) -> Result<bool> {
+    if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        log::warn!("{} is a directory, and is ignored", path.display());
+        return Ok(false);
+    }
+    remove_file(path).map(|()| true)
+}
+
 /// Removes a file without a sync, for files that may reappear after a power failure; it may be
 /// missing.
 pub fn remove_file_unsynced(path: &Path) -> Result<()> {
@@ -182,10 +192,13 @@ pub fn remove_tree(path: &Path) -> Result<()> {
 
 /// As [`remove_tree`], which may take minutes: ends with an error once a stop is requested.
 pub fn remove_tree_interruptibly(path: &Path, stop: &Stop) -> Result<()> {
-    match path.symlink_metadata() {
+    let found = match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found.with_context(|| format!("look at {}", path.display()))?,
     };
+    if !found.is_dir() {
+        return remove_file(path);
+    }
     remove_directory(path, stop)?;
     sync_directory(parent(path))
 }

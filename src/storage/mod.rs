@@ -25,8 +25,8 @@ pub(crate) use claim::{Claim, ExistingClaim};
 pub(crate) use directory::{
     check_create_directory, create_directories, create_directory, create_new_directory,
     create_symlink, for_each_file, hard_link, is_empty_directory, remove_empty_directory,
-    remove_file, remove_file_unsynced, remove_tree, remove_tree_interruptibly, rename,
-    sync_directory,
+    remove_file, remove_file_unsynced, remove_temporary, remove_tree, remove_tree_interruptibly,
+    rename, sync_directory,
 };
 pub(crate) use durable::Durable;
 pub(crate) use filesystem::{Filesystem, Space};
@@ -36,7 +36,7 @@ pub(crate) use link::{replace_by_copy, replace_by_hard_link, replace_by_symlink}
 pub(crate) use lock::DirectoryLock;
 pub(crate) use names::{PARTIAL_SUFFIX, is_temporary};
 pub(crate) use pinned_path::{PinnedPath, PinnedPaths};
-pub(crate) use regular::{is_disk_error, open_file, open_file_nofollow, read_file};
+pub(crate) use regular::{open_file, open_file_nofollow, read_file};
 pub use segment::SegmentFile;
 pub(crate) use segment::{no_durable_position, sync_archive_end, written_length};
 pub(crate) use spare_segment::SpareSegment;

@@ -33,11 +33,6 @@ pub(super) fn open_nonblocking(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
-/// Whether an error is one of the disk: the file cannot be read there.
-pub fn is_disk_error(error: &io::Error) -> bool {
-    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO)
-}
-
 /// Reads a regular file of at most `max_size` bytes. A longer one is an error, and so is anything
 /// else than a file.
 pub fn read_file(path: &Path, max_size: u64) -> io::Result<Vec<u8>> {

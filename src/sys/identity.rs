@@ -11,7 +11,7 @@ use std::path::Path;
 /// On Linux the timestamps are not queried: since 6.13 a query makes the next write update them
 /// with fine granularity (`fs/inode.c`, multigrain timestamps), and the next sync may have to write
 /// the inode too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileIdentity {
     device: u64,
     inode: u64,

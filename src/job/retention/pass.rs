@@ -118,6 +118,7 @@ impl Pass<'_> {
             (true, _) => Validity::Unreadable,
             (false, Assessment::Restorable) => Validity::Valid,
             (false, Assessment::Untrusted) => Validity::Untrusted,
+            (false, Assessment::Suspect) => Validity::Suspect,
             (false, Assessment::NotRestorable) => Validity::Invalid(changed(backup)),
         };
         BackupFacts {

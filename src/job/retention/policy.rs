@@ -44,6 +44,8 @@ pub(super) enum Validity {
     Unreadable,
     /// Its `backup.info` cannot be relied on.
     Untrusted,
+    /// The last verification found something wrong.
+    Suspect,
 }
 
 /// What the configuration says.
@@ -87,6 +89,8 @@ pub(crate) enum KeepReason {
     Unreadable,
     /// Its `backup.info` cannot be relied on.
     Untrusted,
+    /// The last verification found something wrong.
+    Suspect,
     /// It is not valid, for less than a day.
     RecentlyInvalid,
     /// It is not valid, and neither is any other.
@@ -131,6 +135,10 @@ impl fmt::Display for KeepReason {
             KeepReason::Untrusted => f.write_str(
                 "its backup.info is damaged, was changed, or has another master key: whether it \
                  is retained is not known",
+            ),
+            KeepReason::Suspect => f.write_str(
+                "the last verification found something wrong with it: see `status`, and verify \
+                 it again",
             ),
             KeepReason::RecentlyInvalid => f.write_str("not valid, for less than a day"),
             KeepReason::NoneValid => f.write_str("not valid, and neither is any other backup"),
@@ -278,6 +286,7 @@ fn own_reason(backup: &BackupFacts, none_valid: bool, now: DateTime) -> Option<K
         Validity::Valid => None,
         Validity::Unreadable => Some(KeepReason::Unreadable),
         Validity::Untrusted => Some(KeepReason::Untrusted),
+        Validity::Suspect => Some(KeepReason::Suspect),
         Validity::Invalid(_) if none_valid => Some(KeepReason::NoneValid),
         Validity::Invalid(since) => {
             let since = since.map_or(label_time, |since| since.max(label_time));

@@ -34,7 +34,8 @@ pub(crate) fn run(context: &ServerContext, options: Options) -> Result<Outcome> 
         .status
         .begin(Activity::Retention, Scope::Retention)?;
     let repository = context.repository()?;
-    let assess = |backup: &Backup| authentic::assess(context, backup);
+    let verified = repository.verification();
+    let assess = |backup: &Backup| authentic::assess_verified(context, &verified, backup);
     let pass = pass(context, &repository, &assess);
     if options.dry_run {
         return preview(&pass);
@@ -74,7 +75,8 @@ pub(crate) fn at_once(context: &ServerContext) -> bool {
 /// Removes the WAL that no backup needs, also after a backup was deleted.
 pub(crate) fn prune_wal(context: &ServerContext) -> Result<WalOutcome> {
     let repository = context.repository()?;
-    let assess = |backup: &Backup| authentic::assess(context, backup);
+    let verified = repository.verification();
+    let assess = |backup: &Backup| authentic::assess_verified(context, &verified, backup);
     let wal = pass(context, &repository, &assess).prune_wal()?;
     report_wal(context, &wal);
     Ok(wal)

@@ -38,14 +38,18 @@ pub(crate) fn restorable(
         None => TimelineHistory::without_ancestors(timeline),
     };
     let mut chains = proven_chains(&history, findings).into_iter();
-    Ok(chains.find_map(|chain| interval(&history, chain, backups, findings.begun)))
+    let good = backups
+        .iter()
+        .filter(|backup| !info.has_problem(&backup.label));
+    let good: Vec<&Backup> = good.collect();
+    Ok(chains.find_map(|chain| interval(&history, chain, &good, findings.begun)))
 }
 
 /// The oldest backup whose WAL is in the chain, and the end of that.
 fn interval(
     history: &TimelineHistory,
     (timeline, low, to): Chain,
-    backups: &[Backup],
+    backups: &[&Backup],
     proven: i64,
 ) -> Option<Restorable> {
     let usable = backups.iter().filter(|backup| {
@@ -95,7 +99,7 @@ pub(crate) fn wal_problems(
     backups: &[Backup],
 ) -> Result<Vec<String>> {
     let mut problems = Vec::new();
-    for backup in backups.iter().filter(|backup| backup.info.valid) {
+    for backup in backups {
         let verified = info.backup(&backup.label);
         let problem = verified.and_then(|verified| verified.problem.as_ref());
         problems.extend(problem.map(|problem| {

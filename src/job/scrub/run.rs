@@ -9,7 +9,7 @@ use super::due::{Due, due};
 use crate::config::LinkMode;
 use crate::error::{ErrorKind, Result};
 use crate::job::context::ServerContext;
-use crate::job::verify::{self, FileReport, PacedReading};
+use crate::job::verify::{self, FileReport, PacedReading, may_become_valid};
 use crate::repository::{Backup, Repository, WalFindings};
 use crate::status::{Activity, Scope};
 use crate::unit::{Label, Timestamp};
@@ -44,9 +44,14 @@ fn run(context: &ServerContext) -> Result<()> {
     let now = Timestamp::now().seconds();
     let repository = context.repository()?;
     let backups = repository.backups()?;
-    let valid = backups.iter().filter(|backup| backup.info.valid);
-    let labels: Vec<Label> = valid.map(|backup| backup.label.clone()).collect();
-    repository.update_verification(|info| info.retain_backups(|label| labels.contains(label)))?;
+    repository.update_verification(|info| {
+        info.retain_backups(|label| backups.iter().any(|backup| backup.label == *label));
+    })?;
+    // One that became invalid may be good again: its disk was mended.
+    let to_verify = backups
+        .iter()
+        .filter(|backup| backup.info.valid || may_become_valid(backup));
+    let labels: Vec<Label> = to_verify.map(|backup| backup.label.clone()).collect();
     let info = repository.verification();
     let due = due(labels, &info, now, context.daemon.config.verification.0);
     if !due.contains(&Due::Wal)
@@ -91,7 +96,9 @@ fn verify_backup(
         state.backups = state.backups.saturating_add(1);
         state.bad_files = state.bad_files.saturating_add(count);
     });
-    if let Some(first) = bad.first() {
+    if let Some(first) = bad.first()
+        && backup.info.valid
+    {
         invalidate(context, &backup, first, bad.len());
     }
     let problem = outcome.failed.first();

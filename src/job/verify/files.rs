@@ -9,7 +9,7 @@ use super::proof::Proof;
 use super::reading::{DiskFile, PacedReading, Reading};
 use crate::codec::Digests;
 use crate::crypto::MasterKey;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::hex;
 use crate::job::context::ServerContext;
 use crate::pool::for_each;
@@ -23,6 +23,9 @@ use crate::unit::{read_some, to_u64, to_usize};
 
 /// The most bytes decoded at once.
 const MAX_BUFFER: usize = 256 << 10;
+
+/// How many bad files of a backup are logged; the answer to `verify` has all of them.
+const MAX_LOGGED: usize = 10;
 
 /// The results so far.
 #[derive(Default)]
@@ -102,24 +105,22 @@ impl Checker {
         let good = match self.check(file, &mut report) {
             Ok(true) => true,
             Ok(false) => {
-                report.proven = self.is_proven(file, None)? || self.differs_again(file)?;
+                report.proven = self.is_proven(file)?;
                 false
             }
             Err(failure) => {
                 self.stop.check()?;
                 report.reason = format!("{}: {failure}", file.stored_path.display());
-                report.proven = self.is_proven(file, Some(&failure))?;
+                report.proven = self.is_proven(file)?;
                 false
             }
         };
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         if !good {
-            log::error!(
-                "backup {}: {}: {}",
-                self.backup.label,
-                report.path,
-                report.reason
-            );
+            if results.failed.len() < MAX_LOGGED {
+                let (label, path, reason) = (&self.backup.label, &report.path, &report.reason);
+                log::error!("backup {label}: {path}: {reason}");
+            }
             results.failed.push(report);
         } else if self.all {
             results.good.push(report);
@@ -150,17 +151,7 @@ impl Checker {
         Ok(good)
     }
 
-    /// Whether what is decoded from a file differs from the manifest, also when it is read anew.
-    fn differs_again(&self, file: &ManifestFile) -> Result<bool> {
-        if self.paced.is_none() {
-            return Ok(false);
-        }
-        let pairs = self.read(file).and_then(|found| file.compare(&found));
-        self.stop.check()?;
-        Ok(pairs.is_ok_and(|pairs| pairs.iter().any(|pair| pair.expected != pair.found)))
-    }
-
-    fn is_proven(&self, file: &ManifestFile, failure: Option<&Error>) -> Result<bool> {
+    fn is_proven(&self, file: &ManifestFile) -> Result<bool> {
         let Some(paced) = &self.paced else {
             return Ok(false);
         };
@@ -170,7 +161,7 @@ impl Checker {
             pace: &paced.pace,
             stop: &self.stop,
         };
-        proof.is_bad(file, failure)
+        proof.is_bad(file)
     }
 
     /// Waits until as many stored bytes may be read as `plain` bytes of the file have on average.

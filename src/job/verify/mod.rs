@@ -11,4 +11,4 @@ mod wal;
 
 pub(crate) use reading::PacedReading;
 pub(crate) use report::{FileReport, Options, Outcome};
-pub(crate) use run::{run, run_paced};
+pub(crate) use run::{may_become_valid, run, run_paced};

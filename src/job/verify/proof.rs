@@ -4,15 +4,16 @@
 //! permission, no file descriptors. A backup is not given up for these.
 
 use std::io;
+use std::path::Path;
 
 use crate::codec::DigestValues;
-use crate::crypto::{Sha256, Sha512};
-use crate::error::{Error, ErrorKind, Result};
+use crate::crypto::Sha256;
+use crate::error::{ErrorKind, Result};
 use crate::job::pace::Pace;
 use crate::repository::{Backup, INFO, ManifestFile, Repository};
 use crate::storage;
 use crate::sys::{Stop, drop_page_cache};
-use crate::unit::{Encryption, read_some, to_u64};
+use crate::unit::{read_some, to_u64};
 
 /// Bytes that are read at a time.
 const BLOCK_SIZE: usize = 64 << 10;
@@ -26,80 +27,43 @@ pub(super) struct Proof<'a> {
 }
 
 impl Proof<'_> {
-    /// Whether a file is missing, cannot be read from the disk, or has other stored bytes than
-    /// those that were written. `failure` is why it could not be decoded; without one, what was
-    /// decoded differs from the manifest. Fails once a stop is requested.
-    pub(super) fn is_bad(&self, file: &ManifestFile, failure: Option<&Error>) -> Result<bool> {
-        let by_failure = self.by_failure(file, failure);
-        let recorded = match file.digests {
-            DigestValues::Own(own) => own.sha256.to_vec(),
-            DigestValues::Sha512 { stored, .. } => match stored {
-                Some(stored) => stored.to_vec(),
-                None => return Ok(by_failure),
-            },
+    /// Whether a file of a backup of this program is missing, or has other stored bytes than those
+    /// that were written. An error of the disk is no proof: it may be gone at the next time. Nor is
+    /// a symbolic link whose owner is gone, which can be put back. Fails once a stop is requested.
+    pub(super) fn is_bad(&self, file: &ManifestFile) -> Result<bool> {
+        let DigestValues::Own(recorded) = file.digests else {
+            return Ok(false);
         };
-        if file.combined.is_some() {
-            return Ok(by_failure);
-        }
-        let found = match self.backup.locate(&file.stored_path) {
-            Ok(located) => self.digest(&located.path, file.digests),
-            Err(failure) => return Ok(self.is_damage(&failure)),
-        };
+        let located = self.backup.locate(&file.stored_path);
+        let found = located.and_then(|located| Ok(self.digest(&located.path)?));
         match found {
-            Ok(found) => Ok(found != recorded),
-            Err(error) if storage::is_disk_error(&error) => Ok(true),
-            Err(error) => {
+            Ok(found) => Ok(found != recorded.sha256),
+            Err(failure) => {
                 self.stop.check()?;
-                Ok(self.is_damage(&Error::from(error)))
+                Ok(failure.kind() == ErrorKind::NotFound && self.is_there())
             }
         }
     }
 
-    /// As far as it is known without the digest of the stored bytes.
-    fn by_failure(&self, file: &ManifestFile, failure: Option<&Error>) -> bool {
-        let Some(failure) = failure else {
-            return true;
-        };
-        // It may be of another master key.
-        let encrypted = self.backup.info.encryption != Encryption::None
-            || file
-                .stored
-                .is_none_or(|stored| stored.encryption != Encryption::None);
-        self.is_damage(failure) && (failure.kind() == ErrorKind::NotFound || !encrypted)
-    }
-
-    /// Whether an error says that a file is missing or malformed, and the backup is there.
-    pub(super) fn is_damage(&self, failure: &Error) -> bool {
-        match failure.kind() {
-            ErrorKind::Corrupt => true,
-            ErrorKind::NotFound => {
-                self.repository.check_paths().is_ok() && self.backup.path.join(INFO).exists()
-            }
-            _ => false,
-        }
+    /// Whether the directory of the backup is there.
+    pub(super) fn is_there(&self) -> bool {
+        self.repository.check_paths().is_ok() && self.backup.path.join(INFO).exists()
     }
 
     /// The digest of the stored bytes.
-    fn digest(&self, path: &std::path::Path, kind: DigestValues) -> io::Result<Vec<u8>> {
+    fn digest(&self, path: &Path) -> io::Result<[u8; 32]> {
         let mut file = storage::open_file_nofollow(path)?;
         drop_page_cache(&file);
-        let (mut sha256, mut sha512) = (Sha256::new(), Sha512::new());
+        let mut sha256 = Sha256::new();
         let mut buffer = vec![0; BLOCK_SIZE];
         loop {
             self.pace.take(to_u64(BLOCK_SIZE), self.stop)?;
             let block = read_some(&mut file, &mut buffer)?;
             if block.is_empty() {
-                break;
+                return Ok(sha256.finish());
             }
-            match kind {
-                DigestValues::Own(_) => sha256.update(block),
-                DigestValues::Sha512 { .. } => sha512.update(block),
-            }
+            sha256.update(block);
         }
-        Ok(match kind {
-            DigestValues::Own(_) => sha256.finish().to_vec(),
-            DigestValues::Sha512 { .. } => sha512.finish().to_vec(),
-        })
     }
 }
 
@@ -110,7 +74,8 @@ mod tests {
 
     use super::*;
     use crate::codec::{Compression, OwnDigests, StoredFormat};
-    use crate::unit::Label;
+    use crate::repository::link_target;
+    use crate::unit::{Encryption, Label};
 
     /// A repository with a backup that has one file.
     struct Stored {
@@ -142,7 +107,7 @@ mod tests {
             self.backup.path.join("data/file")
         }
 
-        fn is_bad(&self, digests: DigestValues, failure: Option<ErrorKind>) -> bool {
+        fn is_bad(&self, digests: DigestValues) -> bool {
             let stop = Stop::new().unwrap();
             let proof = Proof {
                 repository: &self.repository,
@@ -164,8 +129,7 @@ mod tests {
                 digests,
                 combined: None,
             };
-            let failure = failure.map(|kind| Error::new(kind, "it failed"));
-            proof.is_bad(&file, failure.as_ref()).unwrap()
+            proof.is_bad(&file).unwrap()
         }
     }
 
@@ -180,30 +144,28 @@ mod tests {
     #[test]
     fn only_the_stored_bytes_prove_that_a_file_is_bad() {
         let stored = Stored::new();
-        let corrupt = Some(ErrorKind::Corrupt);
-        assert!(!stored.is_bad(own(), corrupt), "another master key");
-        assert!(!stored.is_bad(own(), Some(ErrorKind::Io)), "no descriptors");
-        // Without a digest of the stored bytes, as the C program may leave it.
-        let plain = DigestValues::Sha512 {
-            plain: Some([0; 64]),
-            stored: None,
+        assert!(!stored.is_bad(own()), "another master key");
+        // Of the C program: its backups are not rewritten.
+        let c_program = DigestValues::Sha512 {
+            plain: None,
+            stored: Some([0; 64]),
         };
-        assert!(!stored.is_bad(plain, corrupt) && stored.is_bad(plain, None));
+        assert!(!stored.is_bad(c_program));
         fs::write(stored.file(), "stOred").unwrap();
-        for failure in [None, corrupt, Some(ErrorKind::Permission)] {
-            assert!(stored.is_bad(own(), failure));
-        }
+        assert!(stored.is_bad(own()));
         fs::write(stored.file(), "stored!").unwrap();
-        assert!(stored.is_bad(own(), corrupt));
+        assert!(stored.is_bad(own()));
         fs::remove_file(stored.file()).unwrap();
-        fs::create_dir(stored.file()).unwrap();
-        assert!(stored.is_bad(own(), corrupt), "no file");
-        fs::remove_dir(stored.file()).unwrap();
-        assert!(stored.is_bad(own(), Some(ErrorKind::NotFound)));
+        assert!(stored.is_bad(own()), "it is missing");
+        // The owner may be put back.
+        let gone = link_target("data/file".as_ref(), &"20250101000000".parse().unwrap());
+        std::os::unix::fs::symlink(gone, stored.file()).unwrap();
+        assert!(!stored.is_bad(own()));
+        fs::remove_file(stored.file()).unwrap();
         // Without the backup nothing is proven: it is removed, or not mounted.
         fs::remove_file(stored.backup.path.join(INFO)).unwrap();
-        assert!(!stored.is_bad(own(), Some(ErrorKind::NotFound)));
+        assert!(!stored.is_bad(own()));
         fs::remove_dir_all(&stored.base).unwrap();
-        assert!(!stored.is_bad(own(), Some(ErrorKind::NotFound)));
+        assert!(!stored.is_bad(own()));
     }
 }

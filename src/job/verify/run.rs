@@ -6,12 +6,14 @@ use super::files;
 use super::proof::Proof;
 use super::reading::{PacedReading, Reading};
 use super::{FileReport, Options, Outcome, wal};
-use crate::error::{Error, Result};
+use crate::error::{ErrorKind, Result};
 use crate::job::context::ServerContext;
 use crate::job::{authentic, info_check};
-use crate::repository::{Backup, Manifest, Origin, Repository};
+use crate::repository::{Backup, MANIFEST, Manifest, Origin, Repository};
 use crate::status::{Activity, Progress, Scope};
-use crate::unit::{Encryption, Label, Timestamp};
+use crate::storage;
+use crate::sys::drop_page_cache;
+use crate::unit::{Label, Timestamp};
 
 /// Verifies a backup of `server`; its problems are in the outcome. Fails if there is no such
 /// backup, or on errors that are not of the backup.
@@ -89,7 +91,7 @@ fn verify(
         Err(failure) => {
             context.stop.check()?;
             let mut report = failed_file("backup.manifest", failure.message());
-            report.proven = is_damaged(context, (repository, backup), reading, &failure);
+            report.proven = is_damaged(context, (repository, backup), reading);
             outcome.failed.push(report);
             return Ok(outcome);
         }
@@ -112,16 +114,36 @@ fn verify(
     let path = |one: &FileReport, other: &FileReport| one.path.cmp(&other.path);
     outcome.failed.sort_by(path);
     outcome.good.sort_by(path);
+    if outcome.failed.is_empty() && !backup.info.valid {
+        make_valid(context, repository, backup)?;
+        let label = &backup.label;
+        outcome.warnings.push(format!(
+            "backup {label} was marked as not valid, and is valid again: all of it is good"
+        ));
+    }
     Ok(outcome)
 }
 
-/// Whether it is proven that the manifest, which could not be read, is missing or damaged. That of
-/// an encrypted backup of the C program may be of another master key.
+/// Whether a good verification makes the backup valid: one of this program is complete before it
+/// is listed, and becomes invalid by a verification only. Its disk may have been mended since.
+pub(crate) fn may_become_valid(backup: &Backup) -> bool {
+    backup.origin == Origin::Own && backup.has_readable_info()
+}
+
+fn make_valid(context: &ServerContext, repository: &Repository, backup: &Backup) -> Result<()> {
+    let made = repository.change_info(backup, &context.daemon.key, |metadata| {
+        metadata.valid = true;
+        Ok(())
+    });
+    made.map(drop)
+}
+
+/// Whether it is proven that the manifest of a backup of this program, which could not be read, is
+/// missing or damaged: it is read once more, from the disk.
 fn is_damaged(
     context: &ServerContext,
     (repository, backup): (&Repository, &Backup),
     reading: &Reading,
-    failure: &Error,
 ) -> bool {
     let Reading::Paced(paced) = reading else {
         return false;
@@ -132,8 +154,13 @@ fn is_damaged(
         pace: &paced.pace,
         stop: &context.stop,
     };
-    let readable = backup.origin == Origin::Own || backup.info.encryption == Encryption::None;
-    readable && proof.is_damage(failure)
+    if let Ok(file) = storage::open_file_nofollow(&backup.path.join(MANIFEST)) {
+        drop_page_cache(&file);
+    }
+    let again = backup.manifest(&context.daemon.key).err();
+    let is_damage = again
+        .is_some_and(|failure| matches!(failure.kind(), ErrorKind::Corrupt | ErrorKind::NotFound));
+    is_damage && backup.origin == Origin::Own && proof.is_there()
 }
 
 /// The report if `backup.info` is not valid, or contradicts the files of the backup.
@@ -142,7 +169,7 @@ fn check_info(
     backup: &Backup,
     manifest: &Manifest,
 ) -> Result<Option<FileReport>> {
-    let reason = if !backup.info.valid {
+    let reason = if !backup.info.valid && !may_become_valid(backup) {
         "it cannot be read or says that the backup is not valid".to_owned()
     } else {
         match info_check::differences(context, backup, manifest) {

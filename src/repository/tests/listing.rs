@@ -14,6 +14,9 @@ fn complete_backups_are_listed_and_damaged_ones_are_not_valid() {
     scratch.add(".new-20260105000000", "STATUS=1\n");
     scratch.add("lost+found", "");
     std::fs::write(scratch.1.backup_path().join("20260106000000"), "").unwrap();
+    // It may be on another disk, which is away.
+    let away = scratch.1.backup_path().join("20260102000000");
+    std::os::unix::fs::symlink("/nowhere/20260102000000", away).unwrap();
     let backups = scratch.1.backups().unwrap();
     let listed: Vec<_> = backups
         .iter()
@@ -23,6 +26,7 @@ fn complete_backups_are_listed_and_damaged_ones_are_not_valid() {
         listed,
         [
             ("20260101000000", true),
+            ("20260102000000", false),
             ("20260103000000", true),
             ("20260104000000", false)
         ]

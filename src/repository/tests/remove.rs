@@ -168,3 +168,27 @@ fn the_rest_of_an_earlier_removal_does_not_prevent_another() {
     remove(repository, ONE).unwrap();
     assert!(!rest.exists() && labels(repository).is_empty());
 }
+
+#[test]
+fn symbolic_links_in_the_place_of_directories_are_not_followed() {
+    let scratch = Scratch::new("remove-link");
+    let repository = &scratch.1;
+    add(&scratch, ONE);
+    let other = repository.path().with_file_name("other");
+    fs::create_dir_all(&other).unwrap();
+    fs::write(other.join("file"), "x").unwrap();
+    symlink(&other, repository.backup_path().join(format!(".del-{ONE}"))).unwrap();
+    remove(repository, ONE).unwrap();
+    assert!(names(&repository.backup_path()).is_empty());
+    assert_eq!(names(&other), ["file"]);
+    // A backup that was moved to another disk.
+    let path = add(&scratch, ONE);
+    let moved = other.join(ONE);
+    fs::rename(&path, &moved).unwrap();
+    symlink(&moved, &path).unwrap();
+    assert_eq!(labels(repository), [ONE]);
+    let refused = remove(repository, ONE).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+    assert!(refused.hint().is_some());
+    assert!(moved.join("backup.info").exists() && path.is_symlink());
+}

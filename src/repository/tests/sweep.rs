@@ -24,7 +24,13 @@ fn a_sweep_removes_incomplete_backups_and_nothing_else() {
     scratch.1.bind(&system).unwrap();
     std::fs::write(scratch.1.wal_path().join(".0001.zstd.tmp"), "").unwrap();
     std::fs::write(scratch.1.wal_path().join("0001.partial"), "").unwrap();
+    let foreign =
+        [scratch.1.wal_path(), scratch.1.path().to_owned()].map(|path| path.join(".x.tmp"));
+    for directory in &foreign {
+        std::fs::create_dir(directory).unwrap();
+    }
     assert_eq!(scratch.1.sweep().unwrap(), 3);
+    assert!(foreign.iter().all(|directory| directory.exists()));
     assert!(!building.exists());
     assert!(kept.join("backup.info").exists() && kept.join("data").exists());
     assert!(scratch.1.wal_path().join("0001.partial").exists());

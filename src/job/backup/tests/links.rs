@@ -11,7 +11,7 @@ use crate::codec::{CHUNK_SIZE, Compression, EncodeOptions};
 use crate::config::LinkMode;
 use crate::crypto::MasterKey;
 use crate::error::Result;
-use crate::repository::{Backup, ManifestFile};
+use crate::repository::{Backup, INFO, ManifestFile};
 use crate::storage::link_faults;
 use crate::unit::Encryption;
 
@@ -336,6 +336,14 @@ fn hand_over(stops: &[u32]) {
     linked.back_up(LABELS[3], LinkMode::Symbolic);
 
     let repository = linked.scratch.repository.clone();
+    if stops.is_empty() {
+        // One bit of it is damaged.
+        let info = second.path.join(INFO);
+        let text = std::fs::read_to_string(&info).unwrap();
+        assert!(text.contains("SYMBOLIC_LINKS=1"));
+        let text = text.replace("SYMBOLIC_LINKS=1", "SYMBOLIC_LINKS=0");
+        std::fs::write(&info, text).unwrap();
+    }
     for steps in stops {
         link_faults::stop_after(*steps);
         assert!(
