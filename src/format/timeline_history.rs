@@ -86,6 +86,22 @@ impl TimelineHistory {
         }
     }
 
+    /// Whether both can be true: they have the same history of the newest timeline that is in
+    /// both.
+    pub fn agrees_with(&self, other: &TimelineHistory) -> bool {
+        let Some(common) = self.timelines().rev().find(|one| other.contains(*one)) else {
+            return true;
+        };
+        let switches = |history: &TimelineHistory| -> Vec<(Timeline, Lsn)> {
+            let history = history.up_to(common);
+            let switches = history.switches.iter();
+            switches
+                .map(|switch| (switch.timeline, switch.end))
+                .collect()
+        };
+        switches(self) == switches(other)
+    }
+
     /// The timeline of this history.
     pub fn timeline(&self) -> Timeline {
         self.timeline

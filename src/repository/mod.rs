@@ -36,6 +36,7 @@ mod verification_info;
 mod wal_directory;
 mod wal_end;
 mod wal_gaps;
+mod wal_histories;
 mod wal_prune;
 mod wal_start;
 
@@ -63,6 +64,7 @@ pub(crate) use verification_info::{BadWal, NextWal, VerificationInfo, WalFinding
 pub use wal_directory::WalDirectory;
 pub(crate) use wal_directory::{MeasuredWalFile, WalFile};
 pub use wal_end::WalEnd;
+pub(crate) use wal_histories::Histories;
 pub use wal_prune::{NeededWal, PrunePlan};
 
 #[cfg(test)]

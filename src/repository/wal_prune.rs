@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{PrunedWal, WalDirectory, WalFile};
+use super::{Histories, PrunedWal, WalDirectory, WalFile};
 use crate::error::Result;
 use crate::format::TimelineHistory;
 use crate::storage;
-use crate::unit::{Segment, Timeline, WalPosition};
+use crate::unit::{Segment, SegmentSize, Timeline, WalPosition};
 
 /// After how many removed files the directory is synced.
 const BATCH: usize = 256;
@@ -55,23 +55,33 @@ impl PrunePlan {
 impl WalDirectory {
     /// The `files`, all of the archive and sorted, that are not needed. They must have been listed
     /// before `needed` was determined: the timeline that is followed may change meanwhile.
-    pub fn plan_pruning(&self, files: Vec<WalFile>, needed: &NeededWal) -> PrunePlan {
+    pub fn plan_pruning(&self, files: Vec<WalFile>, needed: &NeededWal) -> Result<PrunePlan> {
         let mut bounds: BTreeMap<Timeline, Bounds> = BTreeMap::new();
         for file in &files {
             let Segment { timeline, number } = file.segment;
             let bounds = bounds.entry(timeline).or_insert(Bounds {
                 keep_from: 0,
+                first: number,
                 last: number,
             });
             bounds.last = bounds.last.max(number);
         }
+        let known = KnownHistories {
+            histories: self.histories()?,
+            pruned: self.pruned()?,
+            firsts: bounds
+                .iter()
+                .map(|(&one, bounds)| (one, bounds.first))
+                .collect(),
+            size: self.segment_size(),
+        };
         let mut plan = PrunePlan::default();
         let mut followed = needed.followed.clone();
         if followed.is_empty() {
             followed.extend(bounds.keys().next_back());
         }
         for (&timeline, bounds) in &mut bounds {
-            bounds.keep_from = match self.first_needed(timeline, needed, &mut plan.unknown) {
+            bounds.keep_from = match known.first_needed(timeline, needed, &mut plan.unknown) {
                 Some(first) => first,
                 None if followed.contains(&timeline) => 0,
                 None => bounds.last.saturating_add(1),
@@ -79,7 +89,7 @@ impl WalDirectory {
         }
         followed
             .iter()
-            .for_each(|timeline| self.keep_tail(*timeline, &mut bounds));
+            .for_each(|timeline| known.keep_tail(*timeline, &mut bounds));
         let size = self.segment_size();
         for file in files {
             let Segment { timeline, number } = file.segment;
@@ -96,61 +106,7 @@ impl WalDirectory {
                 plan.files.push(file);
             }
         }
-        plan
-    }
-
-    /// The number of the first segment of a timeline that is needed; `None` if none is.
-    fn first_needed(
-        &self,
-        timeline: Timeline,
-        needed: &NeededWal,
-        unknown: &mut Vec<Timeline>,
-    ) -> Option<u64> {
-        let size = self.segment_size().bytes();
-        let own = needed.from.iter().filter(|from| from.timeline == timeline);
-        let own = own.map(|from| from.lsn.0 / size).min();
-        // A timeline has a higher number than those that it descends from.
-        let mut earlier = needed
-            .from
-            .iter()
-            .filter(|from| from.timeline < timeline)
-            .peekable();
-        if earlier.peek().is_none() {
-            return own;
-        }
-        let Some(history) = self.known_history(timeline) else {
-            unknown.push(timeline);
-            return Some(0);
-        };
-        let descends = earlier.any(|from| {
-            let left = history.end_of(from.timeline);
-            left.is_some_and(|left| from.lsn <= left)
-        });
-        if descends { Some(0) } else { own }
-    }
-
-    /// Keeps the newest segments on the path to a timeline.
-    fn keep_tail(&self, timeline: Timeline, bounds: &mut BTreeMap<Timeline, Bounds>) {
-        let history = self.known_history(timeline);
-        let history = history.unwrap_or_else(|| TimelineHistory::without_ancestors(timeline));
-        let newest = history
-            .timelines()
-            .rev()
-            .find(|one| bounds.contains_key(one));
-        if let Some(bounds) = newest.and_then(|newest| bounds.get_mut(&newest)) {
-            let tail = bounds.last.saturating_add(1).saturating_sub(TAIL);
-            bounds.keep_from = bounds.keep_from.min(tail);
-        }
-    }
-
-    /// The history of a timeline; `None` if it is missing, damaged, or has no ancestors.
-    fn known_history(&self, timeline: Timeline) -> Option<TimelineHistory> {
-        if timeline == Timeline::FIRST {
-            return Some(TimelineHistory::first());
-        }
-        let content = self.history(timeline).ok().flatten()?;
-        let history = TimelineHistory::parse(timeline, &content).ok()?;
-        (!history.switches().is_empty()).then_some(history)
+        Ok(plan)
     }
 
     /// Whether a segment has WAL of one of the ranges.
@@ -189,10 +145,81 @@ impl WalDirectory {
     }
 }
 
+/// What the timelines descend from.
+struct KnownHistories {
+    histories: Histories,
+    pruned: PrunedWal,
+    /// The first archived segment of each timeline.
+    firsts: BTreeMap<Timeline, u64>,
+    size: SegmentSize,
+}
+
+impl KnownHistories {
+    /// The number of the first segment of a timeline that is needed; `None` if none is.
+    fn first_needed(
+        &self,
+        timeline: Timeline,
+        needed: &NeededWal,
+        unknown: &mut Vec<Timeline>,
+    ) -> Option<u64> {
+        let size = self.size.bytes();
+        let own = needed.from.iter().filter(|from| from.timeline == timeline);
+        let own = own.map(|from| from.lsn.0 / size).min();
+        // A timeline has a higher number than those that it descends from.
+        let mut earlier = needed
+            .from
+            .iter()
+            .filter(|from| from.timeline < timeline)
+            .peekable();
+        if earlier.peek().is_none() {
+            return own;
+        }
+        let Some(history) = self.get(timeline) else {
+            unknown.push(timeline);
+            return Some(0);
+        };
+        let descends = earlier.any(|from| {
+            let left = history.end_of(from.timeline);
+            // By segments: the position may be damaged.
+            left.is_some_and(|left| from.lsn.0 / size <= left.0 / size)
+        });
+        if descends { Some(0) } else { own }
+    }
+
+    /// Keeps the newest segments on the path to a timeline.
+    fn keep_tail(&self, timeline: Timeline, bounds: &mut BTreeMap<Timeline, Bounds>) {
+        let history = self.get(timeline);
+        let history = history.unwrap_or_else(|| TimelineHistory::without_ancestors(timeline));
+        let newest = history
+            .timelines()
+            .rev()
+            .find(|one| bounds.contains_key(one));
+        if let Some(bounds) = newest.and_then(|newest| bounds.get_mut(&newest)) {
+            let tail = bounds.last.saturating_add(1).saturating_sub(TAIL);
+            bounds.keep_from = bounds.keep_from.min(tail);
+        }
+    }
+
+    /// The history of a timeline; `None` if it is not known, or contradicts the archive: the WAL of
+    /// a timeline begins in the segment of its switch point, unless that was pruned.
+    fn get(&self, timeline: Timeline) -> Option<TimelineHistory> {
+        let history = self.histories.get(timeline).ok()?;
+        let begin = history.begin_of(timeline)?;
+        let begin = Segment::containing(timeline, begin, self.size);
+        let first = self.firsts.get(&timeline).copied();
+        let fits = first.is_none_or(|first| first == begin.number)
+            || timeline == Timeline::FIRST
+            || self.pruned.contains(begin, self.size);
+        fits.then_some(history)
+    }
+}
+
 /// The segments of one timeline.
 struct Bounds {
     /// The number of the first one that is kept.
     keep_from: u64,
+    /// The number of the first one in the archive.
+    first: u64,
     /// The number of the last one in the archive.
     last: u64,
 }

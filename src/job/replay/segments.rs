@@ -126,6 +126,11 @@ impl Segments {
         self
     }
 
+    /// Why the history of a timeline is not known by its file in the archive; `None` if it is.
+    pub fn history_problem(&self, timeline: Timeline) -> Result<Option<String>> {
+        Ok(self.archive.histories()?.get(timeline).err())
+    }
+
     /// The timeline that the archive follows; `None` if unknown.
     pub fn followed_timeline(&self) -> Option<Timeline> {
         self.followed

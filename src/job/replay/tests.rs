@@ -8,6 +8,7 @@ use super::{
     ReadResult, Segments, Stopped, TimelineChoice, WalReader, choose_path, target_history,
 };
 use crate::crypto::MasterKey;
+use crate::error::{ErrorKind, Result};
 use crate::format::TimelineHistory;
 use crate::format::wal::synthetic::{MIB, SYSTEM, Writer, main_data, size};
 use crate::repository::{BackupInfo, WalDirectory};
@@ -102,14 +103,23 @@ impl Archive {
 
     /// The timeline that is chosen for a backup that ends on timeline 1 at `end`.
     fn chosen_timeline(&self, end: Lsn, choice: TimelineChoice, followed: Option<u32>) -> u32 {
+        let path = self.path(end, choice, followed).unwrap();
+        path.timeline().number()
+    }
+
+    fn path(
+        &self,
+        end: Lsn,
+        choice: TimelineChoice,
+        followed: Option<u32>,
+    ) -> Result<TimelineHistory> {
         let text = format!("STATUS=1\nSTART_WALPOS={BEGIN}\nEND_WALPOS={end}\n");
         let label = "20261122140300".parse().unwrap();
         let info = BackupInfo::parse(text.as_bytes(), &label).unwrap();
         let segments = self
             .segments()
             .with_followed_timeline(followed.and_then(Timeline::new));
-        let path = choose_path(&segments, &info, choice, &Stop::new().unwrap()).unwrap();
-        path.timeline().number()
+        choose_path(&segments, &info, choice, &Stop::new().unwrap())
     }
 }
 
@@ -350,6 +360,18 @@ fn a_timeline_without_wal_in_the_history_is_not_chosen() {
     archive.store(&two, BEGIN, two.position());
     archive.add_history(3, &[(1, one.position()), (2, ends[9])]);
     let early = ends[4];
+    // A changed line: what the archive follows is not left out silently.
+    archive.add_history(3, &[(1, ends[7]), (2, ends[9])]);
+    let refused = archive.path(early, TimelineChoice::Followed, Some(3));
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unreachable);
+    assert!(
+        refused
+            .message()
+            .ends_with("00000003.history: it contradicts 00000002.history"),
+        "{refused}"
+    );
+    archive.add_history(3, &[(1, one.position()), (2, ends[9])]);
     assert_eq!(
         archive.chosen_timeline(early, TimelineChoice::Followed, Some(3)),
         1

@@ -111,6 +111,20 @@ fn followed_path(
     let Some(timeline) = segments.followed_timeline() else {
         return Ok(None);
     };
+    if timeline > backup.end.timeline
+        && let Some(why) = segments.history_problem(timeline)?
+    {
+        let name = timeline.history_name();
+        let message = format!(
+            "the WAL archive follows timeline {timeline}, and whether that descends from the \
+             backup is not known: {name}: {why}"
+        );
+        return Err(Error::new(ErrorKind::Unreachable, message).with_hint(format!(
+            "correct the file, or copy it from the server; timeline={timeline} follows it as it \
+             is, timeline={} ends where the backup's timeline does",
+            backup.end.timeline
+        )));
+    }
     let history = known_history(segments, backup, timeline)?;
     let Some(history) = history.filter(|history| contains_backup(history, backup)) else {
         return Ok(None);

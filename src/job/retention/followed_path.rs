@@ -3,8 +3,7 @@
 use crate::error::Result;
 use crate::format::TimelineHistory;
 use crate::job::replay::contains_backup;
-use crate::repository::{Backup, Repository, WalDirectory};
-use crate::unit::Timeline;
+use crate::repository::{Backup, Repository};
 
 /// The path to the timeline that the WAL archive follows.
 pub(crate) struct FollowedPath {
@@ -17,8 +16,10 @@ impl FollowedPath {
     pub(crate) fn of(repository: &Repository) -> Result<FollowedPath> {
         let followed = repository.followed_timeline()?;
         let wal = repository.wal()?;
-        let history = wal.zip(followed);
-        let history = history.and_then(|(wal, timeline)| history_of(&wal, timeline));
+        let history = match wal.zip(followed) {
+            Some((wal, timeline)) => wal.histories()?.get(timeline).ok(),
+            None => None,
+        };
         Ok(FollowedPath { history })
     }
 
@@ -32,12 +33,4 @@ impl FollowedPath {
         let history = self.history.as_ref();
         history.is_none_or(|history| contains_backup(history, &backup.info))
     }
-}
-
-fn history_of(wal: &WalDirectory, timeline: Timeline) -> Option<TimelineHistory> {
-    if timeline == Timeline::FIRST {
-        return Some(TimelineHistory::first());
-    }
-    let content = wal.history(timeline).ok().flatten()?;
-    TimelineHistory::parse(timeline, &content).ok()
 }

@@ -83,7 +83,7 @@ impl Pass<'_> {
             Ok(needed) => needed,
             Err(why) => return Ok(WalPlan::Keep(why)),
         };
-        let plan = wal.plan_pruning(files, &needed);
+        let plan = wal.plan_pruning(files, &needed)?;
         Ok(WalPlan::Prune(wal, plan))
     }
 

@@ -9,7 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::TimelineHistory;
 use crate::job::pace::Pace;
 use crate::job::replay::{FirstRecord, ReadResult, Segments, Stopped, WalReader, contains_backup};
-use crate::repository::{Backup, BadWal, NextWal, Repository, WalDirectory, WalFindings};
+use crate::repository::{
+    Backup, BadWal, Histories, NextWal, Repository, WalDirectory, WalFindings,
+};
 use crate::status::Progress;
 use crate::sys::Stop;
 use crate::unit::{Lsn, Segment, Timeline, WalPosition};
@@ -105,8 +107,9 @@ impl Work<'_> {
     /// The timelines with WAL that a backup needs. A damaged or missing history file is reported.
     fn timelines(&mut self) -> Result<Vec<TimelineWal>> {
         let mut found = Vec::new();
+        let histories = self.archive.histories()?;
         for timeline in self.segments.timelines() {
-            let history = self.history(timeline)?;
+            let history = self.history(&histories, timeline);
             found.extend(
                 self.start(&history)
                     .map(|start| TimelineWal { history, start }),
@@ -115,16 +118,10 @@ impl Work<'_> {
         Ok(found)
     }
 
-    fn history(&mut self, timeline: Timeline) -> Result<TimelineHistory> {
-        if timeline == Timeline::FIRST {
-            return Ok(TimelineHistory::first());
-        }
-        let reason = match self.segments.history(timeline)? {
-            Some(content) => match TimelineHistory::parse(timeline, &content) {
-                Ok(history) => return Ok(history),
-                Err(damage) => damage.message().to_owned(),
-            },
-            None => "it is missing".to_owned(),
+    fn history(&mut self, histories: &Histories, timeline: Timeline) -> TimelineHistory {
+        let reason = match histories.get(timeline) {
+            Ok(history) => return history,
+            Err(reason) => reason,
         };
         let file = timeline.history_name();
         let path = self.archive.path().join(&file);
@@ -141,7 +138,7 @@ impl Work<'_> {
                 problem,
             });
         }
-        Ok(TimelineHistory::without_ancestors(timeline))
+        TimelineHistory::without_ancestors(timeline)
     }
 
     /// Where the WAL of the last timeline of a history begins that a backup needs: where the

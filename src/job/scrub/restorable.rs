@@ -33,9 +33,8 @@ pub(crate) fn restorable(
     let (Some(wal), Some(timeline)) = (repository.wal()?, repository.followed_timeline()?) else {
         return Ok(None);
     };
-    let history = match wal.history(timeline)? {
-        Some(content) => TimelineHistory::parse(timeline, &content)?,
-        None => TimelineHistory::without_ancestors(timeline),
+    let Ok(history) = wal.histories()?.get(timeline) else {
+        return Ok(None);
     };
     let mut chains = proven_chains(&history, findings).into_iter();
     let good = backups

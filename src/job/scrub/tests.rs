@@ -306,6 +306,18 @@ fn the_interval_goes_over_a_switch_to_another_timeline() {
     );
     let end = branch.position();
     assert_eq!(archive.proven(&findings), Some((2, first_end, end)));
+    // The next timeline contradicts it.
+    let next = archive.segment("00000003.history");
+    fs::write(&next, format!("1\t{first_end}\tx\n2\t{end}\tx\n")).unwrap();
+    let (contradicting, _) = archive.read();
+    assert!(
+        contradicting.bad[0]
+            .problem
+            .contains("it contradicts 00000003.history"),
+        "{contradicting:?}"
+    );
+    assert_eq!(archive.proven(&contradicting), None);
+    fs::remove_file(next).unwrap();
     // Damage on the parent ends it.
     archive.flip(&name(1, 6), 5 * PAGE + 100);
     let (last, from, to) = archive.proven(&archive.read().0).unwrap();

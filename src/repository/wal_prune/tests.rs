@@ -61,7 +61,8 @@ impl Scratch {
     }
 
     fn plan(&self, needed: &NeededWal) -> PrunePlan {
-        self.wal.plan_pruning(self.wal.files().unwrap(), needed)
+        let files = self.wal.files().unwrap();
+        self.wal.plan_pruning(files, needed).unwrap()
     }
 
     /// What remains after pruning: for each timeline the first segment, and how many there are.
@@ -175,6 +176,37 @@ fn the_followed_timeline_is_kept_if_no_backup_is_on_its_path() {
     fs::remove_file(scratch.wal.path().join("00000004.history")).unwrap();
     let plan = scratch.plan(&unknown);
     assert_eq!((plan.files.len(), plan.unknown), (0, vec![timeline(4)]));
+}
+
+#[test]
+fn no_changed_bit_of_a_history_file_removes_wal_that_is_needed() {
+    let scratch = Scratch::tree("bits");
+    let names =
+        |plan: PrunePlan| -> BTreeSet<PathBuf> { plan.files.iter().map(WalFile::path).collect() };
+    for needed in [
+        needed(3, &[(1, 3), (3, 9)]),
+        needed(3, &[(2, 6)]),
+        needed(4, &[(1, 6)]),
+        needed(4, &[(1, 2), (2, 7)]),
+    ] {
+        let expected = names(scratch.plan(&needed));
+        for number in [2, 3, 4] {
+            let path = scratch.wal.path().join(timeline(number).history_name());
+            let good = fs::read(&path).unwrap();
+            for bit in 0..good.len() * 8 {
+                let mut bytes = good.clone();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                fs::write(&path, &bytes).unwrap();
+                let removed = names(scratch.plan(&needed));
+                let text = String::from_utf8_lossy(&bytes);
+                assert!(
+                    removed.is_subset(&expected),
+                    "{number} {text:?} {removed:?}"
+                );
+            }
+            fs::write(&path, good).unwrap();
+        }
+    }
 }
 
 #[test]
