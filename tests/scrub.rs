@@ -70,8 +70,8 @@ struct World {
 }
 
 impl World {
-    /// Two backups that share files, and the labels.
-    fn new() -> (World, [String; 2]) {
+    /// Three backups that share files, and the labels.
+    fn new() -> (World, [String; 3]) {
         let scratch = Scratch::new("scrub");
         let mut cluster = Cluster::builder(&scratch)
             .wal_segment_mib(1)
@@ -89,7 +89,7 @@ impl World {
             .global("compression = zstd\nverification = 1\nverification_rate = 1")
             .server("primary", &cluster)
             .start_streaming();
-        let labels = [daemon.backup("primary"), daemon.backup("primary")];
+        let labels = [(); 3].map(|()| daemon.backup("primary"));
         let world = World {
             cluster,
             daemon,
@@ -123,11 +123,12 @@ impl World {
 
 #[test]
 fn damage_is_found_by_the_schedule_and_the_next_backup_does_not_have_it() {
-    let (mut world, [first, second]) = World::new();
-    // At a byte per second it takes years, and a stop ends it at once.
+    let (mut world, [oldest, first, second]) = World::new();
+    // At a byte per second it takes years; it gives way to a removal, and a stop ends it at once.
     wait_until("the verification runs", 60, || {
         status(&world.daemon).0["ActiveVerify"] == true
     });
+    world.daemon.cli(&["delete", "primary", &oldest]).ok();
     world.daemon.stop();
     // The server is not needed.
     world.cluster.stop();

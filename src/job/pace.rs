@@ -3,11 +3,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::sys::Stop;
 
 /// Shorter waits are made up for later: they are not worth a system call.
 const MIN_WAIT: Duration = Duration::from_millis(1);
+
+/// How long to wait before looking whether another operation waits.
+const MAX_SLICE: Duration = Duration::from_secs(1);
 
 /// The longest time that one read is paid with, if the rate is very low.
 const MAX_COST: Duration = Duration::from_secs(86_400);
@@ -35,14 +38,31 @@ impl Pace {
 
     /// Waits until `bytes` may be read. Fails as soon as a stop is requested.
     pub(super) fn take(&self, bytes: u64, stop: &Stop) -> Result<()> {
-        let wait = {
+        self.take_unless(bytes, stop, || false)
+    }
+
+    /// As [`Pace::take`]. [`ErrorKind::Busy`] within a second once `gives_way` is true.
+    pub(super) fn take_unless(
+        &self,
+        bytes: u64,
+        stop: &Stop,
+        gives_way: impl Fn() -> bool,
+    ) -> Result<()> {
+        let mut wait = {
             let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             bucket.take(bytes, Instant::now())
         };
-        if wait < MIN_WAIT {
-            return stop.check();
+        loop {
+            if gives_way() {
+                return Err(Error::new(ErrorKind::Busy, "another operation waits"));
+            }
+            if wait < MIN_WAIT {
+                return stop.check();
+            }
+            let slice = wait.min(MAX_SLICE);
+            stop.pause(slice)?;
+            wait -= slice;
         }
-        stop.pause(wait)
     }
 }
 
@@ -64,7 +84,6 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
 
     #[test]
     fn no_more_than_the_rate_is_read_and_idle_time_is_not_saved() {

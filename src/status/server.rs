@@ -52,7 +52,8 @@ pub enum Scope {
     /// It removes WAL from the archive, in steps: others wait for the end of a step.
     PruneWal,
     /// It verifies one backup by the schedule, or with `None` the WAL archive. As it may take
-    /// hours, WAL is removed meanwhile: what a kept backup needs is not.
+    /// hours, WAL is removed meanwhile: what a kept backup needs is not. Who removes the backup
+    /// waits until it is given up.
     Verify(Option<Label>),
 }
 
@@ -88,8 +89,8 @@ const EXCLUSIONS: [[Excludes; 8]; 8] = {
     ]
 };
 
-/// How long an operation waits for the end of a step of [`Scope::PruneWal`].
-const PRUNE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an operation waits until a [`Scope::PruneWal`] or a [`Scope::Verify`] gives way.
+const WAY_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Scope {
     fn index(&self) -> usize {
@@ -144,7 +145,7 @@ struct Inner {
     /// The number of the operation that was started last.
     last: u64,
     running: BTreeMap<u64, Running>,
-    /// How many operations wait until [`Scope::PruneWal`] ends.
+    /// How many operations wait in [`ServerState::wait_for_way`].
     delayed: usize,
 }
 
@@ -171,9 +172,9 @@ impl OperationGuard {
         &self.progress
     }
 
-    /// Whether another operation waits for the end of this one, which is a [`Scope::PruneWal`].
+    /// As [`ServerState::delays_others`].
     pub fn delays_others(&self) -> bool {
-        self.server.lock().delayed > 0
+        self.server.delays_others()
     }
 
     /// Ends the exclusion of changes to other backups than `label`, once it is chosen.
@@ -220,7 +221,7 @@ impl ServerState {
         activity: Activity,
         scope: Scope,
     ) -> Result<OperationGuard> {
-        let mut state = self.wait_for_pruning(&scope);
+        let mut state = self.wait_for_way(&scope);
         let mut running = state.running.values();
         let excludes = |other: &&Running| {
             scope.excludes(&other.scope) || activity.is_alone() && activity == other.activity
@@ -257,18 +258,21 @@ impl ServerState {
         })
     }
 
-    /// Waits until nothing but [`Scope::PruneWal`] excludes `scope`, and that has ended.
-    fn wait_for_pruning(&self, scope: &Scope) -> MutexGuard<'_, Inner> {
+    /// Whether an operation waits for the end of a [`Scope::PruneWal`] or a [`Scope::Verify`].
+    pub fn delays_others(&self) -> bool {
+        self.lock().delayed > 0
+    }
+
+    /// Waits until nothing excludes `scope` but what gives way to others, and that has ended.
+    fn wait_for_way(&self, scope: &Scope) -> MutexGuard<'_, Inner> {
         let mut state = self.lock();
         state.delayed += 1;
-        let only_pruning = |state: &mut Inner| {
+        let gives_way = |state: &mut Inner| {
             let mut others = state.running.values();
             let excluding = others.find(|other| scope.excludes(&other.scope));
-            excluding.is_some_and(|other| other.scope == Scope::PruneWal)
+            excluding.is_some_and(|other| matches!(other.scope, Scope::PruneWal | Scope::Verify(_)))
         };
-        let waited = self
-            .ended
-            .wait_timeout_while(state, PRUNE_TIMEOUT, only_pruning);
+        let waited = self.ended.wait_timeout_while(state, WAY_TIMEOUT, gives_way);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
         state.delayed -= 1;
         state
@@ -451,18 +455,25 @@ mod tests {
     }
 
     #[test]
-    fn a_scheduled_verification_excludes_the_removal_of_its_backup_only() {
+    fn the_removal_of_a_backup_waits_until_its_scheduled_verification_gives_way() {
         let server = server();
         let [one, other] = ["20260101000000", "20260102000000"].map(label);
         let verify = |label: Option<&Label>| {
             let scope = Scope::Verify(label.cloned());
             server.begin(Activity::Verify, scope)
         };
-        let change = |label: &Label| server.begin(Activity::Delete, Scope::Change(label.clone()));
         let guards = (verify(Some(&one)).unwrap(), verify(None).unwrap());
-        assert!(change(&one).is_err() && change(&other).is_ok());
+        let change = |label: &Label| server.begin(Activity::Delete, Scope::Change(label.clone()));
+        assert!(change(&other).is_ok() && !server.delays_others());
+        let inner = server.clone();
+        let scope = Scope::Change(one.clone());
+        let removal = std::thread::spawn(move || inner.begin(Activity::Delete, scope));
+        while !server.delays_others() {
+            std::thread::yield_now();
+        }
+        assert_eq!(server.running().len(), 2);
         drop(guards);
-        let _guard = change(&one).unwrap();
+        let _guard = removal.join().unwrap().unwrap();
         assert!(verify(Some(&one)).is_err());
         assert!(verify(Some(&other)).is_ok() && verify(None).is_ok());
     }

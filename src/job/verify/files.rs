@@ -9,14 +9,14 @@ use super::proof::Proof;
 use super::reading::{DiskFile, PacedReading, Reading};
 use crate::codec::Digests;
 use crate::crypto::MasterKey;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::format::hex;
 use crate::job::context::ServerContext;
 use crate::pool::for_each;
 use crate::repository::{
     Backup, ListDifference, METADATA_FILES, Manifest, ManifestFile, Origin, Repository,
 };
-use crate::status::Progress;
+use crate::status::{Progress, ServerState};
 use crate::storage;
 use crate::sys::Stop;
 use crate::unit::{read_some, to_u64, to_usize};
@@ -41,6 +41,7 @@ struct Checker {
     key: Arc<MasterKey>,
     progress: Arc<Progress>,
     stop: Stop,
+    status: Arc<ServerState>,
     results: Mutex<FileResults>,
     all: bool,
     paced: Option<Arc<PacedReading>>,
@@ -68,6 +69,7 @@ pub(super) fn check(
         key: context.daemon.key.clone(),
         progress: progress.clone(),
         stop: context.stop.clone(),
+        status: context.status.clone(),
         results: Mutex::default(),
         all,
         paced,
@@ -108,6 +110,8 @@ impl Checker {
                 report.proven = self.is_proven(file)?;
                 false
             }
+            // It gives way.
+            Err(failure) if failure.kind() == ErrorKind::Busy => return Err(failure),
             Err(failure) => {
                 self.stop.check()?;
                 report.reason = format!("{}: {failure}", file.stored_path.display());
@@ -175,7 +179,10 @@ impl Checker {
         });
         let share = u128::from(stored) * u128::from(to_u64(plain)) / u128::from(file.size.max(1));
         let share = u64::try_from(share).unwrap_or(u64::MAX);
-        paced.pace.take(share.min(stored), &self.stop)
+        let gives_way = || self.status.delays_others();
+        paced
+            .pace
+            .take_unless(share.min(stored), &self.stop, gives_way)
     }
 
     fn read(&self, file: &ManifestFile) -> Result<Digests> {
