@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::{Histories, PrunedWal, WalDirectory, WalFile};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::TimelineHistory;
 use crate::storage;
 use crate::unit::{Segment, SegmentSize, Timeline, WalPosition};
@@ -128,9 +128,9 @@ impl WalDirectory {
         if plan.files.is_empty() {
             return Ok(0);
         }
-        self.record_pruned(&plan.pruned)?;
-        let mut count = 0;
-        for batch in plan.files.chunks(BATCH) {
+        let mut count = self.record_before(plan)?;
+        let rest = plan.files.get(count..).unwrap_or_default();
+        for batch in rest.chunks(BATCH) {
             if !proceed()? {
                 break;
             }
@@ -211,6 +211,28 @@ impl KnownHistories {
             || timeline == Timeline::FIRST
             || self.pruned.contains(begin, self.size);
         fits.then_some(history)
+    }
+}
+
+impl WalDirectory {
+    /// Records what will be removed. On a full disk the first files are removed before, to make
+    /// room for the record; returns how many.
+    fn record_before(&self, plan: &PrunePlan) -> Result<usize> {
+        let mut count = 0;
+        let mut files = plan.files.iter();
+        loop {
+            let recorded = self.record_pruned(&plan.pruned);
+            let is_full = |failure: &Error| failure.kind() == ErrorKind::NoSpace;
+            if !recorded.as_ref().is_err_and(is_full) {
+                return recorded.map(|()| count);
+            }
+            let Some(file) = files.next() else {
+                return recorded.map(|()| count);
+            };
+            self.check_paths()?;
+            storage::remove_file(&file.path())?;
+            count += 1;
+        }
     }
 }
 
