@@ -12,9 +12,9 @@ use crate::unit::{Lsn, ServerName};
 /// How often the free space is remembered.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1200);
 
-/// How many samples are kept: those of a day, so that a daily backup and what is removed for it
-/// count once each.
-const MAX_SAMPLES: usize = 72;
+/// How many samples are kept: those of a week, so that daily backups and what is removed for them
+/// are no trend.
+const MAX_SAMPLES: usize = 504;
 
 /// How many positions of WAL are kept: those of the last hour.
 const MAX_POSITIONS: usize = 4;
@@ -79,7 +79,9 @@ impl Disks {
                 ..Disk::default()
             };
         }
-        let full = space.free < reserve;
+        // A disk that is just full is not said to have room before there is some.
+        let margin = if disk.full { space.total / 100 } else { 0 };
+        let full = space.free < reserve.saturating_add(margin);
         let changed = std::mem::replace(&mut disk.full, full) != full;
         let mut news = Vec::new();
         if changed {
@@ -111,7 +113,6 @@ impl Disks {
         let mut servers = lock(&self.servers);
         let memory = servers.entry(server.clone()).or_default();
         if !full {
-            memory.retention = None;
             return false;
         }
         let elapsed = |last: Instant| now.saturating_duration_since(last);
@@ -219,7 +220,8 @@ mod tests {
         assert_eq!(record(60), []);
         assert_eq!(record(49), [DiskNews::Full]);
         assert_eq!(record(20), []);
-        assert_eq!(record(50), [DiskNews::HasRoom]);
+        assert_eq!(record(50), [], "not yet");
+        assert_eq!(record(60), [DiskNews::HasRoom]);
         assert_eq!(record(50), []);
         let other = Space {
             device: 2,
@@ -248,7 +250,8 @@ mod tests {
             let free = 960 - u64::from(hour) * 4;
             news.extend(disks.record(space(free), 60 * GIB, begin + hour * HOUR));
         }
-        assert_eq!(news, [DiskNews::FullWithin(7), DiskNews::FullWithin(1)]);
+        // It was never more than 14 days, so that 7 are no news.
+        assert_eq!(news, [DiskNews::FullWithin(1)]);
         let larger = Space {
             total: 2000 * GIB,
             ..space(156)
@@ -263,7 +266,8 @@ mod tests {
         let second = |count| now + Duration::from_secs(count);
         let due = |full, at| disks.retention_is_due(&primary(), full, second(at));
         assert!(!due(false, 0) && due(true, 10) && !due(true, 69) && due(true, 70));
-        assert!(!due(true, 80) && !due(false, 90) && due(true, 100));
+        // Not more often if the free space varies around the reserve.
+        assert!(!due(true, 80) && !due(false, 90) && !due(true, 100) && due(true, 130));
     }
 
     #[test]

@@ -16,6 +16,10 @@ const MAX_DAYS: u64 = 3650;
 
 const DAY: i128 = 86_400;
 
+/// In a shorter time the disk may fill as it does every day, until retention makes room: only that
+/// it will be full in less than a day is said then.
+const MIN_SECONDS: u64 = 2 * 86_400;
+
 /// In how many whole days `left` bytes will be used up, if the disk goes on to fill as in the
 /// samples. `None` if there are too few of them, or if it does not get fuller.
 ///
@@ -43,7 +47,9 @@ pub(super) fn days_until(samples: &[Sample], left: u64) -> Option<u64> {
         return None;
     }
     let days = u64::try_from(i128::from(left) / per_day).ok()?;
-    Some(days).filter(|days| *days <= MAX_DAYS)
+    let is_short = samples.last().is_none_or(|last| last.seconds < MIN_SECONDS);
+    let max = if is_short { 0 } else { MAX_DAYS };
+    Some(days).filter(|days| *days <= max)
 }
 
 #[cfg(test)]
@@ -62,11 +68,22 @@ mod tests {
 
     #[test]
     fn steady_growth_goes_on() {
-        let samples = hourly(|hour| 10_000 - hour * 10, 24);
+        let samples = hourly(|hour| 10_000 - hour * 10, 49);
         assert_eq!(days_until(&samples, 2400), Some(10));
         assert_eq!(days_until(&samples, 239), Some(0));
         assert_eq!(days_until(&samples, 0), Some(0));
         assert_eq!(days_until(&samples, u64::MAX), None, "nobody knows");
+        // In less than two days only the worst is said.
+        let samples = hourly(|hour| 10_000 - hour * 10, 24);
+        assert_eq!(days_until(&samples, 2400), None);
+        assert_eq!(days_until(&samples, 239), Some(0));
+    }
+
+    #[test]
+    fn what_fills_each_day_until_retention_makes_room_is_no_trend() {
+        let samples = hourly(|hour| 10_000 - hour % 24 * 100, 168);
+        let days = days_until(&samples, 2400);
+        assert!(days.is_none_or(|days| days > 7), "{days:?}");
     }
 
     #[test]
@@ -87,16 +104,16 @@ mod tests {
 
     #[test]
     fn one_backup_or_one_removal_is_no_trend() {
-        for at in [1, 3, 12, 20, 23] {
+        for at in [1, 3, 12, 50, 71] {
             let backup = |hour| 100_000 - hour * 10 - if hour == at { 50_000 } else { 0 };
-            assert_eq!(days_until(&hourly(backup, 24), 2400), Some(10), "{at}");
+            assert_eq!(days_until(&hourly(backup, 72), 2400), Some(10), "{at}");
         }
         // A backup that stays, or the removal of one, late or early in the day.
-        for at in [2, 22] {
+        for at in [6, 66] {
             let kept = |hour| 100_000 - hour * 10 - if hour >= at { 50_000 } else { 0 };
-            assert!(days_until(&hourly(kept, 24), 2400) >= Some(8), "{at}");
+            assert!(days_until(&hourly(kept, 72), 2400) >= Some(8), "{at}");
             let removed = |hour| 100_000 - hour * 10 + if hour >= at { 50_000 } else { 0 };
-            assert!(days_until(&hourly(removed, 24), 2400) <= Some(12), "{at}");
+            assert!(days_until(&hourly(removed, 72), 2400) <= Some(12), "{at}");
         }
     }
 }

@@ -210,7 +210,7 @@ impl Job<'_> {
             log::debug!("backup of server {}: {failure}", self.context.server.name);
             None
         });
-        room::claim(self.context, repository, size, self.progress)
+        room::claim_early(self.context, repository, size, self.progress)
     }
 
     /// Logs the time until a step was complete.

@@ -19,6 +19,20 @@ const MAX_PAST: usize = 16;
 /// How many inodes backups leave, on a file system with a fixed number of them.
 const RESERVED_FILES: u64 = 256;
 
+/// As [`claim`], before the server has said how large the backup is. `databases` is their size,
+/// which includes files that no backup has, of unlogged tables: the size of the last backup counts
+/// if it is less, and without one nothing is known.
+pub(crate) fn claim_early(
+    context: &ServerContext,
+    repository: &Repository,
+    databases: Option<u64>,
+    progress: &Arc<Progress>,
+) -> Result<Claim> {
+    let last = past(context, repository)?.first().map(|last| last.plain);
+    let plain = last.map(|last| last.min(databases.unwrap_or(last)));
+    claim(context, repository, plain, progress)
+}
+
 /// Claims the room for a new backup; [`ErrorKind::NoSpace`] if it cannot end without the space that
 /// is reserved for WAL. `plain` are the bytes of the cluster, if known.
 pub(crate) fn claim(
@@ -32,7 +46,13 @@ pub(crate) fn claim(
     let reserve = context.daemon.config.reserve_space.of(space.total);
     let past = past(context, repository)?;
     let new = new_backup(context, repository, plain)?;
-    let found = estimate(&past, &new);
+    let mut found = estimate(&past, &new);
+    let wal_space = Filesystem::space(&repository.wal_path())?;
+    if wal_space.device != space.device {
+        let reserve = context.daemon.config.reserve_space.of(wal_space.total);
+        exhausted(wal_space, reserve)?;
+        found = found.map(|found| Estimate { wal: 0, ..found });
+    }
     let expected = found.map_or(0, |found| found.total());
     let name = &context.server.name;
     let claims = context.daemon.disks.claims();
@@ -129,16 +149,25 @@ fn past(context: &ServerContext, repository: &Repository) -> Result<Vec<PastBack
 
 fn past_backup(backup: &Backup) -> PastBackup {
     let info = &backup.info;
+    let (plain, wal) = (info.restore_size, info.end.lsn.since(info.start.lsn));
     PastBackup {
-        plain: info.restore_size,
-        stored: info.backup_size,
+        plain,
+        stored: without_wal(info.backup_size, plain, wal),
         linked: info.linked_size,
         biggest: info.biggest_file,
         compression: info.compression,
         encryption: info.encryption,
-        wal: info.end.lsn.since(info.start.lsn),
         elapsed: Duration::try_from_secs_f64(info.elapsed).unwrap_or_default(),
     }
+}
+
+/// The part of the stored bytes that is not the WAL which is stored with the backup and shared with
+/// the archive, as if both were compressed alike.
+fn without_wal(stored: u64, plain: u64, wal: u64) -> u64 {
+    let all = u128::from(plain) + u128::from(wal);
+    let part = (u128::from(stored) * u128::from(plain)).checked_div(all);
+    part.and_then(|part| u64::try_from(part).ok())
+        .unwrap_or(stored)
 }
 
 fn new_backup(
@@ -209,6 +238,13 @@ mod tests {
             "in the reserve"
         );
         assert!(fits((disk(0), 0), None, 0).is_ok(), "it may be empty");
+    }
+
+    #[test]
+    fn the_wal_in_a_backup_takes_no_room_of_its_own() {
+        assert_eq!(without_wal(90 * MIB, 800 * MIB, 100 * MIB), 80 * MIB);
+        assert_eq!(without_wal(5, 0, 0), 5);
+        assert!(without_wal(u64::MAX, u64::MAX, u64::MAX) <= u64::MAX / 2 + 1);
     }
 
     #[test]

@@ -31,8 +31,6 @@ pub(super) struct PastBackup {
     pub biggest: u64,
     pub compression: Compression,
     pub encryption: Encryption,
-    /// Bytes of WAL from its start to its end.
-    pub wal: u64,
     pub elapsed: Duration,
 }
 
@@ -129,23 +127,19 @@ fn size(last: Option<&PastBackup>, new: &NewBackup) -> Option<u64> {
     new.plain.or(last.map(|last| last.plain))
 }
 
-/// The bytes of WAL that arrive until the end of the backup: as many as in the last one, or at the
-/// rate of now if that is more.
+/// The bytes of WAL that arrive until the end of the backup at the rate of now. What arrived during
+/// an older backup says nothing of now.
 fn wal(last: Option<&PastBackup>, new: &NewBackup) -> Option<u64> {
     let plain = size(last, new)?;
-    let (wal, seconds) = match last.filter(|last| last.plain > 0) {
+    let seconds = match last.filter(|last| last.plain > 0) {
         Some(last) => {
             let grown = ratio(plain, last.plain).max(ONE);
-            let elapsed = last.elapsed.as_secs().saturating_add(1);
-            (part(last.wal, grown), part(elapsed, grown))
+            part(last.elapsed.as_secs().saturating_add(1), grown)
         }
-        None => {
-            let rate = new.max_rate.unwrap_or(FIRST_RATE).clamp(1, FIRST_RATE);
-            (0, plain / rate)
-        }
+        None => plain / new.max_rate.unwrap_or(FIRST_RATE).clamp(1, FIRST_RATE),
     };
     let arriving = new.wal_rate.saturating_mul(seconds);
-    Some(wal.max(arriving).saturating_add(new.segment_size))
+    Some(arriving.saturating_add(new.segment_size))
 }
 
 fn ratio(part: u64, whole: u64) -> u128 {
@@ -185,7 +179,6 @@ mod tests {
             biggest: 0,
             compression: Compression::Zstd,
             encryption: Encryption::None,
-            wal: 0,
             elapsed: Duration::from_secs(9),
         }
     }
@@ -278,25 +271,20 @@ mod tests {
     }
 
     #[test]
-    fn wal_arrives_until_the_end() {
+    fn wal_arrives_until_the_end_at_the_rate_of_now() {
         let wal = |past: &[PastBackup], new| estimate(past, &new).unwrap().wal / MIB;
-        let last = PastBackup {
-            wal: 64 * MIB,
-            ..past(1000, 1000, 0)
-        };
-        assert_eq!(wal(&[last], NEW), 64);
+        let last = past(1000, 1000, 0);
         let segment_size = 16 * MIB;
         let new = NewBackup {
             segment_size,
             ..NEW
         };
-        assert_eq!(wal(&[last], new), 80);
+        assert_eq!(wal(&[last], new), 16);
         // 10 seconds, or 20 for the double size.
         let wal_rate = 30 * MIB;
         assert_eq!(wal(&[last], NewBackup { wal_rate, ..NEW }), 300);
         let plain = Some(2000 * MIB);
         let new = NewBackup { plain, ..NEW };
-        assert_eq!(wal(&[last], new), 128);
         assert_eq!(wal(&[last], NewBackup { wal_rate, ..new }), 600);
         // Without a backup: 40 seconds, or 2000.
         assert_eq!(wal(&[], NewBackup { wal_rate, ..new }), 1200);
@@ -313,7 +301,6 @@ mod tests {
     fn no_value_is_too_large() {
         let huge = PastBackup {
             stored: u64::MAX,
-            wal: u64::MAX,
             elapsed: Duration::MAX,
             ..past(1, 0, 0)
         };

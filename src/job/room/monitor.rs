@@ -44,7 +44,7 @@ pub(crate) fn monitor(context: &ServerContext) -> Result<()> {
     state.record_wal(name, receiver.received, now);
     let full = receiver.no_space || disks.iter().any(Disk::is_full);
     if state.retention_is_due(name, full, now) {
-        log::info!("server {name}: the disk is full: retention runs now");
+        log::debug!("server {name}: the disk is full: retention runs now");
         if retention::at_once(context) && receiver.no_space {
             context
                 .status

@@ -44,9 +44,10 @@ fn run(context: &ServerContext) -> Result<()> {
     let now = Timestamp::now().seconds();
     let repository = context.repository()?;
     let backups = repository.backups()?;
-    repository.update_verification(|info| {
+    let updated = repository.update_verification(|info| {
         info.retain_backups(|label| backups.iter().any(|backup| backup.label == *label));
-    })?;
+    });
+    go_on_if_full(context, updated)?;
     // One that became invalid may be good again: its disk was mended.
     let to_verify = backups
         .iter()
@@ -57,19 +58,32 @@ fn run(context: &ServerContext) -> Result<()> {
     if !due.contains(&Due::Wal)
         && let Some(known) = info.wal
     {
-        read_on(context, &repository, known)?;
+        go_on_if_full(context, read_on(context, &repository, known))?;
     }
     let symbolic = context.server.link == LinkMode::Symbolic
         || backups.iter().any(|backup| backup.info.symbolic_links);
     let reading = PacedReading::new(&context.daemon.pace, symbolic);
     for one in due {
         context.stop.check()?;
-        match one {
-            Due::Wal => verify_wal(context, &repository, now)?,
-            Due::Backup(label) => verify_backup(context, &label, now, &reading)?,
-        }
+        let verified = match one {
+            Due::Wal => verify_wal(context, &repository, now),
+            Due::Backup(label) => verify_backup(context, &label, now, &reading),
+        };
+        go_on_if_full(context, verified)?;
     }
     Ok(())
+}
+
+/// A result that cannot be recorded on a full disk does not end the run.
+fn go_on_if_full(context: &ServerContext, result: Result<()>) -> Result<()> {
+    match result {
+        Err(failure) if failure.kind() == ErrorKind::NoSpace => {
+            let (server, why) = (&context.server.name, failure.message_with_hint());
+            log::warn!("server {server}: verification: its result is not recorded: {why}");
+            Ok(())
+        }
+        result => result,
+    }
 }
 
 /// Verifies a backup and records the result. One that is in use is left for the next run.
