@@ -202,9 +202,11 @@ impl WalFindings {
         all.filter(move |one| one.from.timeline == timeline)
     }
 
-    /// Begins an interval, which is empty.
+    /// Begins an interval, which is empty. Other empty ones of its timeline are forgotten.
     pub fn begin(&mut self, from: WalPosition) {
         let to = from.lsn;
+        self.proven
+            .retain(|one| one.from.timeline != from.timeline || one.from.lsn < one.to);
         self.proven.push(ProvenWal { from, to });
     }
 

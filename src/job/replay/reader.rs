@@ -21,6 +21,9 @@ pub struct WalReader<'a> {
     pub history: &'a TimelineHistory,
     /// The system identifier that the WAL must have; `None` accepts any.
     pub system_identifier: Option<u64>,
+    /// Whether damage in the file that PostgreSQL would read of a segment ends the read, also where
+    /// the file of another timeline has the same WAL.
+    pub strict: bool,
     /// Cancels the read with an error.
     pub stop: &'a Stop,
 }
@@ -179,6 +182,9 @@ impl WalReader<'_> {
             if incomplete.furthest.is_none() || delivered.end > before {
                 incomplete.furthest = Some(*file);
                 incomplete.furthest_error = damaged.then_some((path, why));
+            }
+            if damaged && self.strict {
+                break;
             }
         }
         Ok(SegmentRead::Incomplete(incomplete))

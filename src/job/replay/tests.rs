@@ -78,6 +78,7 @@ impl Archive {
             segments: &segments,
             history,
             system_identifier: Some(SYSTEM),
+            strict: false,
             stop: &Stop::new().unwrap(),
         };
         let mut next = BEGIN;
@@ -96,6 +97,7 @@ impl Archive {
             segments: &segments,
             history: &TimelineHistory::first(),
             system_identifier: Some(SYSTEM),
+            strict: false,
             stop: &Stop::new().unwrap(),
         };
         reader.last_end_of_transaction(before).unwrap()

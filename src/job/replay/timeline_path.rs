@@ -206,6 +206,7 @@ fn has_wal(segments: &Segments, path: &TimelineHistory, stop: &Stop) -> Result<b
         segments,
         history: path,
         system_identifier: None,
+        strict: false,
         stop,
     };
     let ReadResult { stopped, .. } = reader.read(switch.end, &mut |_, _| ControlFlow::Break(()))?;

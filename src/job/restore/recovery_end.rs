@@ -146,6 +146,7 @@ impl TargetSearch<'_> {
             segments: self.segments,
             history,
             system_identifier: self.system_identifier.or(backup.info.system_identifier),
+            strict: false,
             stop: self.stop,
         }
     }

@@ -4,11 +4,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::beginning::Beginning;
+use super::damage::Damage;
 use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TimelineHistory;
 use crate::job::pace::Pace;
-use crate::job::replay::{FirstRecord, ReadResult, Segments, Stopped, WalReader, contains_backup};
+use crate::job::replay::{FirstRecord, ReadResult, Segments, Stopped, WalReader};
 use crate::repository::{
     Backup, BadWal, Histories, NextWal, Repository, WalDirectory, WalFindings,
 };
@@ -18,9 +20,6 @@ use crate::unit::{Lsn, Segment, Timeline, WalPosition};
 
 /// Parts of the reasons of [`crate::format::wal::Decoder`] that are about all of a record.
 const SPREAD: [&str; 2] = ["its checksum does not match", "bytes of it remain"];
-
-/// How many backups a message names.
-const MAX_NAMED: usize = 5;
 
 /// A verification of a WAL archive.
 pub(super) struct ArchiveCheck<'a> {
@@ -61,6 +60,9 @@ struct Work<'a> {
 struct TimelineWal {
     history: TimelineHistory,
     start: Lsn,
+    /// Where the oldest backup begins that needs it; before `start` if that is where the timeline
+    /// begins.
+    needed: Lsn,
 }
 
 impl ArchiveCheck<'_> {
@@ -110,10 +112,11 @@ impl Work<'_> {
         let histories = self.archive.histories()?;
         for timeline in self.segments.timelines() {
             let history = self.history(&histories, timeline);
-            found.extend(
-                self.start(&history)
-                    .map(|start| TimelineWal { history, start }),
-            );
+            found.extend(self.start(&history).map(|(start, needed)| TimelineWal {
+                history,
+                start,
+                needed,
+            }));
         }
         Ok(found)
     }
@@ -142,9 +145,9 @@ impl Work<'_> {
     }
 
     /// Where the WAL of the last timeline of a history begins that a backup needs: where the
-    /// timeline begins, or where the oldest backup on it does. A backup that keeps only the WAL
-    /// that is stored with it needs none.
-    fn start(&self, history: &TimelineHistory) -> Option<Lsn> {
+    /// timeline begins, or where the oldest backup on it does; and where the oldest backup begins. A
+    /// backup that keeps only the WAL that is stored with it needs none.
+    fn start(&self, history: &TimelineHistory) -> Option<(Lsn, Lsn)> {
         let (timeline, size) = (history.timeline(), self.segments.size());
         let starts = self.backups.iter().map(|backup| backup.info.start);
         let starts = starts.filter(|start| {
@@ -152,15 +155,16 @@ impl Work<'_> {
             !self.segments.is_pruned(segment)
         });
         let starts: Vec<WalPosition> = starts.collect();
-        let descends = starts.iter().any(|start| {
+        let ancestors = starts.iter().filter(|start| {
             let left = history.end_of(start.timeline);
             start.timeline < timeline && left.is_some_and(|left| start.lsn <= left)
         });
-        if descends {
-            return history.begin_of(timeline);
+        if let Some(oldest) = ancestors.map(|start| start.lsn).min() {
+            return history.begin_of(timeline).map(|begin| (begin, oldest));
         }
         let own = starts.iter().filter(|start| start.timeline == timeline);
-        own.map(|start| start.lsn).min()
+        let oldest = own.map(|start| start.lsn).min()?;
+        Some((oldest, oldest))
     }
 
     fn read_timeline(&mut self, wal: &TimelineWal) -> Result<()> {
@@ -174,27 +178,33 @@ impl Work<'_> {
         let mut listed_again = false;
         loop {
             self.check.stop.check()?;
-            let from = match self.findings.next(timeline) {
-                NextWal::Record(from) if from >= wal.start => from,
+            let mut begin = None;
+            let (from, result) = match self.findings.next(timeline) {
+                NextWal::Record(from) if from > wal.start => (from, self.read(history, from)?),
                 NextWal::After(bad) if bad >= wal.start => match self.record_after(history, bad)? {
                     Some(from) => {
                         self.findings.begin(timeline.at(from));
-                        from
+                        (from, self.read(history, from)?)
                     }
                     None => return Ok(()),
                 },
                 NextWal::Start | NextWal::Record(_) | NextWal::After(_) => {
-                    self.findings.begin(timeline.at(wal.start));
-                    wal.start
+                    let (from, result) = self.read_beginning(wal)?;
+                    let is_damaged = matches!(result.stopped, Stopped::Damaged(..));
+                    let is_known = is_damaged || result.end >= wal.start;
+                    begin = Some(if is_known { from } else { wal.start });
+                    (wal.start, result)
                 }
             };
-            let result = self.read(history, from)?;
             let failed = matches!(result.stopped, Stopped::Missing(..) | Stopped::Damaged(..));
             if failed && !listed_again {
                 // A file may have been sealed or removed on purpose since the list was made.
                 self.segments = self.check.segments(&self.archive)?;
                 listed_again = true;
                 continue;
+            }
+            if let Some(begin) = begin {
+                self.findings.begin(timeline.at(begin));
             }
             listed_again = false;
             self.check.progress.advance(result.end.since(from));
@@ -214,6 +224,30 @@ impl Work<'_> {
         }
     }
 
+    /// Reads from where a timeline begins, or the oldest backup on it. Returns from where it was
+    /// read: a record before that.
+    fn read_beginning(&self, wal: &TimelineWal) -> Result<(Lsn, ReadResult)> {
+        let (history, start) = (&wal.history, wal.start);
+        if history.begin_of(history.timeline()) != Some(start) || wal.needed >= start {
+            return Ok((start, self.read(history, start)?));
+        }
+        let bad = |bad: &&BadWal| {
+            let timeline = bad.from.timeline;
+            timeline != history.timeline() && history.contains(timeline)
+        };
+        let beginning = Beginning {
+            reader: self.reader(history),
+            switch: start,
+            needed: wal.needed,
+            is_damaged: &|at| {
+                let mut bad = self.findings.bad.iter().filter(bad);
+                bad.any(|bad| bad.from.lsn <= at && at < bad.to)
+            },
+            interval: self.check.save_interval,
+        };
+        beginning.read()
+    }
+
     fn read(&self, history: &TimelineHistory, from: Lsn) -> Result<ReadResult> {
         let interval = self.check.save_interval;
         self.reader(history).read(from, &mut |record, _| {
@@ -225,11 +259,20 @@ impl Work<'_> {
         })
     }
 
+    fn damage<'r>(&'r self, history: &'r TimelineHistory) -> Damage<'r> {
+        Damage {
+            backups: &self.backups,
+            history,
+            size: self.segments.size(),
+        }
+    }
+
     fn reader<'r>(&'r self, history: &'r TimelineHistory) -> WalReader<'r> {
         WalReader {
             segments: &self.segments,
             history,
             system_identifier: self.system_identifier,
+            strict: true,
             stop: self.check.stop,
         }
     }
@@ -313,11 +356,22 @@ impl Work<'_> {
         } else {
             last.start(size)
         };
+        // The first one may be of an ancestor.
+        let own = match history.begin_of(timeline) {
+            Some(begin) => first.number.max(begin.0 / size.bytes()),
+            None => first.number,
+        };
+        let from = Segment {
+            timeline,
+            number: own.min(found),
+        };
         let new = BadWal {
-            from: timeline.at(first.start(size)),
+            from: timeline.at(from.start(size)),
             to: last.end(size),
             file: file.map_or_else(|| last.name(size), |file| file.name()),
-            problem: self.problem(history, (first, last, " or "), why, end),
+            problem: self
+                .damage(history)
+                .problem((first, last, " or "), why, end),
         };
         let bad = self.findings.bad.iter().rposition(|bad| {
             bad.from.timeline == timeline && self.findings.next(timeline) == NextWal::After(bad.to)
@@ -326,7 +380,9 @@ impl Work<'_> {
         match (follows, self.last_damage.clone()) {
             // One message for all segments of a range.
             (Some(index), Some((begin, why, end))) => {
-                let problem = self.problem(history, (begin, last, " to "), &why, end);
+                let problem = self
+                    .damage(history)
+                    .problem((begin, last, " to "), &why, end);
                 if let Some(bad) = self.findings.bad.get_mut(index) {
                     (bad.to, bad.problem) = (new.to, problem);
                 }
@@ -344,52 +400,6 @@ impl Work<'_> {
             }
         }
         end
-    }
-
-    /// What is wrong with damaged segments, and what that affects.
-    fn problem(
-        &self,
-        history: &TimelineHistory,
-        (first, last, between): (Segment, Segment, &str),
-        why: &str,
-        end: Lsn,
-    ) -> String {
-        let size = self.segments.size();
-        let names = match first == last {
-            true => format!("WAL segment {} is damaged", first.name(size)),
-            false => {
-                let (first, last) = (first.name(size), last.name(size));
-                format!("WAL segments {first}{between}{last} are damaged")
-            }
-        };
-        let affected = self.affected(history, end, last.end(size));
-        format!("{names}: {why}; {affected}")
-    }
-
-    /// Which backups and which interval damage affects: the WAL is good up to `end`, and after
-    /// `after`.
-    fn affected(&self, history: &TimelineHistory, end: Lsn, after: Lsn) -> String {
-        let on_path = |backup: &&Backup| contains_backup(history, &backup.info);
-        let on_path: Vec<&Backup> = self.backups.iter().filter(on_path).collect();
-        let (before, later): (Vec<&Backup>, Vec<&Backup>) = on_path
-            .into_iter()
-            .partition(|backup| backup.info.start.lsn < after);
-        let labels = before.iter().map(|backup| backup.label.to_string());
-        let mut names: Vec<String> = labels.take(MAX_NAMED).collect();
-        if before.len() > MAX_NAMED {
-            names.push(format!("{} more", before.len() - MAX_NAMED));
-        }
-        let backups = match names.as_slice() {
-            [] => return "no backup needs it".to_owned(),
-            [name] => format!("the backup {name}"),
-            names => format!("the backups {}", names.join(", ")),
-        };
-        let next = later.iter().map(|backup| backup.info.end.lsn).min();
-        let interval = match next {
-            Some(next) => format!("no position from there to {next}, the end of the next backup,"),
-            None => "no later position".to_owned(),
-        };
-        format!("{backups} can be recovered up to {end} only, and {interval} can be reached")
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn restorable(
 /// The oldest backup whose WAL is in the chain, and the end of that.
 fn interval(
     history: &TimelineHistory,
-    (timeline, low, to): Chain,
+    (_, low, to): Chain,
     backups: &[&Backup],
     proven: i64,
 ) -> Option<Restorable> {
@@ -57,7 +57,7 @@ fn interval(
     });
     let from = usable.map(|backup| backup.info.end.lsn).min()?;
     Some(Restorable {
-        timeline,
+        timeline: history.timeline_at(Lsn(to.0.saturating_sub(1))),
         from,
         to,
         proven,
@@ -78,9 +78,10 @@ fn proven_chains(history: &TimelineHistory, findings: &WalFindings) -> Vec<Chain
         let known = findings.of(timeline).rev().filter(|_| begin < end);
         for one in known.filter(|one| one.from.lsn < one.to && one.from.lsn < end) {
             match chains.last_mut() {
-                // It goes on where the later timeline begins.
-                Some((later, low, _)) if *later != timeline && one.to >= end && *low == end => {
-                    *low = one.from.lsn;
+                // It goes on where the later timeline begins; with the first segment of that the
+                // WAL before it was read too.
+                Some((later, low, _)) if *later != timeline && *low <= end && one.to >= *low => {
+                    *low = one.from.lsn.min(*low);
                 }
                 _ => chains.push((timeline, one.from.lsn, one.to.min(end))),
             }

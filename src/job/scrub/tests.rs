@@ -330,6 +330,110 @@ fn the_interval_goes_over_a_switch_to_another_timeline() {
     assert_eq!(findings.bad.len(), count, "it is reported once");
 }
 
+/// A fail-over in the middle of segment 7, with a second timeline up to segment 9. Returns the end
+/// of the first backup, the switch, and the end of the WAL.
+fn fail_over(archive: &Archive) -> [Lsn; 3] {
+    let (mut wal, _, [first_end, _, _]) = two_backups(archive);
+    for _ in 0..100 {
+        wal.record(10, 0, &[7; 3000]);
+    }
+    archive.store(&wal, 7);
+    let switch = wal.position();
+    let mut branch = Writer { timeline: 2, ..wal };
+    fill(&mut branch, 8);
+    archive.store(&branch, 7);
+    archive
+        .repository
+        .set_followed_timeline(timeline(2))
+        .unwrap();
+    let history = archive.segment("00000002.history");
+    fs::write(history, format!("1\t{switch}\tx\n")).unwrap();
+    [first_end, switch, branch.position()]
+}
+
+#[test]
+fn the_wal_that_a_timeline_copies_from_its_parent_is_verified_too() {
+    let archive = Archive::new();
+    let [first_end, switch, end] = fail_over(&archive);
+    let (first, kept) = (name(2, 7), fs::read(archive.segment(&name(2, 7))).unwrap());
+    let in_copy = 5 * PAGE + 100;
+    assert!((7 * MIB + in_copy + PAGE) < usize::try_from(switch.0).unwrap());
+    let (mut findings, missing) = archive.read();
+    assert!(
+        missing.is_empty() && findings.bad.is_empty(),
+        "{findings:?}"
+    );
+    assert_eq!(archive.proven(&findings), Some((2, first_end, end)));
+    let before = findings.clone();
+    assert!(archive.read_on(&mut findings).is_empty());
+    assert_eq!(findings, before);
+    // The copy ends the interval, not the parent's segment; also in its first page, of which a
+    // record from before has a part.
+    for (number, at) in [in_copy, 0, 60].into_iter().enumerate() {
+        archive.flip(&first, at);
+        let (mut findings, missing) = archive.read();
+        assert!(missing.is_empty(), "{number}");
+        let [bad] = findings.bad.as_slice() else {
+            panic!("{number}: {findings:?}");
+        };
+        assert_eq!(bad.file, first, "{number}: {findings:?}");
+        assert_eq!(bad.from, timeline(2).at(Lsn(7 << 20)), "{number}");
+        let (last, from, to) = archive.proven(&findings).unwrap();
+        assert!(last == 1 && from == first_end, "{number}: {last}");
+        assert!(to.0 <= (7 * MIB + at) as u64 && to.0 > 6 << 20, "{to}");
+        let before = findings.clone();
+        archive.read_on(&mut findings);
+        assert_eq!(findings, before);
+        fs::write(archive.segment(&first), &kept).unwrap();
+    }
+    // The parent's own segment of that number is not needed.
+    fs::remove_file(archive.segment(&name(1, 7))).unwrap();
+    let (findings, missing) = archive.read();
+    assert!(
+        missing.is_empty() && findings.bad.is_empty(),
+        "{findings:?}"
+    );
+    assert_eq!(archive.proven(&findings), Some((2, first_end, end)));
+}
+
+#[test]
+fn damage_before_a_timeline_is_reported_for_its_parent_only() {
+    let archive = Archive::new();
+    let [_, _, end] = fail_over(&archive);
+    // In the record that goes on in the first segment of the new timeline, and before it.
+    let kept = fs::read(archive.segment(&name(1, 6))).unwrap();
+    for at in [MIB - 100, 5 * PAGE + 100, 0] {
+        archive.flip(&name(1, 6), at);
+        let (findings, missing) = archive.read();
+        assert!(missing.is_empty());
+        let bad: Vec<u32> = findings
+            .bad
+            .iter()
+            .map(|bad| bad.from.timeline.number())
+            .collect();
+        assert_eq!(bad, [1], "{at}: {findings:?}");
+        fs::write(archive.segment(&name(1, 6)), &kept).unwrap();
+    }
+    for missing in [6, 5] {
+        fs::remove_file(archive.segment(&name(1, missing))).unwrap();
+        let (findings, _) = archive.read();
+        assert!(findings.bad.is_empty(), "{findings:?}");
+        assert_eq!(findings.of(timeline(2)).next_back().unwrap().to, end);
+    }
+}
+
+#[test]
+fn a_switch_where_no_record_begins_is_reported() {
+    let archive = Archive::new();
+    let [_, switch, _] = fail_over(&archive);
+    let wrong = Lsn(switch.0 - 2000);
+    let history = archive.segment("00000002.history");
+    fs::write(history, format!("1\t{wrong}\tx\n")).unwrap();
+    let (findings, _) = archive.read();
+    assert_eq!(findings.bad.len(), 1, "{findings:?}");
+    assert_eq!(findings.bad[0].file, name(2, 7));
+}
+
 #[test]
 fn an_interrupted_verification_goes_on_where_it_was() {
     let archive = Archive::new();

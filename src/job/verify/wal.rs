@@ -42,6 +42,7 @@ pub(super) fn check(
         segments: &segments,
         history: &history,
         system_identifier: bound.or(info.system_identifier),
+        strict: false,
         stop: &context.stop,
     };
     let (start, end) = (info.start.lsn, info.end.lsn);
