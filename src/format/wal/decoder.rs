@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::event::{Event, MAX_BODY};
 use super::page::{FIRST_IS_CONTRECORD, PageHeader};
 use super::record::{HEADER_LENGTH, Record, RecordHeader};
-use crate::unit::{Lsn, SegmentSize, to_u64, to_usize};
+use crate::unit::{Lsn, SegmentSize, Timeline, to_u64, to_usize};
 
 /// `MAXIMUM_ALIGNOF` on all supported platforms: records begin at multiples of it.
 const ALIGNMENT: usize = 8;
@@ -38,7 +38,10 @@ pub struct Decoder {
     page: Lsn,
     /// The start of the last complete record.
     last: Option<Lsn>,
+    /// `xlp_tli` of the last page; 0 before the first one.
     timeline: u32,
+    /// The timeline of the segment, and where it begins.
+    expected: Option<(Timeline, Option<Lsn>)>,
     /// `xlp_magic` of the last page; 0 before the first one. Another one is of another version of
     /// PostgreSQL, and so of another cluster.
     magic: u16,
@@ -72,6 +75,7 @@ impl Decoder {
             page: Lsn::ZERO,
             last: None,
             timeline: 0,
+            expected: None,
             magic: 0,
             partial: None,
             spare_buffer: Vec::new(),
@@ -86,6 +90,12 @@ impl Decoder {
     /// The start of the last complete record.
     pub fn last(&self) -> Option<Lsn> {
         self.last
+    }
+
+    /// Sets the timeline of the segment that is fed next, and where that timeline begins, if it is
+    /// known. Pages from there on must be of the timeline; those before are of its ancestors.
+    pub fn expect_timeline(&mut self, timeline: Timeline, begin: Option<Lsn>) {
+        self.expected = Some((timeline, begin));
     }
 
     /// Decodes the bytes at `address`: whole pages, from the beginning of a segment on, each call
@@ -207,6 +217,15 @@ impl Decoder {
             return Err(self.invalid(format!(
                 "the page at {address} is the one of {}",
                 header.address
+            )));
+        }
+        let (found, expected) = (header.timeline, self.expected);
+        if let Some((timeline, begin)) = expected
+            && (found > timeline.number()
+                || found < timeline.number() && begin.is_some_and(|begin| begin <= address))
+        {
+            return Err(self.invalid(format!(
+                "the page at {address} is of timeline {found}, not of {timeline}"
             )));
         }
         if header.magic != self.magic && self.magic != 0 {

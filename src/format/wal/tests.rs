@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::synthetic::{MIB, PAGE, SYSTEM, Writer, main_data, size};
 use super::{Decoder, Event, InvalidRecord};
-use crate::unit::{Lsn, SegmentSize};
+use crate::unit::{Lsn, SegmentSize, Timeline};
 
 fn decode(bytes: &[u8], from: Lsn) -> (Vec<(Lsn, Lsn, Event)>, Result<Lsn, InvalidRecord>) {
     let mut decoder = Decoder::new(from, size(), Some(SYSTEM));
@@ -59,6 +59,48 @@ fn a_segment_switch_skips_the_rest_of_its_segment() {
     let (decoded, _) = decode(&writer.segments(), start);
     assert_eq!(decoded[1].1, Lsn(2 * MIB as u64));
     assert_eq!(decoded[2].0, after);
+}
+
+#[test]
+fn pages_must_be_of_the_timeline_of_their_segment() {
+    let mut writer = Writer::new();
+    let start = writer.record(10, 0, &[7; 3 * PAGE]);
+    let switch = writer.position();
+    writer.timeline = 2;
+    writer.record(10, 0, &[7; 3 * PAGE]);
+    let bytes = writer.segments();
+    let next_page = Lsn(switch.0.next_multiple_of(PAGE as u64));
+    for (line, begin, why) in [
+        (2, Some(switch), None),
+        (2, Some(next_page), None),
+        (2, None, None),
+        (
+            1,
+            Some(Lsn::ZERO),
+            Some((next_page, "timeline 2, not of 1")),
+        ),
+        (3, None, None),
+        (
+            3,
+            Some(next_page),
+            Some((next_page, "timeline 2, not of 3")),
+        ),
+        (
+            2,
+            Some(start),
+            Some((Lsn(start.0 - 40 + PAGE as u64), "timeline 1, not of 2")),
+        ),
+    ] {
+        let mut decoder = Decoder::new(start, size(), Some(SYSTEM));
+        decoder.expect_timeline(Timeline::new(line).unwrap(), begin);
+        let fed = decoder.feed(Lsn(MIB as u64), &bytes, &mut |_| ControlFlow::Continue(()));
+        let reason = fed.unwrap_err().reason;
+        let expected = match why {
+            Some((page, why)) => format!("the page at {page} is of {why}"),
+            None => "there is no record".to_owned(),
+        };
+        assert_eq!(reason, expected, "{line} {begin:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::format::TimelineHistory;
 use crate::format::wal::{Decoder, Event, InvalidRecord, Record};
 use crate::sys::Stop;
-use crate::unit::{Lsn, Segment, read_full, to_u64};
+use crate::unit::{Lsn, Segment, Timeline, read_full, to_u64};
 
 /// Bytes decoded per call; a multiple of every WAL page size.
 const CHUNK: usize = 256 << 10;
@@ -209,6 +209,12 @@ impl WalReader<'_> {
         }
     }
 
+    /// Where a timeline begins; `None` if that is not known.
+    fn begin_of(&self, timeline: Timeline) -> Option<Lsn> {
+        let begin = self.history.begin_of(timeline);
+        begin.filter(|begin| *begin > Lsn::ZERO || timeline == Timeline::FIRST)
+    }
+
     fn read_file(
         &self,
         decoder: &mut Decoder,
@@ -222,6 +228,8 @@ impl WalReader<'_> {
             file.segment.start(self.segments.size()),
             file.segment.end(self.segments.size()),
         );
+        let timeline = file.segment.timeline;
+        decoder.expect_timeline(timeline, self.begin_of(timeline));
         while address < end {
             self.stop.check()?;
             opened.pace(CHUNK, self.segments.size(), self.stop)?;

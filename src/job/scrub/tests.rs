@@ -435,6 +435,47 @@ fn a_switch_where_no_record_begins_is_reported() {
 }
 
 #[test]
+fn a_file_of_another_timeline_is_reported_and_not_the_good_one_after_it() {
+    let archive = Archive::new();
+    let (wal, _, _) = two_backups(&archive);
+    // The server was restored to a position in segment 2, and wrote the same again.
+    let mut branch = Writer::new();
+    let mut switch = Lsn::ZERO;
+    for number in 1..=5 {
+        fill(&mut branch, number);
+        if number == 2 {
+            switch = branch.position();
+            branch.timeline = 2;
+        }
+    }
+    assert_eq!(
+        branch.bytes[2 * MIB..][PAGE + 24..][..1000],
+        wal.bytes[2 * MIB..][PAGE + 24..][..1000]
+    );
+    archive.store(&branch, 3);
+    let history = archive.segment("00000002.history");
+    fs::write(history, format!("1\t{switch}\tx\n")).unwrap();
+    let (findings, missing) = archive.read();
+    assert!(
+        missing.is_empty() && findings.bad.is_empty(),
+        "{findings:?}"
+    );
+    let copied = |from: (u32, u64), to: (u32, u64)| {
+        let kept = fs::read(archive.segment(&name(to.0, to.1))).unwrap();
+        let (from, to) = (archive.segment(&name(from.0, from.1)), name(to.0, to.1));
+        fs::copy(from, archive.segment(&to)).unwrap();
+        let bad = archive.read().0.bad;
+        let bad: Vec<_> = bad.into_iter().map(|bad| bad.file).collect();
+        assert_eq!(bad, [to.clone()]);
+        fs::write(archive.segment(&to), kept).unwrap();
+    };
+    copied((2, 4), (1, 4));
+    copied((1, 4), (2, 4));
+    copied((1, 3), (2, 3));
+    copied((2, 3), (1, 3));
+}
+
+#[test]
 fn an_interrupted_verification_goes_on_where_it_was() {
     let archive = Archive::new();
     let (_, _, [first_end, _, end]) = two_backups(&archive);
