@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
 use crate::job::wal::report_gaps;
-use crate::repository::{Authenticity, Backup, Origin, WalDirectory, WalFile};
+use crate::repository::{Authenticity, Backup, Gap, Origin, WalDirectory, WalFile};
 use crate::unit::{Lsn, PgVersion};
 
 /// A backup, and its distance from the next older one and from the end of the archive.
@@ -36,19 +36,19 @@ pub fn list(context: &ServerContext) -> Result<Catalogue> {
 }
 
 /// As [`list`], after a check for gaps: WAL files may have been removed, or put back. Also returns
-/// the bytes stored for the server: its backups and its WAL.
-pub(super) fn list_and_check_gaps(context: &ServerContext) -> Result<(Catalogue, u64)> {
+/// the gaps, and the bytes stored for the server: its backups and its WAL.
+pub(super) fn list_and_check_gaps(context: &ServerContext) -> Result<(Catalogue, Vec<Gap>, u64)> {
     let begun = Instant::now();
-    let mut size = 0_u64;
+    let (mut size, mut gaps) = (0_u64, Vec::new());
     let catalogue = read(context, |wal, backups| {
         let segments = wal.measured_segments()?;
-        report_gaps(context, wal, (&segments, backups), begun)?;
+        gaps = report_gaps(context, wal, (&segments, backups), begun)?;
         let lengths = segments.iter().filter_map(|measured| measured.length);
         size = lengths.fold(0, u64::saturating_add);
         Ok(end(segments.iter().map(|measured| &measured.file)))
     })?;
     let size = size.saturating_add(stored(&catalogue.entries));
-    Ok((catalogue, size))
+    Ok((catalogue, gaps, size))
 }
 
 /// Bytes stored for the backups, oldest first: what was linked to an older one is stored once. If

@@ -7,8 +7,8 @@ use crate::error::Result;
 use crate::job::catalogue::{self, Catalogue};
 use crate::job::context::{DaemonContext, ServerContext};
 use crate::job::room::{self, DiskStatus};
-use crate::job::scrub::{self, Restorable};
-use crate::repository::Backup;
+use crate::job::scrub::{Restorable, VerifiedArchive};
+use crate::repository::{Backup, Gap};
 use crate::status::{Activity, ReceiverState};
 use crate::storage::{Filesystem, Space};
 
@@ -87,9 +87,9 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
     let mut problems = Vec::new();
     // An error of one server does not hide the others.
     let listed = catalogue::list_and_check_gaps(context);
-    let (catalogue, size) = listed.unwrap_or_else(|error| {
+    let (catalogue, gaps, size) = listed.unwrap_or_else(|error| {
         problems.push(error.message().to_owned());
-        (Catalogue::default(), 0)
+        (Catalogue::default(), Vec::new(), 0)
     });
     // Without a repository there is an error above.
     let disk = room::disk_status(context).unwrap_or_default();
@@ -98,7 +98,8 @@ fn server_status(context: &ServerContext) -> Result<ServerStatus> {
     problems.extend(receiver.problems(context.server.wal_receiver_timeout.duration()));
     let entries = catalogue.entries.iter();
     problems.extend(entries.filter_map(|entry| damage(context, &entry.backup)));
-    let restorable = verification(context, &catalogue, &mut problems).unwrap_or_else(|error| {
+    let verified = verification(context, &catalogue, &gaps, &mut problems);
+    let restorable = verified.unwrap_or_else(|error| {
         problems.push(error.message().to_owned());
         None
     });
@@ -131,6 +132,7 @@ fn damage(context: &ServerContext, backup: &Backup) -> Option<String> {
 fn verification(
     context: &ServerContext,
     catalogue: &Catalogue,
+    gaps: &[Gap],
     problems: &mut Vec<String>,
 ) -> Result<Option<Restorable>> {
     let Ok(repository) = context.repository() else {
@@ -140,6 +142,16 @@ fn verification(
     let info = repository.verification();
     let backups = catalogue.entries.iter().map(|entry| entry.backup.clone());
     let backups: Vec<Backup> = backups.collect();
-    problems.extend(scrub::wal_problems(context, &repository, &info, &backups)?);
-    scrub::restorable(&repository, &info, &backups)
+    let archive = VerifiedArchive {
+        repository: &repository,
+        key: &context.daemon.key,
+        stop: &context.stop,
+        info: &info,
+        backups: &backups,
+        gaps,
+    };
+    problems.extend(archive.problems()?);
+    let restorable = archive.restorable()?;
+    problems.extend(archive.why_incomplete(restorable.as_ref())?);
+    Ok(restorable)
 }

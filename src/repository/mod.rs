@@ -64,6 +64,7 @@ pub(crate) use verification_info::{BadWal, NextWal, VerificationInfo, WalFinding
 pub use wal_directory::WalDirectory;
 pub(crate) use wal_directory::{MeasuredWalFile, WalFile};
 pub use wal_end::WalEnd;
+pub(crate) use wal_gaps::Gap;
 pub(crate) use wal_histories::Histories;
 pub use wal_prune::{NeededWal, PrunePlan};
 

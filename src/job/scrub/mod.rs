@@ -14,7 +14,7 @@ mod restorable;
 mod run;
 
 pub(crate) use by_hand::{Options, run};
-pub(crate) use restorable::{Restorable, restorable, wal_problems};
+pub(crate) use restorable::{Restorable, VerifiedArchive};
 pub(crate) use run::{interval, scheduled};
 
 #[cfg(test)]

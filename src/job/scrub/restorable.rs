@@ -1,10 +1,14 @@
-//! Which interval the verified WAL proves to be restorable.
+//! Which interval the verified WAL proves to be restorable, and why no more.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::crypto::MasterKey;
 use crate::error::Result;
 use crate::format::TimelineHistory;
-use crate::job::context::ServerContext;
-use crate::job::replay::contains_backup;
-use crate::repository::{Backup, Repository, VerificationInfo, WalFindings};
+use crate::job::replay::{FirstRecord, Segments, WalReader, contains_backup};
+use crate::repository::{Backup, Gap, Repository, VerificationInfo, WalDirectory, WalFindings};
+use crate::sys::Stop;
 use crate::unit::{Lsn, Segment, Timeline};
 
 /// The interval to each position of which the server can be recovered, as far as it is proven.
@@ -20,34 +24,207 @@ pub(crate) struct Restorable {
     pub proven: i64,
 }
 
-/// The interval that is proven on the path to the timeline that the archive follows; `None` if
-/// there is none.
-pub(crate) fn restorable(
-    repository: &Repository,
-    info: &VerificationInfo,
-    backups: &[Backup],
-) -> Result<Option<Restorable>> {
-    let Some(findings) = &info.wal else {
-        return Ok(None);
-    };
-    let (Some(wal), Some(timeline)) = (repository.wal()?, repository.followed_timeline()?) else {
-        return Ok(None);
-    };
-    let Ok(history) = wal.histories()?.get(timeline) else {
-        return Ok(None);
-    };
-    let mut chains = proven_chains(&history, findings).into_iter();
-    let good = backups
-        .iter()
-        .filter(|backup| !info.has_problem(&backup.label));
-    let good: Vec<&Backup> = good.collect();
-    Ok(chains.find_map(|chain| interval(&history, chain, &good, findings.begun)))
+/// What a status is made from: what the last verifications found, and what is there now.
+pub(crate) struct VerifiedArchive<'a> {
+    pub repository: &'a Repository,
+    pub key: &'a Arc<MasterKey>,
+    pub stop: &'a Stop,
+    pub info: &'a VerificationInfo,
+    pub backups: &'a [Backup],
+    /// The segments that are missing now.
+    pub gaps: &'a [Gap],
+}
+
+/// The timeline that an archive follows, with its ancestors.
+struct Path {
+    wal: WalDirectory,
+    history: TimelineHistory,
+}
+
+impl VerifiedArchive<'_> {
+    fn path(&self) -> Result<Option<Path>> {
+        let followed = self.repository.followed_timeline()?;
+        let (Some(wal), Some(timeline)) = (self.repository.wal()?, followed) else {
+            return Ok(None);
+        };
+        let Ok(history) = wal.histories()?.get(timeline) else {
+            return Ok(None);
+        };
+        Ok(Some(Path { wal, history }))
+    }
+
+    /// The interval that is proven on the path to the timeline that the archive follows; `None` if
+    /// there is none. It ends before segments that are missing now.
+    pub(crate) fn restorable(&self) -> Result<Option<Restorable>> {
+        let (Some(findings), Some(path)) = (&self.info.wal, self.path()?) else {
+            return Ok(None);
+        };
+        let is_good = |backup: &&Backup| !self.info.has_problem(&backup.label);
+        let good: Vec<&Backup> = self.backups.iter().filter(is_good).collect();
+        let size = path.wal.segment_size();
+        let gaps = self.gaps.iter().filter_map(|gap| {
+            let range = (gap.first.start(size), gap.last.end(size));
+            path.clip(gap.first.timeline, range)
+        });
+        let gaps: Vec<Range> = gaps.collect();
+        for (_, low, top) in proven_chains(&path.history, findings) {
+            for (low, mut to) in without((low, top), &gaps).into_iter().rev() {
+                if to < top {
+                    to = self.last_end(&path, to)?;
+                }
+                let found = interval(&path.history, (low, to), &good, findings.begun);
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The end of the last record in the segments before `position`, where one is missing.
+    fn last_end(&self, path: &Path, position: Lsn) -> Result<Lsn> {
+        let segments = Segments::new(path.wal.clone(), self.key.clone())?;
+        let reader = WalReader {
+            segments: &segments,
+            history: &path.history,
+            system_identifier: None,
+            strict: true,
+            stop: self.stop,
+        };
+        for number in (0..position.0 / segments.size().bytes()).rev() {
+            match reader.first_record(number)? {
+                FirstRecord::At(from) => {
+                    let mut end = from;
+                    reader.read(from, &mut |record, _| {
+                        if record.end > position {
+                            return ControlFlow::Break(());
+                        }
+                        end = record.end;
+                        ControlFlow::Continue(())
+                    })?;
+                    return Ok(end);
+                }
+                FirstRecord::Absent => {}
+                FirstRecord::Unknown => return Ok(Lsn(number * segments.size().bytes())),
+            }
+        }
+        Ok(Lsn::ZERO)
+    }
+
+    /// Why the proven interval does not end on the timeline that the archive follows, although that
+    /// has WAL.
+    pub(crate) fn why_incomplete(&self, proven: Option<&Restorable>) -> Result<Option<String>> {
+        let (Some(findings), Some(proven)) = (&self.info.wal, proven) else {
+            return Ok(None);
+        };
+        let Some(path) = self.path()? else {
+            return Ok(None);
+        };
+        let (timeline, size) = (path.history.timeline(), path.wal.segment_size());
+        let begin = path.history.begin_of(timeline).unwrap_or_default();
+        let bad = || findings.bad.iter().filter(|bad| bad.to > Lsn::ZERO);
+        let has_wal = findings.of(timeline).any(|one| one.to > begin)
+            || bad().any(|bad| bad.from.timeline == timeline && bad.to > begin);
+        let next = Segment::containing(path.history.timeline_at(proven.to), proven.to, size);
+        if proven.timeline == timeline || !has_wal || path.wal.pruned()?.contains(next, size) {
+            return Ok(None);
+        }
+        let gaps = self.gaps.iter().filter_map(|gap| {
+            let range = (gap.first.start(size), gap.last.end(size));
+            let clipped = path.clip(gap.first.timeline, range)?;
+            Some((clipped, gap.to_string()))
+        });
+        let bad = bad().filter_map(|bad| {
+            let clipped = path.clip(bad.from.timeline, (bad.from.lsn, bad.to))?;
+            Some((clipped, format!("WAL segment {} is damaged", bad.file)))
+        });
+        let after = gaps.chain(bad).filter(|((_, end), _)| *end > proven.to);
+        let first = after.min_by_key(|((start, _), _)| *start);
+        let why = first.map_or_else(
+            || "the WAL that was verified does not go on there".to_owned(),
+            |(_, why)| why,
+        );
+        let (to, on) = (proven.to, proven.timeline);
+        Ok(Some(format!(
+            "the archive follows timeline {timeline}, but recovery is proven up to {to} of timeline \
+             {on} only: {why}; take a full backup"
+        )))
+    }
+
+    /// What the last verifications found wrong, one text for each problem, as far as the WAL and
+    /// the backups are still there.
+    pub(crate) fn problems(&self) -> Result<Vec<String>> {
+        let mut problems = Vec::new();
+        for backup in self.backups {
+            let verified = self.info.backup(&backup.label);
+            let problem = verified.and_then(|verified| verified.problem.as_ref());
+            problems.extend(problem.map(|problem| {
+                let label = &backup.label;
+                format!("the verification of the backup {label} found: {problem}")
+            }));
+        }
+        let findings = [&self.info.wal, &self.info.unfinished];
+        let findings = findings.into_iter().flatten();
+        let mut bad = findings.flat_map(|findings| &findings.bad).peekable();
+        if bad.peek().is_none() {
+            return Ok(problems);
+        }
+        let Some(wal) = self.repository.wal()? else {
+            return Ok(problems);
+        };
+        let (pruned, size) = (wal.pruned()?, wal.segment_size());
+        for bad in bad {
+            self.stop.check()?;
+            let last = Lsn(bad.to.0.saturating_sub(1));
+            let last = Segment::containing(bad.from.timeline, last, size);
+            // Not of a history file.
+            let is_pruned = bad.to > Lsn::ZERO && pruned.contains(last, size);
+            if !is_pruned && !problems.contains(&bad.problem) {
+                problems.push(bad.problem.clone());
+            }
+        }
+        Ok(problems)
+    }
+}
+
+/// From a position to another one.
+pub(super) type Range = (Lsn, Lsn);
+
+/// The parts of a range that are in none of the others.
+pub(super) fn without((from, to): Range, others: &[Range]) -> Vec<Range> {
+    let mut others = others.to_vec();
+    others.sort_unstable();
+    let mut parts = Vec::new();
+    let mut low = from;
+    for (start, end) in others {
+        if low < start.min(to) {
+            parts.push((low, start.min(to)));
+        }
+        low = low.max(end);
+    }
+    if low < to {
+        parts.push((low, to));
+    }
+    parts
+}
+
+impl Path {
+    /// The part of a range of whole segments of a timeline that recovery reads from files of that
+    /// timeline.
+    fn clip(&self, timeline: Timeline, (from, to): Range) -> Option<Range> {
+        let size = self.wal.segment_size();
+        let start = |position: Lsn| Segment::containing(timeline, position, size).start(size);
+        let begin = start(self.history.begin_of(timeline)?);
+        let end = self.history.end_of(timeline).map_or(Lsn(u64::MAX), start);
+        let (from, to) = (from.max(begin), to.min(end));
+        (from < to).then_some((from, to))
+    }
 }
 
 /// The oldest backup whose WAL is in the chain, and the end of that.
 fn interval(
     history: &TimelineHistory,
-    (_, low, to): Chain,
+    (low, to): Range,
     backups: &[&Backup],
     proven: i64,
 ) -> Option<Restorable> {
@@ -88,43 +265,4 @@ fn proven_chains(history: &TimelineHistory, findings: &WalFindings) -> Vec<Chain
         }
     }
     chains
-}
-
-/// What the last verifications found wrong, one text for each problem, as far as the WAL and the
-/// backups are still there.
-pub(crate) fn wal_problems(
-    context: &ServerContext,
-    repository: &Repository,
-    info: &VerificationInfo,
-    backups: &[Backup],
-) -> Result<Vec<String>> {
-    let mut problems = Vec::new();
-    for backup in backups {
-        let verified = info.backup(&backup.label);
-        let problem = verified.and_then(|verified| verified.problem.as_ref());
-        problems.extend(problem.map(|problem| {
-            let label = &backup.label;
-            format!("the verification of the backup {label} found: {problem}")
-        }));
-    }
-    let findings = [&info.wal, &info.unfinished].into_iter().flatten();
-    let mut bad = findings.flat_map(|findings| &findings.bad).peekable();
-    if bad.peek().is_none() {
-        return Ok(problems);
-    }
-    let Some(wal) = repository.wal()? else {
-        return Ok(problems);
-    };
-    let (pruned, size) = (wal.pruned()?, wal.segment_size());
-    for bad in bad {
-        context.stop.check()?;
-        let last = Lsn(bad.to.0.saturating_sub(1));
-        let last = Segment::containing(bad.from.timeline, last, size);
-        // Not of a history file.
-        let is_pruned = bad.to > Lsn::ZERO && pruned.contains(last, size);
-        if !is_pruned && !problems.contains(&bad.problem) {
-            problems.push(bad.problem.clone());
-        }
-    }
-    Ok(problems)
 }

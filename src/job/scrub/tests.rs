@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::archive::ArchiveCheck;
-use super::restorable::restorable;
+use super::restorable::VerifiedArchive;
 use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind};
 use crate::format::wal::synthetic::{MIB, PAGE, SYSTEM, Writer, size};
-use crate::repository::{Repository, SystemInfo, VerificationInfo, WalFindings};
+use crate::repository::{Gap, Repository, SystemInfo, VerificationInfo, WalFindings};
 use crate::status::{Activity, Scope, ServerState};
 use crate::sys::Stop;
 use crate::unit::{Label, Lsn, PgVersion, Segment, Timeline};
@@ -117,11 +117,34 @@ impl Archive {
 
     /// The proven interval.
     fn proven(&self, findings: &WalFindings) -> Option<(u32, Lsn, Lsn)> {
+        self.proven_or_why(findings).0
+    }
+
+    /// The proven interval, and why it does not end on the followed timeline.
+    fn proven_or_why(&self, findings: &WalFindings) -> (Option<(u32, Lsn, Lsn)>, Option<String>) {
         let mut info = VerificationInfo::default();
         info.wal = Some(findings.clone());
         let backups = self.repository.backups().unwrap();
-        let proven = restorable(&self.repository, &info, &backups).unwrap();
-        proven.map(|proven| (proven.timeline.number(), proven.from, proven.to))
+        let gaps = self.gaps();
+        let archive = VerifiedArchive {
+            repository: &self.repository,
+            key: &Arc::new(MasterKey::for_tests(1)),
+            stop: &Stop::new().unwrap(),
+            info: &info,
+            backups: &backups,
+            gaps: &gaps,
+        };
+        let proven = archive.restorable().unwrap();
+        let why = archive.why_incomplete(proven.as_ref()).unwrap();
+        let interval = proven.map(|proven| (proven.timeline.number(), proven.from, proven.to));
+        (interval, why)
+    }
+
+    fn gaps(&self) -> Vec<Gap> {
+        let backups = self.repository.backups().unwrap();
+        let starts: Vec<_> = backups.iter().map(|backup| backup.info.start).collect();
+        let wal = self.repository.wal().unwrap().unwrap();
+        wal.gaps(&starts).unwrap()
     }
 }
 
@@ -394,6 +417,75 @@ fn the_wal_that_a_timeline_copies_from_its_parent_is_verified_too() {
         "{findings:?}"
     );
     assert_eq!(archive.proven(&findings), Some((2, first_end, end)));
+}
+
+#[test]
+fn the_interval_ends_before_segments_that_are_missing_now() {
+    let archive = Archive::new();
+    let (_, _, [first_end, second_end, end]) = two_backups(&archive);
+    let (findings, _) = archive.read();
+    let proven = |name: &str| {
+        let path = archive.segment(name);
+        let kept = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let proven = archive.proven(&findings);
+        fs::write(path, kept).unwrap();
+        proven
+    };
+    assert_eq!(proven(&name(1, 3)), Some((1, second_end, end)));
+    // The last record in segment 5 goes on in segment 6, and it is 3024 bytes long.
+    let (last, from, to) = proven(&name(1, 6)).unwrap();
+    assert_eq!(
+        (last, from),
+        (1, first_end),
+        "the second backup is incomplete"
+    );
+    assert!(to.0 < 6 << 20 && to.0 > (6 << 20) - 3100, "{to}");
+    assert_eq!(proven(&name(1, 2)), Some((1, second_end, end)));
+    assert_eq!(archive.proven(&findings), Some((1, first_end, end)));
+}
+
+#[test]
+fn an_interval_that_does_not_end_on_the_followed_timeline_has_a_reason() {
+    let archive = Archive::new();
+    let [first_end, switch, end] = fail_over(&archive);
+    let (findings, _) = archive.read();
+    let complete = (Some((2, first_end, end)), None);
+    assert_eq!(archive.proven_or_why(&findings), complete);
+    let cut = |found: (Option<(u32, Lsn, Lsn)>, Option<String>), why: &str| {
+        let (Some((1, from, to)), Some(reason)) = found else {
+            panic!("{found:?}");
+        };
+        assert!(from == first_end && to <= switch, "{to}");
+        let expected = format!("the archive follows timeline 2, but recovery is proven up to {to}");
+        assert!(
+            reason.starts_with(&expected) && reason.contains(why),
+            "{reason}"
+        );
+    };
+    let first = archive.segment(&name(2, 7));
+    let kept = fs::read(&first).unwrap();
+    archive.flip(&name(2, 7), 5 * PAGE + 100);
+    let why = format!("WAL segment {} is damaged", name(2, 7));
+    cut(archive.proven_or_why(&archive.read().0), &why);
+    fs::remove_file(&first).unwrap();
+    let why = format!("WAL segment {} ", name(2, 7));
+    cut(archive.proven_or_why(&findings), &why);
+    cut(archive.proven_or_why(&archive.read().0), &why);
+    // Nothing is received after the switch yet.
+    let begun = &kept[..usize::try_from(switch.0).unwrap() - 7 * MIB];
+    let mut begun = begun.to_vec();
+    begun.resize(MIB, 0);
+    fs::write(&first, &begun).unwrap();
+    fs::remove_file(archive.segment(&name(2, 8))).unwrap();
+    fs::remove_file(archive.segment(&name(2, 9))).unwrap();
+    let (findings, missing) = archive.read();
+    assert!(
+        missing.is_empty() && findings.bad.is_empty(),
+        "{findings:?}"
+    );
+    let complete = (Some((1, first_end, switch)), None);
+    assert_eq!(archive.proven_or_why(&findings), complete);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::error::Result;
 use crate::job::context::ServerContext;
-use crate::repository::{Backup, MeasuredWalFile, Repository, WalDirectory};
+use crate::repository::{Backup, Gap, MeasuredWalFile, Repository, WalDirectory};
 
 /// As [`check_gaps`], in the pool: an archive may have many files.
 pub(super) fn check_in_pool(
@@ -41,22 +41,23 @@ fn check(context: &ServerContext, repository: &Repository, directory: &WalDirect
         (&directory.measured_segments()?, &backups),
         begun,
     )
+    .map(drop)
 }
 
 /// Publishes the gaps between the backups and the ends of the archive in the status, and logs the
-/// new ones. The segments and the backups were listed after `begun`: the result of a check that
+/// new ones; returns all. The segments and the backups were listed after `begun`: the result of a check that
 /// began later stays.
 pub(in crate::job) fn report_gaps(
     context: &ServerContext,
     directory: &WalDirectory,
     (segments, backups): (&[MeasuredWalFile], &[Backup]),
     begun: Instant,
-) -> Result<()> {
+) -> Result<Vec<Gap>> {
     let server = &context.server.name;
     let valid = backups.iter().filter(|backup| backup.info.valid);
     let starts: Vec<_> = valid.map(|backup| backup.info.start).collect();
-    let gaps = directory.gaps_in(segments, &starts)?;
-    let gaps: Vec<String> = gaps.iter().map(ToString::to_string).collect();
+    let found = directory.gaps_in(segments, &starts)?;
+    let gaps: Vec<String> = found.iter().map(ToString::to_string).collect();
     let known = context.status.receiver().gaps;
     for gap in gaps.iter().filter(|gap| !known.contains(gap)) {
         log::error!(
@@ -69,5 +70,5 @@ pub(in crate::job) fn report_gaps(
             (state.gaps, state.gaps_as_of) = (gaps, Some(begun));
         }
     });
-    Ok(())
+    Ok(found)
 }
