@@ -16,7 +16,7 @@ use crate::repository::{
 };
 use crate::status::Progress;
 use crate::sys::Stop;
-use crate::unit::{Lsn, Segment, Timeline, WalPosition};
+use crate::unit::{Lsn, Segment, SegmentSize, Timeline, WalPosition};
 
 /// Parts of the reasons of [`crate::format::wal::Decoder`] that are about all of a record.
 const SPREAD: [&str; 2] = ["its checksum does not match", "bytes of it remain"];
@@ -39,6 +39,20 @@ pub(super) struct ArchiveCheck<'a> {
 pub(super) struct MissingWal {
     pub file: String,
     pub reason: String,
+}
+
+impl MissingWal {
+    /// The segments from the first to the last one.
+    pub(super) fn new(first: Segment, last: Segment, size: SegmentSize) -> MissingWal {
+        let reason = match first == last {
+            true => "it is missing".to_owned(),
+            false => format!("it is missing, and so are those up to {}", last.name(size)),
+        };
+        MissingWal {
+            file: first.name(size),
+            reason,
+        }
+    }
 }
 
 /// A verification that is running.
@@ -286,12 +300,7 @@ impl Work<'_> {
     ) -> Result<bool> {
         let size = self.segments.size();
         if !self.segments.is_pruned(first) {
-            let name = first.name(size);
-            let reason = match first == last {
-                true => "it is missing".to_owned(),
-                false => format!("it is missing, and so are those up to {}", last.name(size)),
-            };
-            self.missing.push(MissingWal { file: name, reason });
+            self.missing.push(MissingWal::new(first, last, size));
         }
         let next = self.record_after(history, last.end(size))?;
         let timeline = history.timeline();

@@ -1,12 +1,13 @@
 //! `verify wal`: verifies the WAL archive at once.
 
-use super::archive::ArchiveCheck;
-use crate::error::Result;
+use super::archive::{ArchiveCheck, MissingWal};
+use super::restorable::{Range, without};
+use crate::error::{ErrorKind, Result};
 use crate::job::context::ServerContext;
 use crate::job::verify::FileReport;
-use crate::repository::{BadWal, Repository, WalFindings};
+use crate::repository::{Backup, BadWal, Gap, Repository, WalFindings};
 use crate::status::{Activity, Scope};
-use crate::unit::{Segment, Timestamp};
+use crate::unit::{Lsn, Segment, Timestamp, WalPosition};
 
 /// The options of a verification of the WAL archive.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,6 +50,7 @@ pub(crate) fn run(context: &ServerContext, options: Options) -> Result<Outcome> 
         outcome.warnings.push(warning.to_owned());
     }
     let missing = check.run(&mut findings)?;
+    let missing = with_gaps(&repository, &check.backups()?, (missing, &findings))?;
     let missing = missing.iter().map(|one| report(&one.file, &one.reason));
     outcome.failed.extend(missing);
     for bad in &findings.bad {
@@ -62,6 +64,43 @@ pub(crate) fn run(context: &ServerContext, options: Options) -> Result<Outcome> 
     }
     record(context, &repository, findings)?;
     Ok(outcome)
+}
+
+/// The WAL that is missing: what a verification missed, and the gaps, which may be at the end of an
+/// ancestor too. A damaged segment is not among them.
+pub(super) fn with_gaps(
+    repository: &Repository,
+    backups: &[Backup],
+    (mut missing, findings): (Vec<MissingWal>, &WalFindings),
+) -> Result<Vec<MissingWal>> {
+    let Some(wal) = repository.wal()? else {
+        return Ok(missing);
+    };
+    let size = wal.segment_size();
+    let starts: Vec<WalPosition> = backups.iter().map(|backup| backup.info.start).collect();
+    let gaps = match wal.gaps(&starts) {
+        // A damaged history file is among the findings.
+        Err(failure) if failure.kind() == ErrorKind::Corrupt && !findings.bad.is_empty() => {
+            return Ok(missing);
+        }
+        gaps => gaps?,
+    };
+    for Gap { first, last, .. } in gaps {
+        let timeline = first.timeline;
+        missing.retain(|one| {
+            let file = wal.wal_file(&one.file).map(|file| file.segment);
+            file.is_none_or(|segment| !(first..=last).contains(&segment))
+        });
+        let bad = findings.bad.iter();
+        let bad = bad.filter(|bad| bad.from.timeline == timeline);
+        let bad: Vec<Range> = bad.map(|bad| (bad.from.lsn, bad.to)).collect();
+        for (from, to) in without((first.start(size), last.end(size)), &bad) {
+            let first = Segment::containing(timeline, from, size);
+            let last = Segment::containing(timeline, Lsn(to.0.saturating_sub(1)), size);
+            missing.push(MissingWal::new(first, last, size));
+        }
+    }
+    Ok(missing)
 }
 
 /// Records a complete verification of the WAL archive, unless a later one was recorded.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use super::archive::ArchiveCheck;
+use super::by_hand::with_gaps;
 use super::restorable::VerifiedArchive;
 use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind};
@@ -92,7 +93,7 @@ impl Archive {
         fs::write(path, bytes).unwrap();
     }
 
-    /// Reads what is not in the findings; returns the missing files.
+    /// Reads what is not in the findings; returns the missing files, the first one of each range.
     fn read_on(&self, findings: &mut WalFindings) -> Vec<String> {
         let state = ServerState::new(&"primary".parse().unwrap());
         let guard = state.begin(Activity::Verify, Scope::Verify(None)).unwrap();
@@ -106,6 +107,8 @@ impl Archive {
             save: &|_| Ok(()),
         };
         let missing = check.run(findings).unwrap();
+        let backups = check.backups().unwrap();
+        let missing = with_gaps(&self.repository, &backups, (missing, findings)).unwrap();
         missing.into_iter().map(|one| one.file).collect()
     }
 
@@ -486,6 +489,35 @@ fn an_interval_that_does_not_end_on_the_followed_timeline_has_a_reason() {
     );
     let complete = (Some((1, first_end, switch)), None);
     assert_eq!(archive.proven_or_why(&findings), complete);
+}
+
+#[test]
+fn segments_at_the_end_of_an_ancestor_and_whole_timelines_are_missing() {
+    let archive = Archive::new();
+    fail_over(&archive);
+    let remove = |line: u32, numbers: &[u64]| {
+        for number in numbers {
+            fs::remove_file(archive.segment(&name(line, *number))).unwrap();
+        }
+    };
+    // The first segment of timeline 2 has what is needed of this one.
+    remove(1, &[7]);
+    assert!(archive.read().1.is_empty());
+    remove(1, &[6]);
+    assert_eq!(archive.read().1, [name(1, 6)]);
+    remove(1, &[5, 3]);
+    assert_eq!(archive.read().1, [name(1, 3), name(1, 5)]);
+    remove(1, &[1, 2, 4]);
+    remove(2, &[8]);
+    assert_eq!(archive.read().1, [name(1, 1), name(2, 8)]);
+    // What is too short is damaged, and not missing too.
+    fs::write(archive.segment(&name(2, 8)), vec![0; PAGE]).unwrap();
+    let (findings, missing) = archive.read();
+    assert_eq!(missing, [name(1, 1)]);
+    assert_eq!(findings.bad[0].file, name(2, 8));
+    // A history file that is damaged is reported, and not an error.
+    fs::write(archive.segment("00000002.history"), "1\tdamaged\n").unwrap();
+    archive.read();
 }
 
 #[test]
