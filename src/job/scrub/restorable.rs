@@ -177,9 +177,16 @@ impl VerifiedArchive<'_> {
             self.stop.check()?;
             let last = Lsn(bad.to.0.saturating_sub(1));
             let last = Segment::containing(bad.from.timeline, last, size);
+            // A segment that is too short is missing, which is reported.
+            let is_missing = self.gaps.iter().any(|gap| {
+                let gone = gap.first.start(size)..gap.last.end(size);
+                gap.first.timeline == last.timeline
+                    && gone.contains(&bad.from.lsn)
+                    && bad.to <= gone.end
+            });
             // Not of a history file.
-            let is_pruned = bad.to > Lsn::ZERO && pruned.contains(last, size);
-            if !is_pruned && !problems.contains(&bad.problem) {
+            let is_gone = bad.to > Lsn::ZERO && (is_missing || pruned.contains(last, size));
+            if !is_gone && !problems.contains(&bad.problem) {
                 problems.push(bad.problem.clone());
             }
         }

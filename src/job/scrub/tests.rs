@@ -521,6 +521,31 @@ fn segments_at_the_end_of_an_ancestor_and_whole_timelines_are_missing() {
 }
 
 #[test]
+fn what_is_missing_is_not_a_damaged_segment_too() {
+    let archive = Archive::new();
+    two_backups(&archive);
+    let path = archive.segment(&name(1, 3));
+    let kept = fs::read(&path).unwrap();
+    fs::write(&path, &kept[..MIB / 2]).unwrap();
+    let (findings, _) = archive.read();
+    assert_eq!(findings.bad.len(), 1);
+    let mut info = VerificationInfo::default();
+    info.wal = Some(findings);
+    let problems = |gaps: &[Gap]| {
+        let verified = VerifiedArchive {
+            repository: &archive.repository,
+            key: &Arc::new(MasterKey::for_tests(1)),
+            stop: &Stop::new().unwrap(),
+            info: &info,
+            backups: &[],
+            gaps,
+        };
+        verified.problems().unwrap().len()
+    };
+    assert_eq!((problems(&[]), problems(&archive.gaps())), (1, 0));
+}
+
+#[test]
 fn damage_before_a_timeline_is_reported_for_its_parent_only() {
     let archive = Archive::new();
     let [_, _, end] = fail_over(&archive);
