@@ -114,19 +114,58 @@ impl VerifiedArchive<'_> {
     /// Why the proven interval does not end on the timeline that the archive follows, although that
     /// has WAL.
     pub(crate) fn why_incomplete(&self, proven: Option<&Restorable>) -> Result<Option<String>> {
-        let (Some(findings), Some(proven)) = (&self.info.wal, proven) else {
+        let (Some(findings), Some(path)) = (&self.info.wal, self.path()?) else {
             return Ok(None);
         };
-        let Some(path) = self.path()? else {
-            return Ok(None);
-        };
-        let (timeline, size) = (path.history.timeline(), path.wal.segment_size());
+        let timeline = path.history.timeline();
         let begin = path.history.begin_of(timeline).unwrap_or_default();
-        let bad = || findings.bad.iter().filter(|bad| bad.to > Lsn::ZERO);
+        let mut bad = findings.bad.iter().filter(|bad| bad.to > Lsn::ZERO);
         let has_wal = findings.of(timeline).any(|one| one.to > begin)
-            || bad().any(|bad| bad.from.timeline == timeline && bad.to > begin);
-        let next = Segment::containing(path.history.timeline_at(proven.to), proven.to, size);
-        if proven.timeline == timeline || !has_wal || path.wal.pruned()?.contains(next, size) {
+            || bad.any(|bad| bad.from.timeline == timeline && bad.to > begin);
+        if !has_wal || proven.is_some_and(|proven| proven.timeline == timeline) {
+            return Ok(None);
+        }
+        let (text, from) = match proven {
+            Some(Restorable { timeline, to, .. }) => {
+                let text = format!("recovery is proven up to {to} of timeline {timeline} only");
+                (text, *to)
+            }
+            None => {
+                let mut readable = self.readable_backups(findings).peekable();
+                if readable.peek().is_none() {
+                    return Ok(None);
+                }
+                let on_path =
+                    readable.filter(|backup| contains_backup(&path.history, &backup.info));
+                let starts = on_path.map(|backup| backup.info.start.lsn);
+                let text = "no backup is proven to be recoverable to it".to_owned();
+                (text, starts.min().unwrap_or_default())
+            }
+        };
+        let Some(why) = self.why_ends(&path, findings, from)? else {
+            return Ok(None);
+        };
+        Ok(Some(format!(
+            "the archive follows timeline {timeline}, but {text}: {why}; take a full backup"
+        )))
+    }
+
+    /// The backups whose own WAL was verified.
+    fn readable_backups(&self, findings: &WalFindings) -> impl Iterator<Item = &Backup> {
+        let good = self.backups.iter().filter(|backup| {
+            let info = &backup.info;
+            let mut own = findings.of(info.end.timeline);
+            info.start.timeline == info.end.timeline
+                && own.any(|one| one.from.lsn <= info.start.lsn && info.end.lsn <= one.to)
+        });
+        good.filter(|backup| backup.info.valid && !self.info.has_problem(&backup.label))
+    }
+
+    /// Why the WAL along a path cannot be read at a position; `None` if it was removed on purpose.
+    fn why_ends(&self, path: &Path, findings: &WalFindings, at: Lsn) -> Result<Option<String>> {
+        let size = path.wal.segment_size();
+        let next = Segment::containing(path.history.timeline_at(at), at, size);
+        if path.wal.pruned()?.contains(next, size) {
             return Ok(None);
         }
         let gaps = self.gaps.iter().filter_map(|gap| {
@@ -134,21 +173,14 @@ impl VerifiedArchive<'_> {
             let clipped = path.clip(gap.first.timeline, range)?;
             Some((clipped, gap.to_string()))
         });
-        let bad = bad().filter_map(|bad| {
+        let bad = findings.bad.iter().filter_map(|bad| {
             let clipped = path.clip(bad.from.timeline, (bad.from.lsn, bad.to))?;
             Some((clipped, format!("WAL segment {} is damaged", bad.file)))
         });
-        let after = gaps.chain(bad).filter(|((_, end), _)| *end > proven.to);
+        let after = gaps.chain(bad).filter(|((_, end), _)| *end > at);
         let first = after.min_by_key(|((start, _), _)| *start);
-        let why = first.map_or_else(
-            || "the WAL that was verified does not go on there".to_owned(),
-            |(_, why)| why,
-        );
-        let (to, on) = (proven.to, proven.timeline);
-        Ok(Some(format!(
-            "the archive follows timeline {timeline}, but recovery is proven up to {to} of timeline \
-             {on} only: {why}; take a full backup"
-        )))
+        let unknown = || "it is not known how the WAL goes on from there".to_owned();
+        Ok(Some(first.map_or_else(unknown, |(_, why)| why)))
     }
 
     /// What the last verifications found wrong, one text for each problem, as far as the WAL and

@@ -492,6 +492,23 @@ fn an_interval_that_does_not_end_on_the_followed_timeline_has_a_reason() {
 }
 
 #[test]
+fn a_followed_timeline_to_which_no_backup_leads_is_a_problem() {
+    let archive = Archive::new();
+    fail_over(&archive);
+    let (findings, _) = archive.read();
+    // The ancestors are unknown.
+    fs::write(archive.segment("00000002.history"), "").unwrap();
+    let (None, Some(why)) = archive.proven_or_why(&findings) else {
+        panic!("{findings:?}");
+    };
+    assert!(why.contains("timeline 2, but no backup is proven"), "{why}");
+    // What no backup needs was not verified.
+    assert_eq!(archive.proven_or_why(&WalFindings::new(1)), (None, None));
+    let other = Archive::new();
+    assert_eq!(other.proven_or_why(&findings), (None, None));
+}
+
+#[test]
 fn segments_at_the_end_of_an_ancestor_and_whole_timelines_are_missing() {
     let archive = Archive::new();
     fail_over(&archive);
