@@ -159,8 +159,8 @@ impl Work<'_> {
     }
 
     /// Where the WAL of the last timeline of a history begins that a backup needs: where the
-    /// timeline begins, or where the oldest backup on it does; and where the oldest backup begins. A
-    /// backup that keeps only the WAL that is stored with it needs none.
+    /// timeline begins, or where the oldest backup on it does; and where the oldest backup begins.
+    /// A backup that keeps only the WAL that is stored with it needs none.
     fn start(&self, history: &TimelineHistory) -> Option<(Lsn, Lsn)> {
         let (timeline, size) = (history.timeline(), self.segments.size());
         let starts = self.backups.iter().map(|backup| backup.info.start);

@@ -47,9 +47,8 @@ impl VerifiedArchive<'_> {
         let (Some(wal), Some(timeline)) = (self.repository.wal()?, followed) else {
             return Ok(None);
         };
-        let Ok(history) = wal.histories()?.get(timeline) else {
-            return Ok(None);
-        };
+        let history = wal.histories()?.get(timeline);
+        let history = history.unwrap_or_else(|_| TimelineHistory::without_ancestors(timeline));
         Ok(Some(Path { wal, history }))
     }
 

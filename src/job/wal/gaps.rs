@@ -45,8 +45,8 @@ fn check(context: &ServerContext, repository: &Repository, directory: &WalDirect
 }
 
 /// Publishes the gaps between the backups and the ends of the archive in the status, and logs the
-/// new ones; returns all. The segments and the backups were listed after `begun`: the result of a check that
-/// began later stays.
+/// new ones; returns all. The segments and the backups were listed after `begun`: the result of a
+/// check that began later stays.
 pub(in crate::job) fn report_gaps(
     context: &ServerContext,
     directory: &WalDirectory,

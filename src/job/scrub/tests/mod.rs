@@ -1,0 +1,5 @@
+//! Verification of generated archives.
+
+mod scratch;
+mod segments;
+mod timelines;
