@@ -62,6 +62,7 @@ fn crashes(storage: &str) {
         }
         killer.daemon.start();
         killer.check_catalogue();
+        killer.check_backups();
     }
 
     println!("killed at: {:?}", killer.hits);
@@ -353,8 +354,7 @@ impl Killer {
         directory
     }
 
-    /// Checks the catalogue after a job or a start: what must be there is there, and valid, with
-    /// its comments and its WAL; one of the backups is restored.
+    /// Checks the catalogue after a job or a start: what must be there is there.
     fn check_catalogue(&mut self) {
         let daemon = &self.daemon;
         let hidden = daemon.unfinished("primary");
@@ -369,21 +369,32 @@ impl Killer {
             self.doomed
         );
         self.doomed.clear();
+        self.backups = listed;
+        for path in entries(self.daemon.directory()) {
+            if name(&path).starts_with("restored-") {
+                discard(&path); // complete or not
+            }
+        }
+    }
+
+    /// Checks the backups after a start: they are valid, with their comments and WAL; one of them
+    /// is restored.
+    fn check_backups(&mut self) {
         let mut comments = BTreeSet::new();
-        for label in &listed {
-            daemon.cli(&["verify", "primary", label]).ok();
-            let info = daemon.cli(&["info", "primary", label, "--format", "json"]);
-            let info = info.ok().json();
+        for label in &self.backups {
+            self.daemon.cli(&["verify", "primary", label]).ok();
+            let info = ["info", "primary", label, "--format", "json"];
+            let info = self.daemon.cli(&info).ok().json();
             let annotations = info["Response"]["Annotations"].as_object();
             for (key, text) in annotations.into_iter().flatten() {
                 assert_eq!(text, "a | b,\nc");
                 comments.insert((label.clone(), key.clone()));
             }
         }
-        self.comments.retain(|(label, _)| listed.contains(label));
+        let backups = &self.backups;
+        self.comments.retain(|(label, _)| backups.contains(label));
         assert!(comments.is_superset(&self.comments), "{comments:?}");
         self.comments = comments;
-        self.backups = listed;
         self.check_restore();
     }
 
@@ -392,14 +403,10 @@ impl Killer {
         let label = self.random_backup();
         if !label.is_empty() {
             let directory = self.new_directory();
-            let directory = directory.to_str().unwrap();
-            let restore = ["restore", "primary", &label, "immediate", directory];
+            let path = directory.to_str().unwrap();
+            let restore = ["restore", "primary", &label, "immediate", path];
             self.daemon.cli(&restore).ok();
-        }
-        for path in entries(self.daemon.directory()) {
-            if name(&path).starts_with("restored-") {
-                discard(&path); // complete or not
-            }
+            discard(&directory);
         }
     }
 
