@@ -151,7 +151,7 @@ fn verification(
         gaps,
     };
     problems.extend(archive.problems()?);
-    let restorable = archive.restorable()?;
-    problems.extend(archive.why_incomplete(restorable.as_ref())?);
+    let (restorable, why_incomplete) = archive.restorable()?;
+    problems.extend(why_incomplete);
     Ok(restorable)
 }

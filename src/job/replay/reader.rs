@@ -96,6 +96,17 @@ enum SegmentRead {
 }
 
 impl WalReader<'_> {
+    /// As [`WalReader::read`], at most `bytes` and the rest of the record at their end.
+    pub fn read_at_most(&self, from: Lsn, bytes: u64) -> Result<ReadResult> {
+        self.read(
+            from,
+            &mut |record, _| match record.end.since(from) < bytes {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            },
+        )
+    }
+
     /// Reads from `from`, where a record begins, and passes each record to `on_record` until that
     /// breaks or WAL ends. Of a segment that several timelines share, the file that can be read
     /// furthest is used. Fails only for reasons other than the WAL, such as a stop of the daemon.

@@ -1,6 +1,5 @@
 //! Reads the archived WAL, from the start of the oldest backup to its end on each timeline.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -264,13 +263,7 @@ impl Work<'_> {
 
     fn read(&self, history: &TimelineHistory, from: Lsn) -> Result<ReadResult> {
         let interval = self.check.save_interval;
-        self.reader(history).read(from, &mut |record, _| {
-            if record.end.since(from) < interval {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })
+        self.reader(history).read_at_most(from, interval)
     }
 
     fn damage<'r>(&'r self, history: &'r TimelineHistory) -> Damage<'r> {

@@ -36,13 +36,7 @@ impl Beginning<'_> {
                 return Ok((from, result));
             }
         }
-        let result = self.reader.read(self.switch, &mut |record, _| {
-            if record.end.since(self.switch) < self.interval {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })?;
+        let result = self.reader.read_at_most(self.switch, self.interval)?;
         Ok((self.switch, result))
     }
 

@@ -42,6 +42,20 @@ struct Path {
 }
 
 impl VerifiedArchive<'_> {
+    /// The interval that is proven on the path to the timeline that the archive follows; and why it
+    /// does not end on that timeline, although that has WAL. Reads nothing if no WAL was verified.
+    pub(crate) fn restorable(&self) -> Result<(Option<Restorable>, Option<String>)> {
+        let Some(findings) = &self.info.wal else {
+            return Ok((None, None));
+        };
+        let Some(path) = self.path()? else {
+            return Ok((None, None));
+        };
+        let proven = self.proven(&path, findings)?;
+        let why = self.why_incomplete(&path, findings, proven.as_ref())?;
+        Ok((proven, why))
+    }
+
     fn path(&self) -> Result<Option<Path>> {
         let followed = self.repository.followed_timeline()?;
         let (Some(wal), Some(timeline)) = (self.repository.wal()?, followed) else {
@@ -54,22 +68,14 @@ impl VerifiedArchive<'_> {
 
     /// The interval that is proven on the path to the timeline that the archive follows; `None` if
     /// there is none. It ends before segments that are missing now.
-    pub(crate) fn restorable(&self) -> Result<Option<Restorable>> {
-        let (Some(findings), Some(path)) = (&self.info.wal, self.path()?) else {
-            return Ok(None);
-        };
+    fn proven(&self, path: &Path, findings: &WalFindings) -> Result<Option<Restorable>> {
         let is_good = |backup: &&Backup| !self.info.has_problem(&backup.label);
         let good: Vec<&Backup> = self.backups.iter().filter(is_good).collect();
-        let size = path.wal.segment_size();
-        let gaps = self.gaps.iter().filter_map(|gap| {
-            let range = (gap.first.start(size), gap.last.end(size));
-            path.clip(gap.first.timeline, range)
-        });
-        let gaps: Vec<Range> = gaps.collect();
+        let gaps: Vec<Range> = self.gaps_on(path).map(|(range, _)| range).collect();
         for (_, low, top) in proven_chains(&path.history, findings) {
             for (low, mut to) in without((low, top), &gaps).into_iter().rev() {
                 if to < top {
-                    to = self.last_end(&path, to)?;
+                    to = self.last_end(path, to)?;
                 }
                 let found = interval(&path.history, (low, to), &good, findings.begun);
                 if found.is_some() {
@@ -78,6 +84,15 @@ impl VerifiedArchive<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// The missing segments that recovery along a path would read.
+    fn gaps_on<'p>(&'p self, path: &'p Path) -> impl Iterator<Item = (Range, &'p Gap)> {
+        let size = path.wal.segment_size();
+        self.gaps.iter().filter_map(move |gap| {
+            let range = (gap.first.start(size), gap.last.end(size));
+            Some((path.clip(gap.first.timeline, range)?, gap))
+        })
     }
 
     /// The end of the last record in the segments before `position`, where one is missing.
@@ -112,10 +127,12 @@ impl VerifiedArchive<'_> {
 
     /// Why the proven interval does not end on the timeline that the archive follows, although that
     /// has WAL.
-    pub(crate) fn why_incomplete(&self, proven: Option<&Restorable>) -> Result<Option<String>> {
-        let (Some(findings), Some(path)) = (&self.info.wal, self.path()?) else {
-            return Ok(None);
-        };
+    fn why_incomplete(
+        &self,
+        path: &Path,
+        findings: &WalFindings,
+        proven: Option<&Restorable>,
+    ) -> Result<Option<String>> {
         let timeline = path.history.timeline();
         let begin = path.history.begin_of(timeline).unwrap_or_default();
         let mut bad = findings.bad.iter().filter(|bad| bad.to > Lsn::ZERO);
@@ -141,7 +158,7 @@ impl VerifiedArchive<'_> {
                 (text, starts.min().unwrap_or_default())
             }
         };
-        let Some(why) = self.why_ends(&path, findings, from)? else {
+        let Some(why) = self.why_ends(path, findings, from)? else {
             return Ok(None);
         };
         Ok(Some(format!(
@@ -167,11 +184,8 @@ impl VerifiedArchive<'_> {
         if path.wal.pruned()?.contains(next, size) {
             return Ok(None);
         }
-        let gaps = self.gaps.iter().filter_map(|gap| {
-            let range = (gap.first.start(size), gap.last.end(size));
-            let clipped = path.clip(gap.first.timeline, range)?;
-            Some((clipped, gap.to_string()))
-        });
+        let gaps = self.gaps_on(path);
+        let gaps = gaps.map(|(range, gap)| (range, gap.to_string()));
         let bad = findings.bad.iter().filter_map(|bad| {
             let clipped = path.clip(bad.from.timeline, (bad.from.lsn, bad.to))?;
             Some((clipped, format!("WAL segment {} is damaged", bad.file)))

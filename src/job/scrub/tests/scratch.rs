@@ -139,8 +139,7 @@ impl Archive {
             backups: &backups,
             gaps: &gaps,
         };
-        let proven = archive.restorable().unwrap();
-        let why = archive.why_incomplete(proven.as_ref()).unwrap();
+        let (proven, why) = archive.restorable().unwrap();
         let interval = proven.map(|proven| (proven.timeline.number(), proven.from, proven.to));
         (interval, why)
     }
