@@ -42,3 +42,21 @@ pub struct FileReport {
     /// restored; determined for the schedule only.
     pub proven: bool,
 }
+
+impl FileReport {
+    /// The report of a file of which no digests were compared; `reason` is empty if it is good.
+    pub(crate) fn without_digests(
+        path: impl Into<String>,
+        algorithm: &str,
+        reason: impl Into<String>,
+    ) -> FileReport {
+        FileReport {
+            path: path.into(),
+            algorithm: algorithm.to_owned(),
+            expected: String::new(),
+            found: String::new(),
+            reason: reason.into(),
+            proven: false,
+        }
+    }
+}

@@ -203,12 +203,5 @@ fn log_outcome(backup: &Backup, outcome: &Outcome) {
 }
 
 fn failed_file(path: &str, reason: &str) -> FileReport {
-    FileReport {
-        path: path.to_owned(),
-        algorithm: "SHA256".to_owned(),
-        expected: String::new(),
-        found: String::new(),
-        reason: reason.to_owned(),
-        proven: false,
-    }
+    FileReport::without_digests(path, "SHA256", reason)
 }
