@@ -14,7 +14,7 @@ use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::format::{BackupLabel, BackupManifest};
 use crate::job::context::ServerContext;
 use crate::job::retention;
-use crate::job::room::{self, Watch};
+use crate::job::room::{self, ClusterSize, Watch};
 use crate::pg::{
     BaseBackup, BaseBackupOptions, ClusterObjects, Connection, Mode, ServerInfo, Warning,
     cluster_size,
@@ -210,7 +210,8 @@ impl Job<'_> {
             log::debug!("backup of server {}: {failure}", self.context.server.name);
             None
         });
-        room::claim_early(self.context, repository, size, self.progress)
+        let size = ClusterSize::Databases(size);
+        room::claim(self.context, repository, size, self.progress)
     }
 
     /// Logs the time until a step was complete.
@@ -320,7 +321,7 @@ impl Job<'_> {
         room::claim(
             self.context,
             &self.context.repository()?,
-            size,
+            ClusterSize::Files(size),
             self.progress,
         )
     }

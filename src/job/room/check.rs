@@ -19,33 +19,40 @@ const MAX_PAST: usize = 16;
 /// How many inodes backups leave, on a file system with a fixed number of them.
 const RESERVED_FILES: u64 = 256;
 
-/// As [`claim`], before the server has said how large the backup is. `databases` is their size,
-/// which includes files that no backup has, of unlogged tables: the size of the last backup counts
-/// if it is less, and without one nothing is known.
-pub(crate) fn claim_early(
-    context: &ServerContext,
-    repository: &Repository,
-    databases: Option<u64>,
-    progress: &Arc<Progress>,
-) -> Result<Claim> {
-    let last = past(context, repository)?.first().map(|last| last.plain);
-    let plain = last.map(|last| last.min(databases.unwrap_or(last)));
-    claim(context, repository, plain, progress)
+/// The size of the cluster, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ClusterSize {
+    /// Of its databases. They have files that no backup has, of unlogged tables: the size of the
+    /// last backup counts if it is less, and without one nothing is known.
+    Databases(Option<u64>),
+    /// Of the files that the server sends; `None` if it does not say.
+    Files(Option<u64>),
+}
+
+impl ClusterSize {
+    fn bytes(self, last: Option<&PastBackup>) -> Option<u64> {
+        match self {
+            ClusterSize::Databases(size) => {
+                last.map(|last| last.plain.min(size.unwrap_or(last.plain)))
+            }
+            ClusterSize::Files(size) => size,
+        }
+    }
 }
 
 /// Claims the room for a new backup; [`ErrorKind::NoSpace`] if it cannot end without the space that
-/// is reserved for WAL. `plain` are the bytes of the cluster, if known.
+/// is reserved for WAL.
 pub(crate) fn claim(
     context: &ServerContext,
     repository: &Repository,
-    plain: Option<u64>,
+    size: ClusterSize,
     progress: &Arc<Progress>,
 ) -> Result<Claim> {
     wal_stopped(context)?;
     let space = Filesystem::space(&repository.backup_path())?;
     let reserve = context.daemon.config.reserve_space.of(space.total);
     let past = past(context, repository)?;
-    let new = new_backup(context, repository, plain)?;
+    let new = new_backup(context, repository, size.bytes(past.first()))?;
     let mut found = estimate(&past, &new);
     let wal_space = Filesystem::space(&repository.wal_path())?;
     if wal_space.device != space.device {

@@ -10,6 +10,6 @@ mod estimate;
 mod monitor;
 mod watch;
 
-pub(crate) use check::{claim, claim_early};
+pub(crate) use check::{ClusterSize, claim};
 pub(crate) use monitor::{DiskStatus, INTERVAL, disk_status, monitor};
 pub(crate) use watch::Watch;
