@@ -13,6 +13,7 @@ mod metrics;
 mod progress;
 mod receiver;
 mod retention;
+mod scope;
 mod server;
 mod verification;
 
@@ -23,5 +24,6 @@ pub use metrics::{METRICS, exposition};
 pub(crate) use progress::Progress;
 pub use receiver::{Phase, ReceiverState};
 pub(crate) use retention::RetentionMemory;
-pub(crate) use server::{Activity, Scope, ServerState};
+pub(crate) use scope::Scope;
+pub(crate) use server::{Activity, ServerState};
 pub use verification::VerificationState;
