@@ -46,10 +46,10 @@ pub struct OwnDigests {
 /// Which digests a reader computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DigestKind {
-    /// [`DigestValues::Own`].
+    /// `DigestValues::Own`.
     #[default]
     Own,
-    /// [`DigestValues::Sha512`].
+    /// `DigestValues::Sha512`.
     Sha512,
 }
 
