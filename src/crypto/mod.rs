@@ -12,6 +12,8 @@ mod master;
 mod random;
 mod secret;
 
+#[cfg(test)]
+pub(crate) use digest::certificates_for_tests;
 pub use digest::{Sha256, Sha512};
 pub(crate) use digest::{certificate_digest, constant_time_eq, sha512};
 pub(crate) use gcm::{IV_LENGTH, TAG_LENGTH};

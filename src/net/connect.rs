@@ -157,7 +157,7 @@ fn connect_address(
     }
 }
 
-fn set_options(socket: &RawSocket, options: TcpOptions) -> io::Result<()> {
+pub(super) fn set_options(socket: &RawSocket, options: TcpOptions) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(options.nodelay)?;
     if options.keep_alive {

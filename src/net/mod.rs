@@ -6,6 +6,7 @@
 
 mod connect;
 mod deadline;
+mod listen;
 mod socket;
 mod stream;
 #[cfg(test)]
@@ -14,5 +15,6 @@ mod tls;
 
 pub use connect::TcpOptions;
 pub use deadline::Deadline;
+pub use listen::listen;
 pub use stream::Stream;
-pub use tls::{TlsOptions, Trust};
+pub use tls::{FileKeys, ServerTls, ServerTlsFiles, TlsOptions, Trust};

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use rustls::ClientConnection;
+use rustls::Connection;
 
 use super::Deadline;
 use super::socket::Socket;
@@ -20,7 +20,7 @@ use crate::unit::after;
 /// only where it waits, so that a short final message can still be sent.
 pub struct Stream {
     pub(super) socket: Socket,
-    pub(super) tls: Option<Box<ClientConnection>>,
+    pub(super) tls: Option<Box<Connection>>,
     pub(super) stop: Stop,
     pub(super) peer: String,
     /// Whether the last read emptied the buffer of the socket: the next one waits first.

@@ -8,7 +8,7 @@ use postgres_protocol::message::frontend;
 use super::Login;
 use crate::config::{Host, TlsMode};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::{Deadline, Stream, TcpOptions, TlsOptions, Trust};
+use crate::net::{Deadline, FileKeys, Stream, TcpOptions, TlsOptions, Trust};
 use crate::sys::Stop;
 
 /// Connects, and starts TLS if it is to be used.
@@ -43,6 +43,7 @@ pub(super) fn connect(login: &Login, deadline: Deadline, stop: &Stop) -> Result<
     let options = TlsOptions {
         trust,
         identity: files.certificate.clone().zip(files.key.clone()),
+        keys: FileKeys::TLS,
     };
     stream.start_tls(host, &options, deadline)?;
     Ok(stream)
