@@ -5,12 +5,14 @@
 //! what `schedule` lists when it is due. The jobs are in `job`; `command` runs them and puts their
 //! outcomes into documents.
 
+mod certificates;
 mod command;
 mod connection;
 mod dispatch;
 mod events;
 mod jobs;
 mod lock;
+mod port;
 mod receivers;
 mod run;
 mod schedule;
