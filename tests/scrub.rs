@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::backup::by_hand::manifest_text;
 use super::harness::{Cluster, Daemon, Output, Scratch, wait_until, write_owned};
 
 /// The members of the only server, and the exit status.
@@ -24,7 +25,7 @@ fn configure(daemon: &Daemon, from: &str, to: &str) {
 /// The stored file of a table in a backup.
 fn stored_table(cluster: &Cluster, backup: &Path, table: &str) -> PathBuf {
     let path = cluster.query_value::<String>(&format!("SELECT pg_relation_filepath('{table}')"));
-    let manifest = fs::read_to_string(backup.join("backup.manifest")).unwrap();
+    let manifest = manifest_text(backup);
     let lines = manifest
         .lines()
         .map(|line| serde_json::from_str(line).unwrap());

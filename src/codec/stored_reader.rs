@@ -1,7 +1,7 @@
 //! Reading a stored file.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use super::cipher::DecryptingReader;
 use super::compression::FrameReader;
 use super::digest::PlainHash;
 use super::probe::{StartCheck, probe};
-use super::{DigestKind, Digests, StoredFormat, Suffixes};
+use super::{Compression, DigestKind, Digests, StoredFormat, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::open_file;
-use crate::unit::first;
+use crate::unit::{Encryption, first};
 
 /// Reads the plain bytes of a stored file. A truncated file, bytes after its end, or a failed
 /// decryption are errors, not the end of the file. A truncation exactly between two frames is not
@@ -95,12 +95,35 @@ impl StoredReader {
         kind: DigestKind,
     ) -> Result<StoredReader> {
         let input = DecryptingReader::new(file, stored.encryption, key.as_deref(), kind)?;
+        StoredReader::decompressing(input, stored, kind)
+    }
+
+    fn decompressing(
+        input: DecryptingReader,
+        stored: StoredFormat,
+        kind: DigestKind,
+    ) -> Result<StoredReader> {
         Ok(StoredReader {
             frames: (stored.compression.coder().decompress)(input)?,
             digest: PlainHash::new(kind),
             stored,
             max_size: u64::MAX,
         })
+    }
+
+    /// Opens a file that begins with plain bytes: `begin` reads those, and says how the bytes after
+    /// them are compressed. Only these are read by [`Read`]; the digest is of the whole file.
+    pub fn after_beginning(
+        file: File,
+        begin: impl FnOnce(&mut dyn BufRead) -> Compression,
+    ) -> Result<StoredReader> {
+        let kind = DigestKind::Own;
+        let mut input = DecryptingReader::new(file, Encryption::None, None, kind)?;
+        let stored = StoredFormat {
+            compression: begin(&mut input),
+            encryption: Encryption::None,
+        };
+        StoredReader::decompressing(input, stored, kind)
     }
 
     /// Call it after the last byte was read: checks that none is left, verifies the tag, and

@@ -1,22 +1,34 @@
 //! `backup.manifest`: the list of the files of a backup.
+//!
+//! A JSON object in each line. The first one, the header, has the version of the format; the lines
+//! after it are compressed from version 3 on: `tail -n +2 backup.manifest | zstdcat`. An older
+//! program reads the header, and refuses the version.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::layout::{INFO, MANIFEST, SUMS};
 use super::line::read_line;
-use super::manifest_line::{Line, VERSION, mode};
+use super::manifest_line::{Header, Line, VERSION, mode};
 use super::{ManifestFile, TablespaceInfo, sums};
-use crate::codec::StoredFormat;
-use crate::crypto::Sha256;
+use crate::codec::{Compression, StoredFormat, StoredReader};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::ConfigFile;
 use crate::storage::open_file;
-use crate::unit::{Encryption, Label, Segment, SegmentSize, first};
+use crate::unit::{Encryption, Label, Segment, SegmentSize};
 
-/// Limit for what is read after a bad line, bytes. A manifest has no limit of its own.
+/// Limit for what is read after a bad line, bytes: the file may have any size, such as a sparse one
+/// of terabytes.
 const MAX_REST: u64 = 64 << 20;
+
+/// How many bytes of lines a stored byte may stand for. Lines of empty files, whose digests are all
+/// the same, are compressed to a thirtieth.
+const MAX_RATIO: u64 = 100;
+
+/// Lines of this many bytes may be compressed to anything.
+const MIN_LIMIT: u64 = 64 << 20;
 
 /// The content of a backup, which alone decides how a file is stored. Paths are relative, without
 /// `..`, and need not be UTF-8.
@@ -76,22 +88,22 @@ impl Manifest {
         };
         let path = directory.join(MANIFEST);
         let action = || format!("read {}", path.display());
-        let input = HashingReader {
-            inner: open_file(&path).with_context(action)?,
-            sha256: Sha256::new(),
+        let file = open_file(&path).with_context(action)?;
+        let limit = max_size(&file).with_context(action)?;
+        let mut header = Err(no_header());
+        let lines = StoredReader::after_beginning(file, |mut input| {
+            header = read_header(&mut input, label);
+            let known = header.as_ref().ok();
+            known.map_or(Compression::None, Header::line_compression)
+        });
+        let mut lines = BufReader::new(lines.with_context(action)?.with_max_size(limit));
+        let manifest = header.and_then(|header| Manifest::parse_lines(&mut lines, &header));
+        // A wrong digest explains more than a bad line.
+        let manifest = match digest_to_end(lines) {
+            Ok(digest) if digest == expected => manifest,
+            Ok(_) => Err(corrupt(format!("its SHA-256 is not the one in {source}"))),
+            Err(failure) => manifest.and(Err(failure)),
         };
-        let mut input = BufReader::new(input);
-        let manifest = Manifest::parse(&mut input, label);
-        // Bytes after a bad line are part of the digest too, and a wrong digest explains more. But
-        // the file may have any size, such as a sparse one of terabytes.
-        let rest = io::copy(&mut (&mut input).take(MAX_REST), &mut io::sink());
-        if rest.with_context(action)? == MAX_REST {
-            return manifest.and(Err(too_long())).with_context(action);
-        }
-        if input.into_inner().sha256.finish() != expected {
-            return Err(corrupt(format!("its SHA-256 is not the one in {source}")))
-                .with_context(action);
-        }
         manifest.with_context(action)
     }
 
@@ -113,31 +125,19 @@ impl Manifest {
             .with_context(|| format!("read {}", path.display()))
     }
 
-    /// Parses the manifest of the backup `label`.
-    pub fn parse(input: &mut impl BufRead, label: &Label) -> Result<Manifest> {
-        let mut manifest = Manifest::default();
-        let version;
-        match next_line(input)? {
-            Some(Line::Backup(header)) if !(1..=VERSION).contains(&header.manifest_version) => {
-                let version = header.manifest_version;
-                let message =
-                    format!("its version is {version}, and this program reads up to {VERSION}");
-                return Err(Error::new(ErrorKind::Unsupported, message)
-                    .with_hint("a newer version of pgmoneta wrote it"));
-            }
-            Some(Line::Backup(header)) if header.label != label.as_str() => {
-                return Err(corrupt(format!("it is of the backup {:?}", header.label)));
-            }
-            Some(Line::Backup(header)) => {
-                version = header.manifest_version;
-                manifest.stored = header.stored()?;
-            }
-            _ => {
-                return Err(corrupt(
-                    "its first line does not say what it is of".to_owned(),
-                ));
-            }
-        }
+    /// Parses the manifest of the backup `label`, decompressed.
+    #[cfg(test)]
+    pub(super) fn parse(input: &mut impl BufRead, label: &Label) -> Result<Manifest> {
+        let header = read_header(input, label)?;
+        Manifest::parse_lines(input, &header)
+    }
+
+    /// Parses the lines after the header.
+    fn parse_lines(input: &mut impl BufRead, header: &Header) -> Result<Manifest> {
+        let mut manifest = Manifest {
+            stored: header.stored()?,
+            ..Manifest::default()
+        };
         let mut count = 0;
         while let Some(line) = next_line(input)? {
             match line {
@@ -154,7 +154,7 @@ impl Manifest {
                         "it has {count} lines instead of {expected}"
                     )));
                 }
-                line => manifest.add(line, version)?,
+                line => manifest.add(line, header.manifest_version)?,
             }
             count += 1;
         }
@@ -217,6 +217,42 @@ impl Manifest {
     }
 }
 
+/// Reads and checks the first line of the manifest of the backup `label`.
+fn read_header(input: &mut impl BufRead, label: &Label) -> Result<Header> {
+    let Some(Line::Backup(header)) = next_line(input)? else {
+        return Err(no_header());
+    };
+    let version = header.manifest_version;
+    if !(1..=VERSION).contains(&version) {
+        let message = format!("its version is {version}, and this program reads up to {VERSION}");
+        return Err(Error::new(ErrorKind::Unsupported, message)
+            .with_hint("a newer version of pgmoneta wrote it"));
+    }
+    if header.label != label.as_str() {
+        return Err(corrupt(format!("it is of the backup {:?}", header.label)));
+    }
+    Ok(header)
+}
+
+/// The most bytes that the lines of a manifest may have: they have digests, which cannot be
+/// compressed, so that what decompresses to more was not written by this program.
+fn max_size(file: &File) -> Result<u64> {
+    let found = file.metadata()?;
+    let stored = found.len().min(found.blocks().saturating_mul(512));
+    Ok(stored.saturating_mul(MAX_RATIO).saturating_add(MIN_LIMIT))
+}
+
+/// Reads to the end, and returns the SHA-256 of the whole file.
+fn digest_to_end(mut lines: BufReader<StoredReader>) -> Result<[u8; 32]> {
+    if io::copy(&mut (&mut lines).take(MAX_REST), &mut io::sink())? == MAX_REST {
+        return Err(too_long());
+    }
+    let digests = lines.into_inner().finish()?;
+    digests
+        .stored_sha256()
+        .ok_or_else(|| corrupt("it has no SHA-256".to_owned()))
+}
+
 /// The next line, if there is one.
 fn next_line(input: &mut impl BufRead) -> Result<Option<Line>> {
     let Some(line) = read_line(input)? else {
@@ -228,24 +264,14 @@ fn next_line(input: &mut impl BufRead) -> Result<Option<Line>> {
     }
 }
 
+fn no_header() -> Error {
+    corrupt("its first line does not say what it is of".to_owned())
+}
+
 fn too_long() -> Error {
     corrupt("there is more after its end".to_owned())
 }
 
 fn corrupt(what: String) -> Error {
     Error::new(ErrorKind::Corrupt, what)
-}
-
-/// Computes the SHA-256 of what is read.
-struct HashingReader {
-    inner: File,
-    sha256: Sha256,
-}
-
-impl Read for HashingReader {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buf)?;
-        self.sha256.update(first(buf, count));
-        Ok(count)
-    }
 }

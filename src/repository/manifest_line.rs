@@ -12,8 +12,12 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::{ConfigFile, hex};
 use crate::unit::Encryption;
 
-/// The version of the format. In version 1 all files have the format of the header.
-pub(super) const VERSION: u32 = 2;
+/// The version of the format. In version 1 all files have the format of the header; from version 3
+/// on the lines after the header are compressed.
+pub(super) const VERSION: u32 = 3;
+
+/// How the lines after the header are compressed, whatever the format of the files.
+pub(super) const LINE_COMPRESSION: Compression = Compression::Zstd;
 
 /// A line of `backup.manifest`: a JSON object of one member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,6 +152,15 @@ pub(super) fn is_relative_path(path: &Path) -> bool {
 }
 
 impl Header {
+    /// How the lines after it are compressed.
+    pub fn line_compression(&self) -> Compression {
+        if self.manifest_version < 3 {
+            Compression::None
+        } else {
+            LINE_COMPRESSION
+        }
+    }
+
     /// The default format of the files.
     pub fn stored(&self) -> Result<StoredFormat> {
         Ok(StoredFormat {

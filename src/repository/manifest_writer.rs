@@ -5,21 +5,28 @@ use std::path::Path;
 
 use super::layout::{MANIFEST, SUMS};
 use super::manifest_line::{
-    ConfigLine, DirectoryLine, FileLine, Header, Line, PathText, TablespaceLine, VERSION, mode_text,
+    ConfigLine, DirectoryLine, FileLine, Header, LINE_COMPRESSION, Line, PathText, TablespaceLine,
+    VERSION, mode_text,
 };
 use super::{ManifestFile, TablespaceInfo, sums};
-use crate::codec::StoredFormat;
+use crate::codec::{CHUNK_SIZE, EncodeOptions, FrameCompressor, Level, StoredFormat};
 use crate::crypto::Sha256;
 use crate::error::{Context, Result};
 use crate::format::ConfigFile;
 use crate::storage::StagedFile;
-use crate::unit::{Label, to_u64};
+use crate::unit::{Encryption, Label, to_u64};
+
+/// The level for the lines of a manifest.
+const LINE_LEVEL: i32 = 9;
 
 /// Writes the manifest and backup.sha256 of a backup line by line, so that many files need no
 /// memory.
 pub struct ManifestWriter {
     manifest: BufWriter<StagedFile>,
     sums: BufWriter<StagedFile>,
+    /// Lines that are not written yet, and the compressor for them.
+    lines_ahead: Vec<u8>,
+    compressor: FrameCompressor,
     stored: StoredFormat,
     sha256: Sha256,
     lines: u64,
@@ -38,19 +45,26 @@ impl ManifestWriter {
         let mut writer = ManifestWriter {
             manifest: create(MANIFEST)?,
             sums: create(SUMS)?,
+            lines_ahead: Vec::new(),
+            compressor: FrameCompressor::new(&EncodeOptions {
+                compression: LINE_COMPRESSION,
+                level: Level::Fixed(LINE_LEVEL),
+                encryption: Encryption::None,
+                key: None,
+            }),
             stored,
             sha256: Sha256::new(),
             lines: 0,
             bytes: 0,
         };
-        writer.line(&Line::Backup(Header {
+        let header = Line::Backup(Header {
             manifest_version: VERSION,
             label: label.to_string(),
             system_identifier,
             compression: stored.compression.to_string(),
             encryption: stored.encryption.to_string(),
-        }))?;
-        writer.lines = 0;
+        });
+        writer.write(&header.to_bytes()?)?;
         Ok(writer)
     }
 
@@ -110,6 +124,7 @@ impl ManifestWriter {
     /// They are not durable yet.
     pub fn finish(mut self) -> Result<(u64, [u8; 32])> {
         self.line(&Line::End(self.lines))?;
+        self.write_frame()?;
         let sha256 = std::mem::take(&mut self.sha256).finish();
         self.sum(&sha256, Path::new(MANIFEST))?;
         close(self.manifest).with_context(|| format!("write {MANIFEST}"))?;
@@ -119,10 +134,30 @@ impl ManifestWriter {
 
     fn line(&mut self, line: &Line) -> Result<()> {
         let bytes = line.to_bytes()?;
-        self.sha256.update(&bytes);
+        if self.lines_ahead.len() + bytes.len() > CHUNK_SIZE {
+            self.write_frame()?;
+        }
+        self.lines_ahead.extend_from_slice(&bytes);
         self.lines += 1;
+        Ok(())
+    }
+
+    /// Compresses and writes the lines ahead.
+    fn write_frame(&mut self) -> Result<()> {
+        let mut frame = Vec::new();
+        let compressed = self
+            .compressor
+            .compress_frame(&self.lines_ahead, &mut frame);
+        compressed.with_context(|| format!("write {MANIFEST}"))?;
+        self.lines_ahead.clear();
+        self.write(&frame)
+    }
+
+    /// Writes bytes of the manifest.
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.sha256.update(bytes);
         self.bytes += to_u64(bytes.len());
-        let result = self.manifest.write_all(&bytes);
+        let result = self.manifest.write_all(bytes);
         result.with_context(|| format!("write {MANIFEST}"))
     }
 }

@@ -18,9 +18,9 @@ pub struct ManifestLines(Vec<serde_json::Value>);
 
 impl ManifestLines {
     pub fn of(backup: &Path) -> ManifestLines {
-        let text = fs::read_to_string(backup.join("backup.manifest")).unwrap();
         ManifestLines(
-            text.lines()
+            manifest_text(backup)
+                .lines()
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect(),
         )
@@ -30,6 +30,25 @@ impl ManifestLines {
     pub fn all(&self, kind: &str) -> Vec<&serde_json::Value> {
         self.0.iter().filter_map(|line| line.get(kind)).collect()
     }
+}
+
+/// The lines of the manifest of a backup: the first one is plain, the others are compressed.
+pub fn manifest_text(backup: &Path) -> String {
+    let shell = "head -n 1 backup.manifest && tail -n +2 backup.manifest | zstdcat";
+    let output = Command::new("sh")
+        .args(["-c", shell])
+        .current_dir(backup)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The bytes of a manifest with these lines.
+pub fn manifest_bytes(text: &str) -> Vec<u8> {
+    let (header, lines) = text.split_once('\n').unwrap();
+    let lines = zstd::bulk::compress(lines.as_bytes(), 3).unwrap();
+    [header.as_bytes(), b"\n", &lines].concat()
 }
 
 /// The master key of the daemon; read without the check of the file's owner, who is another user

@@ -11,7 +11,7 @@ use pgmoneta::crypto::{MasterKey, Sha256};
 use pgmoneta::unit::Encryption;
 use serde_json::Value;
 
-use crate::backup::by_hand::key;
+use crate::backup::by_hand::{key, manifest_bytes, manifest_text};
 use crate::harness::{Cluster, Daemon, Scratch, copy_tree, wait_until, write_owned};
 
 /// Forges an encrypted backup in several ways.
@@ -45,14 +45,14 @@ impl Forger<'_> {
     /// Changes the lines of the manifest, and updates the digests of the manifest.
     fn rewrite(&self, change: impl Fn(&mut Value)) {
         let path = self.path().join("backup.manifest");
-        let text = fs::read_to_string(&path).unwrap();
         let mut new = String::new();
-        for line in text.lines() {
+        for line in manifest_text(&self.path()).lines() {
             let mut value: Value = serde_json::from_str(line).unwrap();
             change(&mut value);
             new.push_str(&format!("{value}\n"));
         }
-        let (old, sum) = (sha256(text.as_bytes()), sha256(new.as_bytes()));
+        let new = manifest_bytes(&new);
+        let (old, sum) = (sha256(&fs::read(&path).unwrap()), sha256(&new));
         write_owned(&path, new);
         for name in ["backup.sha256", "backup.info"] {
             self.edit(name, |text| text.replace(&old, &sum));

@@ -163,7 +163,7 @@ fn lists_of_files_with_zeros_without_end_are_an_error_at_once() {
     verify().ok();
     let manifest = setup.backup.join("backup.manifest");
     extend(&manifest, 4 << 40);
-    verify().fails(1, "there is more after its end");
+    verify().fails(1, "the file is damaged: zstd frame");
     let restore = setup.daemon.restore_output("primary", "newest", None, "x");
-    restore.fails(1, "there is more after its end");
+    restore.fails(1, "the file is damaged: zstd frame");
 }

@@ -95,10 +95,16 @@ const DURABLE_FS: [&str; 8] = [
 const DURABLE_EXCEPTIONS: [(&str, &str); 0] = [];
 
 /// Files that may name a compression method, besides those of the methods, and why.
-const METHOD_USERS: [(&str, &str); 1] = [(
-    "protocol/payload.rs",
-    "the C program has a buffer of its own for bzip2",
-)];
+const METHOD_USERS: [(&str, &str); 2] = [
+    (
+        "protocol/payload.rs",
+        "the C program has a buffer of its own for bzip2",
+    ),
+    (
+        "repository/manifest_line.rs",
+        "the version of a manifest says how its lines are compressed",
+    ),
+];
 
 /// The most columns of a line of code or of a comment.
 const MAX_COLUMNS: usize = 100;

@@ -1,11 +1,14 @@
 //! The manifest: what is written is read, and what must not be in it is rejected.
 
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::scratch::{Scratch, key, label, written};
-use crate::codec::{Compression, StoredFormat};
+use crate::codec::{Compression, StoredFormat, compress_message};
+use crate::crypto::Sha256;
 use crate::error::ErrorKind;
+use crate::format::hex;
 use crate::repository::Manifest;
 use crate::unit::Encryption;
 
@@ -38,12 +41,12 @@ fn a_changed_or_truncated_manifest_is_rejected() {
         good[..100].to_vec(),
         Vec::new(),
     ];
-    bad.push(
-        String::from_utf8(good.clone())
-            .unwrap()
-            .replace("PG_VERSION", "PG_VERSIOM")
-            .into(),
-    );
+    bad.push([&good[..], b"x"].concat());
+    for at in [20, good.len() / 2, good.len() - 2] {
+        let mut bytes = good.clone();
+        bytes[at] ^= 4;
+        bad.push(bytes);
+    }
     for bytes in bad {
         std::fs::write(&path, bytes).unwrap();
         let failure = backup.manifest(&Arc::new(key())).unwrap_err();
@@ -51,6 +54,66 @@ fn a_changed_or_truncated_manifest_is_rejected() {
     }
     std::fs::remove_file(&path).unwrap();
     assert!(backup.manifest(&Arc::new(key())).is_err());
+}
+
+/// Writes a manifest of this version with these lines after its header.
+fn write_lines(directory: &Path, version: u32, lines: &[u8]) {
+    let header = format!(
+        "{{\"backup\":{{\"manifest_version\":{version},\"label\":\"20260101000000\",\
+         \"system_identifier\":7,\"compression\":\"none\",\"encryption\":\"none\"}}}}\n"
+    );
+    let lines = match version {
+        ..3 => lines.to_vec(),
+        _ => compress_message(lines, Compression::Zstd).unwrap(),
+    };
+    let manifest = [header.as_bytes(), &lines].concat();
+    let sha256 = hex::encode(&Sha256::of(&manifest));
+    std::fs::write(directory.join("backup.manifest"), manifest).unwrap();
+    let sums = format!("{sha256}  backup.manifest\n");
+    std::fs::write(directory.join("backup.sha256"), sums).unwrap();
+}
+
+#[test]
+fn manifests_of_all_versions_are_read_and_later_ones_are_left_alone() {
+    let scratch = Scratch::new("versions");
+    let directory = scratch.add("20260101000000", "STATUS=1\n");
+    let lines = b"{\"directory\":{\"path\":\"base\",\"mode\":\"0700\"}}\n{\"end\":1}\n";
+    let read = || {
+        let backup = scratch.1.find("oldest").unwrap();
+        backup.manifest(&Arc::new(key()))
+    };
+    for version in 1..=3 {
+        write_lines(&directory, version, lines);
+        assert_eq!(read().unwrap().directories.len(), 1, "{version}");
+    }
+    // Not `Corrupt`, for which a verification would make the backup invalid.
+    write_lines(&directory, 4, b"anything");
+    assert_eq!(read().unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn lines_that_decompress_without_end_are_an_error_with_bounded_memory() {
+    let scratch = Scratch::new("bomb");
+    let directory = scratch.add("20260101000000", "STATUS=1\n");
+    let line = b"{\"directory\":{\"path\":\"base\",\"mode\":\"0700\"}}\n";
+    let backup = || scratch.1.find("oldest").unwrap();
+    write_lines(
+        &directory,
+        3,
+        &[&line.repeat(1000)[..], b"{\"end\":1000}\n"].concat(),
+    );
+    let manifest = backup().manifest(&Arc::new(key())).unwrap();
+    assert_eq!(manifest.directories.len(), 1000);
+    // 80 MB of lines in some kB, and zeros.
+    for bytes in [line.repeat(1_700_000), vec![0; 80 << 20]] {
+        write_lines(&directory, 3, &bytes);
+        let size = directory.join("backup.manifest").metadata().unwrap().len();
+        assert!(size < 20_000, "{size}");
+        let failure = backup().manifest(&Arc::new(key())).unwrap_err();
+        assert_eq!(failure.kind(), ErrorKind::Corrupt);
+        let text = failure.to_string();
+        assert!(text.contains("longer than"), "{text}");
+    }
 }
 
 #[test]
@@ -171,7 +234,7 @@ fn the_manifest_and_not_the_suffix_decides_the_format_of_a_file() {
     assert_eq!(of(2, aes, own, "wal").unwrap(), expected);
     assert_eq!(of(1, aes, "", "wal").unwrap(), None, "0.1.0 did not say it");
 
-    let newer = of(3, none, "", "file").unwrap_err();
+    let newer = of(4, none, "", "file").unwrap_err();
     assert_eq!(newer.kind(), ErrorKind::Unsupported);
     assert!(of(0, none, "", "file").is_err());
     assert!(of(2, none, r#","compression":"rar""#, "file").is_err());

@@ -115,8 +115,13 @@ fn unsigned_backups_of_0_1_0_are_signed_once() {
 
     // The digest in backup.info decides, not the one in backup.sha256.
     let manifest = signed.path.join("backup.manifest");
-    let text = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, text.replace("0640", "0644")).unwrap();
+    let mut bytes = std::fs::read(&manifest).unwrap();
+    let header = "\"system_identifier\":".as_bytes();
+    let at = bytes
+        .windows(header.len())
+        .position(|found| found == header);
+    bytes[at.unwrap() + header.len()] ^= 1;
+    std::fs::write(&manifest, bytes).unwrap();
     std::fs::remove_file(signed.path.join("backup.sha256")).unwrap();
     let failure = signed.manifest(&Arc::new(key())).unwrap_err();
     assert!(failure.message().contains("backup.info"), "{failure}");

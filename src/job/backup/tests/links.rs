@@ -129,7 +129,9 @@ fn unchanged_files_are_stored_once_with_every_method() {
                 manifest.files.iter().map(|file| file.stored_size).sum()
             };
             assert_eq!(second.info.linked_size, stored(&second));
-            assert_eq!(second.info.backup_size, first.info.backup_size);
+            // The manifests are compressed.
+            let (size, before) = (second.info.backup_size, first.info.backup_size);
+            assert!(size.abs_diff(before) < 100, "{size} {before}");
             let repository = &linked.scratch.repository;
             for backup in [&first, &second] {
                 assert_eq!(repository.shared_size(backup).unwrap(), stored(backup));
