@@ -13,7 +13,7 @@ use super::{Compression, DigestKind, Digests, StoredFormat, Suffixes};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::storage::open_file;
-use crate::unit::{Encryption, first};
+use crate::unit::{Encryption, first, first_mut, to_usize};
 
 /// Reads the plain bytes of a stored file. A truncated file, bytes after its end, or a failed
 /// decryption are errors, not the end of the file. A truncation exactly between two frames is not
@@ -26,6 +26,8 @@ pub struct StoredReader {
     stored: StoredFormat,
     /// Limit for plain bytes.
     max_size: u64,
+    /// Up to this size zeros follow the end of the file.
+    zeros_up_to: u64,
 }
 
 const TOO_LONG: &str = "the file is longer than it must be";
@@ -74,6 +76,13 @@ impl StoredReader {
         self
     }
 
+    /// A plain file that is shorter is read as if zeros followed up to `size` bytes.
+    #[must_use]
+    pub fn with_zeros_up_to(mut self, size: u64) -> StoredReader {
+        self.zeros_up_to = size;
+        self
+    }
+
     /// The format, with the detected key size.
     pub fn stored(&self) -> StoredFormat {
         self.stored
@@ -108,6 +117,7 @@ impl StoredReader {
             digest: PlainHash::new(kind),
             stored,
             max_size: u64::MAX,
+            zeros_up_to: 0,
         })
     }
 
@@ -142,7 +152,13 @@ impl StoredReader {
 
 impl Read for StoredReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = self.frames.read(buf)?;
+        let mut count = self.frames.read(buf)?;
+        if count == 0 {
+            // The reader of the frames does not go on after its end, even if the file grows.
+            let zeros = self.zeros_up_to.saturating_sub(self.digest.size());
+            count = to_usize(zeros).min(buf.len());
+            first_mut(buf, count).fill(0);
+        }
         self.digest.update(first(buf, count));
         if self.digest.size() > self.max_size {
             return Err(io::Error::new(io::ErrorKind::InvalidData, TOO_LONG));

@@ -548,3 +548,17 @@ fn plain_bytes_are_limited_to_the_expected_size() {
         }
     }
 }
+
+#[test]
+fn zeros_follow_a_short_file_up_to_a_size() {
+    for length in [0, 5000, 70_000] {
+        let plain = vec![7; length];
+        let source = StoredReader::new(file(&plain), StoredFormat::PLAIN, None).unwrap();
+        let mut source = source.with_zeros_up_to(65_536);
+        let mut read = Vec::new();
+        source.read_to_end(&mut read).unwrap();
+        let zeros = vec![0; 65_536_usize.saturating_sub(length)];
+        assert_eq!(read, [plain, zeros].concat());
+        source.finish().unwrap();
+    }
+}

@@ -53,7 +53,8 @@ impl MeasuredWalFile {
             if self.file.is_plain() {
                 length == self.file.segment_size.bytes()
             } else {
-                length > 0
+                // A partial one may be empty: there was no room for more.
+                length > 0 || self.file.partial
             }
         })
     }

@@ -59,6 +59,9 @@ pub struct ReceiverState {
     pub seal_error: Option<String>,
     /// Whether it cannot go on because the disk or the quota is full.
     pub no_space: bool,
+    /// Since when the disk or the quota has no room for a whole segment, if it has none: WAL goes
+    /// into a file that grows as it is written.
+    pub segments_grow_since: Option<Instant>,
 }
 
 impl ReceiverState {
@@ -70,6 +73,7 @@ impl ReceiverState {
         (self.gaps, self.gaps_as_of) = (Vec::new(), Some(Instant::now()));
         self.unsealed = 0;
         self.seal_error = None;
+        self.segments_grow_since = None;
     }
 
     /// Whether it is connected and receives WAL.
@@ -106,6 +110,11 @@ impl ReceiverState {
                 problems.push(format!("no WAL is received: {why}"));
             }
             Phase::Stopped => problems.push("the WAL receiver has stopped".to_owned()),
+        }
+        if self.segments_grow_since.is_some() {
+            let text = "the disk has no room for a whole WAL segment: WAL is received to its last \
+                        byte only";
+            problems.push(text.to_owned());
         }
         problems.extend(self.gaps.iter().cloned());
         if let Some(why) = &self.seal_error {

@@ -8,7 +8,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use self::files::{check_absent, exists, extend_partial, hidden_name, new_file, partial_name};
+use self::files::{
+    check_absent, exists, extend_partial, hidden_name, new_file, partial_name, received_end,
+};
 use super::regular::open_for_update;
 use super::{Durable, SpareSegment, sync_directory};
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -23,7 +25,8 @@ pub use self::files::{no_durable_position, sync_archive_end, written_length};
 const RESEND_OVERLAP: u64 = 256 << 10;
 
 /// The open segment, `<name>.partial`: preallocated with zeros, plain, written from its start to
-/// its end. Existing bytes are only rewritten with the same content.
+/// its end. Existing bytes are only rewritten with the same content. On a disk without room for a
+/// whole segment it grows as it is written.
 ///
 /// After a failed sync it is unknown which bytes since the last successful one are on disk, and the
 /// kernel may have marked the pages clean. The file is not used any more;
@@ -73,17 +76,34 @@ impl SegmentFile {
         spare: Option<SpareSegment>,
     ) -> Result<SegmentFile> {
         let path = directory.join(partial_name(segment, size));
-        let existing = open_for_update(&path);
-        let (file, received) = match existing {
-            Ok(file) => {
-                let received = extend_partial(&file, &path, segment, size)?;
+        let (file, received) = match open_existing(&path, segment, size)? {
+            Some((file, received)) => {
+                extend_partial(&file, &path, size)?;
                 (file, received)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            None => {
                 let file = new_file(directory, &path, size, spare)?;
                 (file, segment.start(size))
             }
-            Err(error) => return Err(error).with_context(|| format!("open {}", path.display())),
+        };
+        sync_directory(directory)?;
+        SegmentFile::new(file, directory, segment, size, received)
+    }
+
+    /// As [`SegmentFile::open`], where there is no room for a whole segment: the file grows as it
+    /// is written.
+    pub fn open_growing(
+        directory: &Path,
+        segment: Segment,
+        size: SegmentSize,
+    ) -> Result<SegmentFile> {
+        let path = directory.join(partial_name(segment, size));
+        let (file, received) = match open_existing(&path, segment, size)? {
+            Some(existing) => existing,
+            None => {
+                let file = SpareSegment::create_empty(directory, size)?.rename_to(&path)?;
+                (file, segment.start(size))
+            }
         };
         sync_directory(directory)?;
         SegmentFile::new(file, directory, segment, size, received)
@@ -94,7 +114,12 @@ impl SegmentFile {
     /// nothing has changed.
     pub fn start_over(&mut self) -> Result<()> {
         let path = self.directory.join(hidden_name(self.segment, self.size));
-        let file = new_file(&self.directory, &path, self.size, None)?;
+        let file = match new_file(&self.directory, &path, self.size, None) {
+            Err(failure) if failure.kind() == ErrorKind::NoSpace => {
+                SpareSegment::create_empty(&self.directory, self.size)?.rename_to(&path)?
+            }
+            made => made?,
+        };
         self.identity = identity(&file, &path)?;
         self.path = path;
         let before = std::mem::replace(&mut self.file, file);
@@ -176,6 +201,15 @@ impl SegmentFile {
             return Ok(());
         }
         super::remove_file(&self.partial_path())
+    }
+
+    /// Closes the file after a failed write or sync. The partial one is kept, to be opened again as
+    /// after a restart, and a hidden one that has not replaced it is removed.
+    pub fn abandon(self) -> Result<()> {
+        match self.replaced {
+            Some(_) => super::remove_file(&self.path),
+            None => Ok(()),
+        }
     }
 
     /// Prepares to receive again after a reconnect. Returns the LSN to start from, and the LSN up
@@ -308,6 +342,18 @@ impl SegmentFile {
             return Err(Error::new(ErrorKind::Io, message));
         }
         Ok(())
+    }
+}
+
+/// Opens an existing partial file; returns it and the end of what was received.
+fn open_existing(path: &Path, segment: Segment, size: SegmentSize) -> Result<Option<(File, Lsn)>> {
+    match open_for_update(path) {
+        Ok(file) => {
+            let received = received_end(&file, path, segment, size)?;
+            Ok(Some((file, received)))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("open {}", path.display())),
     }
 }
 

@@ -50,6 +50,18 @@ impl SpareSegment {
         Ok(spare)
     }
 
+    /// Creates one without room: the file is empty and grows as it is written. A sync makes its
+    /// size durable too (POSIX: data integrity completion has what is needed to read the data).
+    pub(super) fn create_empty(directory: &Path, size: SegmentSize) -> Result<SpareSegment> {
+        let (file, path) = new_file(directory)?;
+        Ok(SpareSegment {
+            file,
+            path,
+            size,
+            used: false,
+        })
+    }
+
     /// The segment size that it was created for.
     pub fn size(&self) -> SegmentSize {
         self.size

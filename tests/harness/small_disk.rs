@@ -34,10 +34,15 @@ impl SmallDisk {
 
     /// Fills the disk up to `mib` MiB of free space.
     pub fn leave(&self, mib: u64) {
-        let free = rustix::fs::statvfs(&self.path).unwrap();
-        let size = free.f_bavail * free.f_frsize - mib * 1024 * 1024;
+        let size = self.free() - mib * 1024 * 1024;
         let filler = File::create(self.filler()).unwrap();
         rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, size).unwrap();
+    }
+
+    /// The free space, bytes.
+    pub fn free(&self) -> u64 {
+        let free = rustix::fs::statvfs(&self.path).unwrap();
+        free.f_bavail * free.f_frsize
     }
 
     /// Frees the filled space.

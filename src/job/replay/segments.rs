@@ -381,7 +381,11 @@ impl Segments {
                 .with_context(|| format!("open {}", file.path().display()))?;
             written_until = Some(file.segment.start(self.size()).advance(length));
         }
-        let source = self.archive.open(&file.path(), file.suffixes, &self.key)?;
+        let mut source = self.archive.open(&file.path(), file.suffixes, &self.key)?;
+        if file.partial {
+            // Shorter if there was no room for all of it.
+            source = source.with_zeros_up_to(self.size().bytes());
+        }
         Ok(OpenedSegment {
             source,
             path: file.path(),

@@ -42,7 +42,8 @@ pub(crate) fn monitor(context: &ServerContext) -> Result<()> {
     let name = &context.server.name;
     let receiver = context.status.receiver();
     state.record_wal(name, receiver.received, now);
-    let full = receiver.no_space || disks.iter().any(Disk::is_full);
+    let no_room = receiver.no_space || receiver.segments_grow_since.is_some();
+    let full = no_room || disks.iter().any(Disk::is_full);
     if state.retention_is_due(name, full, now) {
         log::debug!("server {name}: the disk is full: retention runs now");
         if retention::at_once(context) && receiver.no_space {

@@ -4,15 +4,17 @@ use std::time::{Duration, Instant};
 
 use super::gaps;
 use super::sealer::Sealer;
+use super::spare::Spare;
 use super::validation::Validation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::TimelineHistory;
 use crate::job::context::ServerContext;
 use crate::job::replay::Segments;
-use crate::pool::TaskHandle;
 use crate::repository::{Repository, WalDirectory, WalEnd, WalFile};
 use crate::storage::{Durable, SegmentFile, SpareSegment, no_durable_position, sync_archive_end};
-use crate::unit::{Lsn, Segment, SegmentSize, ServerName, Timeline, after, to_u64};
+use crate::unit::{
+    Lsn, Segment, SegmentSize, ServerName, Timeline, after, first, to_u64, to_usize,
+};
 
 /// How old the last check that the archive directory is the same may be when WAL is acknowledged.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -24,7 +26,7 @@ pub(super) struct ArchiveWriter {
     directory: WalDirectory,
     timeline: Timeline,
     open: Option<SegmentFile>,
-    spare: Option<TaskHandle<Result<SpareSegment>>>,
+    spare: Spare,
     durable: Durable<Lsn>,
     /// The position of the next byte to write.
     position: Lsn,
@@ -55,10 +57,10 @@ impl ArchiveWriter {
         let mut archive = ArchiveWriter {
             context: context.clone(),
             sealer: Sealer::new(context, &directory),
+            spare: Spare::new(context, &directory),
             directory,
             timeline: Timeline::FIRST,
             open: None,
-            spare: None,
             durable: no_durable_position(),
             position: Lsn::ZERO,
             resent_until: Lsn::ZERO,
@@ -137,7 +139,7 @@ impl ArchiveWriter {
             other.close_partial()?;
         }
         let size = self.directory.segment_size();
-        let mut file = SegmentFile::open(self.directory.path(), segment, size, None)?;
+        let mut file = self.open_segment(segment, None)?;
         let received = file.received();
         if received > segment.start(size) {
             file.accept_existing(|| self.validated_end(segment, received, history))?;
@@ -255,13 +257,23 @@ impl ArchiveWriter {
         let mut rest = bytes;
         while !rest.is_empty() {
             let at = self.position;
+            // What is sent again is acknowledged even if there is no room for more.
+            let again = self.resent_until > at;
+            let limit = if again {
+                to_usize(self.resent_until.since(at))
+            } else {
+                rest.len()
+            };
             let file = self.segment_for(at)?;
-            let count = file.append(at, rest)?;
+            let count = file.append(at, first(rest, limit.min(rest.len())));
             let full = file.is_full();
+            let count = self.close_if_full(count)?;
             self.position = at.advance(to_u64(count));
             rest = after(rest, count);
             if full {
                 self.complete()?;
+            } else if again && self.position == self.resent_until {
+                self.sync()?;
             }
         }
         Ok(())
@@ -275,7 +287,7 @@ impl ArchiveWriter {
                 let size = self.directory.segment_size();
                 let segment = Segment::containing(self.timeline, at, size);
                 let spare = self.take_spare();
-                let file = SegmentFile::open(self.directory.path(), segment, size, spare)?;
+                let file = self.open_segment(segment, spare)?;
                 self.prepare_spare();
                 if std::mem::take(&mut self.gap_expected) {
                     gaps::check_in_pool(&self.context, &self.repository, &self.directory);
@@ -294,12 +306,13 @@ impl ArchiveWriter {
             return Ok(());
         };
         let segment = file.segment();
-        let (durable, next) = file.complete(spare)?;
+        let completed = file.complete(spare);
+        let (durable, next) = self.close_if_full(completed)?;
         self.durable = durable;
         self.open = next;
-        self.prepare_spare();
         self.sealer.completed(segment);
         self.poll();
+        self.prepare_spare();
         Ok(())
     }
 
@@ -317,7 +330,8 @@ impl ArchiveWriter {
             self.check_paths()?;
         }
         if let Some(file) = &mut self.open {
-            let durable = file.sync()?;
+            let durable = file.sync();
+            let durable = self.close_if_full(durable)?;
             if std::mem::take(&mut self.wal_start_allowed) {
                 self.repository.clear_wal_start()?;
             }
@@ -333,9 +347,10 @@ impl ArchiveWriter {
         self.durable
     }
 
-    /// Drives sealing. Does not wait.
+    /// Drives sealing, and looks for room. Does not wait.
     pub(super) fn poll(&mut self) {
         self.sealer.poll();
+        self.spare.poll();
     }
 
     /// Schedules a gap check for when the next segment is opened: there will be a gap before it.
@@ -343,37 +358,59 @@ impl ArchiveWriter {
         self.gap_expected = true;
     }
 
-    /// Prepares a spare segment in the pool for the next segment switch.
-    fn prepare_spare(&mut self) {
-        if self.spare.is_none() {
-            let directory = self.directory.clone();
-            let make = move || {
-                directory.check_paths()?;
-                SpareSegment::create(directory.path(), directory.segment_size())
-            };
-            self.spare = Some(self.context.daemon.pool.submit_unbounded(make));
-        }
-    }
-
-    /// The spare segment, if ready.
+    /// The spare segment, if ready. Where sealing lacks room it is removed: sealing makes more.
     fn take_spare(&mut self) -> Option<SpareSegment> {
-        if !self.spare.as_ref()?.is_done() {
-            return None;
-        }
-        let result = self.spare.take()?.wait().and_then(|result| result);
-        // If this failed, creating the segment fails too, which is reported.
-        result
-            .inspect_err(|failure| log::debug!("server {}: {failure}", self.context.server.name))
-            .ok()
+        self.sealer.poll();
+        let spare = self.spare.take();
+        spare.filter(|_| !self.sealer.lacks_room())
     }
-}
 
-impl Drop for ArchiveWriter {
-    fn drop(&mut self) {
-        // The next one removes spare files that it finds.
-        if let Some(spare) = self.spare.take() {
-            let _ = spare.wait();
+    /// Prepares a spare segment for the next segment switch, unless sealing lacks room.
+    fn prepare_spare(&mut self) {
+        if !self.sealer.lacks_room() {
+            self.spare.prepare();
         }
+    }
+
+    /// Opens a segment. If there is no room for a whole one, after sealing has made some, it grows
+    /// as it is written.
+    fn open_segment(
+        &mut self,
+        segment: Segment,
+        spare: Option<SpareSegment>,
+    ) -> Result<SegmentFile> {
+        let size = self.directory.segment_size();
+        let path = self.directory.path();
+        if self.sealer.lacks_room() {
+            self.sealer.finish();
+        }
+        match SegmentFile::open(path, segment, size, spare) {
+            Err(failure) if failure.kind() == ErrorKind::NoSpace => {}
+            result => return result,
+        }
+        let spare = self.spare.wait();
+        self.sealer.finish();
+        match SegmentFile::open(path, segment, size, spare) {
+            Err(failure) if failure.kind() == ErrorKind::NoSpace => {
+                self.spare.has_no_room(&failure);
+                SegmentFile::open_growing(path, segment, size)
+            }
+            result => result,
+        }
+    }
+
+    /// Closes the open segment if there was no room for what was written or synced. It is opened
+    /// again as after a restart, so that nothing counts as durable that is not validated.
+    fn close_if_full<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(failure) = &result
+            && failure.kind() == ErrorKind::NoSpace
+        {
+            self.spare.has_no_room(failure);
+            if let Some(file) = self.open.take() {
+                file.abandon()?;
+            }
+        }
+        result
     }
 }
 

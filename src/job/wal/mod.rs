@@ -15,6 +15,7 @@ mod seal;
 mod sealer;
 mod server_history;
 mod session;
+mod spare;
 mod start;
 mod stream;
 mod tail;

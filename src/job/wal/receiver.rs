@@ -37,6 +37,8 @@ pub fn run(context: &ServerContext) {
         context,
         archive: None,
         last_reported: None,
+        no_space_reported: None,
+        stalled_at: Lsn::ZERO,
         failed_attempts: 0,
         removed: None,
         last_notices: Vec::new(),
@@ -74,6 +76,11 @@ struct Receiver<'a> {
     /// The error that the log reported last and that persists: whether it was an alarm, and its
     /// code or message.
     last_reported: Option<(bool, String)>,
+    /// Since when there was no room for whole segments when the log reported last that there is no
+    /// space.
+    no_space_reported: Option<Instant>,
+    /// From where on there was no room for WAL, unless more was received since.
+    stalled_at: Lsn,
     /// How many attempts have failed in a row.
     failed_attempts: u32,
     /// Where the server reported that its WAL was removed.
@@ -138,7 +145,8 @@ impl Receiver<'_> {
             let mut replication =
                 self.record_removed(&start, replication.map_err(ReceiveError::from))?;
             let until = start.leave.map(|leave| archive.segment_start(leave.lsn));
-            let stream = Stream::new(archive, &mut replication, self.context, acknowledged);
+            let positions = (acknowledged, self.stalled_at);
+            let stream = Stream::new(archive, &mut replication, self.context, positions);
             let result = stream.run(until, || self.is_streaming(from, start.timeline));
             if matches!(result, Err(ReceiveError::Stopped)) {
                 replication.close();
@@ -244,16 +252,27 @@ impl Receiver<'_> {
         result
     }
 
-    /// Reports that streaming has begun.
+    /// Reports that streaming has begun. While the disk has no room for a whole segment, it may
+    /// stop again after every few bytes: the log then reports the end of that.
     fn is_streaming(&mut self, from: Lsn, timeline: Timeline) {
         self.streaming_since.get_or_insert_with(Instant::now);
+        self.stalled_at = Lsn::ZERO;
         let name = &self.context.server.name;
         let again = if self.last_reported.take().is_some() {
             " again"
         } else {
             ""
         };
-        log::info!("server {name}: streaming WAL{again}, from {from} on timeline {timeline}");
+        let since = self.context.status.receiver().segments_grow_since;
+        let level = if since.is_some() && self.no_space_reported == since {
+            log::Level::Debug
+        } else {
+            log::Level::Info
+        };
+        log::log!(
+            level,
+            "server {name}: streaming WAL{again}, from {from} on timeline {timeline}"
+        );
         self.context.status.update_receiver(|state| {
             (state.phase, state.no_space) = (Phase::Streaming, false);
         });
@@ -323,11 +342,24 @@ impl Receiver<'_> {
         // Messages of the same error differ in process IDs and positions.
         let identity = failure.code().unwrap_or(failure.message()).to_owned();
         let current = Some((true, identity));
-        if self.last_reported == current {
+        let stalled = failure.kind() == ErrorKind::NoSpace && self.is_stalled();
+        let known = stalled || self.last_reported == current;
+        if known {
             log::debug!("server {name}: {failure}");
         } else {
             log::error!("server {name}: no WAL is received: {text}");
-            self.last_reported = current;
         }
+        self.last_reported = current;
+    }
+
+    /// Records that there is no room for more WAL; returns whether the log has reported it since
+    /// there was room for a whole segment.
+    fn is_stalled(&mut self) -> bool {
+        let position = self.archive.as_ref().map(ArchiveWriter::position);
+        self.stalled_at = self.stalled_at.max(position.unwrap_or(Lsn::ZERO));
+        let since = self.context.status.receiver().segments_grow_since;
+        let known = since.is_some() && self.no_space_reported == since;
+        self.no_space_reported = since;
+        known
     }
 }

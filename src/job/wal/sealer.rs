@@ -24,6 +24,8 @@ pub(super) struct Sealer {
     running: Vec<(Segment, TaskHandle<Result<Sealed>>)>,
     failed: Vec<Segment>,
     retry_at: Option<Instant>,
+    /// Whether one of them failed for want of room.
+    no_space: bool,
     dropped: Arc<AtomicBool>,
 }
 
@@ -36,6 +38,7 @@ impl Sealer {
             running: Vec::new(),
             failed: Vec::new(),
             retry_at: None,
+            no_space: false,
             dropped: Arc::default(),
         }
     }
@@ -104,18 +107,53 @@ impl Sealer {
             .into_iter()
             .partition(|(_, handle)| handle.is_done());
         self.running = running;
-        let done: Vec<(Segment, TaskHandle<Result<Sealed>>)> = done;
-        for (segment, handle) in done {
+        self.end(done);
+        let due = self.retry_at.is_some_and(|at| at <= Instant::now());
+        if due {
+            self.retry();
+        }
+    }
+
+    /// Whether a segment is not sealed because there was no room for the sealed one.
+    pub(super) fn lacks_room(&self) -> bool {
+        self.no_space
+    }
+
+    /// Makes what room it can: waits until no segment is being sealed. Those that failed are tried
+    /// again, one at a time, as together they need more room, and as long as one of them succeeds.
+    pub(super) fn finish(&mut self) {
+        self.end_running();
+        loop {
+            let failed = std::mem::take(&mut self.failed);
+            let count = failed.len();
+            (self.retry_at, self.no_space) = (None, false);
+            for segment in failed {
+                self.post(segment);
+                self.end_running();
+            }
+            if self.failed.is_empty() || self.failed.len() >= count {
+                break;
+            }
+        }
+    }
+
+    fn end_running(&mut self) {
+        let running = std::mem::take(&mut self.running);
+        self.end(running);
+    }
+
+    fn retry(&mut self) {
+        (self.retry_at, self.no_space) = (None, false);
+        for segment in std::mem::take(&mut self.failed) {
+            self.post(segment);
+        }
+    }
+
+    fn end(&mut self, tasks: Vec<(Segment, TaskHandle<Result<Sealed>>)>) {
+        for (segment, handle) in tasks {
             match handle.wait().and_then(|result| result) {
                 Ok(sealed) => self.report(segment, sealed),
                 Err(failure) => self.failed(segment, &failure),
-            }
-        }
-        let due = self.retry_at.is_some_and(|at| at <= Instant::now());
-        if due {
-            self.retry_at = None;
-            for segment in std::mem::take(&mut self.failed) {
-                self.post(segment);
             }
         }
     }
@@ -146,6 +184,7 @@ impl Sealer {
             return;
         }
         self.failed.push(segment);
+        self.no_space |= failure.kind() == ErrorKind::NoSpace;
         self.retry_at
             .get_or_insert_with(|| Instant::now() + RETRY_DELAY);
         let reported = self.context.status.receiver().seal_error.is_some();

@@ -27,6 +27,9 @@ pub(super) struct Stream<'a> {
     acknowledged: Lsn,
     /// Where to end this timeline, if not where the server ends it.
     until: Option<Lsn>,
+    /// There was no room for WAL from here on before: the stream runs once more was written, or the
+    /// server has no more.
+    stalled_at: Lsn,
     timers: Timers,
 }
 
@@ -35,7 +38,7 @@ impl<'a> Stream<'a> {
         archive: &'a mut ArchiveWriter,
         replication: &'a mut Replication,
         context: &'a ServerContext,
-        acknowledged: Lsn,
+        (acknowledged, stalled_at): (Lsn, Lsn),
     ) -> Stream<'a> {
         Stream {
             archive,
@@ -43,22 +46,23 @@ impl<'a> Stream<'a> {
             context,
             acknowledged,
             until: None,
+            stalled_at,
             timers: Timers::start(context.server.wal_receiver_timeout.duration()),
         }
     }
 
     /// Receives until the timeline ends, or until all WAL before `until` is received. Returns the
-    /// acknowledged position. Calls `on_first_message` once.
+    /// acknowledged position. Calls `on_begin` once, when WAL arrives or there is none.
     pub(super) fn run(
         mut self,
         until: Option<Lsn>,
-        on_first_message: impl FnOnce(),
+        on_begin: impl FnOnce(),
     ) -> Result<Lsn, ReceiveError> {
         self.until = until;
-        let mut on_first_message = Some(on_first_message);
+        let mut on_begin = Some(on_begin);
         let result = self.report(true);
         let result = result.and_then(|()| {
-            while self.step(&mut || on_first_message.take().into_iter().for_each(|call| call()))? {}
+            while self.step(&mut || on_begin.take().into_iter().for_each(|call| call()))? {}
             Ok(())
         });
         // Whatever ends the stream, received WAL is synced, and reported if the connection still
@@ -80,22 +84,29 @@ impl<'a> Stream<'a> {
                 }
                 Err(ReceiveError::Stopped)
             }
+            Err(ReceiveError::NeedsOperator(failure)) => {
+                // The server need not keep what is durable while there is no room for more.
+                let full = failure.kind() == ErrorKind::NoSpace;
+                if full && self.archive.durable().get() > self.acknowledged {
+                    // If this fails it is reported with the next connection.
+                    let _ = self.report(false);
+                }
+                Err(ReceiveError::NeedsOperator(failure))
+            }
             // A failed sync needs an operator, a broken connection does not.
             Err(ReceiveError::Transient(failure)) => {
                 Err(synced.err().unwrap_or(ReceiveError::Transient(failure)))
             }
-            Err(error) => Err(error),
         }
     }
 
     /// Handles one message or one timeout. Returns whether to continue.
-    fn step(&mut self, on_message: &mut impl FnMut()) -> Result<bool, ReceiveError> {
+    fn step(&mut self, on_begin: &mut impl FnMut()) -> Result<bool, ReceiveError> {
         let mut reply_requested = false;
         let mut continues = true;
         let event = self.replication.next(self.timers.next_timeout())?;
         if event != Event::Timeout {
             self.timers.received();
-            on_message();
         }
         let server_end = match event {
             Event::Wal {
@@ -120,6 +131,7 @@ impl<'a> Stream<'a> {
             }
             Event::Timeout => None,
             Event::EndOfTimeline => {
+                on_begin();
                 continues = false;
                 None
             }
@@ -130,6 +142,10 @@ impl<'a> Stream<'a> {
                 state.received = received.unwrap_or(state.received);
                 state.last_message_at = Some(Instant::now());
             });
+            let position = self.archive.position();
+            if position > self.stalled_at || position >= server_end {
+                on_begin();
+            }
         }
         self.sync_and_report(reply_requested)?;
         Ok(continues)

@@ -40,7 +40,15 @@ pub fn written_length(file: &File) -> Result<u64> {
         let start = end.saturating_sub(1) / BLOCK_SIZE * BLOCK_SIZE;
         let length = to_usize(end - start);
         let part = first_mut(&mut block, length);
-        file.read_exact_at(part, start).context("read")?;
+        match file.read_exact_at(part, start) {
+            // It was shortened meanwhile: there was no room to extend it.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                let length = file.metadata().context("ask for the size")?.len();
+                end = length.min(end.saturating_sub(1));
+                continue;
+            }
+            read => read.context("read")?,
+        }
         if let Some(last) = part.iter().rposition(|&byte| byte != 0) {
             return Ok(start + to_u64(last) + 1);
         }
@@ -59,8 +67,8 @@ pub(super) fn hidden_name(segment: Segment, size: SegmentSize) -> String {
     format!(".{}{TEMPORARY_SUFFIX}", partial_name(segment, size))
 }
 
-/// Extends an existing partial segment to its full size and returns the end of what was received.
-pub(super) fn extend_partial(
+/// The end of what was received of an existing partial segment.
+pub(super) fn received_end(
     file: &File,
     path: &Path,
     segment: Segment,
@@ -77,13 +85,24 @@ pub(super) fn extend_partial(
         return Err(Error::new(ErrorKind::Corrupt, message));
     }
     let written = written_length(file).with_context(action)?;
-    if length < size.bytes() {
-        let mut at_end = file;
-        at_end.seek(SeekFrom::Start(length)).with_context(action)?;
-        write_zeros(&mut at_end, size.bytes() - length).with_context(action)?;
-        file.sync_all().with_context(action)?;
-    }
     Ok(segment.start(size).advance(written))
+}
+
+/// Extends an existing partial segment to its full size. If there is no room for that, it keeps its
+/// length.
+pub(super) fn extend_partial(file: &File, path: &Path, size: SegmentSize) -> Result<()> {
+    let action = || format!("continue {}", path.display());
+    let length = file.metadata().with_context(action)?.len();
+    if length >= size.bytes() {
+        return Ok(());
+    }
+    let mut at_end = file;
+    at_end.seek(SeekFrom::Start(length)).with_context(action)?;
+    let extended = write_zeros(&mut at_end, size.bytes() - length);
+    if extended.is_err() {
+        file.set_len(length).with_context(action)?;
+    }
+    extended.and_then(|()| file.sync_all()).with_context(action)
 }
 
 /// Creates the file `path` of zeros; its name is not durable yet.

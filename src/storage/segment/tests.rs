@@ -148,6 +148,34 @@ fn a_short_partial_file_is_extended_and_a_long_one_rejected() {
 }
 
 #[test]
+fn a_file_without_room_grows_and_becomes_the_same_segment() {
+    let directory = Directory::new("seg-growing");
+    let start = Lsn(MIB);
+    let open = || SegmentFile::open_growing(&directory.0, segment(1, 1), small()).unwrap();
+    let length = || {
+        let path = directory.0.join("000000010000000000000001.partial");
+        fs::metadata(path).unwrap().len()
+    };
+    let mut file = open();
+    assert_eq!(length(), 0);
+    file.append(start, &bytes(start, 5000)).unwrap();
+    assert_eq!(file.sync().unwrap().get(), start.advance(5000));
+    assert_eq!(length(), 5000);
+    file.abandon().unwrap();
+    let mut file = open();
+    assert_eq!((file.received(), length()), (start.advance(5000), 5000));
+    let accepted = file.accept_existing(|| Ok(Some(start.advance(4000))));
+    assert_eq!(accepted.unwrap().unwrap().get(), start.advance(4000));
+    let (from, durable) = file.rewind(None);
+    assert_eq!((from, durable), (start, start.advance(4000)));
+    file.append(start, &bytes(start, MIB)).unwrap();
+    file.complete(None).unwrap();
+    assert_eq!(directory.names(), ["000000010000000000000001"]);
+    let content = fs::read(directory.0.join("000000010000000000000001")).unwrap();
+    assert!(content == bytes(start, MIB));
+}
+
+#[test]
 fn after_a_failed_sync_a_new_file_is_durable_only_when_it_has_all_of_the_old_one() {
     let directory = Directory::new("seg-over");
     let start = Lsn(MIB);
