@@ -34,7 +34,6 @@ fn crashes(storage: &str) {
     let scratch = Scratch::new("crash");
     let archive = scratch.directory("archive");
     let cluster = Cluster::builder(&scratch)
-        .one_database()
         .wal_segment_mib(1)
         .conf(&format!(
             "archive_mode = on\narchive_command = 'cp %p {0}/%f.new && mv {0}/%f.new {0}/%f'",

@@ -63,10 +63,7 @@ fn backups_between_which_others_are_deleted_restore_to_their_end_and_later() {
 impl World {
     fn new() -> World {
         let scratch = Scratch::new("life");
-        let cluster = Cluster::builder(&scratch)
-            .one_database()
-            .wal_segment_mib(1)
-            .start();
+        let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
         run(cluster.pgbench().args(["-q", "-i", "-s", "1"]));
         let daemon = Daemon::builder(&scratch)
             .global("compression = zstd\nencryption = aes-256\nretention = 1000")

@@ -46,7 +46,10 @@ fn round_trip(major: u32, storage: &str) {
         return;
     }
     let scratch = Scratch::new("matrix");
-    let cluster = Cluster::builder(&scratch).major(major).start();
+    let cluster = Cluster::builder(&scratch)
+        .major(major)
+        .template_databases()
+        .start();
     let daemon = Daemon::builder(&scratch)
         .global(storage)
         .server("primary", &cluster)

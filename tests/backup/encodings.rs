@@ -78,7 +78,10 @@ fn create_tablespaces(scratch: &Scratch, cluster: &Cluster) {
 #[test]
 fn names_that_are_not_utf8_and_files_from_before_1970_are_kept() {
     let scratch = Scratch::new("nottext");
-    let cluster = Cluster::builder(&scratch).encoding("SQL_ASCII").start();
+    let cluster = Cluster::builder(&scratch)
+        .encoding("SQL_ASCII")
+        .template_databases()
+        .start();
     create_tablespaces(&scratch, &cluster);
     let name = OsStr::from_bytes(b"odd \xff");
     fs::write(cluster.data().join(name), "odd").unwrap();
@@ -145,6 +148,7 @@ fn names_are_read_from_servers_with_other_encodings() {
         let cluster = Cluster::builder(&scratch)
             .name(encoding)
             .encoding(encoding)
+            .template_databases()
             .start();
         let sql = bytes(&[b"CREATE DATABASE \"", name, b"\";"]);
         script(&scratch, &cluster, &sql);

@@ -47,6 +47,7 @@ fn prepare(scratch: &Scratch, major: u32) -> (Cluster, Daemon) {
         .name(&format!("pg{major}"))
         .major(major)
         .conf("autovacuum = off")
+        .template_databases()
         .start();
     let location = scratch.directory(&format!("fast{major}"));
     cluster.execute(&format!(

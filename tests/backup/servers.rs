@@ -17,6 +17,7 @@ fn with_tablespaces(scratch: &Scratch, major: u32) -> Cluster {
     let cluster = Cluster::builder(scratch)
         .name(&format!("pg{major}"))
         .major(major)
+        .template_databases()
         .start();
     for name in ["one", "two"] {
         let location = scratch.directory(&format!("{name}{major}"));

@@ -23,7 +23,7 @@ pub struct Builder<'a> {
     initdb: Vec<String>,
     lines: String,
     own_identity: bool,
-    one_database: bool,
+    template_databases: bool,
 }
 
 /// Settings for speed. The server's data is not durable, unless a test sets `fsync` in
@@ -58,7 +58,7 @@ impl<'a> Builder<'a> {
             initdb: vec!["--data-checksums".to_owned()],
             lines: QUICK.to_owned(),
             own_identity: false,
-            one_database: false,
+            template_databases: false,
         }
     }
 
@@ -101,9 +101,10 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// With the database `postgres` only, which makes it a third of the size.
-    pub fn one_database(mut self) -> Self {
-        self.one_database = true;
+    /// With `template0` and `template1`, which databases can be created from. Without them, which
+    /// is the default, the cluster has a third of the size.
+    pub fn template_databases(mut self) -> Self {
+        self.template_databases = true;
         self
     }
 
@@ -127,9 +128,9 @@ impl<'a> Builder<'a> {
             installed(self.major).unwrap_or_else(|| panic!("PostgreSQL {} is missing", self.major));
         let data = self.scratch.join(&self.name);
         if self.own_identity {
-            initialize(&bin, &data, &self.initdb, self.one_database);
+            initialize(&bin, &data, &self.initdb, self.template_databases);
         } else {
-            let template = template(&bin, self.major, &self.initdb, self.one_database);
+            let template = template(&bin, self.major, &self.initdb, self.template_databases);
             copy_tree(&template, &data);
         }
         let conf = data.join("postgresql.conf");
@@ -148,20 +149,20 @@ impl<'a> Builder<'a> {
 
 /// A cluster to be copied instead of running initdb each time; one for each version and set of
 /// options.
-fn template(bin: &Path, major: u32, options: &[String], one_database: bool) -> PathBuf {
+fn template(bin: &Path, major: u32, options: &[String], databases: bool) -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = MAKING.lock().unwrap_or_else(|e| e.into_inner());
-    let name = if one_database { "small" } else { "template" };
+    let name = if databases { "template" } else { "small" };
     let path = shared().join(format!("{name}-{major}{}", options.join("")));
     if !path.exists() {
         let new = path.with_extension("new");
-        initialize(bin, &new, options, one_database);
+        initialize(bin, &new, options, databases);
         fs::rename(&new, &path).unwrap();
     }
     path
 }
 
-fn initialize(bin: &Path, data: &Path, options: &[String], one_database: bool) {
+fn initialize(bin: &Path, data: &Path, options: &[String], template_databases: bool) {
     let mut initdb = user().command(bin.join("initdb"));
     initdb
         .args(["-U", SUPERUSER, "-E", "UTF8", "--locale=C", "-N"])
@@ -174,7 +175,11 @@ fn initialize(bin: &Path, data: &Path, options: &[String], one_database: bool) {
     let role = format!(
         "CREATE ROLE {REPLICATION_USER} LOGIN REPLICATION PASSWORD '{REPLICATION_PASSWORD}'\n"
     );
-    let drops = if one_database { DROP_DATABASES } else { "" };
+    let drops = if template_databases {
+        ""
+    } else {
+        DROP_DATABASES
+    };
     write_owned(&statements, role + drops);
     let mut single = user().command(bin.join("postgres"));
     single

@@ -83,7 +83,10 @@ fn every_file_matches_the_manifest() {
         .filter(|major| installed(*major).is_some())
     {
         let scratch = Scratch::new("pg-base");
-        let cluster = Cluster::builder(&scratch).major(major).start();
+        let cluster = Cluster::builder(&scratch)
+            .major(major)
+            .template_databases()
+            .start();
         let location = scratch.directory("space");
         crate::harness::user().chown(&location);
         cluster.execute(&format!(
@@ -165,7 +168,10 @@ fn size_estimates_and_max_rate_work() {
             continue;
         }
         let scratch = Scratch::new("pg-rate");
-        let cluster = Cluster::builder(&scratch).major(major).start();
+        let cluster = Cluster::builder(&scratch)
+            .major(major)
+            .template_databases()
+            .start();
         let mut options = options();
         options.max_rate = Some(16 << 20);
         let connection = open(&login(&cluster), Mode::Replication).unwrap();

@@ -272,7 +272,7 @@ fn a_role_without_pg_control_system_gets_the_grant_as_hint() {
 #[test]
 fn without_the_database_postgres_template1_is_used() {
     let scratch = Scratch::new("pg-nodatabase");
-    let cluster = Cluster::builder(&scratch).start();
+    let cluster = Cluster::builder(&scratch).template_databases().start();
     cluster.execute("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC");
     let info = || ServerInfo::read(&mut open(&login(&cluster), Mode::Sql).unwrap()).unwrap();
     info();

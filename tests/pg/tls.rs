@@ -142,7 +142,7 @@ fn large_transfers_over_tls_work() {
     let authority = Certificate::authority("authority");
     let (cluster, login) = encrypted(&scratch, &authority.sign("server", "127.0.0.1"), &authority);
     cluster
-        .execute("CREATE TABLE t AS SELECT g, repeat('x', 500) x FROM generate_series(1, 40000) g");
+        .execute("CREATE TABLE t AS SELECT g, repeat('x', 500) x FROM generate_series(1, 70000) g");
     let options = BaseBackupOptions {
         label: "pgmoneta_1".to_owned(),
         checkpoint: pgmoneta::config::Checkpoint::Fast,

@@ -224,7 +224,10 @@ fn the_control_file_is_last_and_a_directory_that_a_restore_refuses_is_refused() 
 #[test]
 fn an_archive_that_does_not_fit_is_refused_or_leaves_nothing() {
     let scratch = Scratch::new("fullarch");
-    let cluster = Cluster::builder(&scratch).wal_segment_mib(1).start();
+    let cluster = Cluster::builder(&scratch)
+        .wal_segment_mib(1)
+        .template_databases()
+        .start();
     let mut daemon = Daemon::builder(&scratch)
         .global("compression = none")
         .server("primary", &cluster)

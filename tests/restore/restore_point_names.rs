@@ -9,7 +9,7 @@ use crate::harness::{Cluster, Daemon, Output, Scratch, server};
 #[test]
 fn restore_points_of_any_name_and_dates_alone_are_reached() {
     let scratch = Scratch::new("names");
-    let cluster = Cluster::builder(&scratch).start();
+    let cluster = Cluster::builder(&scratch).template_databases().start();
     let daemon = Daemon::builder(&scratch)
         .env("TZ", "UTC")
         .server("primary", &cluster)
