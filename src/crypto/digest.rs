@@ -100,40 +100,36 @@ pub fn certificate_digest(certificate: &[u8]) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes.to_vec()))
 }
 
-/// Self-signed certificates for `localhost` and their keys, PEM, for the tests of other modules:
-/// only this one uses OpenSSL.
+/// A self-signed certificate for `localhost` and its key, PEM, for the tests of other modules: only
+/// this one uses OpenSSL.
 #[cfg(test)]
-pub fn certificates_for_tests<const N: usize>(
-    names: [&'static str; N],
-) -> [(&'static str, (Vec<u8>, Vec<u8>)); N] {
+pub fn certificate_for_tests(name: &str) -> (Vec<u8>, Vec<u8>) {
     use openssl::ec::{EcGroup, EcKey};
     use openssl::x509::X509NameBuilder;
     use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-    names.map(|name| {
-        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-        let key = openssl::pkey::PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
-        let mut subject = X509NameBuilder::new().unwrap();
-        subject.append_entry_by_text("CN", name).unwrap();
-        let subject = subject.build();
-        let mut builder = X509::builder().unwrap();
-        builder.set_version(2).unwrap();
-        builder.set_subject_name(&subject).unwrap();
-        builder.set_issuer_name(&subject).unwrap();
-        builder.set_pubkey(&key).unwrap();
-        let day = |days| openssl::asn1::Asn1Time::days_from_now(days).unwrap();
-        builder.set_not_before(&day(0)).unwrap();
-        builder.set_not_after(&day(2)).unwrap();
-        let authority = BasicConstraints::new().critical().build().unwrap();
-        builder.append_extension(authority).unwrap();
-        let names = SubjectAlternativeName::new()
-            .dns("localhost")
-            .build(&builder.x509v3_context(None, None))
-            .unwrap();
-        builder.append_extension(names).unwrap();
-        builder.sign(&key, MessageDigest::sha256()).unwrap();
-        let certificate = builder.build().to_pem().unwrap();
-        (name, (certificate, key.private_key_to_pem_pkcs8().unwrap()))
-    })
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let key = openssl::pkey::PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let mut subject = X509NameBuilder::new().unwrap();
+    subject.append_entry_by_text("CN", name).unwrap();
+    let subject = subject.build();
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_subject_name(&subject).unwrap();
+    builder.set_issuer_name(&subject).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    let day = |days| openssl::asn1::Asn1Time::days_from_now(days).unwrap();
+    builder.set_not_before(&day(0)).unwrap();
+    builder.set_not_after(&day(2)).unwrap();
+    let end_entity = BasicConstraints::new().critical().build().unwrap();
+    builder.append_extension(end_entity).unwrap();
+    let names = SubjectAlternativeName::new()
+        .dns("localhost")
+        .build(&builder.x509v3_context(None, None))
+        .unwrap();
+    builder.append_extension(names).unwrap();
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    let certificate = builder.build().to_pem().unwrap();
+    (certificate, key.private_key_to_pem_pkcs8().unwrap())
 }
 
 #[cfg(test)]

@@ -10,10 +10,11 @@ mod digest;
 pub(crate) mod gcm;
 mod master;
 mod random;
+pub mod scram;
 mod secret;
 
 #[cfg(test)]
-pub(crate) use digest::certificates_for_tests;
+pub(crate) use digest::certificate_for_tests;
 pub use digest::{Sha256, Sha512};
 pub(crate) use digest::{certificate_digest, constant_time_eq, sha512};
 pub(crate) use gcm::{IV_LENGTH, TAG_LENGTH};

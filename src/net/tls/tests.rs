@@ -25,9 +25,10 @@ impl Files {
     fn new(name: &str) -> Files {
         let root = std::env::temp_dir().join(format!("pgmoneta-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&root).unwrap();
-        for (name, pair) in crate::crypto::certificates_for_tests(["one", "other"]) {
-            std::fs::write(root.join(format!("{name}.crt")), pair.0).unwrap();
-            std::fs::write(root.join(format!("{name}.key")), pair.1).unwrap();
+        for name in ["one", "other"] {
+            let (certificate, key) = crate::crypto::certificate_for_tests(name);
+            std::fs::write(root.join(format!("{name}.crt")), certificate).unwrap();
+            std::fs::write(root.join(format!("{name}.key")), key).unwrap();
         }
         Files(root)
     }
