@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use super::dispatch::{Services, dispatch};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Deadline, Stream};
-use crate::protocol::{Cause, Codec, Envelope, Frame, RequestError, Response, SHUTDOWN};
+use crate::protocol::{
+    Cause, Codec, Envelope, Frame, FrameLimits, RequestError, Response, SHUTDOWN,
+};
 use crate::sys;
 
 /// How long a client may take to read the response.
@@ -115,11 +117,14 @@ fn handle(stream: &mut Stream, services: &Services) -> Answer {
         log::warn!("read a request: {failure}");
         Answer::refused(None, Cause::Undecodable, failure)
     };
-    let frame = match Frame::read(&mut |buffer| stream.read(buffer, deadline)) {
+    let frame = match Frame::read(
+        &mut |buffer| stream.read(buffer, deadline),
+        FrameLimits::REQUEST,
+    ) {
         Ok(frame) => frame,
         Err(failure) => return undecodable(failure),
     };
-    let text = frame.decode(Some(&services.daemon.key));
+    let text = frame.decode(Some(&services.daemon.key), FrameLimits::REQUEST);
     let envelope = match text.and_then(|text| Envelope::read(&text)) {
         Ok(envelope) => envelope,
         Err(failure) => return undecodable(failure),

@@ -3,7 +3,30 @@
 use crate::error::{Context, Error, ErrorKind, Result};
 
 /// The maximum length of a payload, in bytes; no document comes near it.
-pub const MAX_PAYLOAD: u32 = 64 << 20;
+const MAX_PAYLOAD: u32 = 64 << 20;
+
+/// How long a frame may be that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameLimits {
+    /// The maximum length of the payload in bytes, as it is sent.
+    pub payload: u32,
+    /// The maximum length of the document in bytes, after decompression.
+    pub document: usize,
+}
+
+impl FrameLimits {
+    /// For requests: the longest ones have paths and comments of some thousand bytes. A parsed
+    /// document takes many times the memory of its text.
+    pub const REQUEST: FrameLimits = FrameLimits {
+        payload: 2 << 20,
+        document: 1 << 20,
+    };
+    /// For responses, which may list thousands of backups.
+    pub const RESPONSE: FrameLimits = FrameLimits {
+        payload: MAX_PAYLOAD,
+        document: 64 << 20,
+    };
+}
 
 /// One message, one in each direction of a connection: compression (1 byte), encryption (1 byte),
 /// length of the payload (4 bytes, big-endian), payload.
@@ -20,7 +43,10 @@ pub struct Frame {
 impl Frame {
     /// Reads one frame with `read`, which has the contract of [`std::io::Read::read`] and enforces
     /// the deadline. Memory is allocated for received bytes only, not for the length in the header.
-    pub fn read(read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<Frame> {
+    pub fn read(
+        read: &mut dyn FnMut(&mut [u8]) -> Result<usize>,
+        limits: FrameLimits,
+    ) -> Result<Frame> {
         let mut header = [0; 6];
         let mut filled = 0;
         while let Some(rest) = header.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -33,12 +59,11 @@ impl Frame {
         let [compression, encryption, length @ ..] = header;
         let length = u32::from_be_bytes(length);
         let wanted = usize::try_from(length).unwrap_or(usize::MAX);
-        if length > MAX_PAYLOAD {
+        let max = limits.payload;
+        if length > max {
             return Err(Error::new(
                 ErrorKind::Protocol,
-                format!(
-                    "the payload of the frame has {length} bytes, the maximum is {MAX_PAYLOAD}"
-                ),
+                format!("the payload of the frame has {length} bytes, the maximum is {max}"),
             ));
         }
         let mut payload = Vec::new();

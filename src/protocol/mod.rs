@@ -24,7 +24,7 @@ pub use command::{
 };
 pub use document::*;
 pub use envelope::{Envelope, Output};
-pub use frame::{Frame, MAX_PAYLOAD};
+pub use frame::{Frame, FrameLimits};
 pub use json::pretty;
 pub use members::{Members, Value, members};
 pub use payload::Codec;

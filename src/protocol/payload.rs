@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::frame::{Frame, MAX_PAYLOAD};
+use super::frame::{Frame, FrameLimits};
 use crate::codec::{Compression, compress_message, decompress_message};
 use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -76,9 +76,8 @@ impl Frame {
     }
 
     /// Decodes the document in the frame.
-    pub fn decode(&self, key: Option<&MasterKey>) -> Result<String> {
+    pub fn decode(&self, key: Option<&MasterKey>, limits: FrameLimits) -> Result<String> {
         let codec = self.codec()?;
-        let limit = usize::try_from(MAX_PAYLOAD).unwrap_or(usize::MAX);
         let mut bytes = None;
         if codec != Codec::PLAIN {
             let decoded = STANDARD.decode(&self.payload);
@@ -101,9 +100,20 @@ impl Frame {
         }
         if codec.compression != Compression::None {
             let compressed = bytes.unwrap_or_default();
-            bytes = Some(decompress_message(&compressed, codec.compression, limit)?);
+            bytes = Some(decompress_message(
+                &compressed,
+                codec.compression,
+                limits.document,
+            )?);
         }
         let bytes = bytes.unwrap_or_else(|| self.payload.clone());
+        let (length, max) = (bytes.len(), limits.document);
+        if length > max {
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                format!("the document has {length} bytes, the maximum is {max}"),
+            ));
+        }
         String::from_utf8(bytes)
             .map_err(|_| Error::new(ErrorKind::Protocol, "it is not UTF-8"))
             .context("read a document")

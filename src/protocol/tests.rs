@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -12,13 +13,16 @@ use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind};
 use crate::unit::{Encryption, PgVersion};
 
+const LIMITS: FrameLimits = FrameLimits::RESPONSE;
+
 fn key() -> MasterKey {
     MasterKey::for_tests(1)
 }
 
 fn read(bytes: &[u8]) -> crate::error::Result<Frame> {
     let mut rest = bytes;
-    Frame::read(&mut |buffer| Ok(std::io::Read::read(&mut rest, buffer)?))
+    let read = &mut |buffer: &mut [u8]| Ok(std::io::Read::read(&mut rest, buffer)?);
+    Frame::read(read, LIMITS)
 }
 
 fn envelope(command: u16, request: Value) -> Envelope {
@@ -61,7 +65,7 @@ fn invalid_frames_are_errors() {
         b"\0\0\0\0\0\x02\xff\xfe",
     ] {
         let frame = read(bytes).unwrap();
-        assert!(frame.decode(None).is_err(), "{bytes:?}");
+        assert!(frame.decode(None, LIMITS).is_err(), "{bytes:?}");
     }
 }
 
@@ -83,12 +87,15 @@ fn every_codec_restores_the_document() {
             let bytes = frame.bytes().unwrap();
             let frame = read(&bytes).unwrap();
             assert_eq!(frame.codec().unwrap(), codec);
-            assert_eq!(frame.decode(Some(&key)).unwrap(), text);
+            assert_eq!(frame.decode(Some(&key), LIMITS).unwrap(), text);
             if encryption != Encryption::None {
-                assert!(frame.decode(None).is_err(), "decoding needs the key");
+                assert!(
+                    frame.decode(None, LIMITS).is_err(),
+                    "decoding needs the key"
+                );
                 let other = MasterKey::for_tests(2);
                 assert!(
-                    frame.decode(Some(&other)).is_err(),
+                    frame.decode(Some(&other), LIMITS).is_err(),
                     "decoding needs the same key"
                 );
             }
@@ -107,7 +114,38 @@ fn a_bzip2_payload_that_exceeds_the_buffer_of_the_c_program_is_sent_uncompressed
     let text = format!("{{\"a\":\"{}\"}}", "x".repeat(10_000));
     let frame = Frame::encode(&text, codec, None).unwrap();
     assert_eq!(frame.codec().unwrap(), Codec::PLAIN);
-    assert_eq!(frame.decode(None).unwrap(), text);
+    assert_eq!(frame.decode(None, LIMITS).unwrap(), text);
+}
+
+/// 60 MiB of zero bytes have some kilobytes when they are compressed.
+#[test]
+fn a_request_that_grows_when_it_is_decompressed_is_refused() {
+    let bomb = vec![0; 60 << 20];
+    for compression in Compression::ALL.into_iter().skip(1) {
+        let packed = crate::codec::compress_message(&bomb, compression).unwrap();
+        let frame = Frame {
+            compression: compression.code(),
+            encryption: 0,
+            payload: base64::Engine::encode(&STANDARD, packed).into_bytes(),
+        };
+        let read = frame.decode(None, LIMITS);
+        assert_eq!(
+            read.unwrap().len(),
+            bomb.len(),
+            "{compression}: as a response"
+        );
+        let failure = frame.decode(None, FrameLimits::REQUEST).unwrap_err();
+        assert!(
+            failure.message().contains("after decompression"),
+            "{failure}"
+        );
+    }
+    let plain = Frame {
+        payload: vec![b' '; FrameLimits::REQUEST.document + 1],
+        ..Frame::default()
+    };
+    assert!(plain.decode(None, FrameLimits::REQUEST).is_err());
+    assert!(plain.decode(None, LIMITS).is_ok());
 }
 
 #[test]
@@ -261,7 +299,7 @@ fn the_response_to_ping_is_that_of_the_c_program_byte_for_byte() {
     );
     let request = format!("{{{header},\"Request\":{{}}}}");
     let frame = read(&[b"\0\0\0\0\0\x85".as_slice(), request.as_bytes()].concat()).unwrap();
-    let envelope = Envelope::read(&frame.decode(None).unwrap()).unwrap();
+    let envelope = Envelope::read(&frame.decode(None, LIMITS).unwrap()).unwrap();
     assert_eq!(envelope.text().unwrap(), request);
     let response = Response::success(
         &envelope,
@@ -328,7 +366,7 @@ proptest! {
     #[test]
     fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(frame) = read(&bytes) {
-            let _ = frame.decode(None);
+            let _ = frame.decode(None, LIMITS);
         }
         let text = String::from_utf8_lossy(&bytes);
         let _ = Envelope::read(&text);

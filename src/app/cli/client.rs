@@ -6,7 +6,7 @@ use super::endpoint::Endpoint;
 use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Deadline, Stream};
-use crate::protocol::{Command, Envelope, Frame, Output, Request, Response, Run};
+use crate::protocol::{Command, Envelope, Frame, FrameLimits, Output, Request, Response, Run};
 use crate::sys::Stop;
 use crate::unit::Encryption;
 use crate::vault;
@@ -80,9 +80,14 @@ impl Client {
             Run::Monitoring | Run::Instant => Deadline::after(RESPONSE_TIMEOUT),
             Run::Unbounded | Run::Operation => Deadline::after(Duration::MAX),
         };
-        let received = Frame::read(&mut |buffer| stream.read(buffer, deadline));
+        let received = Frame::read(
+            &mut |buffer| stream.read(buffer, deadline),
+            FrameLimits::RESPONSE,
+        );
         match (received, sent) {
-            (Ok(frame), _) => Ok(Response::read(&frame.decode(self.key.as_ref())?)?),
+            (Ok(frame), _) => Ok(Response::read(
+                &frame.decode(self.key.as_ref(), FrameLimits::RESPONSE)?,
+            )?),
             (Err(_), Err(error)) => Err(error.into()),
             (Err(error), Ok(())) => Err(lost_response(request.command(), error).into()),
         }

@@ -121,11 +121,14 @@ pub fn read_message(decoder: impl Read, limit: usize) -> Result<Vec<u8>> {
         .read_to_end(&mut plain)
         .map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()))?;
     if plain.len() > limit {
-        return Err(message_too_long());
+        return Err(message_too_long(limit));
     }
     Ok(plain)
 }
 
-pub fn message_too_long() -> Error {
-    Error::new(ErrorKind::Corrupt, "it is too long")
+/// The error for a message of more than `limit` bytes after decompression.
+pub fn message_too_long(limit: usize) -> Error {
+    let message =
+        format!("it has more than {limit} bytes after decompression, which is the maximum");
+    Error::new(ErrorKind::Corrupt, message)
 }

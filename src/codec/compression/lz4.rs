@@ -68,7 +68,7 @@ fn decompress_message(packed: &mut &[u8], limit: usize) -> Result<Vec<u8>> {
     let bound = packed.len().saturating_mul(255).min(limit);
     let size = i32::try_from(length).ok();
     let size = size.filter(|_| usize::try_from(length).is_ok_and(|length| length <= bound));
-    let size = size.ok_or_else(message_too_long)?;
+    let size = size.ok_or_else(|| message_too_long(bound))?;
     let plain = ::lz4::block::decompress(block, Some(size))
         .map_err(|error| Error::new(ErrorKind::Corrupt, error.to_string()))?;
     if u32::try_from(plain.len()) != Ok(length) {

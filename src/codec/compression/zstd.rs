@@ -30,10 +30,22 @@ pub const CODER: Coder = Coder {
     // One frame with the content size in its header.
     compress_message: |plain| Ok(::zstd::bulk::compress(plain, 1)?),
     decompress_message: |packed, limit| {
-        let decoder = ::zstd::stream::read::Decoder::with_buffer(packed)?;
+        let mut decoder = ::zstd::stream::read::Decoder::with_buffer(packed)?;
+        decoder.window_log_max(window_log(limit))?;
         read_message(decoder.single_frame(), limit)
     },
 };
+
+/// The binary logarithm of the largest window for a message of at most `limit` bytes. The window of
+/// a frame with its content size is no larger than its content; other encoders use up to 8 MiB. The
+/// decoder would allocate up to 128 MiB, as the header of a frame says.
+fn window_log(limit: usize) -> u32 {
+    limit
+        .max(8 << 20)
+        .next_power_of_two()
+        .trailing_zeros()
+        .min(27)
+}
 
 thread_local! {
     /// One compressor for levels and one for pages, per thread.
