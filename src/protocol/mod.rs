@@ -11,6 +11,7 @@ mod document;
 mod envelope;
 mod frame;
 mod json;
+pub mod login;
 mod members;
 mod payload;
 mod request;

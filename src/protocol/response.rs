@@ -106,6 +106,15 @@ impl Response {
         Response(document)
     }
 
+    /// With another component as the one that failed.
+    #[must_use]
+    pub fn with_workflow(mut self, workflow: &str) -> Response {
+        if let Some(Value::Object(outcome)) = self.0.get_mut("Outcome") {
+            outcome.insert("Workflow".to_owned(), workflow.into());
+        }
+        self
+    }
+
     /// Parses a document that a daemon sent.
     pub fn read(text: &str) -> Result<Response> {
         let response = Response(json::parse(text)?);
