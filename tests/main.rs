@@ -16,6 +16,7 @@
 //! | [`manual`] | the manual, the sample files and the table of options agree |
 //! | [`matrix`] | backup and recovery on every supported major version |
 //! | [`pg`] | the PostgreSQL client: login, server info, slots, replication, base backups |
+//! | [`remote`] | remote management: who gets in, and what clients cannot do to others |
 //! | [`restore`] | a restore has the data of its target; an unreachable one is an error |
 //! | [`retention`] | old backups and the WAL that only they need go, the others restore |
 //! | [`room`] | a backup that does not fit is refused or stopped, and WAL goes on |
@@ -64,6 +65,7 @@ mod management;
 mod manual;
 mod matrix;
 mod pg;
+mod remote;
 mod restore;
 mod retention;
 #[cfg(target_os = "linux")]

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::document::Section;
 use super::model::{
-    AuthMethod, AuthMethods, Config, Host, Retention, Server, TlsFiles, TlsMode, UnusedValues,
+    AuthMethod, AuthMethods, Config, Host, Management, Retention, Server, TlsFiles, TlsMode,
 };
 use super::problem::{Diagnostics, invalid};
 use crate::codec::{Compression, Level};
@@ -85,7 +85,7 @@ pub(super) fn daemon(section: &Section, config: &mut Config, diagnostics: &mut D
     compression(section, config, diagnostics);
     log(section, &config.log, diagnostics);
     retention(section, &config.server_defaults.retention, diagnostics);
-    management(section, &config.unused, diagnostics);
+    management(section, &config.management, diagnostics);
 }
 
 /// Checks the section of a server, and sets what follows from other values.
@@ -281,26 +281,15 @@ fn retention(section: &Section, retention: &Retention, diagnostics: &mut Diagnos
 }
 
 /// Checks the files of remote management, which the C program checks at startup.
-fn management(section: &Section, values: &UnusedValues, diagnostics: &mut Diagnostics) {
-    if values.get("tls").is_none_or(|value| value != "on") {
+fn management(section: &Section, management: &Management, diagnostics: &mut Diagnostics) {
+    if !management.tls {
         return;
     }
-    let path = |key: &str| {
-        values
-            .get(key)
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-    };
     for key in ["tls_cert_file", "tls_key_file"] {
         if section.text(key).is_none() {
             let problem = invalid("it is missing, and tls is on");
             diagnostics.add(Some(section.line_of("tls")), key, problem);
         }
     }
-    let files = TlsFiles {
-        certificate: path("tls_cert_file"),
-        key: path("tls_key_file"),
-        authority: path("tls_ca_file"),
-    };
-    tls_files(section, &files, diagnostics);
+    tls_files(section, &management.tls_files, diagnostics);
 }

@@ -28,8 +28,8 @@ pub use files::{DIRECTORY_VARIABLE, FileOptions, Files, locate, locate_main};
 pub use handle::ConfigHandle;
 pub use load::Loaded;
 pub use model::{
-    AuthMethods, Checkpoint, ClientConfig, Config, Host, LinkMode, OutputFormat, Retention, Server,
-    TlsFiles, TlsMode, UnusedValues,
+    AuthMethods, Checkpoint, ClientConfig, Config, Host, LinkMode, Management, OutputFormat,
+    Retention, Server, TlsFiles, TlsMode, UnusedValues,
 };
 pub use problem::{Problem, Problems};
 pub use reserve::Reserve;

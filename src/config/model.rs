@@ -58,6 +58,8 @@ pub struct Config {
     pub verification_rate: ByteSize,
     /// How much of the file system backups leave free for WAL.
     pub reserve_space: Reserve,
+    /// Remote management.
+    pub management: Management,
     /// The settings of the log.
     pub log: LogSettings,
     /// The values of `[pgmoneta]` that servers inherit.
@@ -69,6 +71,17 @@ pub struct Config {
     /// One warning for each key that is set and whose feature is not implemented, to be logged at
     /// startup.
     pub not_implemented: Vec<String>,
+}
+
+/// Remote management, over TCP.
+#[derive(Clone, Debug, Default)]
+pub struct Management {
+    /// The port; 0 is off.
+    pub port: u16,
+    /// Whether connections must be encrypted.
+    pub tls: bool,
+    /// Its certificate and key, and the authorities of its clients.
+    pub tls_files: TlsFiles,
 }
 
 /// The file name of the management socket.
@@ -280,12 +293,12 @@ impl Keyword for TlsMode {
     }
 }
 
-/// The files for TLS connections to a server.
+/// The files for TLS connections to a server, or of a TCP port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The client certificate, PEM.
+    /// The own certificate, PEM.
     pub certificate: Option<PathBuf>,
-    /// The private key of the client certificate, PEM.
+    /// The private key of the certificate, PEM.
     pub key: Option<PathBuf>,
     /// The trusted certificate authorities, PEM.
     pub authority: Option<PathBuf>,

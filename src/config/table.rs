@@ -73,7 +73,6 @@ const MAX_BACKLOG: i64 = 1 << 16;
 
 const METRICS: &str = "the metrics service";
 const CONSOLE: &str = "the web console";
-const REMOTE: &str = "remote management";
 const STORAGE: &str = "remote storage";
 const HOT_STANDBY: &str = "the hot standby";
 
@@ -90,7 +89,7 @@ pub const OPTIONS: &[Setting] = &[
     main("authentication_timeout", |c| &mut c.authentication_timeout, "5s", "The timeout of connecting and logging in.").at_least(1).reloadable(),
     main("keep_alive", |c| &mut c.keep_alive, "on", "Whether TCP keepalive is on, which probes idle connections.").reloadable(),
     main("nodelay", |c| &mut c.nodelay, "on", "Whether TCP_NODELAY is on, which sends small packets at once.").reloadable(),
-    main("backlog", |c| &mut c.backlog, "16", "The length of the queue of connections to accept, listen(2); at least 16 is used.").at_most(MAX_BACKLOG).reloadable(),
+    main("backlog", |c| &mut c.backlog, "16", "The length of the queue of connections to accept, listen(2); at least 16 is used, and at least 128 for TCP.").at_most(MAX_BACKLOG).reloadable(),
     // Backups.
     main("compression", |c| &mut c.compression, "zstd", "How backups and WAL are compressed.").reloadable(),
     main("compression_level", |c| &mut c.compression_level, "auto", "The compression level; auto chooses it for each file. gzip: 1 to 9, zstd: -131072 to 22, lz4: 1 to 12, bzip2: 1 to 9.").reloadable(),
@@ -111,6 +110,12 @@ pub const OPTIONS: &[Setting] = &[
     main("reserve_space", |c| &mut c.reserve_space, "5%", "How much of the file system backups leave free, because WAL must go on when backups cannot: a percentage of its size, or a size. A backup that does not fit is not started, and one that reaches it is stopped. 0 is nothing.").reloadable(),
     unused(Both, "workspace", PATH, "", "The directory for temporary files.").planned("work that needs temporary files"),
     unused(Both, "progress", BOOLEAN, "off", "Whether the progress of backups is kept for the progress command.").minus_one_inherits().reloadable().planned("the progress command"),
+    // Remote management.
+    main("management", |c| &mut c.management.port, "0", "The port of remote management, on host; 0 is off. It is opened only if the admins file has a user.").at_most(65535),
+    main("tls", |c| &mut c.management.tls, "off", "Whether connections of remote management must be encrypted; a client without TLS is refused then."),
+    main("tls_cert_file", |c| &mut c.management.tls_files.certificate, "", "The certificate of remote management, with those of intermediate authorities, PEM; required with tls. SIGHUP reads the tls files again."),
+    main("tls_key_file", |c| &mut c.management.tls_files.key, "", "The key of the certificate, PEM."),
+    main("tls_ca_file", |c| &mut c.management.tls_files.authority, "", "The certificate authorities (CA) of clients, PEM; if it is set, every client of remote management needs a certificate of one of them."),
     // The log.
     main("log_type", |c| &mut c.log.kind, "console", "Where the log goes."),
     main("log_level", |c| &mut c.log.level, "info", "The lowest level of messages that is logged.").reloadable(),
@@ -144,11 +149,6 @@ pub const OPTIONS: &[Setting] = &[
     unused(Main, "metrics_ca_file", TEXT, "", "The certificate authorities (CA) of its clients, PEM.").planned(METRICS),
     unused(Main, "nagios", PORT, "0", "The port of the Nagios service; 0 is off.").planned("the Nagios service"),
     unused(Main, "console", PORT, "0", "The port of the web console; 0 is off.").reloadable().planned(CONSOLE),
-    unused(Main, "management", PORT, "0", "The port of remote management; 0 is off.").reloadable().planned(REMOTE),
-    unused(Main, "tls", BOOLEAN, "off", "Whether remote management is encrypted.").planned(REMOTE),
-    unused(Main, "tls_cert_file", PATH, "", "The certificate of remote management, PEM.").planned(REMOTE),
-    unused(Main, "tls_key_file", PATH, "", "The key of the certificate, PEM.").planned(REMOTE),
-    unused(Main, "tls_ca_file", PATH, "", "The certificate authorities (CA) of its clients, PEM.").planned(REMOTE),
     // Remote storage.
     unused(Main, "storage_engine", || Box::new(AnyOf(unused::STORAGE, Vec::new())), "local", "Where backups are kept.").planned(STORAGE),
     unused(Main, "ssh_hostname", TEXT, "", "The host that backups are copied to.").planned(STORAGE),

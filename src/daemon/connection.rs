@@ -1,6 +1,8 @@
 //! One management connection: one request frame, one response frame.
 
+use std::fmt;
 use std::io::Write;
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -19,6 +21,34 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to read and discard what a client still sends, before closing.
 const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Where a request comes from.
+pub(super) enum Origin {
+    /// The management socket.
+    Local,
+    /// The port of remote management.
+    Remote { user: String, address: IpAddr },
+}
+
+impl Origin {
+    /// The component in the response to a request that cannot be decoded.
+    fn workflow(&self) -> &'static str {
+        match self {
+            Origin::Local => "main",
+            Origin::Remote { .. } => "remote",
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    /// What follows a request in the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Local => Ok(()),
+            Origin::Remote { user, address } => write!(f, " by {user:?} at {address}"),
+        }
+    }
+}
+
 /// Serves one client. It always gets a response, unless it has disconnected.
 pub(super) fn serve(socket: UnixStream, services: &Services) {
     let permitted = permitted(&socket);
@@ -27,13 +57,23 @@ pub(super) fn serve(socket: UnixStream, services: &Services) {
         Err(failure) => return log::error!("serve a client: {failure}"),
     };
     let answer = match permitted {
-        Ok(()) => handle(&mut stream, services),
+        Ok(()) => handle(&mut stream, services, &Origin::Local),
         Err(failure) => {
             log::warn!("{}", failure.message_with_hint());
             Answer::refused(None, Cause::Undecodable, failure)
         }
     };
-    if let Err(failure) = answer.send(&mut stream, services) {
+    finish(answer, &mut stream, services);
+}
+
+/// Serves one client that has logged in.
+pub(super) fn serve_remote(stream: &mut Stream, services: &Services, origin: &Origin) {
+    let answer = handle(stream, services, origin);
+    finish(answer, stream, services);
+}
+
+fn finish(answer: Answer, stream: &mut Stream, services: &Services) {
+    if let Err(failure) = answer.send(stream, services) {
         // The command took effect, although the client did not get the response.
         log::warn!("send a response to a client: {failure}");
     }
@@ -93,7 +133,9 @@ impl Answer {
 
     fn send(&self, stream: &mut Stream, services: &Services) -> Result<()> {
         let bytes = self.frame(Some(services))?.bytes()?;
-        stream.write_all(&bytes, Deadline::after(WRITE_TIMEOUT))?;
+        let deadline = Deadline::after(WRITE_TIMEOUT);
+        stream.write_all(&bytes, deadline)?;
+        stream.finish(deadline)?;
         linger(stream);
         Ok(())
     }
@@ -111,11 +153,15 @@ fn linger(stream: &mut Stream) {
     }
 }
 
-fn handle(stream: &mut Stream, services: &Services) -> Answer {
+fn handle(stream: &mut Stream, services: &Services, origin: &Origin) -> Answer {
     let deadline = Deadline::after(services.daemon.config.authentication_timeout.duration());
     let undecodable = |failure: Error| {
-        log::warn!("read a request: {failure}");
-        Answer::refused(None, Cause::Undecodable, failure)
+        log::warn!("read a request{origin}: {failure}");
+        let refused = Answer::refused(None, Cause::Undecodable, failure);
+        Answer {
+            response: refused.response.with_workflow(origin.workflow()),
+            ..refused
+        }
     };
     let frame = match Frame::read(
         &mut |buffer| stream.read(buffer, deadline),
@@ -129,7 +175,7 @@ fn handle(stream: &mut Stream, services: &Services) -> Answer {
         Ok(envelope) => envelope,
         Err(failure) => return undecodable(failure),
     };
-    let response = respond(&envelope, services);
+    let response = respond(&envelope, services, origin);
     let stops = envelope.command() == Some(&SHUTDOWN);
     Answer {
         // Never the default: the frame was decoded with this codec.
@@ -139,10 +185,10 @@ fn handle(stream: &mut Stream, services: &Services) -> Answer {
     }
 }
 
-fn respond(envelope: &Envelope, services: &Services) -> Response {
+fn respond(envelope: &Envelope, services: &Services, origin: &Origin) -> Response {
     let begun = Instant::now();
     // The client gets a response after a panic too.
-    let result = catch_unwind(AssertUnwindSafe(|| dispatch(envelope, services)));
+    let result = catch_unwind(AssertUnwindSafe(|| dispatch(envelope, services, origin)));
     let result = result.unwrap_or_else(|_| {
         let failure = Error::new(ErrorKind::Internal, "the job panicked, which is a bug");
         Err(failure.with_hint("see the log of the daemon").into())
@@ -153,7 +199,7 @@ fn respond(envelope: &Envelope, services: &Services) -> Response {
             let command = envelope.command();
             let name =
                 command.map_or_else(|| format!("command {}", envelope.code()), |c| c.to_string());
-            log::error!("{name}: {}", refusal.failure.message_with_hint());
+            log::error!("{name}{origin}: {}", refusal.failure.message_with_hint());
             Response::failure(Some(envelope), &refusal)
         }
     }

@@ -1,5 +1,6 @@
 //! Runs the job for a request.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::command;
@@ -35,8 +36,12 @@ impl Services {
 /// The members of the response, `None` for a command without any; or the error.
 pub(super) type HandlerResult = Result<Option<Members>, RequestError>;
 
-/// Runs the command of a request.
-pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> HandlerResult {
+/// Runs the command of a request, of which `origin` is logged.
+pub(super) fn dispatch(
+    envelope: &Envelope,
+    services: &Services,
+    origin: &dyn Display,
+) -> HandlerResult {
     let command = envelope
         .command()
         .ok_or_else(|| unknown_command(envelope))?;
@@ -45,7 +50,7 @@ pub(super) fn dispatch(envelope: &Envelope, services: &Services) -> HandlerResul
         find(services, envelope.server().unwrap_or_default())?;
     }
     let request = Request::read(command, envelope.request())?;
-    log_request(command, envelope);
+    log_request(command, envelope, origin);
     run(request, services)
 }
 
@@ -128,13 +133,13 @@ fn unknown_command(envelope: &Envelope) -> RequestError {
 }
 
 /// Requests of monitoring are frequent and change nothing: they are not in the log by default.
-fn log_request(command: &Command, envelope: &Envelope) {
+fn log_request(command: &Command, envelope: &Envelope, origin: &dyn Display) {
     let level = match command.run {
         Run::Monitoring => log::Level::Debug,
         Run::Instant | Run::Unbounded | Run::Operation => log::Level::Info,
     };
     match envelope.server().unwrap_or_default() {
-        "" => log::log!(level, "{command}"),
-        server => log::log!(level, "{command} {server:?}"),
+        "" => log::log!(level, "{command}{origin}"),
+        server => log::log!(level, "{command} {server:?}{origin}"),
     }
 }

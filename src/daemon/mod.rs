@@ -14,6 +14,7 @@ mod jobs;
 mod lock;
 mod port;
 mod receivers;
+mod remote;
 mod run;
 mod schedule;
 mod socket;

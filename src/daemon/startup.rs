@@ -4,6 +4,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 use super::lock::remove_lock_file;
+use super::remote::{self, RemoteSetup};
 use super::socket::ManagementSocket;
 use crate::config::{Config, ConfigHandle};
 use crate::crypto::MasterKey;
@@ -24,6 +25,8 @@ pub(super) struct Startup {
     pub base: Arc<BaseDirectory>,
     /// Of the management socket; non-blocking.
     pub listener: UnixListener,
+    /// Remote management, if it is on.
+    pub remote: Option<RemoteSetup>,
     pub locks: Locks,
 }
 
@@ -91,17 +94,20 @@ impl Startup {
                     .with_hint("run it as the user who owns the repository"),
             );
         }
-        let (key, vault) = load_vault(&config)?;
+        let Secrets { key, vault, admins } = load_vault(&config)?;
         let base = Arc::new(open_base(&config)?);
         let pidfile = lock_pidfile(&config)?;
-        let (socket, listener) = match ManagementSocket::listen(&config) {
-            Ok(listening) => listening,
+        let opened = RemoteSetup::open(&config, &admins)
+            .and_then(|remote| Ok((remote, ManagementSocket::listen(&config)?)));
+        let (remote, (socket, listener)) = match opened {
+            Ok(opened) => opened,
             Err(failure) => {
                 remove_lock_file(pidfile);
                 return Err(failure);
             }
         };
         Ok(Startup {
+            remote,
             config: ConfigHandle::new(config),
             key: Arc::new(key),
             vault: Arc::new(vault),
@@ -125,19 +131,28 @@ pub(super) fn check(config: &Config) -> Vec<Error> {
         BaseDirectory::check(&config.base_dir, &server_names(config)),
         LockFile::check(&config.pidfile),
         ManagementSocket::check(config),
+        remote::check(config),
     ];
     checks.into_iter().filter_map(Result::err).collect()
 }
 
-/// The master key, and the passwords of all users of the servers.
-fn load_vault(config: &Config) -> Result<(MasterKey, Vault)> {
+struct Secrets {
+    key: MasterKey,
+    vault: Vault,
+    /// The users of the admins file; none without it.
+    admins: Vault,
+}
+
+/// The master key, the passwords of all users of the servers, and those of the admins.
+fn load_vault(config: &Config) -> Result<Secrets> {
     let key = vault::load_master_key(&vault::master_key_path()?)?;
     let vault = Vault::load(&config.users_path, &key)?;
-    if let Some(admins) = &config.admins_path {
-        Vault::load(admins, &key)?;
-    }
+    let admins = match &config.admins_path {
+        Some(path) => Vault::load(path, &key)?,
+        None => Vault::default(),
+    };
     config.check_users(|name| vault.password(name).is_some())?;
-    Ok((key, vault))
+    Ok(Secrets { key, vault, admins })
 }
 
 fn server_names(config: &Config) -> Vec<ServerName> {

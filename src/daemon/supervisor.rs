@@ -7,6 +7,7 @@ use super::dispatch::Services;
 use super::events::{CHECK_INTERVAL, EventLoop};
 use super::jobs::Jobs;
 use super::receivers::Receivers;
+use super::remote::RemotePort;
 use super::schedule::{Schedule, TASKS};
 use super::startup::{Locks, Startup};
 use crate::VERSION;
@@ -26,6 +27,7 @@ pub(super) struct Supervisor {
     services: Services,
     receivers: Receivers,
     schedule: Schedule<ServerContext>,
+    remote: Option<RemotePort>,
     locks: Locks,
 }
 
@@ -39,6 +41,7 @@ impl Supervisor {
             vault,
             base,
             listener,
+            remote,
             mut locks,
         } = startup;
         std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
@@ -62,19 +65,23 @@ impl Supervisor {
             for server in &servers {
                 receivers.start(server)?;
             }
-            Ok((events, daemon, servers, receivers))
+            let schedule = Schedule::new(TASKS, &servers, Instant::now());
+            let services = Services {
+                daemon,
+                servers: servers.into(),
+                waker: events.waker(),
+            };
+            let remote = remote.map(|setup| RemotePort::start(setup, &services));
+            Ok((events, services, schedule, receivers, remote.transpose()?))
         });
         match started {
-            Ok((events, daemon, servers, receivers)) => Ok(Supervisor {
-                schedule: Schedule::new(TASKS, &servers, Instant::now()),
+            Ok((events, services, schedule, receivers, remote)) => Ok(Supervisor {
+                schedule,
                 jobs: Jobs::new(events.waker()),
-                services: Services {
-                    daemon,
-                    servers: servers.into(),
-                    waker: events.waker(),
-                },
+                services,
                 events,
                 receivers,
+                remote,
                 locks,
             }),
             Err(failure) => {
@@ -127,6 +134,10 @@ impl Supervisor {
             let sighup = self.events.take_sighup();
             if sighup {
                 self.jobs.refresh(&self.services.servers);
+                if let Some(remote) = &self.remote {
+                    let daemon = &self.services.daemon;
+                    remote.reload(&daemon.config_handle.current(), &daemon.key);
+                }
             }
             if sighup || checked.elapsed() >= CHECK_INTERVAL {
                 checked = Instant::now();
@@ -141,14 +152,21 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Ends in this order: new requests, the receivers, the jobs, the pool. All of them are told to
-    /// stop first: a receiver waits for its tasks in the pool, which the tasks of a job may fill.
+    /// Ends in this order: new requests, the receivers, the jobs of local and of remote clients,
+    /// the pool. All of them are told to stop first: a receiver waits for its tasks in the pool,
+    /// which the tasks of a job may fill.
     fn stop(mut self) {
         notify("STOPPING=1");
         drop(self.events);
+        if let Some(remote) = &mut self.remote {
+            remote.close();
+        }
         self.services.daemon.stop.request();
         self.receivers.stop_all();
         self.jobs.join();
+        if let Some(remote) = self.remote.take() {
+            remote.join();
+        }
         // The last users of the pool and of the lock of the repository.
         drop(self.schedule);
         drop(self.services);

@@ -113,6 +113,7 @@ impl Stream {
 
     /// The first byte that the peer sends, which stays to be read; `None` if it closes the
     /// connection instead. For use before TLS starts: afterwards it is a byte of the TLS layer.
+    #[allow(dead_code, reason = "for ports that speak another protocol in clear")]
     pub fn peek(&mut self, deadline: Deadline) -> Result<Option<u8>> {
         let action = || format!("read from {}", self.peer);
         loop {

@@ -6,6 +6,7 @@
 
 mod amcheck;
 mod archive;
+mod certificates;
 mod cluster;
 mod cluster_builder;
 mod daemon;
@@ -33,6 +34,7 @@ mod wait;
 
 pub use amcheck::assert_sound;
 pub use archive::Reference;
+pub use certificates::Certificate;
 pub use cluster::{Cluster, SUPERUSER};
 pub use cluster_builder::{Builder, REPLICATION_PASSWORD, REPLICATION_USER, run};
 pub use daemon::{Daemon, Output, program};

@@ -61,7 +61,7 @@ pub const CRATE_USERS: [(&str, &[&str]); 31] = [
     ("syslog", &["logging/"]),
     ("tar", &["format/"]),
     ("toml", &["config/"]),
-    ("zeroize", &["crypto/", "pg/", "vault/"]),
+    ("zeroize", &["app/", "crypto/", "pg/", "vault/"]),
     ("zstd", &["codec/"]),
 ];
 

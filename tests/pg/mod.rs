@@ -1,8 +1,7 @@
 //! The PostgreSQL client against real servers: logins, settings, replication, base backups.
 
 mod base_backup;
-pub mod certificates;
-mod login;
+pub mod login;
 mod replication;
 pub mod setup;
 mod tls;

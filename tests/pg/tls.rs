@@ -9,10 +9,10 @@ use pgmoneta::config::TlsMode;
 use pgmoneta::error::ErrorKind;
 use pgmoneta::pg::{BaseBackup, BaseBackupOptions, Login, Mode};
 
-use super::certificates::Certificate;
 use super::setup::{hint_contains, login, open, refused};
 use crate::harness::{
-    Cluster, REPLICATION_PASSWORD, REPLICATION_USER, Scratch, client, user, write_owned,
+    Certificate, Cluster, REPLICATION_PASSWORD, REPLICATION_USER, Scratch, client, user,
+    write_owned,
 };
 
 /// A server that accepts TLS connections only, and the login for it with its authority.

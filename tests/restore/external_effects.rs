@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::after_recovery::{Rows, majors};
 use super::scenario::unique;
-use crate::harness::{Cluster, Daemon, REPLICATION_PASSWORD, Scratch, user, write_owned};
-use crate::pg::certificates::Certificate;
+use crate::harness::{
+    Certificate, Cluster, Daemon, REPLICATION_PASSWORD, Scratch, user, write_owned,
+};
 
 /// Restores with more arguments; returns the answer in JSON, and the cluster, not started.
 fn restore(rows: &Rows, position: &str, more: &[&str]) -> (Value, Cluster) {

@@ -1,17 +1,18 @@
 //! Obtains the password, the master key and the user name from options, environment or standard
 //! input.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 use std::os::unix::ffi::OsStringExt;
 
 use super::arguments::Arguments;
+use crate::app::prompt::{PASSWORD_VARIABLE, read_hidden, read_line, read_user_name};
 use crate::app::report::eprint;
 use crate::crypto::Secret;
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::vault::generate_password;
 
-/// The environment variable with the password or master key.
-const PASSWORD_VARIABLE: &str = "PGMONETA_PASSWORD";
+/// What gives the user name and the password without a prompt.
+const HINT: &str = "-U names the user; -P, -g or PGMONETA_PASSWORD give the password";
 
 /// Which secret a prompt is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub(super) fn obtain(
         return checked(Secret::new(password.into_vec()), false);
     }
     if !std::io::stdin().is_terminal() {
-        return checked(Secret::new(read_line()?.into_bytes()), false);
+        return checked(Secret::new(read_line(HINT)?.into_bytes()), false);
     }
     loop {
         let secret = prompt(kind)?;
@@ -82,45 +83,10 @@ fn prompt(kind: SecretKind) -> Result<Secret> {
     }
 }
 
-fn read_hidden(prompt: &str) -> Result<Secret> {
-    rpassword::prompt_password(prompt)
-        .map(|answer| Secret::new(answer.into_bytes()))
-        .context("read a password from the terminal")
-}
-
-/// The user name of `-U`, else from standard input; at a terminal the prompt is repeated while it
-/// is empty.
+/// The user name of `-U`, else from standard input.
 pub(super) fn user(arguments: &mut Arguments) -> Result<String> {
-    if let Some(user) = arguments.user.take() {
-        return Ok(user);
+    match arguments.user.take() {
+        Some(user) => Ok(user),
+        None => read_user_name(HINT),
     }
-    let terminal = std::io::stdin().is_terminal();
-    loop {
-        if terminal {
-            eprint("User name: ");
-        }
-        let user = read_line()?;
-        if !user.is_empty() || !terminal {
-            return Ok(user);
-        }
-    }
-}
-
-/// A line of standard input, without its line break.
-fn read_line() -> Result<String> {
-    let mut line = String::new();
-    let length = std::io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .context("read standard input")?;
-    if length == 0 {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            "standard input ended before the user name or password",
-        )
-        .with_hint("-U names the user; -P, -g or PGMONETA_PASSWORD give the password"));
-    }
-    let end = line.trim_end_matches(['\r', '\n']).len();
-    line.truncate(end);
-    Ok(line)
 }

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use super::operands::{assign, operands_to_utf8};
 use crate::VERSION;
 use crate::codec::Compression;
+use crate::crypto::Secret;
 use crate::protocol::{Command, CommandOption, GROUPS, MemberKind, Operand};
 use crate::unit::{Encryption, Names};
 
@@ -23,6 +24,8 @@ pub(super) struct Arguments {
     pub own: Vec<(&'static CommandOption, Vec<String>)>,
     /// The options that every command has.
     pub options: Options,
+    /// The password of remote management.
+    pub password: Option<Secret>,
 }
 
 /// The options that every command has, from before and after the command; `None` or `false` where
@@ -35,6 +38,12 @@ pub(super) struct Options {
     pub host: Option<String>,
     /// The port of remote management.
     pub port: Option<u16>,
+    /// The user of remote management.
+    pub user: Option<String>,
+    /// The file with the password of the user.
+    pub password_file: Option<PathBuf>,
+    /// Whether the connection must be encrypted.
+    pub tls: bool,
     /// The log file; overrides `log_type` and `log_path`.
     pub logfile: Option<PathBuf>,
     /// Whether to print a last line with the error code.
@@ -88,6 +97,9 @@ impl Arguments {
             operands,
             own: own_options(command, &matches, innermost),
             options: Options::of(&matches, innermost),
+            password: one::<String>(innermost, "password")
+                .or_else(|| one(&matches, "password"))
+                .map(|text| Secret::new(text.into_bytes())),
         })
     }
 }
@@ -102,6 +114,9 @@ impl Options {
             config: path("config"),
             host: text("host"),
             port: one::<u16>(inner, "port").or_else(|| one(outer, "port")),
+            user: text("user"),
+            password_file: path("password-file"),
+            tls: is_set(outer, inner, "tls"),
             logfile: path("logfile"),
             verbose: is_set(outer, inner, "verbose"),
             format: text("format"),
@@ -260,7 +275,7 @@ fn any_of(values: &'static [Names]) -> PossibleValuesParser {
 }
 
 /// The options that every command has.
-fn global_options() -> [Arg; 11] {
+fn global_options() -> [Arg; 13] {
     let path = value_parser!(PathBuf);
     [
         text(
@@ -281,23 +296,33 @@ fn global_options() -> [Arg; 11] {
             .value_parser(any_of(&Encryption::NAMES)),
         text("logfile", "FILE", "The log file")
             .short('L')
-            .value_parser(path),
-        text("host", "HOST", "The host of the daemon (not implemented)").short('h'),
-        text("port", "PORT", "The port of the daemon (not implemented)")
+            .value_parser(path.clone()),
+        text(
+            "host",
+            "HOST",
+            "The host of the daemon, for remote management",
+        )
+        .short('h'),
+        text("port", "PORT", "The port of remote management")
             .short('p')
-            .value_parser(value_parser!(u16)),
+            .value_parser(value_parser!(u16).range(1..)),
         text(
             "user",
             "NAME",
-            "The user of remote management (not implemented)",
+            "The user of remote management [default: prompt]",
         )
         .short('U'),
         text(
             "password",
             "TEXT",
-            "The password of remote management (not implemented)",
+            "The password of the user [default: prompt]",
         )
         .short('P'),
+        text("password-file", "FILE", "The file with the password").value_parser(path),
+        flag(
+            "tls",
+            "Require TLS; the default if ~/.pgmoneta has root.crt or pgmoneta.key",
+        ),
         flag("verbose", "Print a last line with the error code").short('v'),
         Arg::new("help")
             .short('?')

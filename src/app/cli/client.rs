@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::endpoint::Endpoint;
+use super::credentials::Credentials;
+use super::endpoint::{Address, Endpoint};
+use super::remote;
 use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::net::{Deadline, Stream};
@@ -22,11 +24,13 @@ pub(super) struct Client {
     endpoint: Endpoint,
     output: Output,
     key: Option<MasterKey>,
+    /// Of remote management.
+    credentials: Option<Credentials>,
 }
 
 /// Why there is no response.
 pub(super) enum ClientError {
-    /// Nothing listens on the management socket.
+    /// Nothing listens on the management socket, or on the port of remote management.
     NoDaemon(Error),
     /// The wait was interrupted by a signal.
     Interrupted,
@@ -45,14 +49,19 @@ impl From<Error> for ClientError {
 }
 
 impl Client {
-    /// Reads the master key if messages are encrypted.
-    pub(super) fn new(endpoint: Endpoint, output: Output) -> Result<Client> {
+    /// Reads the master key if messages are encrypted. Remote management requires the credentials.
+    pub(super) fn new(
+        endpoint: Endpoint,
+        output: Output,
+        credentials: Option<Credentials>,
+    ) -> Result<Client> {
         let encrypted = endpoint.codec.encryption != Encryption::None;
         let key = encrypted.then(|| vault::load_master_key(&vault::master_key_path()?));
         Ok(Client {
             endpoint,
             output,
             key: key.transpose()?,
+            credentials,
         })
     }
 
@@ -62,17 +71,11 @@ impl Client {
         request: &Request,
         stop: &Stop,
     ) -> std::result::Result<Response, ClientError> {
-        let (codec, socket) = (self.endpoint.codec, &self.endpoint.socket);
+        let codec = self.endpoint.codec;
         let envelope = Envelope::new(request.command(), request.members()?, codec, self.output);
         let frame = Frame::encode(&envelope.text()?, codec, self.key.as_ref())?.bytes()?;
         let connect = Deadline::after(CONNECT_TIMEOUT);
-        let mut stream = match Stream::unix(socket, connect, stop) {
-            Ok(stream) => stream,
-            Err(error) if error.kind() == ErrorKind::Stopped => {
-                return Err(ClientError::Interrupted);
-            }
-            Err(error) => return Err(ClientError::NoDaemon(no_daemon(error))),
-        };
+        let mut stream = self.connect(connect, stop)?;
         // A daemon that refuses the connection may respond and close before it has read everything,
         // so the response is read even if the write failed.
         let sent = stream.write_all(&frame, connect);
@@ -94,6 +97,34 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Connects, and logs in to remote management.
+    fn connect(&self, deadline: Deadline, stop: &Stop) -> std::result::Result<Stream, ClientError> {
+        let (opened, hint) = match &self.endpoint.address {
+            Address::Socket(path) => (Stream::unix(path, deadline, stop), SOCKET_HINT),
+            Address::Remote { host, port, .. } => {
+                (remote::connect(host, *port, deadline, stop), REMOTE_HINT)
+            }
+        };
+        let mut stream = match opened {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == ErrorKind::Stopped => {
+                return Err(ClientError::Interrupted);
+            }
+            Err(error) => return Err(ClientError::NoDaemon(no_daemon(error, hint))),
+        };
+        if let (Address::Remote { host, tls, .. }, Some(credentials)) =
+            (&self.endpoint.address, &self.credentials)
+        {
+            if let Some(tls) = tls {
+                remote::start_tls(&mut stream, host, tls, deadline)?;
+            }
+            remote::log_in(&mut stream, credentials, deadline)?;
+        }
+        Ok(stream)
+    }
+}
+
 /// The request was sent, and the connection ended before the response.
 fn lost_response(command: &Command, error: Error) -> Error {
     let error = error.context("wait for the response");
@@ -103,11 +134,16 @@ fn lost_response(command: &Command, error: Error) -> Error {
     }
 }
 
-fn no_daemon(error: Error) -> Error {
+/// What to look at where nothing listens.
+const SOCKET_HINT: &str = "is pgmoneta running, with the same unix_socket_dir?";
+const REMOTE_HINT: &str = "is pgmoneta running there, with this port as management and an address \
+                           of that host as host (* for all), and does a firewall let it through?";
+
+fn no_daemon(error: Error, hint: &str) -> Error {
     let hint = if error.message().contains("ermission denied") {
         "run pgmoneta-cli as the user that runs the daemon"
     } else {
-        "is pgmoneta running, with the same unix_socket_dir?"
+        hint
     };
     error.context("no daemon").with_hint(hint)
 }

@@ -1,4 +1,4 @@
-//! What the client does itself where no daemon is running: converting single files.
+//! What the client does itself where no daemon is running on this host: converting single files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -53,13 +53,12 @@ impl<'a> LocalRequest<'a> {
     }
 
     /// Converts the file in this process, and makes the response that a daemon would have sent.
-    pub(super) fn run(&self, output: Output, stop: &Stop) -> Result<Response> {
+    /// `why` says why no daemon does it.
+    pub(super) fn run(&self, output: Output, why: &str, stop: &Stop) -> Result<Response> {
         let begun = Instant::now();
         let command = self.request.command();
         let envelope = Envelope::new(command, self.request.members()?, Codec::PLAIN, output);
-        eprint(&format!(
-            "{NAME}: no daemon is running: {command} is done by {NAME}\n"
-        ));
+        eprint(&format!("{NAME}: {why}: {command} is done by {NAME}\n"));
         Ok(match self.convert(stop) {
             Ok(reply) => Response::success(&envelope, begun.elapsed(), Some(reply)),
             Err(error) => Response::failure(Some(&envelope), &error.into()),

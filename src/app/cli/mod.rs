@@ -3,15 +3,18 @@
 
 mod arguments;
 mod client;
+mod credentials;
 mod endpoint;
 mod exit;
 mod local;
 mod operands;
 mod program;
 mod progress;
+mod remote;
 mod request;
 mod setting;
 mod text;
+mod tls_files;
 mod translate;
 
 pub use arguments::command_line;

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::arguments::Arguments;
 use super::client::{Client, ClientError};
-use super::endpoint::find_endpoint;
+use super::credentials::Credentials;
+use super::endpoint::{Address, find_endpoint};
 use super::exit::{ExitError, NAME, print_usage_error};
 use super::local::LocalRequest;
 use super::progress::ProgressLine;
@@ -17,17 +18,17 @@ use crate::app::report::{EXIT_FAILURE, EXIT_USAGE, clean, eprint, print, report}
 use crate::config::OutputFormat;
 use crate::error::{Error, ErrorKind, Result};
 use crate::logging::{self, LogKind};
-use crate::protocol::{COMMANDS, CONF_GET, Outcome, Output, Request, Response, pretty};
+use crate::protocol::{COMMANDS, CONF_GET, MemberKind, Outcome, Output, Request, Response, pretty};
 use crate::sys::{self, Stop};
 
 /// Runs the program; returns the exit status.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::parse(COMMANDS, std::env::args_os()) {
+    let mut arguments = match Arguments::parse(COMMANDS, std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(error) => return print_parse_error(&error),
     };
     let mut output = output_format(&arguments, OutputFormat::Text);
-    let status = match run(&arguments, &mut output) {
+    let status = match run(&mut arguments, &mut output) {
         Ok(status) => status,
         Err(error) => error.report(&arguments, output),
     };
@@ -50,14 +51,14 @@ fn output_format(arguments: &Arguments, configured: OutputFormat) -> Output {
     }
 }
 
-fn run(arguments: &Arguments, output: &mut Output) -> std::result::Result<u8, ExitError> {
+fn run(arguments: &mut Arguments, output: &mut Output) -> std::result::Result<u8, ExitError> {
     sys::disable_core_dumps()?;
     let request = request(arguments)?;
     let local = LocalRequest::of(&request);
     if let Some(local) = &local
         && LocalRequest::has_no_daemon(&arguments.options)
     {
-        let response = local.run(*output, &interruptible()?)?;
+        let response = local.run(*output, NOT_RUNNING, &interruptible()?)?;
         return Ok(print_response(arguments, &request, &response, *output)?);
     }
     let (endpoint, mut config) = find_endpoint(&arguments.options)?;
@@ -72,7 +73,18 @@ fn run(arguments: &Arguments, output: &mut Output) -> std::result::Result<u8, Ex
     if config.log.kind != LogKind::Console {
         logging::start(&config.log)?;
     }
-    let client = Arc::new(Client::new(endpoint, *output)?);
+    let is_remote = matches!(endpoint.address, Address::Remote { .. });
+    if let Some(local) = local.as_ref().filter(|_| is_remote) {
+        // The file is on this host.
+        let response = local.run(*output, "the daemon is on another host", &interruptible()?)?;
+        return Ok(print_response(arguments, &request, &response, *output)?);
+    }
+    let mut credentials = None;
+    if is_remote {
+        check_paths(arguments)?;
+        credentials = Some(Credentials::obtain(arguments)?);
+    }
+    let client = Arc::new(Client::new(endpoint, *output, credentials)?);
     let stop = interruptible()?;
     let line = ProgressLine::start(&client, &request);
     let result = client.send(&request, &stop);
@@ -80,12 +92,42 @@ fn run(arguments: &Arguments, output: &mut Output) -> std::result::Result<u8, Ex
         line.end();
     }
     let result = match (result, &local) {
-        (Err(ClientError::NoDaemon(_)), Some(local)) => Ok(local.run(*output, &stop)?),
+        (Err(ClientError::NoDaemon(_)), Some(local)) => {
+            Ok(local.run(*output, NOT_RUNNING, &stop)?)
+        }
         (result, _) => result,
     };
     match result {
         Ok(response) => Ok(print_response(arguments, &request, &response, *output)?),
         Err(error) => Err(ExitError::no_response(request.command(), error)),
+    }
+}
+
+/// Why the client does itself what a daemon would do.
+const NOT_RUNNING: &str = "no daemon is running";
+
+/// Paths are those of the host of the daemon, where the working directory of this process means
+/// nothing.
+fn check_paths(arguments: &Arguments) -> Result<()> {
+    let operands = arguments.operands.iter();
+    let operands = operands
+        .filter(|(row, _)| row.kind == MemberKind::Path)
+        .map(|(_, path)| path.as_str());
+    let own = arguments.own.iter();
+    let tablespaces = own
+        .filter(|(row, _)| row.kind == MemberKind::Tablespaces)
+        .flat_map(|(_, values)| values)
+        .filter_map(|value| Some(value.split_once('=')?.1));
+    match operands
+        .chain(tablespaces)
+        .find(|path| !path.starts_with('/'))
+    {
+        None => Ok(()),
+        Some(path) => Err(Error::new(
+            ErrorKind::Usage,
+            format!("{path:?} is not a full path, and the daemon is on another host"),
+        )
+        .with_hint("directories are those of the host of the daemon")),
     }
 }
 

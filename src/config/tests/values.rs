@@ -217,5 +217,9 @@ fn tls_files_set_the_default_mode_and_their_permissions_are_checked() {
     assert!(mode(&format!("tls_cert_file = {cert}")).is_err());
     assert!(dir.with("tls = on", "").is_err());
     let main = format!("tls = on\n{pair}");
-    assert_eq!(dir.with(&main, "").unwrap().config.not_implemented.len(), 3);
+    let management = dir.with(&main, "").unwrap().config.management;
+    assert!(management.tls && management.tls_files.key.is_some());
+    let open = main.replace(&key, &open);
+    assert!(dir.with(&open, "").is_err());
+    assert!(dir.with(&open.replace("tls = on", "tls = off"), "").is_ok());
 }

@@ -12,11 +12,11 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// follow counted.
 pub struct LogLimit {
     port: &'static str,
-    state: Mutex<State>,
+    state: Mutex<Events>,
 }
 
 #[derive(Default)]
-struct State {
+struct Events {
     logged: Option<Instant>,
     counts: BTreeMap<&'static str, u64>,
     last: String,
@@ -66,7 +66,7 @@ impl LogLimit {
         Some(format!("{port}: {counts}; the last: {}", state.last))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Events> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

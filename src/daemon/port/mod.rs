@@ -11,7 +11,5 @@ mod places;
 #[cfg(test)]
 mod tests;
 
-#[expect(unused_imports, reason = "the ports that use it follow")]
 pub(super) use accept::{Port, PortOptions, PortService};
-#[expect(unused_imports, reason = "the ports that use it follow")]
 pub(super) use places::{AddressKey, Place};

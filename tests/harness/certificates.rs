@@ -10,7 +10,7 @@ use openssl::rsa::Rsa;
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509Name};
 
-use crate::harness::Scratch;
+use super::scratch::Scratch;
 
 /// A certificate and its private key.
 pub struct Certificate {
