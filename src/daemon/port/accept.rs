@@ -38,7 +38,7 @@ pub struct PortOptions {
 /// Serves the connections of a port.
 pub trait PortService: Send + Sync + 'static {
     /// Serves one connection, in a thread of its own, until it ends. An error is noted in the log,
-    /// see [`LogLimit`]; a timeout or the end of the connection is none.
+    /// see [`LogLimit`], unless the connection was closed for another one.
     fn serve(&self, stream: Stream, address: IpAddr, place: &Place) -> Result<()>;
 }
 
@@ -183,6 +183,8 @@ impl Shared {
         match catch_unwind(AssertUnwindSafe(served)) {
             Ok(Ok(())) => {}
             Ok(Err(failure)) if failure.kind() == ErrorKind::Stopped => {}
+            // It was closed for another one, which is counted.
+            Ok(Err(_)) if !place.pause(Duration::ZERO) => {}
             Ok(Err(failure)) => {
                 let text = format!("{address}: {}", failure.message_with_hint());
                 self.log.note("connections failed", text);
