@@ -91,12 +91,14 @@ impl Places {
             if state.places.len() < self.max {
                 break;
             }
-            let now = Instant::now();
-            if state.evict(now) {
+            if state.evict(Instant::now()) {
+                drop(state);
                 self.changed.notify_all();
                 evicted();
+                state = self.lock();
+            } else {
+                state = self.wait(state, CHECK_INTERVAL);
             }
-            state = self.wait(state, CHECK_INTERVAL);
         }
         let number = state.next;
         state.next += 1;
