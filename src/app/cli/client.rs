@@ -113,9 +113,13 @@ impl Client {
             }
             Err(error) => return Err(ClientError::NoDaemon(no_daemon(error, hint))),
         };
-        if let (Address::Remote { host, tls, .. }, Some(credentials)) =
-            (&self.endpoint.address, &self.credentials)
-        {
+        if let Address::Remote { host, tls, .. } = &self.endpoint.address {
+            let credentials = self.credentials.as_ref().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Internal,
+                    "there is no user for remote management",
+                )
+            })?;
             if let Some(tls) = tls {
                 remote::start_tls(&mut stream, host, tls, deadline)?;
             }
