@@ -14,7 +14,9 @@ use crate::crypto::MasterKey;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::format::hex;
 use crate::storage;
-use crate::unit::{Encryption, Label, Lsn, PgVersion, Timeline, WalPosition, escaped};
+use crate::unit::{
+    BackupStep, Encryption, Label, Lsn, PgVersion, StepTimes, Timeline, WalPosition, escaped,
+};
 
 /// Limit for the file, bytes: it has a few kilobytes, more with many tablespaces.
 pub(super) const MAX_SIZE: u64 = 4 << 20;
@@ -34,6 +36,8 @@ pub struct BackupInfo {
     pub biggest_file: u64,
     /// `ELAPSED`: duration of the backup, seconds.
     pub elapsed: f64,
+    /// `BASEBACKUP_ELAPSED`, `HASH_ELAPSED` and so on: the duration of each step.
+    pub steps: StepTimes,
     /// `MAJOR_VERSION`, `MINOR_VERSION` of the server.
     pub version: PgVersion,
     /// `KEEP`: excluded from retention.
@@ -105,21 +109,6 @@ impl TablespaceInfo {
     }
 }
 
-/// Steps of the C program that are part of the base backup here and always take 0 seconds.
-const ZERO_STEPS: [&str; 11] = [
-    "HASH",
-    "COMPRESSION_ZSTD",
-    "COMPRESSION_GZIP",
-    "COMPRESSION_BZIP2",
-    "COMPRESSION_LZ4",
-    "ENCRYPTION",
-    "LINKING",
-    "MANIFEST",
-    "REMOTE_SSH",
-    "REMOTE_S3",
-    "REMOTE_AZURE",
-];
-
 impl BackupInfo {
     /// Placeholder for a `backup.info` that cannot be read.
     pub(super) fn unreadable() -> BackupInfo {
@@ -130,6 +119,7 @@ impl BackupInfo {
             restore_size: 0,
             biggest_file: 0,
             elapsed: 0.0,
+            steps: StepTimes::default(),
             version: PgVersion { major: 0, minor: 0 },
             keep: false,
             compression: Compression::None,
@@ -164,9 +154,9 @@ impl BackupInfo {
         line("RESTORE", &self.restore_size);
         line("BIGGEST_FILE", &self.biggest_file);
         line("ELAPSED", &format!("{:.4}", self.elapsed));
-        line("BASEBACKUP_ELAPSED", &format!("{:.4}", self.elapsed));
-        for step in ZERO_STEPS {
-            line(&format!("{step}_ELAPSED"), &"0.0000");
+        for (step, word) in BackupStep::ALL {
+            let seconds = self.steps.get(step);
+            line(&format!("{word}_ELAPSED"), &format!("{seconds:.4}"));
         }
         line("MAJOR_VERSION", &self.version.major);
         line("MINOR_VERSION", &self.version.minor);
@@ -229,6 +219,7 @@ impl BackupInfo {
             restore_size: values.number("RESTORE")?.unwrap_or(0),
             biggest_file: values.number("BIGGEST_FILE")?.unwrap_or(0),
             elapsed: values.number("ELAPSED")?.unwrap_or(0.0),
+            steps: values.steps(),
             version: PgVersion {
                 major: values.number("MAJOR_VERSION")?.unwrap_or(0),
                 minor: values.number("MINOR_VERSION")?.unwrap_or(0),
@@ -344,6 +335,17 @@ impl<'a> Values<'a> {
             .transpose()
     }
 
+    /// They are only shown: one that does not parse is as none.
+    fn steps(&self) -> StepTimes {
+        let mut steps = StepTimes::default();
+        for (step, word) in BackupStep::ALL {
+            let seconds = self.text(&format!("{word}_ELAPSED"));
+            let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+            steps.set(step, seconds.unwrap_or(0.0));
+        }
+        steps
+    }
+
     fn digest(&self, key: &str) -> Result<Option<[u8; 32]>> {
         let invalid = || corrupt(format!("{key} is no SHA-256"));
         self.text(key)
@@ -398,7 +400,10 @@ mod tests {
     }
 
     fn sample() -> BackupInfo {
+        let mut steps = StepTimes::default();
+        steps.set(BackupStep::BaseBackup, 1.7004);
         BackupInfo {
+            steps,
             valid: true,
             wal: "00000001000000000000000A".to_owned(),
             backup_size: 15_593_472,
@@ -467,13 +472,15 @@ mod tests {
     fn a_file_of_the_c_program_is_read() {
         let text = b"PGMONETA_VERSION=0.22.0\nSTATUS=1\nLABEL=20261122082253\n\
             WAL=00000001000000000000000A\nBACKUP=15593472\nRESTORE=15585280\nBIGGEST_FILE=3579904\n\
-            ELAPSED=1.7004\nMAJOR_VERSION=17\nMINOR_VERSION=10\nKEEP=0\nTABLESPACES=0\n\
+            ELAPSED=1.7004\nCOMPRESSION_ZSTD_ELAPSED=0.4000\nMAJOR_VERSION=17\n\
+            MINOR_VERSION=10\nKEEP=0\nTABLESPACES=0\n\
             COMPRESSION=34\nENCRYPTION=0\nSTART_WALPOS=0/A000028\nEND_WALPOS=0/A000158\n\
             CHKPT_WALPOS=0/A000080\nSTART_TIMELINE=1\nEND_TIMELINE=1\nTYPE=0\nPARENT=\n\
             COMMENTS=k|v\nEXTRA=\n";
         let info = BackupInfo::parse(text, &label()).unwrap();
         assert!(info.valid);
         assert_eq!(info.compression, Compression::Zstd);
+        assert_eq!(info.steps.get(BackupStep::CompressionZstd), 0.4);
         assert_eq!(info.end.lsn, Lsn(0xA00_0158));
         assert_eq!(info.comments, "k|v");
         assert_eq!((info.system_identifier, info.parent), (None, None));

@@ -3,6 +3,7 @@
 //! Each type parses and prints its text form, and calculates in 64 bits. Nothing here uses a file
 //! or a socket.
 
+mod backup_step;
 mod buffer;
 mod encryption;
 mod keyword;
@@ -18,6 +19,7 @@ mod timestamp;
 mod version;
 mod wal_position;
 
+pub use backup_step::{BackupStep, StepTimes};
 pub(crate) use buffer::{after, first, first_mut, read_full, read_some, to_u64, to_usize};
 pub use encryption::Encryption;
 pub(crate) use keyword::Keyword;

@@ -21,7 +21,7 @@ use crate::pg::{
 };
 use crate::repository::{Backup, BackupInfo, Repository, SystemInfo, TablespaceInfo, WalDirectory};
 use crate::status::{Activity, Claim, Phase, Progress, Scope};
-use crate::unit::{Label, WalPosition, to_u64};
+use crate::unit::{BackupStep, Label, StepTimes, WalPosition, to_u64};
 
 /// How often its state is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -175,13 +175,17 @@ impl Job<'_> {
         (sizes, manifest_sha256): (Sizes, [u8; 32]),
     ) -> BackupInfo {
         let config = &self.context.daemon.config;
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let mut steps = StepTimes::default();
+        steps.set(BackupStep::BaseBackup, elapsed);
         BackupInfo {
             valid: true,
             wal,
             backup_size: sizes.stored,
             restore_size: sizes.plain,
             biggest_file: sizes.biggest,
-            elapsed: self.started.elapsed().as_secs_f64(),
+            elapsed,
+            steps,
             version: server_info.version,
             keep: false,
             compression: config.compression,
