@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use jiff::Zoned;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use super::counters::{Counters, MessageCounts};
 use super::file::LogFile;
 use super::line::{Colour, Message, Severity, format_line, one_line};
 use super::pattern::expand;
@@ -52,6 +53,14 @@ pub fn reopen() -> Result<bool> {
     }
 }
 
+/// How many messages of each level were logged since the start.
+pub fn counts() -> MessageCounts {
+    LOGGER
+        .get()
+        .map(|logger| logger.counters.get())
+        .unwrap_or_default()
+}
+
 /// Logs the error with which the daemon exits, whatever the level is; to standard error before the
 /// log is started.
 #[track_caller]
@@ -86,6 +95,7 @@ struct Logger {
     filter: LevelFilter,
     prefix: String,
     output: Mutex<Output>,
+    counters: Counters,
 }
 
 struct Output {
@@ -114,6 +124,7 @@ impl Logger {
                 destination,
                 lost: 0,
             }),
+            counters: Counters::default(),
         })
     }
 
@@ -130,6 +141,7 @@ impl Logger {
     }
 
     fn write(&self, message: &Message<'_>) {
+        self.counters.add(message.severity);
         let now = Zoned::now();
         let mut output = self.output();
         let Err(failure) = self.send(&mut output.destination, message, &now) else {

@@ -3,6 +3,7 @@
 //! A message is one line: `PREFIX LABEL FILE:LINE MESSAGE`. A failure to write the log is reported
 //! once on standard error and does not stop the program.
 
+mod counters;
 mod file;
 mod line;
 mod logger;
@@ -10,7 +11,8 @@ mod pattern;
 mod settings;
 mod syslog;
 
-pub use logger::{check, fatal, reopen, start};
+pub use counters::MessageCounts;
+pub use logger::{check, counts, fatal, reopen, start};
 pub use pattern::check_pattern;
 #[cfg(test)]
 pub use settings::LogLevel;
