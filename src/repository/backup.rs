@@ -60,9 +60,21 @@ impl Backup {
         })
     }
 
+    /// As [`Backup::read_with_complaint`]; logs the complaint.
+    fn read(label: Label, path: PathBuf, own: bool) -> Backup {
+        let (backup, complaint) = Backup::read_with_complaint(label, path, own);
+        complaint.iter().for_each(|why| log::warn!("{why}"));
+        backup
+    }
+
     /// Reads `backup.info` in the directory `path`; `own` if only this program writes there. One
-    /// that cannot be read is not valid.
-    pub(super) fn read(label: Label, path: PathBuf, own: bool) -> Backup {
+    /// that cannot be read is not valid; then there is a text for the log.
+    pub(super) fn read_with_complaint(
+        label: Label,
+        path: PathBuf,
+        own: bool,
+    ) -> (Backup, Option<String>) {
+        let mut complaint = None;
         let read = BackupInfo::read(&path, &label);
         let error = read.as_ref().err();
         let error = error.filter(|error| {
@@ -72,7 +84,7 @@ impl Backup {
         let mut unreadable = error.map(|error| (error.kind(), error.message().to_owned()));
         let info_is_damaged = read.is_err() && unreadable.is_none();
         let (mut info, signature) = read.unwrap_or_else(|error| {
-            log::warn!("the backup {label} is not valid: {error}");
+            complaint = Some(format!("the backup {label} is not valid: {error}"));
             (BackupInfo::unreadable(), None)
         });
         let origin = if own {
@@ -85,17 +97,17 @@ impl Backup {
             match why_incomplete(&path) {
                 Ok(why) => incomplete = why,
                 Err(error) => {
-                    log::warn!("the backup {label} cannot be used now: {error}");
+                    complaint = Some(format!("the backup {label} cannot be used now: {error}"));
                     unreadable = Some((error.kind(), error.message().to_owned()));
                     info.valid = false;
                 }
             }
         }
         if let Some(why) = &incomplete {
-            log::warn!("the backup {label} is not valid: {why}");
+            complaint = Some(format!("the backup {label} is not valid: {why}"));
             info.valid = false;
         }
-        Backup {
+        let backup = Backup {
             manifest_is_missing: is_missing(&path.join(MANIFEST)),
             label,
             path,
@@ -105,7 +117,8 @@ impl Backup {
             incomplete,
             unreadable,
             info_is_damaged,
-        }
+        };
+        (backup, complaint)
     }
 
     /// The same backup, with its `backup.info` as it is on the disk now.

@@ -28,6 +28,8 @@ pub(super) struct Catalogue {
 struct Entry {
     files: Option<Stamps>,
     backup: Backup,
+    /// Why it is not valid, as it was logged.
+    complaint: Option<String>,
 }
 
 /// The directory, whose times change with the names in it, and its `backup.info`.
@@ -100,9 +102,18 @@ impl Catalogue {
                 self.reads += 1;
             }
             let own = path.parent() == Some(own);
-            let backup = Backup::read(label, path.clone(), own);
+            let (backup, complaint) = Backup::read_with_complaint(label, path.clone(), own);
             let files = files.filter(|_| !backup.is_unreadable());
-            self.entries.insert(path, Entry { files, backup });
+            let logged = known.is_some_and(|known| known.complaint == complaint);
+            if let Some(complaint) = complaint.as_ref().filter(|_| !logged) {
+                log::warn!("{complaint}");
+            }
+            let entry = Entry {
+                files,
+                backup,
+                complaint,
+            };
+            self.entries.insert(path, entry);
         }
     }
 }
