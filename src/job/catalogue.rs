@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::job::context::ServerContext;
 use crate::job::wal::report_gaps;
-use crate::repository::{Authenticity, Backup, Gap, Origin, WalDirectory, WalFile};
+use crate::repository::{Authenticity, Backup, BackupInfo, Gap, Origin, WalDirectory, WalFile};
 use crate::unit::{Lsn, PgVersion};
 
 /// A backup, and its distance from the next older one and from the end of the archive.
@@ -47,15 +47,15 @@ pub(super) fn list_and_check_gaps(context: &ServerContext) -> Result<(Catalogue,
         size = lengths.fold(0, u64::saturating_add);
         Ok(end(segments.iter().map(|measured| &measured.file)))
     })?;
-    let size = size.saturating_add(stored(&catalogue.entries));
+    let infos = catalogue.entries.iter().map(|entry| &entry.backup.info);
+    let size = size.saturating_add(stored_size(infos));
     Ok((catalogue, gaps, size))
 }
 
 /// Bytes stored for the backups, oldest first: what was linked to an older one is stored once. If
 /// older ones were removed, it may be some more.
-fn stored(entries: &[Entry]) -> u64 {
-    let sizes = entries.iter().enumerate().map(|(number, entry)| {
-        let info = &entry.backup.info;
+pub(super) fn stored_size<'a>(infos: impl Iterator<Item = &'a BackupInfo>) -> u64 {
+    let sizes = infos.enumerate().map(|(number, info)| {
         let linked = if number == 0 { 0 } else { info.linked_size };
         info.backup_size.saturating_sub(linked)
     });

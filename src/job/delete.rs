@@ -15,7 +15,7 @@ pub fn run(context: &ServerContext, identifier: &str, force: bool) -> Result<Lab
     let repository = context.repository()?;
     let label = repository.find(identifier).map_err(not_found)?.label;
     let scope = Scope::Change(label.clone());
-    let _guard = context.status.begin(Activity::Delete, scope)?;
+    let guard = context.status.begin(Activity::Delete, scope)?;
     // Another request may have changed or removed it meanwhile, or one of the others.
     let backups = repository.backups()?;
     let backup = Backup::select(backups.clone(), label.as_str())?;
@@ -35,6 +35,7 @@ pub fn run(context: &ServerContext, identifier: &str, force: bool) -> Result<Lab
     repository
         .remove_backup(&backup, &context.stop)
         .with_context(|| format!("delete backup {label} of server {server}"))?;
+    guard.succeeded();
     log::info!("backup {label} of server {server} was deleted");
     if let Err(failure) = retention::prune_wal(context) {
         let failure = failure.message_with_hint();

@@ -66,6 +66,13 @@ impl Claims {
         Ok(Claim { claims, number })
     }
 
+    /// The bytes that the backup of a server is still expected to take.
+    pub(crate) fn left(&self, server: &ServerName) -> u64 {
+        let inner = self.lock();
+        let own = inner.claims.values().filter(|one| one.server == *server);
+        own.map(Entry::left).max().unwrap_or(0)
+    }
+
     fn lock(&self) -> MutexGuard<'_, ClaimList> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,34 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Phase, Progress, ReceiverState, RetentionMemory, Scope, VerificationState};
+use super::meters::{MeterValues, Meters};
+use super::operations::{self, Ending, OperationCounts};
+use super::{
+    Activity, Inventory, Observation, Phase, Progress, ReceiverState, RetentionMemory, Scope,
+    VerificationState,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::unit::{Label, Lsn, ServerName, WalPosition};
-
-/// An operation on the backups of one server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Activity {
-    /// Takes a backup.
-    Backup,
-    /// Restores a backup.
-    Restore,
-    /// Verifies a backup.
-    Verify,
-    /// Removes a backup.
-    Delete,
-    /// Removes old backups, and WAL that none needs.
-    Retention,
-    /// Writes a backup to an archive.
-    Archive,
-}
-
-impl Activity {
-    /// Whether only one runs at a time for a server: two archives of one backup would write to the
-    /// same file.
-    fn is_alone(self) -> bool {
-        self == Activity::Archive
-    }
-}
 
 /// How long an operation waits until a [`Scope::PruneWal`] or a [`Scope::Verify`] gives way.
 const WAY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,6 +32,11 @@ struct Inner {
     /// The number of the operation that was started last.
     last: u64,
     running: BTreeMap<u64, Running>,
+    ended: OperationCounts,
+    /// How many operations have ended that may have changed what is stored.
+    changes: u64,
+    inventory: Arc<Inventory>,
+    observation: Arc<Observation>,
     /// How many operations wait in [`ServerState::wait_for_way`].
     delayed: usize,
 }
@@ -64,6 +49,7 @@ pub struct ServerState {
     /// Notified when an operation ends for which others wait.
     ended: Condvar,
     retention: Mutex<RetentionMemory>,
+    meters: Meters,
 }
 
 /// A running operation. Dropping it ends the operation, also during a panic.
@@ -71,9 +57,29 @@ pub struct OperationGuard {
     server: Arc<ServerState>,
     number: u64,
     progress: Arc<Progress>,
+    ending: Ending,
 }
 
 impl OperationGuard {
+    /// Ends the operation, which has succeeded; dropping it ends one that has failed.
+    pub fn succeeded(mut self) {
+        self.ending = Ending::Succeeded;
+    }
+
+    /// Ends the operation, which has this result. One that was stopped does not count.
+    pub fn end_with<T>(self, result: &Result<T>) {
+        match result {
+            Ok(_) => self.succeeded(),
+            Err(error) if error.kind() == ErrorKind::Stopped => self.uncounted(),
+            Err(_) => {}
+        }
+    }
+
+    /// Ends the operation, which gave way to another one or is a part of one: it does not count.
+    pub fn uncounted(mut self) {
+        self.ending = Ending::Uncounted;
+    }
+
     /// Updated by the operation.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
@@ -96,8 +102,20 @@ impl OperationGuard {
 
 impl Drop for OperationGuard {
     fn drop(&mut self) {
+        let snapshot = self.progress.snapshot();
         let mut state = self.server.lock();
-        state.running.remove(&self.number);
+        // Steps of a retention run do not count.
+        let counts = |ended: &Running| {
+            ended.activity != Activity::Retention || ended.scope == Scope::Retention
+        };
+        if let Some(ended) = state.running.remove(&self.number).filter(counts) {
+            let work = (snapshot.done, snapshot.elapsed);
+            operations::count(&mut state.ended, ended.activity, self.ending, work);
+            if (ended.activity, self.ending) == (Activity::Backup, Ending::Succeeded) {
+                self.server.meters.backup_ended(snapshot.elapsed);
+            }
+        }
+        state.changes = state.changes.wrapping_add(1);
         if state.delayed > 0 {
             self.server.ended.notify_all();
         }
@@ -113,6 +131,7 @@ impl ServerState {
             changed: Condvar::new(),
             ended: Condvar::new(),
             retention: Mutex::new(RetentionMemory::new(Instant::now(), SystemTime::now())),
+            meters: Meters::default(),
         })
     }
 
@@ -162,6 +181,7 @@ impl ServerState {
             server: self.clone(),
             number,
             progress,
+            ending: Ending::Failed,
         })
     }
 
@@ -214,6 +234,49 @@ impl ServerState {
     /// Changes what the verification by the schedule found.
     pub fn update_verification(&self, change: impl FnOnce(&mut VerificationState)) {
         change(&mut self.lock().verification);
+    }
+
+    /// How the operations have ended since the start.
+    pub fn ended_operations(&self) -> OperationCounts {
+        self.lock().ended.clone()
+    }
+
+    /// Changes when an operation ends.
+    pub fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// What is counted and measured while it happens.
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
+    /// The values of [`ServerState::meters`].
+    pub fn meter_values(&self) -> MeterValues {
+        self.meters.values()
+    }
+
+    /// What was found on the disk last.
+    pub fn inventory(&self) -> Arc<Inventory> {
+        self.lock().inventory.clone()
+    }
+
+    /// Publishes what was found on the disk.
+    pub fn set_inventory(&self, inventory: Inventory) {
+        let new = Arc::new(inventory);
+        // Freed without the lock, for which the receiver may wait.
+        let before = std::mem::replace(&mut self.lock().inventory, new);
+        drop(before);
+    }
+
+    /// What the server said about itself last.
+    pub fn observation(&self) -> Arc<Observation> {
+        self.lock().observation.clone()
+    }
+
+    /// Publishes what the server said about itself.
+    pub fn set_observation(&self, observation: Observation) {
+        self.lock().observation = Arc::new(observation);
     }
 
     /// Changes the state of the receiver, and wakes the threads that wait for it.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Timestamp;
 use crate::error::{Error, ErrorKind};
 
 /// The label of a backup: `YYYYMMDDHHMMSS`, the local time of its start. The labels of one server
@@ -36,6 +37,13 @@ impl Label {
     /// Its local time; `None` if the digits are not a valid date.
     pub fn time(&self) -> Option<jiff::civil::DateTime> {
         jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", &self.0).ok()
+    }
+
+    /// The point in time, in the time zone of this machine; `None` if the digits are not a valid
+    /// date.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        let zoned = self.time()?.to_zoned(jiff::tz::TimeZone::system());
+        Some(Timestamp(zoned.ok()?.timestamp().as_microsecond()))
     }
 
     /// The fourteen digits.

@@ -32,9 +32,26 @@ impl Timestamp {
         Timestamp(seconds.saturating_mul(1_000_000))
     }
 
+    /// Of a file, for example; `None` outside of the years up to 9999.
+    pub fn from_system(time: std::time::SystemTime) -> Option<Timestamp> {
+        let time = jiff::Timestamp::try_from(time).ok()?;
+        Some(Timestamp(time.as_microsecond()))
+    }
+
     /// Whole seconds since 1970 UTC.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
+    }
+
+    /// As in the field `Date` of HTTP (RFC 9110, section 5.6.7).
+    pub fn http_date(self) -> String {
+        self.text(TimeZone::UTC, "%a, %d %b %Y %H:%M:%S GMT")
+    }
+
+    /// Local time as the number `YYYYMMDDHHMMSS`; 0 if it is not in the years up to 9999.
+    pub fn local_digits(self) -> u64 {
+        let digits = self.text(TimeZone::system(), "%Y%m%d%H%M%S");
+        digits.parse().unwrap_or(0)
     }
 
     /// Local time with its offset, without a fraction of a second.

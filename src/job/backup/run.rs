@@ -51,13 +51,14 @@ fn attempt(context: &ServerContext) -> Result<Backup> {
     let guard = context.status.begin(Activity::Backup, scope)?;
     let job = Job {
         context,
-        progress: guard.progress(),
+        progress: &guard.progress().clone(),
         started: Instant::now(),
     };
     let backup = job
         .run()
         .map_err(|failure| with_space_hint(context, failure));
     let backup = backup.with_context(|| format!("back up server {}", context.server.name))?;
+    guard.succeeded();
     let (label, elapsed) = (&backup.label, job.started.elapsed().as_secs_f64());
     log::info!(
         "backup {label} of server {} is complete after {elapsed:.1} s",

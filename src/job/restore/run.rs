@@ -44,6 +44,7 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
     access::check_stored(&source, &plan)?;
     let (backup, summary) = (source.backup.clone(), plan.summary.clone());
     if options.dry_run {
+        guard.uncounted();
         return Ok(Outcome { backup, summary });
     }
     let writer = Arc::new(Writer {
@@ -77,6 +78,7 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
         Ok(()) => output.finish()?,
         Err(error) => return Err(output.roll_back(error)),
     }
+    guard.succeeded();
     Ok(Outcome { backup, summary })
 }
 

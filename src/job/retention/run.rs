@@ -30,7 +30,7 @@ pub(crate) struct Outcome {
 /// Removes the backups of a server that no rule keeps, and then the WAL that no backup needs.
 /// [`ErrorKind::Busy`] if that is being done already.
 pub(crate) fn run(context: &ServerContext, options: Options) -> Result<Outcome> {
-    let _guard = context
+    let guard = context
         .status
         .begin(Activity::Retention, Scope::Retention)?;
     let repository = context.repository()?;
@@ -38,11 +38,13 @@ pub(crate) fn run(context: &ServerContext, options: Options) -> Result<Outcome> 
     let assess = |backup: &Backup| authentic::assess_verified(context, &verified, backup);
     let pass = pass(context, &repository, &assess);
     if options.dry_run {
+        guard.uncounted();
         return preview(&pass);
     }
     let backups = pass.expire()?;
     report(context, &backups);
     let wal = prune_wal(context)?;
+    guard.succeeded();
     Ok(Outcome { backups, wal })
 }
 

@@ -63,6 +63,9 @@ pub(crate) fn run(context: &ServerContext, options: Options) -> Result<Outcome> 
         outcome.good = good(&repository, &findings)?;
     }
     record(context, &repository, findings)?;
+    if outcome.failed.is_empty() {
+        guard.succeeded();
+    }
     Ok(outcome)
 }
 

@@ -201,5 +201,7 @@ fn check(
         save,
     };
     // What is missing is reported by the check for gaps.
-    check.run(findings).map(drop)
+    let result = check.run(findings).map(drop);
+    guard.end_with(&result);
+    result
 }

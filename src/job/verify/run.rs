@@ -32,6 +32,7 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Outcome> {
     log_outcome(&backup, &outcome);
     if outcome.failed.is_empty() {
         record(&repository, &backup.label);
+        guard.succeeded();
     }
     Ok(outcome)
 }
@@ -48,11 +49,21 @@ pub(crate) fn run_paced(
     let repository = context.repository()?;
     let mut backups = repository.backups()?.into_iter();
     let Some(backup) = backups.find(|backup| backup.label == *label) else {
+        guard.uncounted();
         return Ok(None);
     };
     let backup = backup.read_again();
     let reading = Reading::Paced(reading.clone());
-    let outcome = verify(context, (&repository, &backup), &reading, guard.progress())?;
+    let outcome = verify(context, (&repository, &backup), &reading, guard.progress());
+    if outcome
+        .as_ref()
+        .is_ok_and(|outcome| !outcome.failed.is_empty())
+    {
+        drop(guard);
+    } else {
+        guard.end_with(&outcome);
+    }
+    let outcome = outcome?;
     log_outcome(&backup, &outcome);
     Ok(Some((backup, outcome)))
 }

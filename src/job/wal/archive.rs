@@ -254,6 +254,7 @@ impl ArchiveWriter {
             let message = format!("the server sent WAL from {at} on, not from {expected}");
             return Err(Error::new(ErrorKind::Protocol, message));
         }
+        self.context.status.meters().wal_received(bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() {
             let at = self.position;
@@ -306,7 +307,9 @@ impl ArchiveWriter {
             return Ok(());
         };
         let segment = file.segment();
+        let begun = Instant::now();
         let completed = file.complete(spare);
+        self.context.status.meters().wal_flushed(begun.elapsed());
         let (durable, next) = self.close_if_full(completed)?;
         self.durable = durable;
         self.open = next;
@@ -330,7 +333,9 @@ impl ArchiveWriter {
             self.check_paths()?;
         }
         if let Some(file) = &mut self.open {
+            let begun = Instant::now();
             let durable = file.sync();
+            self.context.status.meters().wal_flushed(begun.elapsed());
             let durable = self.close_if_full(durable)?;
             if std::mem::take(&mut self.wal_start_allowed) {
                 self.repository.clear_wal_start()?;

@@ -232,8 +232,9 @@ impl Receiver<'_> {
                 // WAL of another timeline counts only up to the start of this one.
                 state.flushed = state.flushed.min(begins);
                 state.timeline = Some(start.timeline);
+                state.awaited = None;
             }
-            state.flushed = state.flushed.max(durable);
+            state.is_durable(durable);
         });
         Ok(from)
     }

@@ -82,7 +82,12 @@ fn read_server_info(
     context: &ServerContext,
     connection: &mut Connection,
 ) -> Result<ServerInfo, ReceiveError> {
-    let server_info = ServerInfo::read(connection)?;
+    let server_info = ServerInfo::read(connection).inspect_err(|failure| {
+        if failure.kind() == ErrorKind::Configuration {
+            let status = &context.status;
+            status.update_receiver(|state| state.settings_fit = Some(false));
+        }
+    })?;
     report_server_info(context, &server_info);
     Ok(server_info)
 }
@@ -93,6 +98,8 @@ pub fn report_server_info(context: &ServerContext, server_info: &ServerInfo) {
         state.version = Some(server_info.version);
         state.checksums = Some(server_info.checksums);
         state.in_recovery = Some(server_info.in_recovery);
+        state.segment_size = Some(server_info.segment_size);
+        state.settings_fit = Some(true);
     });
 }
 

@@ -138,9 +138,8 @@ impl<'a> Stream<'a> {
         };
         if let Some((server_end, received)) = server_end {
             self.context.status.update_receiver(|state| {
-                state.server_end = server_end;
                 state.received = received.unwrap_or(state.received);
-                state.last_message_at = Some(Instant::now());
+                state.heard(server_end, Instant::now());
             });
             let position = self.archive.position();
             if position > self.stalled_at || position >= server_end {
@@ -208,9 +207,8 @@ impl<'a> Stream<'a> {
     /// Publishes the flushed position in the status; it never goes back.
     fn publish(&self) {
         let flushed = self.archive.durable().get();
-        self.context.status.update_receiver(|state| {
-            state.flushed = state.flushed.max(flushed);
-        });
+        let status = &self.context.status;
+        status.update_receiver(|state| state.is_durable(flushed));
     }
 }
 

@@ -69,6 +69,7 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Archived> {
         file,
     };
     if options.dry_run {
+        guard.uncounted();
         return Ok(outcome);
     }
     let bytes = plan.summary.bytes.saturating_add(plan.summary.wal_bytes);
@@ -90,6 +91,7 @@ pub fn run(context: &ServerContext, options: &Options) -> Result<Archived> {
     )
     .with_context(|| format!("write {}", outcome.file.display()))?;
     let sha256 = written.stored_sha256();
+    guard.succeeded();
     outcome.written = sha256.map(|sha256| (written.stored_size, sha256));
     Ok(outcome)
 }
