@@ -184,7 +184,9 @@ impl<'a> Stream<'a> {
         } else if reply_requested || self.timers.report_is_due() {
             self.archive.check_open().map_err(ReceiveError::archive)?;
             self.archive.poll();
-            self.report(false)?;
+            // A server without new WAL says nothing by itself; its answer shows that it is there,
+            // and that nothing is missing here.
+            self.report(self.timers.is_silent())?;
         }
         Ok(())
     }
@@ -262,6 +264,11 @@ impl Timers {
 
     fn report_is_due(&self) -> bool {
         self.reported.elapsed() >= REPORT_INTERVAL
+    }
+
+    /// Whether the server has said nothing for some time.
+    fn is_silent(&self) -> bool {
+        self.received.elapsed() >= REPORT_INTERVAL / 2
     }
 
     /// Whether half of the timeout has passed without a message.
