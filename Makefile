@@ -40,10 +40,11 @@ bench:
 # Builds only what is not there: as root, cargo may be missing.
 install:
 	[ -x $(BUILT)/pgmoneta ] || $(CARGO) build --release --locked --bins
-	mkdir -p $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(SHAREDIR) $(DOCDIR)
+	mkdir -p $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man7 $(SHAREDIR) $(DOCDIR)
 	install -m 755 $(BUILT)/pgmoneta $(BUILT)/pgmoneta-cli $(BUILT)/pgmoneta-admin $(BINDIR)
 	for page in man/*.1; do install -m 644 "$$page" $(MANDIR)/man1 || exit 1; done
 	for page in man/*.5; do install -m 644 "$$page" $(MANDIR)/man5 || exit 1; done
+	for page in man/*.7; do install -m 644 "$$page" $(MANDIR)/man7 || exit 1; done
 	install -m 644 conf/* $(SHAREDIR)
 	for file in systemd/* rc/*; do \
 	    sed 's|/usr/local/bin|$(PREFIX)/bin|' "$$file" >$(SHAREDIR)/$${file##*/} || exit 1; done

@@ -73,6 +73,25 @@ case $system in
 esac
 servers=${PGMONETA_TEST_SERVERS:-target/postgresql}
 
+# promtool, which checks the metrics: only that program of the package, and no server that starts.
+tools=$(dirname "$servers")/promtool
+if ! command -v promtool >/dev/null && [ ! -x "$tools/promtool" ]; then
+    if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then
+        mkdir -p "$tools"
+        say "apt-get download prometheus, promtool of it into $tools"
+        if (cd "$tools" && apt-get -q download prometheus </dev/null &&
+            dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >.promtool.new); then
+            chmod 755 "$tools/.promtool.new"
+            mv "$tools/.promtool.new" "$tools/promtool"
+        else
+            say "that failed: the check of the metrics by promtool will be left out"
+        fi
+        rm -f "$tools"/prometheus_*.deb "$tools/.promtool.new"
+    else
+        say "promtool is missing: the check of the metrics by it will be left out"
+    fi
+fi
+
 # unpack ARCHIVE MAJOR: the server programs of that archive, with the links that it lists.
 unpack() {
     new="$servers/.$2.new"

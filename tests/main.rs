@@ -15,6 +15,7 @@
 //! | [`management`] | the management socket, the client, start and stop of the daemon |
 //! | [`manual`] | the manual, the sample files and the table of options agree |
 //! | [`matrix`] | backup and recovery on every supported major version |
+//! | [`metrics`] | a scrape says what is true, and no client keeps others from it |
 //! | [`pg`] | the PostgreSQL client: login, server info, slots, replication, base backups |
 //! | [`remote`] | remote management: who gets in, and what clients cannot do to others |
 //! | [`restore`] | a restore has the data of its target; an unreachable one is an error |
@@ -64,6 +65,7 @@ mod life;
 mod management;
 mod manual;
 mod matrix;
+mod metrics;
 mod pg;
 mod remote;
 mod restore;

@@ -1,7 +1,7 @@
 //! The manual pages, the sample files and the table of options are consistent.
 //!
-//! The list of options in `man/pgmoneta.conf.5` is generated from the table:
-//! `PGMONETA_WRITE_MANUAL=1 cargo test manual` updates it.
+//! The lists of options and of metrics in the manual are generated from the tables:
+//! `PGMONETA_WRITE_MANUAL=1 cargo test manual` updates them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,13 @@ use pgmoneta::config::{
     CLIENT_OPTIONS, Config, Field, Files, OPTIONS, Scope, Setting, Support, ValueKind,
 };
 use pgmoneta::protocol::{COMMANDS, Command, CommandOption, Operand};
+use pgmoneta::status::metrics::metrics;
 use pgmoneta::unit::Encryption;
 
 const BEGIN: &str = ".\\\" The options, made from the table by tests/manual.rs\n";
 const END: &str = ".\\\" The end of the options\n";
+const BEGIN_METRICS: &str = ".\\\" The metrics, made from the table by tests/manual.rs\n";
+const END_METRICS: &str = ".\\\" The end of the metrics\n";
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -29,11 +32,36 @@ fn every_option_is_in_the_manual() {
     assert_up_to_date("man/pgmoneta_cli.conf.5", CLIENT_OPTIONS);
 }
 
+#[test]
+fn every_metric_is_in_the_manual() {
+    let mut text = String::from(".Bl -tag -width Ds\n");
+    for metric in metrics() {
+        let labels: Vec<&str> = metric.labels().collect();
+        let labels = match labels.as_slice() {
+            [] => String::new(),
+            labels => format!("; labels {}", labels.join(", ")),
+        };
+        let (name, kind, help) = (metric.name, metric.kind.word(), metric.help);
+        text.push_str(&format!(".It Li {name}\n{help} ({kind}{labels}).\n"));
+    }
+    text.push_str(".El\n");
+    assert_list(
+        "man/pgmoneta-metrics.7",
+        [BEGIN_METRICS, END_METRICS],
+        &text,
+    );
+}
+
 fn assert_up_to_date(name: &str, options: &[Setting]) {
+    assert_list(name, [BEGIN, END], &list(options));
+}
+
+/// The text between two marks of a file is this one.
+fn assert_list(name: &str, [begin, end]: [&str; 2], text: &str) {
     let old = fs::read_to_string(path(name)).unwrap();
-    let (before, rest) = old.split_once(BEGIN).expect("the mark before the options");
-    let (_, after) = rest.split_once(END).expect("the mark behind the options");
-    let new = format!("{before}{BEGIN}{}{END}{after}", list(options));
+    let (before, rest) = old.split_once(begin).expect("the mark before the list");
+    let (_, after) = rest.split_once(end).expect("the mark behind the list");
+    let new = format!("{before}{begin}{text}{end}{after}");
     if std::env::var_os("PGMONETA_WRITE_MANUAL").is_some() {
         fs::write(path(name), &new).unwrap();
     }

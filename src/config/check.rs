@@ -86,6 +86,7 @@ pub(super) fn daemon(section: &Section, config: &mut Config, diagnostics: &mut D
     log(section, &config.log, diagnostics);
     retention(section, &config.server_defaults.retention, diagnostics);
     management(section, &config.management, diagnostics);
+    metrics(section, &config.metrics_tls, diagnostics);
 }
 
 /// Checks the section of a server, and sets what follows from other values.
@@ -94,7 +95,7 @@ pub(super) fn server(section: &Section, server: &mut Server, diagnostics: &mut D
         let socket = directory.join(format!(".s.PGSQL.{}", server.port));
         report(section, "host", server_socket(&socket), diagnostics);
     }
-    tls_files(section, &server.tls_files, diagnostics);
+    tls_files(section, TLS_KEYS, &server.tls_files, diagnostics);
     if section.text("tls").is_none() {
         server.tls = match &server.tls_files {
             files if files.authority.is_some() => TlsMode::Verify,
@@ -210,12 +211,34 @@ fn compression(section: &Section, config: &Config, diagnostics: &mut Diagnostics
     }
 }
 
+/// The keys of the files of a TLS connection: certificate, key, authorities.
+type TlsKeys = [&'static str; 3];
+
+const TLS_KEYS: TlsKeys = ["tls_cert_file", "tls_key_file", "tls_ca_file"];
+
+const METRICS_KEYS: TlsKeys = ["metrics_cert_file", "metrics_key_file", "metrics_ca_file"];
+
+/// Authorities without a certificate would let everybody in who speaks no TLS.
+fn metrics(section: &Section, files: &TlsFiles, diagnostics: &mut Diagnostics) {
+    tls_files(section, METRICS_KEYS, files, diagnostics);
+    let [certificate, _, authority] = METRICS_KEYS;
+    if files.authority.is_some() && files.certificate.is_none() {
+        let problem = invalid(format!("it is set, and {certificate} is not"));
+        report(section, authority, Err(problem), diagnostics);
+    }
+}
+
 /// Each file must be readable, and the key not by others.
-fn tls_files(section: &Section, files: &TlsFiles, diagnostics: &mut Diagnostics) {
+fn tls_files(
+    section: &Section,
+    [certificate, private, authority]: TlsKeys,
+    files: &TlsFiles,
+    diagnostics: &mut Diagnostics,
+) {
     let rows = [
-        ("tls_cert_file", &files.certificate, Access::Public),
-        ("tls_key_file", &files.key, Access::SharedWithGroup),
-        ("tls_ca_file", &files.authority, Access::Public),
+        (certificate, &files.certificate, Access::Public),
+        (private, &files.key, Access::SharedWithGroup),
+        (authority, &files.authority, Access::Public),
     ];
     for (key, path, access) in rows {
         let Some(path) = path else { continue };
@@ -226,10 +249,7 @@ fn tls_files(section: &Section, files: &TlsFiles, diagnostics: &mut Diagnostics)
         let result = check_access(path, access).and_then(|()| readable());
         report(section, key, result, diagnostics);
     }
-    for (key, other) in [
-        ("tls_cert_file", "tls_key_file"),
-        ("tls_key_file", "tls_cert_file"),
-    ] {
+    for (key, other) in [(certificate, private), (private, certificate)] {
         if section.text(key).is_some() && section.text(other).is_none() {
             let problem = invalid(format!("it is set, and {other} is not"));
             report(section, key, Err(problem), diagnostics);
@@ -291,5 +311,5 @@ fn management(section: &Section, management: &Management, diagnostics: &mut Diag
             diagnostics.add(Some(section.line_of("tls")), key, problem);
         }
     }
-    tls_files(section, &management.tls_files, diagnostics);
+    tls_files(section, TLS_KEYS, &management.tls_files, diagnostics);
 }

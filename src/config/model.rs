@@ -60,6 +60,14 @@ pub struct Config {
     pub reserve_space: Reserve,
     /// Remote management.
     pub management: Management,
+    /// The port of the metrics service; 0 is off.
+    pub metrics: u16,
+    /// How long an answer of the metrics service is used again; 0 is off.
+    pub metrics_cache_max_age: Span,
+    /// How large such an answer is at most; 0 is no limit.
+    pub metrics_cache_max_size: ByteSize,
+    /// The `metrics_*_file`: with a certificate the metrics service uses TLS.
+    pub metrics_tls: TlsFiles,
     /// The settings of the log.
     pub log: LogSettings,
     /// The values of `[pgmoneta]` that servers inherit.
@@ -300,7 +308,7 @@ pub struct TlsFiles {
     pub certificate: Option<PathBuf>,
     /// The private key of the certificate, PEM.
     pub key: Option<PathBuf>,
-    /// The trusted certificate authorities, PEM.
+    /// The certificate authorities of the other side, PEM.
     pub authority: Option<PathBuf>,
 }
 

@@ -10,7 +10,6 @@ use super::setting::{Field, Scope, Setting};
 use super::unused::{self, AnyOf, Items, OneOf};
 use super::value::Value;
 use crate::logging::check_pattern;
-use crate::unit::{ByteSize, Span};
 
 type Key = &'static str;
 type Text = &'static str;
@@ -66,12 +65,9 @@ const TEXT: fn() -> Box<dyn Value> = || Box::new(String::new());
 const PATH: fn() -> Box<dyn Value> = || Box::new(PathBuf::new());
 const BOOLEAN: fn() -> Box<dyn Value> = || Box::new(false);
 const PORT: fn() -> Box<dyn Value> = || Box::new(0_u16);
-const TIME: fn() -> Box<dyn Value> = || Box::new(Span(0));
-const SIZE: fn() -> Box<dyn Value> = || Box::new(ByteSize(0));
 
 const MAX_BACKLOG: i64 = 1 << 16;
 
-const METRICS: &str = "the metrics service";
 const CONSOLE: &str = "the web console";
 const STORAGE: &str = "remote storage";
 const HOT_STANDBY: &str = "the hot standby";
@@ -141,12 +137,12 @@ pub const OPTIONS: &[Setting] = &[
     unused(InServer, "hot_standby_tablespaces", || Box::new(Items('|', 8, Vec::new())), "", "Where the tablespaces of each copy are: from->to.").reloadable().planned(HOT_STANDBY),
     unused(InServer, "extra", || Box::new(Items(',', 64, Vec::new())), "", "More files of the server that a backup takes.").reloadable().planned("the backup of extra files"),
     // Services.
-    unused(Main, "metrics", PORT, "0", "The port of the metrics service; 0 is off.").reloadable().planned(METRICS),
-    unused(Main, "metrics_cache_max_age", TIME, "0", "How long an answer of the metrics service is used again; 0 is off.").reloadable().planned(METRICS),
-    unused(Main, "metrics_cache_max_size", SIZE, "0", "The size of the cache of the metrics service.").planned(METRICS),
-    unused(Main, "metrics_cert_file", TEXT, "", "The certificate of the metrics service, PEM.").planned(METRICS),
-    unused(Main, "metrics_key_file", TEXT, "", "The key of the certificate, PEM.").planned(METRICS),
-    unused(Main, "metrics_ca_file", TEXT, "", "The certificate authorities (CA) of its clients, PEM.").planned(METRICS),
+    main("metrics", |c| &mut c.metrics, "0", "The port of the metrics service for Prometheus, on host; 0 is off."),
+    main("metrics_cache_max_age", |c| &mut c.metrics_cache_max_age, "0", "How long an answer of the metrics service is used again; 0 is off, and hardly ever needed: a scrape reads memory only.").reloadable(),
+    main("metrics_cache_max_size", |c| &mut c.metrics_cache_max_size, "0", "How large an answer is at most that is used again; 0 is no limit.").reloadable(),
+    main("metrics_cert_file", |c| &mut c.metrics_tls.certificate, "", "The certificate of the metrics service, PEM; with it only TLS is served. It is read again on SIGHUP."),
+    main("metrics_key_file", |c| &mut c.metrics_tls.key, "", "The key of the certificate, PEM."),
+    main("metrics_ca_file", |c| &mut c.metrics_tls.authority, "", "The certificate authorities (CA) that sign the certificates of clients, PEM; with it every client must have one."),
     unused(Main, "nagios", PORT, "0", "The port of the Nagios service; 0 is off.").planned("the Nagios service"),
     unused(Main, "console", PORT, "0", "The port of the web console; 0 is off.").reloadable().planned(CONSOLE),
     // Remote storage.

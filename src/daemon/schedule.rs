@@ -41,6 +41,11 @@ pub(super) const TASKS: &[ScheduledTask<ServerContext>] = &[
         run: job::scrub::scheduled,
     },
     ScheduledTask {
+        name: "collect",
+        interval: job::collect::interval,
+        run: job::collect::scheduled,
+    },
+    ScheduledTask {
         name: "room",
         interval: |_| Some(job::room::INTERVAL),
         run: job::room::monitor,

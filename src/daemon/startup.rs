@@ -4,6 +4,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
 use super::lock::remove_lock_file;
+use super::metrics::{self, MetricsListener};
 use super::remote::{self, RemoteSetup};
 use super::socket::ManagementSocket;
 use crate::config::{Config, ConfigHandle};
@@ -27,6 +28,8 @@ pub(super) struct Startup {
     pub listener: UnixListener,
     /// Remote management, if it is on.
     pub remote: Option<RemoteSetup>,
+    /// Of the metrics service, if it is on.
+    pub metrics: Option<MetricsListener>,
     pub locks: Locks,
 }
 
@@ -96,6 +99,7 @@ impl Startup {
         }
         let Secrets { key, vault, admins } = load_vault(&config)?;
         let base = Arc::new(open_base(&config)?);
+        let metrics = MetricsListener::open(&config)?;
         let pidfile = lock_pidfile(&config)?;
         let opened = RemoteSetup::open(&config, &admins)
             .and_then(|remote| Ok((remote, ManagementSocket::listen(&config)?)));
@@ -112,6 +116,7 @@ impl Startup {
             key: Arc::new(key),
             vault: Arc::new(vault),
             listener,
+            metrics,
             locks: Locks {
                 socket,
                 pidfile,
@@ -132,6 +137,7 @@ pub(super) fn check(config: &Config) -> Vec<Error> {
         LockFile::check(&config.pidfile),
         ManagementSocket::check(config),
         remote::check(config),
+        metrics::check(config),
     ];
     checks.into_iter().filter_map(Result::err).collect()
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::dispatch::Services;
 use super::events::{CHECK_INTERVAL, EventLoop};
 use super::jobs::Jobs;
+use super::metrics::MetricsPort;
 use super::receivers::Receivers;
 use super::remote::RemotePort;
 use super::schedule::{Schedule, TASKS};
@@ -26,6 +27,7 @@ pub(super) struct Supervisor {
     jobs: Jobs,
     services: Services,
     receivers: Receivers,
+    metrics: Option<MetricsPort>,
     schedule: Schedule<ServerContext>,
     remote: Option<RemotePort>,
     locks: Locks,
@@ -42,6 +44,7 @@ impl Supervisor {
             base,
             listener,
             remote,
+            metrics,
             mut locks,
         } = startup;
         std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
@@ -60,28 +63,32 @@ impl Supervisor {
                 vault,
                 key,
             };
-            let servers = daemon.servers()?;
+            let servers: Arc<[ServerContext]> = daemon.servers()?.into();
+            let metrics = metrics.map(|metrics| MetricsPort::start(metrics, &daemon, &servers));
+            let metrics = metrics.transpose()?;
             let mut receivers = Receivers::default();
-            for server in &servers {
+            for server in servers.iter() {
                 receivers.start(server)?;
             }
             let schedule = Schedule::new(TASKS, &servers, Instant::now());
             let services = Services {
                 daemon,
-                servers: servers.into(),
+                servers,
                 waker: events.waker(),
             };
             let remote = remote.map(|setup| RemotePort::start(setup, &services));
-            Ok((events, services, schedule, receivers, remote.transpose()?))
+            let remote = remote.transpose()?;
+            Ok((events, services, schedule, receivers, (remote, metrics)))
         });
         match started {
-            Ok((events, services, schedule, receivers, remote)) => Ok(Supervisor {
+            Ok((events, services, schedule, receivers, (remote, metrics))) => Ok(Supervisor {
                 schedule,
                 jobs: Jobs::new(events.waker()),
                 services,
                 events,
                 receivers,
                 remote,
+                metrics,
                 locks,
             }),
             Err(failure) => {
@@ -138,6 +145,7 @@ impl Supervisor {
                     let daemon = &self.services.daemon;
                     remote.reload(&daemon.config_handle.current(), &daemon.key);
                 }
+                self.metrics.iter().for_each(MetricsPort::reload);
             }
             if sighup || checked.elapsed() >= CHECK_INTERVAL {
                 checked = Instant::now();
@@ -161,12 +169,14 @@ impl Supervisor {
         if let Some(remote) = &mut self.remote {
             remote.close();
         }
+        self.metrics.iter_mut().for_each(MetricsPort::close);
         self.services.daemon.stop.request();
         self.receivers.stop_all();
         self.jobs.join();
         if let Some(remote) = self.remote.take() {
             remote.join();
         }
+        self.metrics.into_iter().for_each(MetricsPort::join);
         // The last users of the pool and of the lock of the repository.
         drop(self.schedule);
         drop(self.services);

@@ -4,6 +4,7 @@ pub(crate) mod annotate;
 mod authentic;
 pub(crate) mod backup;
 pub(crate) mod catalogue;
+pub(crate) mod collect;
 pub mod context;
 pub(crate) mod convert_file;
 pub(crate) mod delete;

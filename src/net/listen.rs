@@ -111,9 +111,21 @@ impl Stream {
         Ok(Stream::from_socket(Socket::Tcp(socket), stop, peer))
     }
 
+    /// The address of this side as the host of a URL; `localhost` if it is no TCP connection.
+    pub fn local_host(&self) -> String {
+        let address = match &self.socket {
+            Socket::Tcp(socket) => socket.local_addr().ok(),
+            Socket::Unix(_) => None,
+        };
+        match address.map(|address| address.ip().to_canonical()) {
+            Some(IpAddr::V4(address)) => address.to_string(),
+            Some(IpAddr::V6(address)) => format!("[{address}]"),
+            None => "localhost".to_owned(),
+        }
+    }
+
     /// The first byte that the peer sends, which stays to be read; `None` if it closes the
     /// connection instead. For use before TLS starts: afterwards it is a byte of the TLS layer.
-    #[allow(dead_code, reason = "for ports that speak another protocol in clear")]
     pub fn peek(&mut self, deadline: Deadline) -> Result<Option<u8>> {
         let action = || format!("read from {}", self.peer);
         loop {

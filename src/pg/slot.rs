@@ -15,6 +15,8 @@ pub struct Slot {
     pub active_pid: Option<String>,
     /// `wal_status` ("reserved", "extended", "unreserved", "lost"), if any.
     pub wal_status: Option<String>,
+    /// `safe_wal_size`: bytes that can be written until it may be lost, if there is a limit.
+    pub safe_wal_size: Option<i64>,
     /// `restart_lsn`: the oldest WAL that the slot reserves.
     pub restart_lsn: Option<Lsn>,
 }
@@ -23,7 +25,7 @@ impl Slot {
     /// Finds a slot by name, over a Sql connection.
     pub fn find(connection: &mut Connection, name: &str) -> Result<Option<Slot>> {
         let sql = format!(
-            "SELECT slot_type, active_pid, wal_status, restart_lsn FROM \
+            "SELECT slot_type, active_pid, wal_status, restart_lsn, safe_wal_size FROM \
              pg_catalog.pg_replication_slots WHERE slot_name = {}",
             escape_literal(name)
         );
@@ -37,6 +39,7 @@ impl Slot {
             active_pid: row.optional(1).with_context(action)?.map(str::to_owned),
             wal_status: row.optional(2).with_context(action)?.map(str::to_owned),
             restart_lsn: row.parse_optional(3).with_context(action)?,
+            safe_wal_size: row.parse_optional(4).with_context(action)?,
         }))
     }
 }

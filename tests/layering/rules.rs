@@ -28,7 +28,7 @@ const LAYERS: [(&str, u8); 21] = [
 ];
 
 /// The external crates, and the modules that may use each.
-pub const CRATE_USERS: [(&str, &[&str]); 31] = [
+pub const CRATE_USERS: [(&str, &[&str]); 32] = [
     ("base64", &["vault/", "protocol/", "crypto/"]),
     ("blake3", &["codec/"]),
     ("bytes", &["pg/"]),
@@ -39,6 +39,7 @@ pub const CRATE_USERS: [(&str, &[&str]); 31] = [
     ("daemonize", &["sys/"]),
     ("fallible_iterator", &["pg/"]),
     ("flate2", &["codec/"]),
+    ("httparse", &["daemon/"]),
     ("jiff", &["job/", "logging/", "unit/"]),
     ("libc", &["sys/"]),
     ("log", &[""]),

@@ -2,7 +2,8 @@
 
 use pgmoneta::config::{AuthMethods, Host};
 use pgmoneta::error::ErrorKind;
-use pgmoneta::pg::{Mode, ServerInfo, Slot};
+use pgmoneta::pg::{Mode, ServerInfo, ServerState, Slot};
+use pgmoneta::unit::Lsn;
 
 use super::setup::{hint_contains, login, open, refused, secret};
 use crate::harness::{Cluster, MAJORS, REPLICATION_USER, Scratch, installed};
@@ -183,7 +184,11 @@ fn server_info_needs_only_the_login_privilege() {
             .wal_segment_mib(32)
             .start();
         let login = login(&cluster);
-        let info = ServerInfo::read(&mut open(&login, Mode::Sql).unwrap()).unwrap();
+        let mut sql = open(&login, Mode::Sql).unwrap();
+        let info = ServerInfo::read(&mut sql).unwrap();
+        let state = ServerState::read(&mut sql).unwrap();
+        assert!(state.wal_end > Lsn::ZERO && !state.summarizes_wal && state.fips.is_none());
+        assert_eq!(state.extensions[0][0], "plpgsql");
         let identity = open(&login, Mode::Replication)
             .unwrap()
             .identify_system()

@@ -64,6 +64,8 @@ const BAD_MAIN: &[&str] = &[
     "log_path = $PGMONETA_NOT_SET_EVER/x",
     "log_path = \"/tmp",
     "metrics = 65536",
+    "metrics_cert_file = /etc/passwd",
+    "metrics_ca_file = /etc/passwd",
     "storage_engine = local, tape",
     "libev = fast",
     "retention_interval = 0",
@@ -133,7 +135,7 @@ fn each_bad_value_is_reported_once() {
 #[test]
 fn keys_of_missing_features_are_reported_once() {
     let dir = TempDir::new();
-    let main = "metrics = 5001\nmanagement = 0\ncompression = server-gzip\nlibev = epoll\n\
+    let main = "console = 5001\nmanagement = 0\ncompression = server-gzip\nlibev = epoll\n\
                 storage_engine = local,s3\ns3_port = 443";
     let server = "hot_standby = /a, /b\nfollow = second\nextra =\n\
                   [second]\nhost = h\nport = 1\nuser = u\nwal_slot = s\n";
@@ -146,7 +148,7 @@ fn keys_of_missing_features_are_reported_once() {
     assert_eq!(
         keys,
         [
-            "metrics",
+            "console",
             "s3_port",
             "storage_engine",
             "follow",

@@ -181,7 +181,6 @@ impl Place {
 
     /// From now on the connection may be closed for another one, when it has waited longest.
     /// `false` if that has happened.
-    #[allow(dead_code, reason = "for ports whose clients send several requests")]
     pub fn wait(&self) -> bool {
         let waits = self.set(Phase::Waits(Instant::now()));
         self.places.changed.notify_all();

@@ -1,0 +1,7 @@
+//! The metrics service: what a scrape says, and what hostile and slow clients get.
+
+mod client;
+mod clients;
+mod promtool;
+mod scrape;
+mod tls;
