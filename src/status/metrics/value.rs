@@ -35,7 +35,7 @@ impl Value {
         match self {
             Value::Integer(0) | Value::Signed(0) => text.push('0'),
             Value::Integer(1) => text.push('1'),
-            Value::Real(value) if value == 0.0 => text.push('0'),
+            Value::Real(0.0) => text.push('0'),
             // Writing to a string cannot fail.
             other => drop(write!(text, "{other}")),
         }
