@@ -19,6 +19,7 @@ mod operations;
 mod progress;
 mod receiver;
 mod retention;
+pub mod safety;
 mod scope;
 mod server;
 mod verification;

@@ -146,35 +146,15 @@ impl ReceiverState {
         (lag > 0 || self.is_streaming()).then_some(lag)
     }
 
-    /// The problems that need the operator, one text for each. No message of the server for twice
-    /// its `timeout` is one; 0 disables the timeout.
-    pub fn problems(&self, timeout: Duration) -> Vec<String> {
-        let mut problems = Vec::new();
-        match &self.phase {
-            Phase::Starting => {}
-            Phase::Streaming => {
-                let silent = self.last_message_at.map(|at| at.elapsed());
-                let limit = timeout.saturating_mul(2);
-                if let Some(silent) = silent.filter(|silent| !limit.is_zero() && *silent > limit) {
-                    let seconds = silent.as_secs();
-                    problems.push(format!("nothing was received for {seconds} s"));
-                }
-            }
-            Phase::Reconnecting(why) | Phase::Alarm(why) => {
-                problems.push(format!("no WAL is received: {why}"));
-            }
-            Phase::Stopped => problems.push("the WAL receiver has stopped".to_owned()),
+    /// How many bytes of WAL of the server are not durable here and would be lost with it, if
+    /// known. `wal_end` is the end that it has named when it was asked last: it may answer although
+    /// nothing arrives.
+    pub fn at_risk(&self, wal_end: Lsn) -> Option<u64> {
+        if self.is_streaming() {
+            return self.lag();
         }
-        if self.segments_grow_since.is_some() {
-            let text = "the disk has no room for a whole WAL segment: WAL is received to its last \
-                        byte only";
-            problems.push(text.to_owned());
-        }
-        problems.extend(self.gaps.iter().cloned());
-        if let Some(why) = &self.seal_error {
-            problems.push(format!("WAL segments cannot be sealed: {why}"));
-        }
-        problems
+        let lost = self.server_end.max(wal_end).since(self.flushed);
+        (lost > 0 && self.flushed > Lsn::ZERO).then_some(lost)
     }
 }
 
@@ -257,22 +237,5 @@ mod tests {
             Some(60),
             "nobody knows what it wrote since"
         );
-    }
-
-    #[test]
-    fn problems_are_those_that_need_the_operator() {
-        let timeout = Duration::from_secs(60);
-        let mut state = ReceiverState::default();
-        assert!(state.problems(timeout).is_empty());
-        state.phase = Phase::Streaming;
-        state.last_message_at = Some(Instant::now());
-        assert!(state.problems(timeout).is_empty());
-        state.last_message_at = Instant::now().checked_sub(3 * timeout);
-        assert!(state.last_message_at.is_none() || state.problems(timeout).len() == 1);
-        assert!(state.problems(Duration::ZERO).is_empty());
-        state.phase = Phase::Alarm("another cluster".to_owned());
-        state.gaps = vec!["000000010000000000000002 is missing".to_owned()];
-        state.seal_error = Some("no space".to_owned());
-        assert_eq!(state.problems(timeout).len(), 3);
     }
 }

@@ -5,6 +5,7 @@
 
 mod backup_step;
 mod buffer;
+mod duration;
 mod encryption;
 mod keyword;
 mod label;
@@ -21,6 +22,7 @@ mod wal_position;
 
 pub use backup_step::{BackupStep, StepTimes};
 pub(crate) use buffer::{after, first, first_mut, read_full, read_some, to_u64, to_usize};
+pub(crate) use duration::human_duration;
 pub use encryption::Encryption;
 pub(crate) use keyword::Keyword;
 pub(crate) use label::Label;

@@ -6,10 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::client::Client;
-use super::text::human_duration;
 use crate::protocol::{Command, ProgressReply, ProgressRequest, Request, Run};
 use crate::sys::Stop;
-use crate::unit::ByteSize;
+use crate::unit::{ByteSize, human_duration};
 
 /// How often the line is redrawn.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(500);

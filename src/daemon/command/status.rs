@@ -13,6 +13,7 @@ use crate::protocol::{
     List, PingReply, ReceiverMembers, RestorableMembers, RetentionCount, ServerMembers,
     StatusReply, StatusServer,
 };
+use crate::status::safety::{Problem, Thresholds};
 use crate::status::{Activity, Phase, ReceiverState};
 use crate::unit::{Lsn, Timeline, Timestamp};
 
@@ -62,6 +63,7 @@ pub(in crate::daemon) fn status_details(services: &Services) -> Result<StatusRep
 
 fn server(status: &ServerStatus) -> StatusServer {
     let (server, retention) = (&status.server, &status.server.retention);
+    let problems = status.problems(&Thresholds::of_status());
     StatusServer {
         server: ServerMembers::new(server.name.as_str(), status.catalogue.version),
         active_archive: status.is_running(Activity::Archive),
@@ -70,11 +72,11 @@ fn server(status: &ServerStatus) -> StatusServer {
         active_restore: status.is_running(Activity::Restore),
         active_retention: status.is_running(Activity::Retention),
         active_verify: status.is_running(Activity::Verify),
-        checksums: status.receiver.checksums == Some(true),
+        checksums: status.facts.receiver.checksums == Some(true),
         hot_standby_size: 0,
         number_of_backups: status.catalogue.entries.len(),
-        online: status.receiver.is_streaming(),
-        primary: status.receiver.in_recovery == Some(false),
+        online: status.facts.receiver.is_streaming(),
+        primary: status.facts.receiver.in_recovery == Some(false),
         retention_days: RetentionCount(retention.days),
         retention_months: RetentionCount(retention.months),
         retention_weeks: RetentionCount(retention.weeks),
@@ -83,10 +85,10 @@ fn server(status: &ServerStatus) -> StatusServer {
         server_size: status.size,
         workers: server.workers,
         workspace_free_space: 0,
-        healthy: Some(status.problems.is_empty()),
-        problems: List(status.problems.clone()),
+        healthy: Some(problems.is_empty()),
+        problems: problems.iter().map(Problem::line).collect(),
         restorable: restorable(status.restorable.as_ref()),
-        receiver: receiver(&status.receiver),
+        receiver: receiver(&status.facts.receiver),
         backups: None,
         fips: None,
     }

@@ -11,5 +11,5 @@ mod monitor;
 mod watch;
 
 pub(crate) use check::{ClusterSize, claim};
-pub(crate) use monitor::{DiskStatus, INTERVAL, disk_status, monitor};
+pub(crate) use monitor::{INTERVAL, monitor, room};
 pub(crate) use watch::Watch;

@@ -9,21 +9,12 @@ use crate::job::context::ServerContext;
 use crate::job::retention;
 use crate::repository::Repository;
 use crate::status::DiskNews;
+use crate::status::safety::Room;
 use crate::storage::{Filesystem, Space};
 use crate::unit::ByteSize;
 
 /// How often [`monitor`] runs.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
-
-/// The disk of a server.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DiskStatus {
-    /// The days until no more than the reserve is free; `None` if it does not get fuller, or that
-    /// is not known yet.
-    pub days_left: Option<u64>,
-    /// What needs the operator.
-    pub problem: Option<String>,
-}
 
 /// Records the free space and the rate of WAL, and logs what is to be known. When the disk is full
 /// retention runs at once: WAL goes on, backups are refused.
@@ -105,24 +96,20 @@ fn report(disk: &Disk, news: DiskNews) {
     }
 }
 
-/// The state of the disk of a server, for `status`: of the worse one if it has two.
-pub(crate) fn disk_status(context: &ServerContext) -> Result<DiskStatus> {
+/// The room on the disk of a server: on the one with less if it has two.
+pub(crate) fn room(context: &ServerContext) -> Result<Room> {
     let disks = disks(context, &context.repository()?)?;
     let state = &context.daemon.disks;
     let days = disks.iter();
     let days = days.filter_map(|disk| state.days_left(disk.space, disk.reserve));
-    let days_left = days.min();
-    let full = disks
-        .iter()
-        .find_map(|disk| exhausted(disk.space, disk.reserve).err());
-    let problem = match full {
-        Some(failure) => Some(format!("no backup can be taken: {}", failure.message())),
-        None if days_left == Some(0) => {
-            let text =
-                "the disk will be full in less than a day, as it has filled in the last hours";
-            Some(text.to_owned())
-        }
-        None => None,
-    };
-    Ok(DiskStatus { days_left, problem })
+    let known = disks.iter().filter(|disk| disk.space.is_known());
+    let least = known.map(|disk| disk.space).min_by_key(|space| space.free);
+    let mut full = disks.iter();
+    let full = full.find_map(|disk| exhausted(disk.space, disk.reserve).err());
+    Ok(Room {
+        free: least.map_or(0, |space| space.free),
+        total: least.map_or(0, |space| space.total),
+        days_left: days.min(),
+        exhausted: full.map(|failure| failure.message().to_owned()),
+    })
 }

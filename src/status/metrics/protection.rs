@@ -29,14 +29,7 @@ pub(super) static METRICS: &[Metric] = &[
 ];
 
 fn rpo_bytes(server: &ServerSnapshot) -> Option<u64> {
-    let receiver = &server.receiver;
-    if receiver.is_streaming() {
-        return receiver.lag();
-    }
-    // Nothing arrives, but the server may still answer.
-    let end = receiver.server_end.max(server.observation.wal_end);
-    let lost = end.since(receiver.flushed);
-    (lost > 0 && receiver.flushed > crate::unit::Lsn::ZERO).then_some(lost)
+    server.receiver.at_risk(server.observation.wal_end)
 }
 
 fn rpo_seconds(server: &ServerSnapshot) -> Option<Value> {

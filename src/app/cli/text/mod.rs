@@ -11,5 +11,4 @@ mod values;
 mod verify;
 
 pub(super) use generic::value;
-pub(super) use layout::human_duration;
 pub(super) use render::render;

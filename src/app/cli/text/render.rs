@@ -1,6 +1,6 @@
 //! The text output of a response.
 
-use super::layout::{FieldList, human_duration};
+use super::layout::FieldList;
 use super::values::{server, size};
 use super::{backups, generic, restore, retention, status, verify};
 use crate::app::report::clean;
@@ -9,6 +9,7 @@ use crate::protocol::{
     FileReply, FileRequest, PingReply, ProgressReply, Request, Response, RetentionReply,
     StatusReply, VerifyReply, WalBeginReply,
 };
+use crate::unit::human_duration;
 
 /// A response for the user.
 #[derive(Debug)]

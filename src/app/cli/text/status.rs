@@ -1,10 +1,11 @@
 //! The output of `status` and `status details`.
 
 use super::backups::table;
-use super::layout::{FieldList, human_duration};
+use super::layout::FieldList;
 use super::values::size;
 use crate::app::report::clean;
 use crate::protocol::{ReceiverMembers, RestorableMembers, StatusReply, StatusServer};
+use crate::unit::human_duration;
 
 /// The disk space of the repository, and a section for each server.
 pub(super) fn status(reply: &StatusReply) -> String {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::human_duration;
 use crate::protocol::{BackupMembers, ServerMembers, Valid};
-use crate::unit::{ByteSize, Encryption};
+use crate::unit::{ByteSize, Encryption, human_duration};
 
 /// A size in bytes with its unit.
 pub(super) fn size(bytes: u64) -> String {
