@@ -61,6 +61,11 @@ fn run(request: Request, services: &Services) -> HandlerResult {
         Request::Shutdown => return Ok(None),
         Request::Status => members(&command::status(services)?)?,
         Request::StatusDetails => members(&command::status_details(services)?)?,
+        Request::Check(request) => {
+            let one = request.server.as_deref().map(server).transpose()?;
+            let servers = one.map_or(&*services.servers, std::slice::from_ref);
+            members(&command::check(&services.daemon, servers, &request)?)?
+        }
         Request::Backup(request) => members(&command::backup(server(&request.server)?, &request)?)?,
         Request::ListBackup(request) => {
             members(&command::list_backup(server(&request.server)?, &request)?)?

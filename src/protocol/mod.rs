@@ -14,6 +14,7 @@ mod json;
 pub mod login;
 mod members;
 mod payload;
+mod plugin_output;
 mod request;
 mod response;
 #[cfg(test)]
@@ -29,5 +30,6 @@ pub use frame::{Frame, FrameLimits};
 pub use json::pretty;
 pub use members::{Members, Value, members};
 pub use payload::Codec;
+pub use plugin_output::unknown_state;
 pub use request::{COMMANDS, GROUPS, Request};
 pub use response::{Outcome, RequestError, Response, duration_text};

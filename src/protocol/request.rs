@@ -80,6 +80,8 @@ commands! {
         Status = STATUS;
         /// Show all servers and their backups.
         StatusDetails = STATUS_DETAILS;
+        /// Check whether servers are safe.
+        Check(CheckRequest) = CHECK;
         /// Check whether the daemon is running.
         Ping = PING;
         /// Show the progress of the operation on the server.

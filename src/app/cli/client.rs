@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::credentials::Credentials;
 use super::endpoint::{Address, Endpoint};
+use super::plugin::is_plugin;
 use super::remote;
 use crate::crypto::MasterKey;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +19,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Until when the response to a command that responds at once must arrive.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The same for `check`: Nagios waits for a plugin for a minute.
+const PLUGIN_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Sends requests to one daemon.
 pub(super) struct Client {
@@ -80,6 +84,7 @@ impl Client {
         // so the response is read even if the write failed.
         let sent = stream.write_all(&frame, connect);
         let deadline = match request.command().run {
+            _ if is_plugin(request.command()) => Deadline::after(PLUGIN_TIMEOUT),
             Run::Monitoring | Run::Instant => Deadline::after(RESPONSE_TIMEOUT),
             Run::Unbounded | Run::Operation => Deadline::after(Duration::MAX),
         };

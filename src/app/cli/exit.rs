@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 
 use super::arguments::Arguments;
 use super::client::ClientError;
-use super::translate;
+use super::{plugin, translate};
 use crate::app::report::{EXIT_FAILURE, EXIT_USAGE, eprint, print, report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::protocol::{Codec, Command, Envelope, Members, Output, Response, Run, pretty};
@@ -55,14 +55,18 @@ impl ExitError {
     }
 
     /// Prints the error on standard error, and as a document on standard output if the output
-    /// format is JSON; returns the exit status.
+    /// format is JSON, or as the output of a plugin; returns the exit status.
     pub(super) fn report(self, arguments: &Arguments, output: Output) -> u8 {
         if self.status == EXIT_INTERRUPTED {
             // End the line in which the terminal has echoed ^C.
             eprint("\n");
         }
         report(NAME, &self.error);
-        let (command, status) = (arguments.command, self.status);
+        let command = arguments.command;
+        let status = match plugin::is_plugin(command) {
+            true => plugin::report_unknown(&self.error, output),
+            false => self.status,
+        };
         match print_document(
             Some((command, server_member(arguments))),
             output,
@@ -77,12 +81,17 @@ impl ExitError {
     }
 }
 
-/// Prints the document for a usage error, if the command line requests JSON.
-pub(super) fn print_usage_error(usage_error: &clap::Error) -> Result<()> {
+/// Prints the document for a usage error, if the command line requests JSON, or the output of a
+/// plugin; returns the exit status if it is one.
+pub(super) fn print_usage_error(usage_error: &clap::Error) -> Result<Option<u8>> {
     let text = usage_error.render().to_string();
     let first = text.lines().next().unwrap_or_default();
     let error = Error::new(ErrorKind::Usage, first.trim_start_matches("error: "));
-    print_document(None, requested_output(std::env::args_os()), error)
+    let output = requested_output(std::env::args_os());
+    let requested = plugin::is_requested(std::env::args_os());
+    let status = requested.then(|| plugin::report_unknown(&error, output));
+    print_document(None, output, error)?;
+    Ok(status)
 }
 
 /// The output format that a command line requests, even if it cannot be parsed.

@@ -8,6 +8,7 @@ mod endpoint;
 mod exit;
 mod local;
 mod operands;
+mod plugin;
 mod program;
 mod progress;
 mod remote;

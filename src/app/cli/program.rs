@@ -13,6 +13,7 @@ use super::exit::{ExitError, NAME, print_usage_error};
 use super::local::LocalRequest;
 use super::progress::ProgressLine;
 use super::request::request;
+use super::text::View;
 use super::{setting, text, translate};
 use crate::app::report::{EXIT_FAILURE, EXIT_USAGE, clean, eprint, print, report};
 use crate::config::OutputFormat;
@@ -38,8 +39,16 @@ pub fn main() -> ExitCode {
 /// Prints a usage error, the help or the version; returns the exit status.
 fn print_parse_error(error: &clap::Error) -> ExitCode {
     let status = u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE);
-    let printed = error.print().is_ok() && (status == 0 || print_usage_error(error).is_ok());
-    ExitCode::from(if printed { status } else { EXIT_FAILURE })
+    let printed = error.print().is_ok();
+    let status = match status {
+        0 if printed => status,
+        0 => EXIT_FAILURE,
+        _ => match print_usage_error(error) {
+            Ok(plugin) => plugin.unwrap_or(if printed { status } else { EXIT_FAILURE }),
+            Err(_) => EXIT_FAILURE,
+        },
+    };
+    ExitCode::from(status)
 }
 
 /// The output format of the command line, else that of the configuration.
@@ -152,10 +161,11 @@ fn print_response(
         true => text::render(request, response),
         false => Err(request_error(request, &outcome)),
     };
-    let (shown, failure) = match view {
-        Ok(view) => (view.text, view.failure),
-        Err(error) => (String::new(), Some(error)),
-    };
+    let View {
+        text: shown,
+        failure,
+        status,
+    } = view.unwrap_or_else(|error| View::of_error(request, error));
     let selects = outcome.status && arguments.command == &CONF_GET;
     let text = match (output, arguments.operands.first()) {
         (_, Some((_, key))) if selects => setting_text(response, key, output)?,
@@ -174,7 +184,7 @@ fn print_response(
             false => format!("Error ({error})\n"),
         })?;
     }
-    Ok(failure.map_or(0, |_| EXIT_FAILURE))
+    Ok(status.unwrap_or(failure.map_or(0, |_| EXIT_FAILURE)))
 }
 
 /// The output of `conf get key`: the value, or as JSON the document with only this key in its

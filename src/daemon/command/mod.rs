@@ -3,6 +3,7 @@
 mod annotate;
 mod archive;
 mod catalogue;
+mod check;
 mod delete;
 mod file;
 mod progress;
@@ -16,6 +17,7 @@ mod wal_begin;
 pub(super) use annotate::annotate;
 pub(super) use archive::archive;
 pub(super) use catalogue::{backup, info, list_backup};
+pub(super) use check::check;
 pub(super) use delete::delete;
 pub(super) use file::file;
 pub(super) use progress::progress;

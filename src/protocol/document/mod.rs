@@ -7,6 +7,7 @@
 mod annotate;
 mod archive;
 mod backup;
+mod check;
 mod control;
 mod delete;
 mod file;
@@ -25,6 +26,9 @@ mod wal_begin;
 pub use annotate::{ANNOTATE, AnnotateRequest};
 pub use archive::{ARCHIVE, ArchiveReply};
 pub use backup::{BACKUP, BackupReply, BackupRequest};
+pub use check::{
+    CHECK, CheckProblem, CheckReply, CheckRequest, CheckState, CheckedServer, PerformanceValue,
+};
 pub use control::{PING, PingReply, SHUTDOWN};
 pub use delete::{DELETE, DeleteReply, DeleteRequest};
 pub use file::{COMPRESS, DECOMPRESS, DECRYPT, ENCRYPT, FileReply, FileRequest};

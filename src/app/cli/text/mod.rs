@@ -11,4 +11,4 @@ mod values;
 mod verify;
 
 pub(super) use generic::value;
-pub(super) use render::render;
+pub(super) use render::{View, render};

@@ -3,11 +3,12 @@
 use super::layout::FieldList;
 use super::values::{server, size};
 use super::{backups, generic, restore, retention, status, verify};
+use crate::app::cli::plugin;
 use crate::app::report::clean;
 use crate::error::{Error, Result};
 use crate::protocol::{
-    FileReply, FileRequest, PingReply, ProgressReply, Request, Response, RetentionReply,
-    StatusReply, VerifyReply, WalBeginReply,
+    CheckReply, CheckState, FileReply, FileRequest, PingReply, ProgressReply, Request, Response,
+    RetentionReply, StatusReply, VerifyReply, WalBeginReply,
 };
 use crate::unit::human_duration;
 
@@ -18,11 +19,28 @@ pub(in crate::app::cli) struct View {
     pub text: String,
     /// Why the client fails although the request succeeded: bad files, unhealthy servers.
     pub failure: Option<Error>,
+    /// The exit status; `None` for 0, or 1 with a failure.
+    pub status: Option<u8>,
+}
+
+impl View {
+    /// For a request that failed.
+    pub(in crate::app::cli) fn of_error(request: &Request, error: Error) -> View {
+        let (text, status) = match plugin::is_plugin(request.command()) {
+            true => (plugin::unknown(&error), Some(CheckState::Unknown.number())),
+            false => (String::new(), None),
+        };
+        View {
+            text,
+            failure: Some(error),
+            status,
+        }
+    }
 }
 
 /// The view of the response to a request that succeeded.
 pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> Result<View> {
-    let mut failure = None;
+    let (mut failure, mut status) = (None, None);
     let text = match request {
         Request::Ping => ping(&response.reply()?),
         Request::Shutdown => "The daemon is stopping.\n".to_owned(),
@@ -33,6 +51,11 @@ pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> Res
             let reply: StatusReply = response.reply()?;
             failure = reply.failure();
             status::status(&reply)
+        }
+        Request::Check(_) => {
+            let reply: CheckReply = response.reply()?;
+            status = Some(reply.state.number());
+            reply.plugin_output()
         }
         Request::Verify(_) => {
             let reply: VerifyReply = response.reply()?;
@@ -57,7 +80,11 @@ pub(in crate::app::cli) fn render(request: &Request, response: &Response) -> Res
         | Request::Decrypt(request) => file(request, &response.reply()?),
         Request::Other { .. } => generic::members(&response.members()),
     };
-    Ok(View { text, failure })
+    Ok(View {
+        text,
+        failure,
+        status,
+    })
 }
 
 fn ping(reply: &PingReply) -> String {
