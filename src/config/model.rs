@@ -62,6 +62,8 @@ pub struct Config {
     pub management: Management,
     /// The port of the metrics service; 0 is off.
     pub metrics: u16,
+    /// The port of the Nagios service; 0 is off.
+    pub nagios: u16,
     /// How long an answer of the metrics service is used again; 0 is off.
     pub metrics_cache_max_age: Span,
     /// How large such an answer is at most; 0 is no limit.

@@ -143,7 +143,7 @@ pub const OPTIONS: &[Setting] = &[
     main("metrics_cert_file", |c| &mut c.metrics_tls.certificate, "", "The certificate of the metrics service, PEM; with it only TLS is served. It is read again on SIGHUP."),
     main("metrics_key_file", |c| &mut c.metrics_tls.key, "", "The key of the certificate, PEM."),
     main("metrics_ca_file", |c| &mut c.metrics_tls.authority, "", "The certificate authorities (CA) that sign the certificates of clients, PEM; with it every client must have one."),
-    unused(Main, "nagios", PORT, "0", "The port of the Nagios service; 0 is off.").planned("the Nagios service"),
+    main("nagios", |c| &mut c.nagios, "0", "The port of the Nagios service, on host; 0 is off. Each connection gets the output of pgmoneta-cli check, in plain text and without authentication."),
     unused(Main, "console", PORT, "0", "The port of the web console; 0 is off.").reloadable().planned(CONSOLE),
     // Remote storage.
     unused(Main, "storage_engine", || Box::new(AnyOf(unused::STORAGE, Vec::new())), "local", "Where backups are kept.").planned(STORAGE),

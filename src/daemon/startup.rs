@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::lock::remove_lock_file;
 use super::metrics::{self, MetricsListener};
+use super::nagios::NagiosListener;
+use super::ports::PortSetups;
 use super::remote::{self, RemoteSetup};
 use super::socket::ManagementSocket;
 use crate::config::{Config, ConfigHandle};
@@ -26,10 +28,7 @@ pub(super) struct Startup {
     pub base: Arc<BaseDirectory>,
     /// Of the management socket; non-blocking.
     pub listener: UnixListener,
-    /// Remote management, if it is on.
-    pub remote: Option<RemoteSetup>,
-    /// Of the metrics service, if it is on.
-    pub metrics: Option<MetricsListener>,
+    pub ports: PortSetups,
     pub locks: Locks,
 }
 
@@ -100,6 +99,7 @@ impl Startup {
         let Secrets { key, vault, admins } = load_vault(&config)?;
         let base = Arc::new(open_base(&config)?);
         let metrics = MetricsListener::open(&config)?;
+        let nagios = NagiosListener::open(&config)?;
         let pidfile = lock_pidfile(&config)?;
         let opened = RemoteSetup::open(&config, &admins)
             .and_then(|remote| Ok((remote, ManagementSocket::listen(&config)?)));
@@ -111,12 +111,15 @@ impl Startup {
             }
         };
         Ok(Startup {
-            remote,
             config: ConfigHandle::new(config),
             key: Arc::new(key),
             vault: Arc::new(vault),
             listener,
-            metrics,
+            ports: PortSetups {
+                remote,
+                metrics,
+                nagios,
+            },
             locks: Locks {
                 socket,
                 pidfile,

@@ -6,9 +6,8 @@ use std::time::Instant;
 use super::dispatch::Services;
 use super::events::{CHECK_INTERVAL, EventLoop};
 use super::jobs::Jobs;
-use super::metrics::MetricsPort;
+use super::ports::Ports;
 use super::receivers::Receivers;
-use super::remote::RemotePort;
 use super::schedule::{Schedule, TASKS};
 use super::startup::{Locks, Startup};
 use crate::VERSION;
@@ -27,9 +26,8 @@ pub(super) struct Supervisor {
     jobs: Jobs,
     services: Services,
     receivers: Receivers,
-    metrics: Option<MetricsPort>,
     schedule: Schedule<ServerContext>,
-    remote: Option<RemotePort>,
+    ports: Ports,
     locks: Locks,
 }
 
@@ -43,8 +41,7 @@ impl Supervisor {
             vault,
             base,
             listener,
-            remote,
-            metrics,
+            ports,
             mut locks,
         } = startup;
         std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
@@ -64,8 +61,6 @@ impl Supervisor {
                 key,
             };
             let servers: Arc<[ServerContext]> = daemon.servers()?.into();
-            let metrics = metrics.map(|metrics| MetricsPort::start(metrics, &daemon, &servers));
-            let metrics = metrics.transpose()?;
             let mut receivers = Receivers::default();
             for server in servers.iter() {
                 receivers.start(server)?;
@@ -76,19 +71,17 @@ impl Supervisor {
                 servers,
                 waker: events.waker(),
             };
-            let remote = remote.map(|setup| RemotePort::start(setup, &services));
-            let remote = remote.transpose()?;
-            Ok((events, services, schedule, receivers, (remote, metrics)))
+            let ports = Ports::start(ports, &services)?;
+            Ok((events, services, schedule, receivers, ports))
         });
         match started {
-            Ok((events, services, schedule, receivers, (remote, metrics))) => Ok(Supervisor {
+            Ok((events, services, schedule, receivers, ports)) => Ok(Supervisor {
                 schedule,
                 jobs: Jobs::new(events.waker()),
                 services,
                 events,
                 receivers,
-                remote,
-                metrics,
+                ports,
                 locks,
             }),
             Err(failure) => {
@@ -141,11 +134,7 @@ impl Supervisor {
             let sighup = self.events.take_sighup();
             if sighup {
                 self.jobs.refresh(&self.services.servers);
-                if let Some(remote) = &self.remote {
-                    let daemon = &self.services.daemon;
-                    remote.reload(&daemon.config_handle.current(), &daemon.key);
-                }
-                self.metrics.iter().for_each(MetricsPort::reload);
+                self.ports.reload(&self.services);
             }
             if sighup || checked.elapsed() >= CHECK_INTERVAL {
                 checked = Instant::now();
@@ -166,17 +155,11 @@ impl Supervisor {
     fn stop(mut self) {
         notify("STOPPING=1");
         drop(self.events);
-        if let Some(remote) = &mut self.remote {
-            remote.close();
-        }
-        self.metrics.iter_mut().for_each(MetricsPort::close);
+        self.ports.close();
         self.services.daemon.stop.request();
         self.receivers.stop_all();
         self.jobs.join();
-        if let Some(remote) = self.remote.take() {
-            remote.join();
-        }
-        self.metrics.into_iter().for_each(MetricsPort::join);
+        self.ports.join();
         // The last users of the pool and of the lock of the repository.
         drop(self.schedule);
         drop(self.services);

@@ -13,9 +13,10 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// How often the disk is looked at where no operation has ended, and the server is asked.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// How often [`scheduled`] runs; `None` if the metrics service is off.
+/// How often [`scheduled`] runs; `None` if neither the metrics nor the Nagios service is on.
 pub(crate) fn interval(context: &ServerContext) -> Option<Duration> {
-    (context.daemon.config.metrics != 0).then_some(INTERVAL)
+    let config = &context.daemon.config;
+    (config.metrics != 0 || config.nagios != 0).then_some(INTERVAL)
 }
 
 /// Collects what is due for the metrics of a server.
