@@ -16,6 +16,7 @@
 //! | [`manual`] | the manual, the sample files and the table of options agree |
 //! | [`matrix`] | backup and recovery on every supported major version |
 //! | [`metrics`] | a scrape says what is true, and no client keeps others from it |
+//! | [`monitoring`] | alert rules, dashboard, Nagios plugin and service say what is wrong |
 //! | [`pg`] | the PostgreSQL client: login, server info, slots, replication, base backups |
 //! | [`remote`] | remote management: who gets in, and what clients cannot do to others |
 //! | [`restore`] | a restore has the data of its target; an unreachable one is an error |
@@ -66,6 +67,7 @@ mod management;
 mod manual;
 mod matrix;
 mod metrics;
+mod monitoring;
 mod pg;
 mod remote;
 mod restore;

@@ -2,6 +2,6 @@
 
 mod client;
 mod clients;
-mod promtool;
+pub mod promtool;
 mod scrape;
 mod tls;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 /// The program: in the path, or where tests/install.sh puts it. `None` if it is missing, unless
 /// `CI` is set.
-fn program() -> Option<PathBuf> {
+pub fn program() -> Option<PathBuf> {
     let servers = std::env::var_os("PGMONETA_TEST_SERVERS").map(PathBuf::from);
     let servers =
         servers.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/postgresql"));
