@@ -4,14 +4,18 @@
 #   make test       installs what the tests need, then format, lints and all tests
 #   make demo       a throw-away PostgreSQL: backup, accident, restore, step by step
 #   make bench      measures against other tools
+#   make fuzz       gives the parsers random bytes, FUZZ_SECONDS for each target of fuzz/
 #   make install    the programs, man pages, sample files; PREFIX and DESTDIR as usual
-#   make clean      removes target/
+#   make clean      removes target/ and fuzz/target/
 
 PREFIX = /usr/local
 DESTDIR =
 CARGO = cargo
 # Tests wait more for servers than for the CPU.
 TEST_THREADS = 4
+# All targets, if none are named.
+FUZZ_SECONDS = 600
+FUZZ_TARGETS =
 
 BUILT = $${CARGO_TARGET_DIR:-target}/release
 BINDIR = $(DESTDIR)$(PREFIX)/bin
@@ -25,6 +29,7 @@ all:
 test:
 	sh tests/install.sh test
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked --no-fail-fast -- --test-threads=$(TEST_THREADS)
 
@@ -36,6 +41,9 @@ demo:
 bench:
 	sh tests/install.sh bench
 	$(CARGO) bench --locked --bench peers
+
+fuzz:
+	sh fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 # Builds only what is not there: as root, cargo may be missing.
 install:
@@ -53,5 +61,6 @@ install:
 
 clean:
 	$(CARGO) clean
+	rm -rf fuzz/target
 
-.PHONY: all test demo bench install clean
+.PHONY: all test demo bench fuzz install clean

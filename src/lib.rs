@@ -15,6 +15,8 @@ pub mod crypto;
 pub mod daemon;
 pub mod error;
 pub mod format;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod job;
 mod logging;
 mod net;

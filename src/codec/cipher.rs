@@ -1,6 +1,5 @@
 //! The encryption of a stored file: `salt ‖ IV ‖ ciphertext ‖ tag`, one AES-GCM message.
 
-use std::fs::File;
 use std::io::{self, BufRead, Read};
 
 use super::digest::{DigestKind, StoredHash};
@@ -33,7 +32,7 @@ pub(super) fn encryptor(
 
 /// Reads and decrypts a stored file. The end is reported only after the tag was verified.
 pub(super) struct DecryptingReader {
-    file: File,
+    input: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     /// The decrypted range of `buffer` that was not consumed yet.
     ready: std::ops::Range<usize>,
@@ -46,7 +45,7 @@ pub(super) struct DecryptingReader {
 
 impl DecryptingReader {
     pub(super) fn new(
-        mut file: File,
+        mut input: Box<dyn Read + Send>,
         encryption: Encryption,
         key: Option<&MasterKey>,
         kind: DigestKind,
@@ -56,14 +55,14 @@ impl DecryptingReader {
         if encryption != Encryption::None {
             let key = require_key(key)?;
             let mut header = [0; HEADER_LENGTH];
-            file.read_exact(&mut header).map_err(truncated_error)?;
+            input.read_exact(&mut header).map_err(truncated_error)?;
             digest.update(&header);
             let (salt, iv) = split_header(&header);
             let key = key.container_key(&salt, encryption)?;
             decryptor = Some(Decryptor::new(&key, &iv)?);
         }
         Ok(DecryptingReader {
-            file,
+            input,
             buffer: vec![0; BUFFER_SIZE],
             ready: 0..0,
             filled: 0,
@@ -86,7 +85,7 @@ impl DecryptingReader {
             self.ready = 0..0;
             self.filled = carried;
             let room = self.buffer.split_at_mut(carried).1;
-            let read = read_some(&mut self.file, room)?;
+            let read = read_some(&mut self.input, room)?;
             self.digest.update(read);
             self.filled += read.len();
             if read.is_empty() {

@@ -11,6 +11,8 @@ mod digest;
 mod encode;
 mod encode_options;
 mod frame_compressor;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod message;
 mod probe;
 mod stored_format;

@@ -98,7 +98,8 @@ fn has_expected_start(plain: &[u8], compression: Compression, begins: StartCheck
 /// Whether the tag is valid for this key size; reads the whole file.
 fn tag_matches(file: &mut File, key: &MasterKey, size: Encryption) -> Result<bool> {
     file.rewind()?;
-    let read = DecryptingReader::new(file.try_clone()?, size, Some(key), DigestKind::Own)
+    let clone = Box::new(file.try_clone()?);
+    let read = DecryptingReader::new(clone, size, Some(key), DigestKind::Own)
         .and_then(|mut input| Ok(io::copy(&mut input.by_ref(), &mut io::sink())?));
     file.rewind()?;
     match read {

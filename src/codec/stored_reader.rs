@@ -88,9 +88,9 @@ impl StoredReader {
         self.stored
     }
 
-    /// As [`StoredReader::open`], from an open file.
+    /// As [`StoredReader::open`], from an open file or other stored bytes.
     pub fn new(
-        file: File,
+        file: impl Read + Send + 'static,
         stored: StoredFormat,
         key: Option<Arc<MasterKey>>,
     ) -> Result<StoredReader> {
@@ -98,11 +98,12 @@ impl StoredReader {
     }
 
     fn hashing(
-        file: File,
+        file: impl Read + Send + 'static,
         stored: StoredFormat,
         key: Option<Arc<MasterKey>>,
         kind: DigestKind,
     ) -> Result<StoredReader> {
+        let file = Box::new(file);
         let input = DecryptingReader::new(file, stored.encryption, key.as_deref(), kind)?;
         StoredReader::decompressing(input, stored, kind)
     }
@@ -128,6 +129,7 @@ impl StoredReader {
         begin: impl FnOnce(&mut dyn BufRead) -> Compression,
     ) -> Result<StoredReader> {
         let kind = DigestKind::Own;
+        let file = Box::new(file);
         let mut input = DecryptingReader::new(file, Encryption::None, None, kind)?;
         let stored = StoredFormat {
             compression: begin(&mut input),

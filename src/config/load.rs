@@ -139,7 +139,7 @@ impl ClientConfig {
 }
 
 /// Merges all sections into one; of the daemon's file only `unix_socket_dir`.
-fn merge(sections: &[Section]) -> Section {
+pub(super) fn merge(sections: &[Section]) -> Section {
     let is_daemon_file = sections
         .iter()
         .any(|section| section.title == MAIN && section.contains("base_dir"));
@@ -170,7 +170,20 @@ pub(super) fn read(
             return None;
         }
     };
-    let text = without_bom(&text);
+    let toml = file
+        .extension()
+        .is_some_and(|extension| extension == "toml");
+    parse(&text, toml, options, diagnostics)
+}
+
+/// Parses the text of a file in either syntax; `None` if it cannot be read at all.
+pub(super) fn parse(
+    text: &[u8],
+    toml: bool,
+    options: ParseOptions<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Section>> {
+    let text = without_bom(text);
     let text = match std::str::from_utf8(text) {
         Ok(text) => text,
         Err(error) => {
@@ -180,10 +193,7 @@ pub(super) fn read(
             return None;
         }
     };
-    if file
-        .extension()
-        .is_some_and(|extension| extension == "toml")
-    {
+    if toml {
         toml_file::read(text, options, diagnostics)
     } else {
         Some(ini::read(text, options, diagnostics))
@@ -205,7 +215,7 @@ fn bytes(file: &Path) -> Result<Vec<u8>> {
 }
 
 /// Sets all values of the daemon and of its servers.
-fn fill(
+pub(super) fn fill(
     config: &mut Config,
     rows: &[Setting],
     mut sections: Vec<Section>,
@@ -245,7 +255,12 @@ fn fill(
 
 /// Sets the fields of `target` from the values of a section, and those without a valid value to
 /// their defaults; a server has those of `[pgmoneta]` already.
-fn set(mut target: Target<'_>, rows: &[Setting], section: &Section, diagnostics: &mut Diagnostics) {
+pub(super) fn set(
+    mut target: Target<'_>,
+    rows: &[Setting],
+    section: &Section,
+    diagnostics: &mut Diagnostics,
+) {
     let mut valid = BTreeSet::new();
     for (key, text, line) in section.entries() {
         let mut keys = rows.iter().filter(|row| row.key == key);

@@ -9,6 +9,8 @@ mod check;
 mod document;
 mod expand;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod handle;
 mod ini;
 mod load;

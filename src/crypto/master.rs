@@ -37,7 +37,7 @@ impl MasterKey {
     }
 
     /// A key for tests, derived with one iteration instead of 600,000.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub fn for_tests(salt: u8) -> MasterKey {
         let secret = Secret::new(b"secret".to_vec());
         MasterKey(derive(

@@ -6,6 +6,8 @@ mod backup_manifest;
 mod comments;
 mod config_file;
 mod control_file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod hex;
 mod increment;
 mod needed_wal;

@@ -13,7 +13,7 @@ use super::warning::Warnings;
 use super::wire::{Body, MessageHeader, Wire, protocol_error};
 use super::{Login, Mode};
 use crate::error::{Error, ErrorKind, Result};
-use crate::net::Deadline;
+use crate::net::{Deadline, Stream};
 use crate::sys::Stop;
 use crate::unit::PgVersion;
 
@@ -88,7 +88,19 @@ impl Connection {
         (database, encoding): (&str, &str),
         (deadline, stop): (Deadline, &Stop),
     ) -> Result<Connection> {
-        let mut wire = Wire::new(connect(login, deadline, stop)?);
+        let stream = connect(login, deadline, stop)?;
+        Self::log_in_over(stream, login, mode, (database, encoding), deadline)
+    }
+
+    /// As [`Connection::open`], over a stream that is connected, to one database.
+    pub(super) fn log_in_over(
+        stream: Stream,
+        login: &Login,
+        mode: Mode,
+        (database, encoding): (&str, &str),
+        deadline: Deadline,
+    ) -> Result<Connection> {
+        let mut wire = Wire::new(stream);
         let mut parameters = vec![
             ("user", login.user.as_str()),
             ("database", database),

@@ -15,6 +15,8 @@ mod cluster_size;
 mod config_files;
 mod connect;
 mod connection;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod identity;
 mod login;
 mod objects;

@@ -10,6 +10,8 @@ mod command;
 mod document;
 mod envelope;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod json;
 pub mod login;
 mod members;

@@ -126,7 +126,7 @@ impl Manifest {
     }
 
     /// Parses the manifest of the backup `label`, decompressed.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn parse(input: &mut impl BufRead, label: &Label) -> Result<Manifest> {
         let header = read_header(input, label)?;
         Manifest::parse_lines(input, &header)

@@ -14,6 +14,8 @@ mod catalogue;
 mod change_info;
 mod directories;
 mod file_reader;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod hand_over;
 mod layout;
 mod line;

@@ -39,7 +39,7 @@ impl PrunedWal {
         *known = before.max(*known);
     }
 
-    fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let mut text = HEADING.to_owned();
         for (timeline, before) in &self.0 {
             // Writing to a string cannot fail.
@@ -48,7 +48,7 @@ impl PrunedWal {
         text
     }
 
-    fn parse(content: &[u8]) -> Result<PrunedWal> {
+    pub(super) fn parse(content: &[u8]) -> Result<PrunedWal> {
         let invalid = |what: &str| Error::new(ErrorKind::Corrupt, what);
         let text = std::str::from_utf8(content).map_err(|_| invalid("it is not UTF-8"))?;
         let mut pruned = PrunedWal::default();

@@ -50,7 +50,7 @@ impl RepositoryInfo {
         }
     }
 
-    fn parse(content: &[u8]) -> Result<RepositoryInfo> {
+    pub(super) fn parse(content: &[u8]) -> Result<RepositoryInfo> {
         let invalid = |what: &str| Error::new(ErrorKind::Corrupt, what);
         let text = std::str::from_utf8(content).map_err(|_| invalid("it is not text"))?;
         let mut info = RepositoryInfo::default();
@@ -83,6 +83,13 @@ impl RepositoryInfo {
 
     /// Writes the file in `directory`, durably.
     pub fn write(&self, directory: &Path) -> Result<()> {
+        storage::replace(
+            &directory.join(RepositoryInfo::NAME),
+            self.to_text().as_bytes(),
+        )
+    }
+
+    pub(super) fn to_text(&self) -> String {
         let mut text = format!("ID={}\n", self.id);
         for server in &self.servers {
             text.push_str(&format!("SERVER={server}\n"));
@@ -90,7 +97,7 @@ impl RepositoryInfo {
         for line in &self.unknown_lines {
             text.push_str(&format!("{line}\n"));
         }
-        storage::replace(&directory.join(RepositoryInfo::NAME), text.as_bytes())
+        text
     }
 }
 

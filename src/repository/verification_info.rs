@@ -113,7 +113,7 @@ impl VerificationInfo {
         self.backups.retain(|label, _| keep(label));
     }
 
-    fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let mut text = HEADING.to_owned();
         // Writing to a string cannot fail.
         for (label, VerifiedBackup { at, problem }) in &self.backups {
@@ -139,7 +139,7 @@ impl VerificationInfo {
     }
 
     /// `None` if it is damaged, or of a later version.
-    fn parse(content: &[u8]) -> Option<VerificationInfo> {
+    pub(super) fn parse(content: &[u8]) -> Option<VerificationInfo> {
         let text = std::str::from_utf8(content).ok()?;
         let (lines, last) = text.strip_suffix('\n')?.rsplit_once('\n')?;
         let (lines, digest) = (text.get(..=lines.len())?, last.strip_prefix(DIGEST)?);

@@ -21,10 +21,20 @@ impl UsersFile {
     pub fn read(path: &Path) -> Result<UsersFile> {
         check_access(path, Access::SharedWithGroup)?;
         let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-        Ok(UsersFile {
+        Ok(UsersFile::of(path, &text))
+    }
+
+    /// The file at `path` with this content.
+    pub(super) fn of(path: &Path, text: &[u8]) -> UsersFile {
+        UsersFile {
             path: path.to_owned(),
-            text: without_bom(&text).to_vec(),
-        })
+            text: without_bom(text).to_vec(),
+        }
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The names of the users, in the order of the file.
@@ -148,7 +158,7 @@ impl UsersFile {
 
     /// Replaces the record of user `name` by `record`, or removes the line. A comment or a carriage
     /// return after a replaced record stays.
-    fn rewrite(&mut self, name: &str, record: Option<&str>) -> Result<()> {
+    pub(super) fn rewrite(&mut self, name: &str, record: Option<&str>) -> Result<()> {
         self.check_present(name)?;
         let mut text = Vec::with_capacity(self.text.len() + record.map_or(0, str::len));
         for line in self.text.split_inclusive(|&byte| byte == b'\n') {

@@ -39,14 +39,19 @@ pub fn master_key_path() -> Result<PathBuf> {
 /// have access to the file or its directory.
 pub fn load_master_key(path: &Path) -> Result<MasterKey> {
     check_permissions(path).context("master key")?;
-    let text = read(path)?;
+    let (secret, salt) = parse(path, &read(path)?)?;
+    Ok(MasterKey::derive(&secret, &salt))
+}
+
+/// The secret and the salt in the text of the file at `path`.
+pub(super) fn parse(path: &Path, text: &[u8]) -> Result<(Secret, [u8; SALT_LENGTH])> {
     let damaged = |what: &str| {
         Error::new(
             ErrorKind::Corrupt,
             format!("master key {}: {what}", path.display()),
         )
     };
-    let mut lines = without_bom(&text)
+    let mut lines = without_bom(text)
         .split(|&byte| byte == b'\n')
         .map(<[u8]>::trim_ascii);
     let secret = lines.next().unwrap_or_default();
@@ -61,10 +66,10 @@ pub fn load_master_key(path: &Path) -> Result<MasterKey> {
         ));
     }
     let secret = decode(secret).ok_or_else(|| damaged("line 1, the key, is not base64"))?;
-    let salt: [u8; SALT_LENGTH] = decode(salt)
+    let salt = decode(salt)
         .and_then(|salt| salt.expose().try_into().ok())
         .ok_or_else(|| damaged("line 2, the salt, is not the base64 of 16 bytes"))?;
-    Ok(MasterKey::derive(&secret, &salt))
+    Ok((secret, salt))
 }
 
 /// Creates the master key file, and its directory if that is missing. An existing file is never

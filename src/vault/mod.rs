@@ -5,6 +5,8 @@
 //! here prompts or prints.
 
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod key;
 mod password;
 mod record;

@@ -18,7 +18,12 @@ impl Vault {
     /// Reads and decrypts a users or admins file. The error distinguishes a master key that
     /// decrypts no record from damaged records, which it names by line.
     pub fn load(path: &Path, key: &MasterKey) -> Result<Vault> {
-        let file = UsersFile::read(path)?;
+        Vault::decrypt(&UsersFile::read(path)?, key)
+    }
+
+    /// Decrypts the users of a file.
+    pub(super) fn decrypt(file: &UsersFile, key: &MasterKey) -> Result<Vault> {
+        let path = file.path();
         if let Some((line, what)) = file.damaged().next() {
             return Err(Error::new(
                 ErrorKind::Corrupt,

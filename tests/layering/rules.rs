@@ -3,8 +3,9 @@
 use super::source::{Source, Use};
 
 /// The modules and their layers. A module may use lower layers and itself.
-const LAYERS: [(&str, u8); 21] = [
+const LAYERS: [(&str, u8); 22] = [
     ("bin", 9),
+    ("fuzz", 9),
     ("app", 8),
     ("daemon", 7),
     ("job", 6),

@@ -17,7 +17,7 @@ pub use event::Event;
 pub(crate) use page::{LongHeader, PageHeader, first_record};
 pub use record::Record;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod synthetic;
 #[cfg(test)]
 mod tests;

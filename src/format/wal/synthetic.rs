@@ -1,5 +1,9 @@
 //! Generates WAL for tests.
-#![allow(clippy::cast_possible_truncation)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::unwrap_used
+)]
 
 use crate::unit::{Lsn, SegmentSize};
 

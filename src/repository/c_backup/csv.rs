@@ -34,7 +34,7 @@ fn invalid(number: u64) -> Error {
     Error::new(ErrorKind::Corrupt, message)
 }
 
-fn parse_row(line: &[u8]) -> Option<(PathBuf, String)> {
+pub(super) fn parse_row(line: &[u8]) -> Option<(PathBuf, String)> {
     let comma = line.iter().rposition(|byte| *byte == b',')?;
     let (path, digits) = line.split_at_checked(comma)?;
     let digits = std::str::from_utf8(digits.get(1..)?).ok()?;

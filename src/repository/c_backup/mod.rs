@@ -14,6 +14,8 @@ mod combined;
 mod csv;
 mod directory;
 mod entries;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod links;
 mod manifest;
 mod open;

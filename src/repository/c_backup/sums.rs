@@ -81,7 +81,7 @@ fn next(input: &mut impl BufRead, number: &mut u64) -> Result<Option<(PathBuf, [
 
 /// 128 digits, and a path in the directory of the backup after ` *./`. In an unfinished backup the
 /// slash may be missing.
-fn parse_line(line: &[u8]) -> Option<(PathBuf, [u8; 64])> {
+pub(super) fn parse_line(line: &[u8]) -> Option<(PathBuf, [u8; 64])> {
     let (digits, rest) = line.split_at_checked(128)?;
     let digest = hex::decode_array(std::str::from_utf8(digits).ok()?)?;
     let name = rest.strip_prefix(b" *.")?;
