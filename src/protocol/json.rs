@@ -2,8 +2,8 @@
 //!
 //! Written: no white space, members in byte order, six decimals for numbers with a fraction, `null`
 //! for an empty string, `{}` for an empty array. Control characters other than tab, line feed and
-//! carriage return are not escaped, because the C program rejects `\u`. Read: also `\'`, and
-//! control characters in strings.
+//! carriage return are not escaped, because the C program rejects `\u`; NUL is replaced by U+FFFD.
+//! Read: also `\'`, and control characters in strings.
 
 use std::io::{self, Write};
 
@@ -117,6 +117,8 @@ impl Formatter for Compact {
             CharEscape::Solidus => writer.write_all(b"/"),
             CharEscape::Backspace => writer.write_all(b"\x08"),
             CharEscape::FormFeed => writer.write_all(b"\x0c"),
+            // It ends a document for both programs.
+            CharEscape::AsciiControl(0) => writer.write_all("\u{fffd}".as_bytes()),
             CharEscape::AsciiControl(byte) => writer.write_all(&[byte]),
         }
     }
