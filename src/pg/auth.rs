@@ -10,7 +10,7 @@ use postgres_protocol::message::{backend, frontend};
 use zeroize::Zeroize;
 
 use super::Login;
-use super::server_error::ServerError;
+use super::server_error::{ServerError, printable};
 use super::wire::{Body, Wire, protocol_error};
 use crate::crypto::{Secret, certificate_digest};
 use crate::error::{Error, ErrorKind, Result};
@@ -171,6 +171,8 @@ fn expect_request(wire: &mut Wire, wanted: i32, deadline: Deadline) -> Result<Ve
 }
 
 fn scram_error(error: std::io::Error) -> Error {
+    // Parts of the server's message may be in it.
+    let error = printable(error.to_string().as_bytes());
     let message = format!("the server's side of the SCRAM exchange is invalid: {error}");
     Error::new(ErrorKind::Authentication, message)
         .with_hint("this may not be the server of the configuration")

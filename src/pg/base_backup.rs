@@ -16,6 +16,7 @@ use std::time::Duration;
 use postgres_protocol::message::backend;
 
 use super::base_backup_command::{command, parse_position_row, parse_tablespace};
+use super::server_error::printable;
 use super::warning::{Warning, Warnings, checksum_error};
 use super::wire::{Body, MessageHeader, protocol_error};
 use super::{BaseBackupOptions, Connection, Tablespace};
@@ -171,7 +172,7 @@ impl BaseBackup {
         index
             .filter(|index| !self.received.contains(index))
             .ok_or_else(|| {
-                let name = String::from_utf8_lossy(name).into_owned();
+                let name = printable(name);
                 protocol_error(format!(
                     "an archive {name:?} that is of no tablespace or came before"
                 ))

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use postgres_protocol::message::backend;
 
 use super::Connection;
+use super::server_error::printable;
 use super::wire::{Body, MessageHeader, protocol_error};
 use crate::error::{Error, Result};
 use crate::net::Deadline;
@@ -53,9 +54,12 @@ impl Row {
         match self.text(index)? {
             "t" | "on" | "true" => Ok(true),
             "f" | "off" | "false" => Ok(false),
-            other => Err(protocol_error(format!(
-                "column {index} of the server's answer is {other:?}, not a boolean"
-            ))),
+            other => {
+                let other = printable(other.as_bytes());
+                Err(protocol_error(format!(
+                    "column {index} of the server's answer is {other:?}, not a boolean"
+                )))
+            }
         }
     }
 
@@ -70,6 +74,7 @@ impl Row {
 
 fn parse<T: FromStr>(index: usize, text: &str) -> Result<T> {
     text.parse().map_err(|_| {
+        let text = printable(text.as_bytes());
         protocol_error(format!(
             "column {index} of the server's answer is {text:?}, which cannot be parsed"
         ))
