@@ -4,6 +4,7 @@
 //! after it are compressed from version 3 on: `tail -n +2 backup.manifest | zstdcat`. An older
 //! program reads the header, and refuses the version.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt as _;
@@ -143,11 +144,11 @@ impl Manifest {
             match line {
                 Line::Backup(_) => return Err(corrupt("it begins twice".to_owned())),
                 Line::End(expected) if expected == count => {
-                    return if input.fill_buf()?.is_empty() {
-                        Ok(manifest)
-                    } else {
-                        Err(too_long())
-                    };
+                    if !input.fill_buf()?.is_empty() {
+                        return Err(too_long());
+                    }
+                    manifest.check_tablespaces()?;
+                    return Ok(manifest);
                 }
                 Line::End(expected) => {
                     return Err(corrupt(format!(
@@ -165,16 +166,7 @@ impl Manifest {
 
     fn add(&mut self, line: Line, version: u32) -> Result<()> {
         match line {
-            Line::Tablespace(line) => {
-                let one = line.parse()?;
-                let same = |other: &TablespaceInfo| other.oid == one.oid || other.name == one.name;
-                if self.tablespaces.iter().any(same) {
-                    let (name, oid) = (&one.name, one.oid);
-                    let message = format!("the tablespace {name:?} (OID {oid}) is there twice");
-                    return Err(corrupt(message));
-                }
-                self.tablespaces.push(one);
-            }
+            Line::Tablespace(line) => self.tablespaces.push(line.parse()?),
             Line::Directory(line) => {
                 let path = line.path.into_relative()?;
                 self.directories.push((path, mode(&line.mode)?));
@@ -204,6 +196,19 @@ impl Manifest {
 }
 
 impl Manifest {
+    /// Rejects two tablespaces of one OID or one name. At the end, since a manifest may list any
+    /// number.
+    fn check_tablespaces(&self) -> Result<()> {
+        let (mut oids, mut names) = (BTreeSet::new(), BTreeSet::new());
+        for TablespaceInfo { name, oid, .. } in &self.tablespaces {
+            if !oids.insert(oid) || !names.insert(name) {
+                let message = format!("the tablespace {name:?} (OID {oid}) is there twice");
+                return Err(corrupt(message));
+            }
+        }
+        Ok(())
+    }
+
     /// Rejects a plain file in an encrypted backup, which is never written.
     fn check_encrypted(&self, file: &ManifestFile) -> Result<()> {
         let plain = |stored: StoredFormat| stored.encryption == Encryption::None;
