@@ -32,6 +32,9 @@ impl TimelineHistory {
     /// some hundred timelines.
     pub const MAX_SIZE: u64 = 1 << 20;
 
+    /// The maximum number of ancestors: some functions take a time proportional to its square.
+    const MAX_SWITCHES: usize = 10_000;
+
     /// The history of timeline 1, which has no file and no ancestors.
     pub fn first() -> TimelineHistory {
         TimelineHistory {
@@ -74,6 +77,10 @@ impl TimelineHistory {
                 return Err(invalid(format!(
                     "the timeline in line {number} is not higher than the one before"
                 )));
+            }
+            if switches.len() == TimelineHistory::MAX_SWITCHES {
+                let max = TimelineHistory::MAX_SWITCHES;
+                return Err(invalid(format!("it has more than {max} timelines")));
             }
             switches.push(switch);
         }
@@ -299,6 +306,9 @@ mod tests {
         let longest = usize::try_from(TimelineHistory::MAX_SIZE).unwrap();
         let long = "#".repeat(longest + 1);
         assert!(parse(3, &long).is_err());
+        let lines = |count| -> String { (1..=count).map(|n| format!("{n}\t0/1\n")).collect() };
+        assert!(parse(20_000, &lines(10_000)).is_ok());
+        assert!(parse(20_000, &lines(10_001)).is_err());
     }
 
     #[test]
