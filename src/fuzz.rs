@@ -4,7 +4,7 @@
 //! A target takes any bytes and panics if a promise is broken. Its body is in `fuzz` of the module
 //! whose formats it reads.
 
-use crate::{codec, config, format, pg, protocol, repository, vault};
+use crate::{codec, config, crypto, format, pg, protocol, repository, vault};
 
 /// A target: its name, which that of its program in `fuzz/` is too, and its body.
 type Target = (&'static str, fn(&[u8]));
@@ -14,8 +14,10 @@ const TARGETS: &[Target] = &[
     ("backend", pg::fuzz::backend),
     ("cluster_files", format::fuzz::cluster_files),
     ("config", config::fuzz::config),
+    ("login", protocol::login::fuzz::login),
     ("management", protocol::fuzz::management),
     ("repository", repository::fuzz::repository),
+    ("scram", crypto::scram::fuzz::scram),
     ("server_manifest", format::fuzz::server_manifest),
     ("stored", codec::fuzz::stored),
     ("tar", format::fuzz::tar),

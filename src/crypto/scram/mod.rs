@@ -6,6 +6,8 @@
 
 mod attributes;
 mod client;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod keys;
 mod server;
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 mod client;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod server;
 #[cfg(test)]
 mod tests;
