@@ -4,7 +4,7 @@
 //! A target takes any bytes and panics if a promise is broken. Its body is in `fuzz` of the module
 //! whose formats it reads.
 
-use crate::{codec, config, crypto, format, pg, protocol, repository, vault};
+use crate::{codec, config, crypto, daemon, format, pg, protocol, repository, vault};
 
 /// A target: its name, which that of its program in `fuzz/` is too, and its body.
 type Target = (&'static str, fn(&[u8]));
@@ -14,6 +14,7 @@ const TARGETS: &[Target] = &[
     ("backend", pg::fuzz::backend),
     ("cluster_files", format::fuzz::cluster_files),
     ("config", config::fuzz::config),
+    ("http", daemon::fuzz::http),
     ("login", protocol::login::fuzz::login),
     ("management", protocol::fuzz::management),
     ("repository", repository::fuzz::repository),

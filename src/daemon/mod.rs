@@ -25,5 +25,7 @@ mod socket;
 mod startup;
 mod supervisor;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use http::fuzz;
 pub use receivers::Receivers;
 pub(crate) use run::{Mode, check, run};

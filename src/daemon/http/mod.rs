@@ -6,6 +6,8 @@
 //! is for the caller. A request with a body is answered and the connection closed.
 
 mod connection;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod request;
 mod response;
 mod status;
