@@ -109,7 +109,8 @@ fn both_sides_verify_the_other_one() {
     let tls = ServerTls::load(&files.server("one", None)).unwrap();
     both(connect(&tls, &files.client("one.crt", None)));
     let (server, client) = connect(&tls, &files.client("other.crt", None));
-    assert_eq!(server.unwrap_err().kind(), ErrorKind::Authentication);
+    // The alert of the client, unless the end of its connection overtakes it.
+    assert!(server.is_err());
     assert!(client.unwrap_err().hint().unwrap().contains("tls_ca_file"));
 
     let tls = ServerTls::load(&files.server("one", Some("other.crt"))).unwrap();
