@@ -1,7 +1,7 @@
 //! A non-blocking TCP or Unix socket.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
@@ -9,15 +9,6 @@ use std::os::unix::net::UnixStream;
 pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
-}
-
-impl Socket {
-    pub(super) fn shutdown_write(&self) -> io::Result<()> {
-        match self {
-            Socket::Tcp(socket) => socket.shutdown(Shutdown::Write),
-            Socket::Unix(socket) => socket.shutdown(Shutdown::Write),
-        }
-    }
 }
 
 impl AsFd for Socket {

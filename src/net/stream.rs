@@ -137,12 +137,6 @@ impl Stream {
         }
     }
 
-    /// Tells the peer of a plain connection that nothing more is sent.
-    pub fn shutdown_write(&mut self) -> Result<()> {
-        let ended = self.socket.shutdown_write();
-        ended.map_err(|error| network_error(&error).context(format!("close {}", self.peer)))
-    }
-
     /// Whether [`Stream::read`] returns without waiting, with bytes or at the end of the stream.
     /// Over TLS it may still wait for the rest of a record. `false` once a stop is requested,
     /// because reads fail then.

@@ -10,12 +10,9 @@ use crate::daemon::http::{Connection, Limits, Request, Response};
 use crate::daemon::port::{Place, Port, PortOptions, PortService};
 use crate::error::{ErrorKind, Result};
 use crate::job::context::{DaemonContext, ServerContext};
-use crate::net::{Deadline, ServerTls, Stream, TcpOptions};
+use crate::net::{Deadline, ServerTls, Stream};
 use crate::status::metrics::{Snapshot, exposition, metrics, page};
 use crate::unit::Timestamp;
-
-/// The maximum number of connections.
-const MAX_CONNECTIONS: usize = 64;
 
 /// How long a client may take to read an answer.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,15 +46,7 @@ impl MetricsPort {
     ) -> Result<MetricsPort> {
         let MetricsListener { listeners, tls } = listener;
         let config = &daemon.config;
-        let options = PortOptions {
-            name: "metrics",
-            max_connections: MAX_CONNECTIONS,
-            tcp: TcpOptions {
-                keep_alive: config.keep_alive,
-                nodelay: config.nodelay,
-            },
-            stop: daemon.stop.clone(),
-        };
+        let options = PortOptions::new("metrics", daemon);
         let (port, scheme) = (config.metrics, if tls.is_some() { "https" } else { "http" });
         let service = Arc::new(Service {
             daemon: daemon.clone(),

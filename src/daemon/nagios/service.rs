@@ -9,11 +9,8 @@ use crate::daemon::command;
 use crate::daemon::port::{Place, Port, PortOptions, PortService};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::job::context::{DaemonContext, ServerContext};
-use crate::net::{Deadline, Stream, TcpOptions, listen};
+use crate::net::{Deadline, Stream, listen};
 use crate::protocol::{CheckReply, CheckRequest, unknown_state};
-
-/// The maximum number of connections.
-const MAX_CONNECTIONS: usize = 64;
 
 /// How long a client may take to read an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,15 +58,7 @@ impl NagiosPort {
         servers: &Arc<[ServerContext]>,
     ) -> Result<NagiosPort> {
         let config = &daemon.config;
-        let options = PortOptions {
-            name: "nagios",
-            max_connections: MAX_CONNECTIONS,
-            tcp: TcpOptions {
-                keep_alive: config.keep_alive,
-                nodelay: config.nodelay,
-            },
-            stop: daemon.stop.clone(),
-        };
+        let options = PortOptions::new("nagios", daemon);
         let service = Arc::new(Service {
             daemon: daemon.clone(),
             servers: servers.clone(),
@@ -96,8 +85,9 @@ impl PortService for Service {
     /// answer is sent at once.
     fn serve(&self, mut stream: Stream, _: IpAddr, _: &Place) -> Result<()> {
         let answer = self.answer();
-        stream.write_all(answer.as_bytes(), Deadline::after(WRITE_TIMEOUT))?;
-        stream.shutdown_write()?;
+        let deadline = Deadline::after(WRITE_TIMEOUT);
+        stream.write_all(answer.as_bytes(), deadline)?;
+        stream.finish(deadline)?;
         match discard(&mut stream) {
             // The client has the answer.
             Err(error) if error.kind() != ErrorKind::Stopped => Ok(()),

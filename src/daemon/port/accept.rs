@@ -12,6 +12,7 @@ use super::log_limit::LogLimit;
 use super::places::{Place, Places};
 use crate::daemon::jobs::join;
 use crate::error::{Context, ErrorKind, Result};
+use crate::job::context::DaemonContext;
 use crate::net::{Stream, TcpOptions};
 use crate::sys::Stop;
 
@@ -20,6 +21,9 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// How often counted events are logged, and ended threads joined, without a new connection.
 const IDLE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The maximum number of connections of a port.
+const MAX_CONNECTIONS: usize = 64;
 
 /// What a port needs besides its listeners.
 #[derive(Clone)]
@@ -33,6 +37,21 @@ pub struct PortOptions {
     pub tcp: TcpOptions,
     /// Requested when the daemon stops: it ends the waits of all connections.
     pub stop: Stop,
+}
+
+impl PortOptions {
+    /// For a port of the daemon, with the options of the configuration.
+    pub fn new(name: &'static str, daemon: &DaemonContext) -> PortOptions {
+        PortOptions {
+            name,
+            max_connections: MAX_CONNECTIONS,
+            tcp: TcpOptions {
+                keep_alive: daemon.config.keep_alive,
+                nodelay: daemon.config.nodelay,
+            },
+            stop: daemon.stop.clone(),
+        }
+    }
 }
 
 /// Serves the connections of a port.

@@ -12,11 +12,8 @@ use super::setup::{NAME, RemoteSetup};
 use crate::config::Config;
 use crate::crypto::MasterKey;
 use crate::error::Result;
-use crate::net::{FileKeys, Stream, TcpOptions};
+use crate::net::{FileKeys, Stream};
 use crate::vault::Vault;
-
-/// How many clients may be connected at a time.
-const MAX_CONNECTIONS: usize = 64;
 
 /// The port of remote management.
 pub struct RemotePort {
@@ -33,15 +30,7 @@ impl RemotePort {
     /// Starts its threads.
     pub fn start(setup: RemoteSetup, services: &Services) -> Result<RemotePort> {
         let daemon = &services.daemon;
-        let options = PortOptions {
-            name: NAME,
-            max_connections: MAX_CONNECTIONS,
-            tcp: TcpOptions {
-                keep_alive: daemon.config.keep_alive,
-                nodelay: daemon.config.nodelay,
-            },
-            stop: daemon.stop.clone(),
-        };
+        let options = PortOptions::new(NAME, daemon);
         let service = Arc::new(RemoteService {
             logins: setup.logins,
             services: services.clone(),
